@@ -1,0 +1,106 @@
+// The two ways runspec says no: diagnostics about a spec, and the failure of an operation.
+// Nothing here prints; only cli.ts does.
+
+/** Where a value stands in the document: keys and list indexes from the root, as in `['network', 'ports', 0]`. */
+export type SpecPath = readonly (string | number)[];
+
+/** A place in a text; `line` and `column` count from 1, `offset` from 0, in UTF-16 code units. */
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+  readonly offset: number;
+}
+
+export interface SourceRange {
+  readonly start: Position;
+  readonly end: Position;
+}
+
+/** One problem of a spec. A value: collected, sorted and rendered once, for people or as JSON. */
+export interface Diagnostic {
+  /** Stable kebab-case name of the rule, such as `unknown-key` or `port-taken`. */
+  readonly code: string;
+  readonly severity: 'error' | 'warning';
+  /** Lower case, no full stop, names the object and the value. */
+  readonly message: string;
+  /** What the reader can do about it. */
+  readonly hint?: string;
+  readonly path: SpecPath;
+  readonly file?: string;
+  readonly range?: SourceRange;
+}
+
+/** The spec, or what it asks of this host, is wrong; nothing was touched. Exit status 2. */
+export class InvalidSpecError extends Error {
+  override readonly name = 'InvalidSpecError';
+  readonly diagnostics: readonly Diagnostic[];
+
+  constructor(diagnostics: readonly Diagnostic[]) {
+    super(diagnostics.map((diagnostic) => diagnostic.message).join('; '));
+    this.diagnostics = diagnostics;
+  }
+}
+
+/** The command line is wrong, or a condition for starting at all is not met; nothing was touched. Exit status 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+  readonly hint: string | undefined;
+
+  constructor(message: string, hint?: string) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
+/** What a command that failed looked like, for the person who has to repair it. */
+export interface FailedCommand {
+  readonly argv: readonly string[];
+  /** Exit status, or undefined when a signal ended it or it could not be started. */
+  readonly status: number | undefined;
+  readonly stderr: string;
+}
+
+export interface OperationErrorDetails {
+  readonly hint?: string | undefined;
+  /** Id of the step that failed. */
+  readonly step?: string | undefined;
+  readonly command?: FailedCommand | undefined;
+  readonly cause?: unknown;
+  /** What could not be cleaned up after the failure. */
+  readonly cleanup?: readonly Error[] | undefined;
+}
+
+/** An operation on the host failed. Exit status 1. The message is lower case and names the object. */
+export class OperationError extends Error {
+  override readonly name = 'OperationError';
+  readonly hint: string | undefined;
+  readonly step: string | undefined;
+  readonly command: FailedCommand | undefined;
+  readonly cleanup: readonly Error[];
+
+  constructor(message: string, details: OperationErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.hint = details.hint;
+    this.step = details.step;
+    this.command = details.command;
+    this.cleanup = details.cleanup ?? [];
+  }
+}
+
+/** Another runspec holds the lock past the time-out. Exit status 4. */
+export class BusyError extends Error {
+  override readonly name = 'BusyError';
+}
+
+/** SIGINT or SIGTERM arrived and what was begun has been rolled back. Exit status 128 + the signal's number. */
+export class InterruptedError extends Error {
+  override readonly name = 'InterruptedError';
+  readonly signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+  readonly cleanup: readonly Error[];
+
+  constructor(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', cleanup: readonly Error[] = []) {
+    super(`interrupted by ${signal}`);
+    this.signal = signal;
+    this.cleanup = cleanup;
+  }
+}

@@ -1,0 +1,58 @@
+// The shape of every kind of step. An op reads and changes one kind of kernel or disk object through
+// the Host it is given; it never reads the journal and never decides an order.
+import type { Host } from '../host/host.ts';
+import type { OpKind, StepOf } from '../plan/plan.ts';
+
+/** One property that is not as the step wants it. */
+export interface Difference {
+  readonly property: string;
+  readonly wanted: string;
+  readonly found: string;
+}
+
+export type Probe =
+  | { readonly state: 'absent' }
+  /** As wanted. `owned` false: it was there before and belongs to someone else. */
+  | { readonly state: 'present'; readonly owned: boolean; readonly detail?: string }
+  /** There, but different; `inPlace` when `update` can mend it without touching anything else. */
+  | { readonly state: 'drifted'; readonly differences: readonly Difference[]; readonly inPlace: boolean };
+
+/** What a step found before its first effect, kept in the journal for the way back. */
+export type Before = Readonly<Record<string, string | number | boolean>>;
+
+/** What became of a revert: `kept` says why the object stays. */
+export type Reverted = { readonly outcome: 'removed' | 'gone' } | { readonly outcome: 'kept'; readonly reason: string };
+
+export interface OpContext {
+  readonly host: Host;
+  readonly stateDir: string;
+  readonly dataDir: string;
+  /** Container the step belongs to. */
+  readonly container: string;
+  /** Fires when the user interrupts; long work stops early by throwing. */
+  readonly signal: AbortSignal;
+  /** A line for people about long work, as in `unpacked 512 of 518 files`. */
+  progress(text: string): void;
+}
+
+export interface RevertOptions {
+  /** down --volumes: what is kept otherwise goes too. */
+  readonly volumes: boolean;
+}
+
+export interface Op<K extends OpKind> {
+  /** What the step is in one line for people, naming the kernel object. */
+  describe(step: StepOf<K>): string;
+  /** Reads only. */
+  probe(context: OpContext, step: StepOf<K>): Promise<Probe>;
+  /** Facts worth keeping before the first effect (a former value, whether it existed). Reads only. */
+  before?(context: OpContext, step: StepOf<K>): Promise<Before>;
+  /** Makes the object; it may be there in part after a crash, and must then be completed. */
+  apply(context: OpContext, step: StepOf<K>): Promise<void>;
+  /** Changes the object in place from what `former` made (or drift left) to `step`. */
+  update?(context: OpContext, step: StepOf<K>, former: StepOf<K>): Promise<void>;
+  /** Undoes it. Succeeds when it is gone already; touches only what runspec made. */
+  revert(context: OpContext, step: StepOf<K>, before: Before, options: RevertOptions): Promise<Reverted>;
+  /** The same as a person would type it: commands of a POSIX shell, one a line, made with `quote`. */
+  toShell(step: StepOf<K>): readonly string[];
+}

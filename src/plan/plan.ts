@@ -1,0 +1,252 @@
+// A Plan: what one container needs on this host, as ordered idempotent steps. Plain JSON: it is
+// stored, compared, printed and rendered as shell, and what is stored is enough to reverse it.
+
+/** Bumped when a stored plan can no longer be read by newer code. */
+export const PLAN_VERSION = 1;
+
+export interface Plan {
+  readonly version: typeof PLAN_VERSION;
+  readonly name: string;
+  /** SHA-256 of the Spec in canonical JSON; equal specs in different spellings have the same. */
+  readonly specDigest: string;
+  /** The OCI runtime's name and path, as `auto` was decided. */
+  readonly runtime: { readonly name: string; readonly path: string };
+  /** Taken by this container, so that others choose differently; derived leases, never counters. */
+  readonly lease?: Lease;
+  readonly ports: readonly PublishedPort[];
+  /** In an order that satisfies `needs` and `after`. */
+  readonly steps: readonly Step[];
+}
+
+export interface Lease {
+  /** Host side: a bridge, or the host end of a point-to-point veth. */
+  readonly link: string;
+  readonly subnet: string;
+  readonly address: string;
+  readonly gateway: string;
+}
+
+export interface PublishedPort {
+  readonly protocol: 'tcp' | 'udp';
+  readonly hostIP?: string;
+  readonly hostPort: number;
+  readonly containerPort: number;
+}
+
+interface StepBase {
+  /** Readable and stable: `mount:rootfs`, `veth:eth0`, `port:tcp/8080`. */
+  readonly id: string;
+  /** Ids of steps this one cannot outlive: when one of them is replaced, so is this step. */
+  readonly needs: readonly string[];
+  /** Ids of steps that only have to come first. */
+  readonly after: readonly string[];
+  /** Used by several containers under the same id; goes with its last user. */
+  readonly shared?: true;
+}
+
+/** A folder. */
+export interface DirectoryStep extends StepBase {
+  readonly op: 'directory';
+  readonly path: string;
+  readonly mode: number;
+  /** On revert: `empty` removes it when nothing is in it, `tree` with all below it, `keep` never, `volume` only by down --volumes. */
+  readonly removal: 'empty' | 'tree' | 'keep' | 'volume';
+}
+
+/** A generated file; `inPlace` keeps the inode, for files that are bind-mounted into a running container. */
+export interface FileStep extends StepBase {
+  readonly op: 'file';
+  readonly path: string;
+  readonly text: string;
+  readonly mode: number;
+  readonly inPlace: boolean;
+}
+
+/** A read-only layer in the image store, made from its source when missing; it stays in the store on revert. */
+export interface LayerStep extends StepBase {
+  readonly op: 'layer';
+  readonly layer: LayerRecipe;
+}
+
+/** How a store layer comes into being. `key` (64 hex digits) names its folder; equal keys mean equal content. */
+export type LayerRecipe = { readonly key: string; readonly path: string } & (
+  | { readonly kind: 'tarball'; readonly tarball: string; readonly sha256: string }
+  | { readonly kind: 'directory'; readonly directory: string; readonly destination: string; readonly lower: readonly string[] }
+  | { readonly kind: 'files'; readonly files: Readonly<Record<string, { readonly text: string; readonly mode: number; readonly uid: number; readonly gid: number }>>; readonly lower: readonly string[] }
+  | { readonly kind: 'host'; readonly files: readonly string[] }
+);
+
+/**
+ * The topmost read-only layer: a real folder or file for every place something is mounted on, so that
+ * no symlink of an image can lead a mount or a generated file to the host.
+ */
+export interface MountpointsStep extends StepBase {
+  readonly op: 'mountpoints';
+  readonly path: string;
+  /** Layers below, lowest first, in which symlinks on the way to a target are resolved. */
+  readonly lower: readonly string[];
+  readonly targets: readonly Mountpoint[];
+}
+
+export interface Mountpoint {
+  readonly path: string;
+  readonly type: 'directory' | 'file';
+  /** `replace`: the runtime's own places, never through a symlink. `resolve`: the user's, followed inside the root. */
+  readonly symlinks: 'replace' | 'resolve';
+}
+
+export interface OverlayStep extends StepBase {
+  readonly op: 'overlay';
+  readonly target: string;
+  /** Lowest first, as in the spec; the kernel's option lists them the other way round. */
+  readonly lower: readonly string[];
+  /** Absent: a read-only root. */
+  readonly upper?: string;
+  readonly work?: string;
+}
+
+/** A folder bound on itself with private propagation, so that no mount below it reaches another mount namespace. */
+export interface PrivateMountStep extends StepBase {
+  readonly op: 'private-mount';
+  readonly path: string;
+}
+
+export interface CgroupStep extends StepBase {
+  readonly op: 'cgroup';
+  /** Below the root of each hierarchy, as in `/runspec/web`. */
+  readonly path: string;
+  readonly hierarchies: readonly CgroupHierarchy[];
+}
+
+export interface CgroupHierarchy {
+  readonly version: 1 | 2;
+  /** Mount point, as in `/sys/fs/cgroup/memory`. */
+  readonly mountpoint: string;
+  /** v2: controllers to enable on the way down; v1: the hierarchy's controllers. */
+  readonly controllers: readonly string[];
+  /** Limit file to the text to write, in the order given (memory before memory+swap when growing is the op's care). */
+  readonly files: readonly { readonly name: string; readonly value: string }[];
+}
+
+/** A named network namespace below /run/netns, with loopback up. */
+export interface NetnsStep extends StepBase {
+  readonly op: 'netns';
+  readonly name: string;
+}
+
+export interface BridgeStep extends StepBase {
+  readonly op: 'bridge';
+  readonly name: string;
+  /** With prefix length, as in `10.209.0.1/24`. */
+  readonly address: string;
+  readonly mtu: number;
+}
+
+export interface VethStep extends StepBase {
+  readonly op: 'veth';
+  /** Host end; carries the alias `runspec:NAME`. */
+  readonly link: string;
+  readonly alias: string;
+  readonly netns: string;
+  /** Name of the other end, in the namespace. */
+  readonly interface: string;
+  readonly mtu: number;
+  readonly mac: string;
+  /** Joined by the host end; absent in point-to-point mode, where the host end has `address` itself. */
+  readonly bridge?: string;
+  readonly address?: string;
+}
+
+/** Addresses and routes of one interface inside the namespace. */
+export interface AddressStep extends StepBase {
+  readonly op: 'address';
+  readonly netns: string;
+  readonly interface: string;
+  readonly address: string;
+  readonly gateway: string;
+}
+
+/** A sysctl of the host; its former value comes back with its last user. */
+export interface SysctlStep extends StepBase {
+  readonly op: 'sysctl';
+  /** As below /proc/sys with dots, as in `net.ipv4.ip_forward`. */
+  readonly key: string;
+  readonly value: string;
+}
+
+/** The table `inet runspec` with its chains, sets and maps, all empty. */
+export interface NftTableStep extends StepBase {
+  readonly op: 'nft-table';
+  readonly table: string;
+  /** The table as nft script, without elements. */
+  readonly script: string;
+}
+
+/** One element of a set or map of the table. */
+export interface NftElementStep extends StepBase {
+  readonly op: 'nft-element';
+  readonly table: string;
+  readonly set: string;
+  /** As nft writes it, as in `tcp . 8080`. */
+  readonly key: string;
+  /** Maps only, as in `10.209.0.2 . 80`. */
+  readonly value?: string;
+  /** Owner, as in `runspec:web`; for shared elements `runspec`. */
+  readonly comment: string;
+}
+
+/** The OCI bundle's config.json. Users, namespaces of other containers and the seccomp profile are filled in when it is written. */
+export interface BundleStep extends StepBase {
+  readonly op: 'bundle';
+  /** Folder of config.json. */
+  readonly path: string;
+  /** The mounted root, for looking up users and args[0]. */
+  readonly rootfs: string;
+  /** `user[:group]` as in the spec. */
+  readonly user: string;
+  readonly additionalGids: readonly number[];
+  /** `default`, `unconfined` or a path. */
+  readonly seccomp: string;
+  /** Namespaces to take from other containers, by OCI type. */
+  readonly join: readonly { readonly type: string; readonly container: string }[];
+  /** OCI runtime configuration without what is filled in. */
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
+export interface ProcessStep extends StepBase {
+  readonly op: 'process';
+  readonly container: string;
+  readonly bundle: string;
+  readonly runtime: { readonly name: string; readonly path: string };
+  /** Runtime's state below the state dir. */
+  readonly runtimeRoot: string;
+  /** Where conmon keeps pid files and the exit status. */
+  readonly records: string;
+  readonly log: string;
+  readonly terminal: boolean;
+  readonly stopSignal: string;
+  readonly stopTimeout: number;
+  readonly cgroup: string;
+  readonly oomScoreAdj?: number;
+}
+
+export type Step =
+  | DirectoryStep
+  | FileStep
+  | LayerStep
+  | MountpointsStep
+  | OverlayStep
+  | PrivateMountStep
+  | CgroupStep
+  | NetnsStep
+  | BridgeStep
+  | VethStep
+  | AddressStep
+  | SysctlStep
+  | NftTableStep
+  | NftElementStep
+  | BundleStep
+  | ProcessStep;
+
+export type OpKind = Step['op'];
+export type StepOf<K extends OpKind> = Extract<Step, { op: K }>;
