@@ -1,0 +1,75 @@
+// What compile must know about the machine, gathered before (see host/facts.ts) and passed as data.
+import type { Diagnostic } from '../errors.ts';
+import type { FileStatus } from '../host/host.ts';
+import type { Lease, LayerRecipe, PublishedPort } from './plan.ts';
+
+export interface HostFacts {
+  readonly bootId: string;
+  readonly stateDir: string;
+  readonly dataDir: string;
+  readonly cgroups: CgroupFacts;
+  /** Absolute paths of the programs found. */
+  readonly programs: Readonly<Record<string, string>>;
+  readonly network: NetworkFacts;
+  readonly listening: readonly ListeningSocket[];
+  /** Containers with a live record, by name; the one being compiled may be among them. */
+  readonly containers: Readonly<Record<string, ContainerFacts>>;
+  /** Layers of each spec, by container name, lowest first, the root file system included. */
+  readonly layers: Readonly<Record<string, readonly ResolvedLayer[]>>;
+  /** Host paths that the specs name (bind sources, devices, namespaces), symlinks followed; null: nothing there. */
+  readonly paths: Readonly<Record<string, FileStatus | null>>;
+  readonly resolver: ResolverFacts;
+  /** Problems found while gathering, such as a missing tarball; they join compile's own. */
+  readonly diagnostics: readonly (Diagnostic & { readonly container: string })[];
+}
+
+export interface CgroupFacts {
+  readonly layout: 'v1' | 'v2' | 'hybrid';
+  /** In the order of /proc/self/mountinfo. */
+  readonly hierarchies: readonly {
+    readonly version: 1 | 2;
+    readonly mountpoint: string;
+    /** v1: as mounted together (`cpu`, `cpuacct`) or `name=systemd`; v2: of cgroup.controllers. */
+    readonly controllers: readonly string[];
+    /** Limit files that exist for this kernel though not for all, such as memory.memsw.limit_in_bytes. */
+    readonly swap: boolean;
+  }[];
+}
+
+export interface NetworkFacts {
+  readonly links: readonly { readonly name: string; readonly alias?: string; readonly kind?: string; readonly mtu: number }[];
+  readonly addresses: readonly { readonly link: string; readonly address: string; readonly prefix: number }[];
+  /** IPv4 routes; the default route is `0.0.0.0/0`. */
+  readonly routes: readonly { readonly destination: string; readonly link: string }[];
+}
+
+export interface ListeningSocket {
+  readonly protocol: 'tcp' | 'udp';
+  /** Bound address; `0.0.0.0` or `::` for all. */
+  readonly address: string;
+  readonly port: number;
+  /** Socket inode, by which the owner is looked up when it matters. */
+  readonly inode: string;
+  readonly owner?: { readonly pid: number; readonly command: string };
+}
+
+export interface ContainerFacts {
+  readonly lease?: Lease;
+  readonly ports: readonly PublishedPort[];
+  /** Process id on the host while it runs. */
+  readonly pid?: number;
+}
+
+export interface ResolvedLayer {
+  /** Folder that becomes a lower layer of the overlay. */
+  readonly path: string;
+  /** Absent for a folder used as it is. */
+  readonly recipe?: LayerRecipe;
+}
+
+export interface ResolverFacts {
+  /** The host's name servers, with a loopback stub resolved to its upstream. */
+  readonly servers: readonly string[];
+  readonly search: readonly string[];
+  readonly options: readonly string[];
+}
