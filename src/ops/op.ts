@@ -1,6 +1,7 @@
 // The shape of every kind of step. An op reads and changes one kind of kernel or disk object through
 // the Host it is given; it never reads the journal and never decides an order.
 import type { Host } from '../host/host.ts';
+import type { KernelView } from '../host/kernel-view.ts';
 import type { OpKind, StepOf } from '../plan/plan.ts';
 
 /** One property that is not as the step wants it. */
@@ -25,6 +26,8 @@ export type Reverted = { readonly outcome: 'removed' | 'gone' } | { readonly out
 
 export interface OpContext {
   readonly host: Host;
+  /** The kernel as read in this phase; an op that needs it fresh after a change reads it itself. */
+  readonly view: KernelView;
   readonly stateDir: string;
   readonly dataDir: string;
   /** Container the step belongs to. */

@@ -178,8 +178,9 @@ export interface SysctlStep extends StepBase {
 export interface NftTableStep extends StepBase {
   readonly op: 'nft-table';
   readonly table: string;
-  /** The table as nft script, without elements. */
-  readonly script: string;
+  readonly sets: readonly { readonly name: string; readonly declaration: string }[];
+  /** `header` is what nft wants before the rules, as in `type nat hook output priority -100; policy accept;`. */
+  readonly chains: readonly { readonly name: string; readonly header: string; readonly rules: readonly string[] }[];
 }
 
 /** One element of a set or map of the table. */

@@ -1,0 +1,32 @@
+// Running a command that has to succeed; failures become OperationErrors that carry the command and its stderr.
+import { OperationError } from '../errors.ts';
+import type { CommandResult, Host, RunOptions } from './host.ts';
+
+/** What a person should try when a known complaint appears on stderr. */
+const HINTS: readonly (readonly [RegExp, string])[] = [
+  [/Operation not permitted|Permission denied|must be root/i, 'run as root (sudo), with CAP_SYS_ADMIN and CAP_NET_ADMIN'],
+  [/No space left on device/i, 'the disk or a kernel table is full; free some space and apply again'],
+  [/Read-only file system/i, 'choose a writable place with --state-dir and --data-dir'],
+  [/unknown filesystem type 'overlay'|unknown filesystem type "overlay"/i, 'load the kernel module: modprobe overlay'],
+  [/Operation not supported|Unknown device type|RTNETLINK answers: Not supported/i, 'the kernel lacks a module for this (veth, bridge, nf_tables)'],
+];
+
+export function hintFor(stderr: string): string | undefined {
+  return HINTS.find(([pattern]) => pattern.test(stderr))?.[1];
+}
+
+export function commandError(message: string, result: CommandResult): OperationError {
+  const notFound = result.status === undefined && result.stderr === '';
+  return new OperationError(message, {
+    command: { argv: result.argv, status: result.status, stderr: result.stderr },
+    hint: notFound ? `is ${result.argv[0] ?? 'it'} installed? see: runspec doctor` : hintFor(result.stderr),
+  });
+}
+
+/** @throws OperationError when the command's status is not 0. */
+export async function runChecked(host: Host, argv: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
+  const result = await host.run(argv, options);
+  if (result.status === 0) return result;
+  const reason = result.stderr.trim().split('\n').at(-1) ?? '';
+  throw commandError(`${argv[0] ?? 'command'} failed${reason === '' ? '' : `: ${reason}`}`, result);
+}

@@ -1,0 +1,229 @@
+// What the kernel says now about links, namespaces, nft tables and mounts, read once and kept until
+// forgotten, so that probing twenty containers costs a handful of processes. Reads only.
+import { OperationError } from '../errors.ts';
+import { runChecked } from './commands.ts';
+import type { Host } from './host.ts';
+
+export interface LinkState {
+  readonly name: string;
+  readonly alias: string | undefined;
+  /** `bridge`, `veth`…; undefined for physical devices. */
+  readonly kind: string | undefined;
+  readonly mtu: number;
+  readonly mac: string;
+  readonly up: boolean;
+  /** Name of the bridge it is a port of. */
+  readonly master: string | undefined;
+  readonly addresses: readonly { readonly family: 'inet' | 'inet6'; readonly address: string; readonly prefix: number }[];
+}
+
+export interface RouteState {
+  /** `default` or a CIDR. */
+  readonly destination: string;
+  readonly gateway: string | undefined;
+  readonly link: string;
+}
+
+export interface NetnsState {
+  readonly links: readonly LinkState[];
+  readonly routes: readonly RouteState[];
+}
+
+export interface NftTableState {
+  /** Comments of the rules of each chain, in order; a rule without one counts as an empty text. */
+  readonly chains: ReadonlyMap<string, readonly string[]>;
+  readonly sets: ReadonlyMap<string, readonly NftElementState[]>;
+}
+
+export interface NftElementState {
+  readonly key: string;
+  readonly value: string | undefined;
+  readonly comment: string | undefined;
+}
+
+export interface MountState {
+  readonly id: number;
+  readonly parent: number;
+  readonly device: string;
+  readonly root: string;
+  readonly target: string;
+  readonly type: string;
+  readonly source: string;
+  /** Per mount point, as in `rw,relatime`. */
+  readonly options: string;
+  /** Of the file system, as in `rw,lowerdir=…`. */
+  readonly superOptions: string;
+  /** No shared and no master tag. */
+  readonly isPrivate: boolean;
+}
+
+export interface KernelView {
+  links(): Promise<readonly LinkState[]>;
+  link(name: string): Promise<LinkState | undefined>;
+  /** Undefined when there is no namespace of that name. */
+  netns(name: string): Promise<NetnsState | undefined>;
+  nftTable(table: string): Promise<NftTableState | undefined>;
+  /** In the order of /proc/self/mountinfo: later entries cover earlier ones. */
+  mounts(): Promise<readonly MountState[]>;
+  /** Drops what was read, after a change. */
+  forget(): void;
+}
+
+export const NETNS_FOLDER = '/run/netns';
+
+export function createKernelView(host: Host): KernelView {
+  const known = new Map<string, Promise<unknown>>();
+  const once = <T>(key: string, read: () => Promise<T>): Promise<T> => {
+    const earlier = known.get(key);
+    if (earlier !== undefined) return earlier as Promise<T>;
+    const reading = read();
+    known.set(key, reading);
+    return reading;
+  };
+  const links = (): Promise<readonly LinkState[]> => once('links', () => readLinks(host));
+  return {
+    links,
+    link: async (name) => (await links()).find((link) => link.name === name),
+    netns: (name) => once(`netns ${name}`, () => readNetns(host, name)),
+    nftTable: (table) => once(`nft ${table}`, () => readNftTable(host, table)),
+    mounts: () => once('mounts', () => readMounts(host)),
+    forget: () => known.clear(),
+  };
+}
+
+export async function readLinks(host: Host): Promise<readonly LinkState[]> {
+  const result = await runChecked(host, ['ip', '-j', '-d', 'addr', 'show']);
+  return parseLinks(parseJson(result.stdout, 'ip'));
+}
+
+async function readNetns(host: Host, name: string): Promise<NetnsState | undefined> {
+  if ((await host.status(`${NETNS_FOLDER}/${name}`)) === undefined) return undefined;
+  const result = await host.run(['ip', '-n', name, '-d', '-j', '-batch', '-'], { stdin: 'addr show\nroute show\n' });
+  // A file that is left without its mount is no namespace: ip says "Invalid argument" for it.
+  if (result.status !== 0) return undefined;
+  const lines = result.stdout.split('\n').filter((line) => line.startsWith('['));
+  return {
+    links: parseLinks(parseJson(lines[0] ?? '[]', 'ip')),
+    routes: asList(parseJson(lines[1] ?? '[]', 'ip')).map((route) => ({
+      destination: text(route['dst']) ?? '',
+      gateway: text(route['gateway']),
+      link: text(route['dev']) ?? '',
+    })),
+  };
+}
+
+async function readNftTable(host: Host, table: string): Promise<NftTableState | undefined> {
+  const result = await host.run(['nft', '-j', 'list', 'table', 'inet', table]);
+  if (result.status !== 0) {
+    if (/No such file or directory|does not exist/.test(result.stderr)) return undefined;
+    throw new OperationError(`cannot read the nft table inet ${table}`, {
+      command: { argv: result.argv, status: result.status, stderr: result.stderr },
+    });
+  }
+  const chains = new Map<string, string[]>();
+  const sets = new Map<string, NftElementState[]>();
+  const objects = record(parseJson(result.stdout, 'nft'))['nftables'];
+  for (const object of asList(objects)) {
+    if ('chain' in object) chains.set(text(record(object['chain'])['name']) ?? '', []);
+    if ('rule' in object) {
+      const rule = record(object['rule']);
+      chains.get(text(rule['chain']) ?? '')?.push(text(rule['comment']) ?? '');
+    }
+    const set = object['set'] ?? object['map'];
+    if (set !== undefined) {
+      const fields = record(set);
+      const elements = Array.isArray(fields['elem']) ? fields['elem'] : [];
+      sets.set(text(fields['name']) ?? '', elements.map(parseElement));
+    }
+  }
+  return { chains, sets };
+}
+
+function parseElement(element: unknown): NftElementState {
+  const [key, value] = Array.isArray(element) ? (element as unknown[]) : [element, undefined];
+  const wrapped = isRecord(key) && 'elem' in key ? record(key['elem']) : undefined;
+  return {
+    key: showNftValue(wrapped === undefined ? key : wrapped['val']),
+    value: value === undefined ? undefined : showNftValue(value),
+    comment: wrapped === undefined ? undefined : text(wrapped['comment']),
+  };
+}
+
+function showNftValue(value: unknown): string {
+  if (isRecord(value) && Array.isArray(value['concat'])) return value['concat'].map(showNftValue).join(' . ');
+  return String(value);
+}
+
+export async function readMounts(host: Host): Promise<readonly MountState[]> {
+  const table = (await host.readText('/proc/self/mountinfo')) ?? '';
+  return table.split('\n').filter((line) => line !== '').map(parseMount);
+}
+
+// man 5 proc: id parent major:minor root target options [tag…] - type source superOptions
+function parseMount(line: string): MountState {
+  const fields = line.split(' ');
+  const separator = fields.indexOf('-', 6);
+  const tags = fields.slice(6, separator);
+  return {
+    id: Number(fields[0]),
+    parent: Number(fields[1]),
+    device: fields[2] ?? '',
+    root: unescapeOctal(fields[3] ?? ''),
+    target: unescapeOctal(fields[4] ?? ''),
+    options: fields[5] ?? '',
+    type: fields[separator + 1] ?? '',
+    source: unescapeOctal(fields[separator + 2] ?? ''),
+    superOptions: unescapeOctal(fields[separator + 3] ?? ''),
+    isPrivate: !tags.some((tag) => tag.startsWith('shared:') || tag.startsWith('master:')),
+  };
+}
+
+// The kernel writes space, tab, newline and backslash as three octal digits, byte by byte.
+function unescapeOctal(field: string): string {
+  return field.replaceAll(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+}
+
+function parseLinks(json: unknown): readonly LinkState[] {
+  return asList(json)
+    .filter((link) => typeof link['ifname'] === 'string')
+    .map((link) => ({
+      name: text(link['ifname']) ?? '',
+      alias: text(link['ifalias']),
+      kind: isRecord(link['linkinfo']) ? text(link['linkinfo']['info_kind']) : undefined,
+      mtu: Number(link['mtu']),
+      mac: text(link['address']) ?? '',
+      up: Array.isArray(link['flags']) && link['flags'].includes('UP'),
+      master: text(link['master']),
+      addresses: asList(link['addr_info']).map((address) => ({
+        family: address['family'] === 'inet6' ? ('inet6' as const) : ('inet' as const),
+        address: text(address['local']) ?? '',
+        prefix: Number(address['prefixlen']),
+      })),
+    }));
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function parseJson(stdout: string, program: string): unknown {
+  try {
+    return JSON.parse(stdout === '' ? '[]' : stdout);
+  } catch (cause) {
+    throw new OperationError(`${program} printed what is not JSON`, { cause, hint: `is another program named ${program} on PATH?` });
+  }
+}
+
+function isRecord(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function record(value: unknown): Fields {
+  return isRecord(value) ? value : {};
+}
+
+function asList(value: unknown): readonly Fields[] {
+  return Array.isArray(value) ? value.filter(isRecord) : [];
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
