@@ -76,6 +76,8 @@ export interface Host {
   writeAtomic(path: string, text: string, options?: FileOptions): Promise<void>;
   /** Appends and syncs the data before it resolves. */
   append(path: string, text: string): Promise<void>;
+  /** chmod(2) of a file or folder; symlinks are refused. */
+  setMode(path: string, mode: number): Promise<void>;
   /** Makes one folder; false when a folder of that name is there already. The parent must exist. */
   makeDirectory(path: string, options?: FileOptions): Promise<boolean>;
   /** Removes an empty folder; false when it is gone already. */

@@ -128,6 +128,11 @@ export interface CgroupHierarchy {
   readonly files: readonly { readonly name: string; readonly value: string }[];
 }
 
+/** /run/netns as a shared mount, where `ip netns` keeps the names. */
+export interface NetnsFolderStep extends StepBase {
+  readonly op: 'netns-folder';
+}
+
 /** A named network namespace below /run/netns, with loopback up. */
 export interface NetnsStep extends StepBase {
   readonly op: 'netns';
@@ -239,6 +244,7 @@ export type Step =
   | OverlayStep
   | PrivateMountStep
   | CgroupStep
+  | NetnsFolderStep
   | NetnsStep
   | BridgeStep
   | VethStep

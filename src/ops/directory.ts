@@ -1,0 +1,58 @@
+// A folder of runspec's own. On revert it goes when it is empty, or with its content when the plan says so.
+import type { Op } from './op.ts';
+import { quote } from './shell.ts';
+
+export const directory: Op<'directory'> = {
+  describe: (step) => `folder ${step.path}`,
+
+  async probe({ host }, step) {
+    const found = await host.status(step.path);
+    if (found === undefined) return { state: 'absent' };
+    if (found.type !== 'directory') {
+      return { state: 'drifted', inPlace: false, differences: [{ property: 'type', wanted: 'directory', found: found.type }] };
+    }
+    // Volumes and shared folders belong to whoever uses them: their mode is not ours to reset.
+    if (step.removal === 'volume' || step.shared === true || found.mode === step.mode) return { state: 'present', owned: true };
+    return {
+      state: 'drifted',
+      inPlace: true,
+      differences: [{ property: 'mode', wanted: step.mode.toString(8), found: found.mode.toString(8) }],
+    };
+  },
+
+  async before({ host }, step) {
+    return { existed: (await host.status(step.path)) !== undefined };
+  },
+
+  async apply({ host }, step) {
+    for (const parent of missingParents(step.path)) {
+      if ((await host.status(parent)) === undefined) await host.makeDirectory(parent, { mode: 0o755 });
+    }
+    await host.makeDirectory(step.path, { mode: step.mode });
+  },
+
+  async update({ host }, step) {
+    await host.setMode(step.path, step.mode);
+  },
+
+  async revert({ host }, step, before, { volumes }) {
+    if (step.removal === 'keep') return { outcome: 'kept', reason: 'kept until runspec image gc' };
+    if (step.removal === 'volume') {
+      if (!volumes) return { outcome: 'kept', reason: 'volumes are kept; down --volumes removes them' };
+      return { outcome: (await host.removeTree(step.path)) ? 'removed' : 'gone' };
+    }
+    if (step.removal === 'tree') return { outcome: (await host.removeTree(step.path)) ? 'removed' : 'gone' };
+    if (before['existed'] === true) return { outcome: 'kept', reason: 'it was there before' };
+    const content = await host.list(step.path);
+    if (content === undefined) return { outcome: 'gone' };
+    if (content.length > 0) return { outcome: 'kept', reason: `it still holds ${content.slice(0, 3).join(', ')}` };
+    return { outcome: (await host.removeDirectory(step.path)) ? 'removed' : 'gone' };
+  },
+
+  toShell: (step) => [`mkdir -p -m ${step.mode.toString(8)} ${quote(step.path)}`],
+};
+
+function missingParents(path: string): readonly string[] {
+  const parts = path.split('/').slice(1, -1);
+  return parts.map((_, index) => `/${parts.slice(0, index + 1).join('/')}`);
+}

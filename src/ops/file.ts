@@ -1,0 +1,48 @@
+// A generated file. One that is bind-mounted into a running container is rewritten in place, so that
+// the container sees the new text through the same inode.
+import type { Op } from './op.ts';
+import { hereDocument, quote } from './shell.ts';
+
+export const file: Op<'file'> = {
+  describe: (step) => `file ${step.path}`,
+
+  async probe({ host }, step) {
+    const found = await host.status(step.path);
+    if (found === undefined) return { state: 'absent' };
+    if (found.type !== 'file') {
+      return { state: 'drifted', inPlace: false, differences: [{ property: 'type', wanted: 'file', found: found.type }] };
+    }
+    const text = await host.readText(step.path);
+    if (text !== step.text) {
+      return {
+        state: 'drifted',
+        inPlace: true,
+        differences: [{ property: 'content', wanted: summarize(step.text), found: summarize(text ?? '') }],
+      };
+    }
+    return { state: 'present', owned: true };
+  },
+
+  async apply({ host }, step) {
+    await host.writeAtomic(step.path, step.text, { mode: step.mode });
+  },
+
+  async update({ host }, step) {
+    if (step.inPlace) await host.writeInPlace(step.path, step.text);
+    else await host.writeAtomic(step.path, step.text, { mode: step.mode });
+  },
+
+  async revert({ host }, step) {
+    return { outcome: (await host.removeFile(step.path)) ? 'removed' : 'gone' };
+  },
+
+  toShell: (step) => [
+    ...hereDocument(['tee', step.path], step.text).map((line, index) => (index === 0 ? `${line} >/dev/null` : line)),
+    `chmod ${step.mode.toString(8)} ${quote(step.path)}`,
+  ],
+};
+
+function summarize(text: string): string {
+  const oneLine = text.trim().replaceAll('\n', ' | ');
+  return oneLine.length > 60 ? `${oneLine.slice(0, 57)}...` : oneLine;
+}

@@ -1,0 +1,41 @@
+// /run/netns as `ip netns add` wants it: bound on itself and shared, so that deleting a namespace reaches
+// every mount namespace that has seen it. Made by the first `ip netns add` on a host; when that was
+// ours, it goes with the last namespace.
+import { runChecked } from '../host/commands.ts';
+import { NETNS_FOLDER, readMounts } from '../host/kernel-view.ts';
+import type { Op } from './op.ts';
+import { topMount } from './private-mount.ts';
+
+export const netnsFolder: Op<'netns-folder'> = {
+  describe: () => `shared mount ${NETNS_FOLDER}`,
+
+  async probe({ view }) {
+    const mount = topMount(await view.mounts(), NETNS_FOLDER);
+    return mount === undefined ? { state: 'absent' } : { state: 'present', owned: true };
+  },
+
+  async before({ host, view }) {
+    return {
+      mounted: topMount(await view.mounts(), NETNS_FOLDER) !== undefined,
+      existed: (await host.status(NETNS_FOLDER)) !== undefined,
+    };
+  },
+
+  async apply({ host }) {
+    await host.makeDirectory(NETNS_FOLDER, { mode: 0o755 });
+    if (topMount(await readMounts(host), NETNS_FOLDER) !== undefined) return;
+    await runChecked(host, ['mount', '--bind', '--make-shared', NETNS_FOLDER, NETNS_FOLDER]);
+  },
+
+  async revert({ host }, _step, before) {
+    if (before['mounted'] === true) return { outcome: 'kept', reason: 'it was there before' };
+    const names = await host.list(NETNS_FOLDER);
+    if (names === undefined) return { outcome: 'gone' };
+    if (names.length > 0) return { outcome: 'kept', reason: `it still holds ${names.slice(0, 3).join(', ')}` };
+    if (topMount(await readMounts(host), NETNS_FOLDER) !== undefined) await runChecked(host, ['umount', NETNS_FOLDER]);
+    if (before['existed'] !== true) await host.removeDirectory(NETNS_FOLDER);
+    return { outcome: 'removed' };
+  },
+
+  toShell: () => [`mkdir -p ${NETNS_FOLDER}`, `mount --bind --make-shared ${NETNS_FOLDER} ${NETNS_FOLDER}`],
+};

@@ -1,0 +1,43 @@
+// A named network namespace below /run/netns with loopback up, as `ip netns` makes it.
+import { runChecked } from '../host/commands.ts';
+import { NETNS_FOLDER, readMounts } from '../host/kernel-view.ts';
+import type { Op } from './op.ts';
+import { quoteAll } from './shell.ts';
+
+export const netns: Op<'netns'> = {
+  describe: (step) => `network namespace ${step.name}`,
+
+  async probe({ view }, step) {
+    const found = await view.netns(step.name);
+    if (found === undefined) return { state: 'absent' };
+    const loopback = found.links.find((link) => link.name === 'lo');
+    if (loopback?.up === true) return { state: 'present', owned: true };
+    return { state: 'drifted', inPlace: true, differences: [{ property: 'lo', wanted: 'up', found: 'down' }] };
+  },
+
+  async apply({ host }, step) {
+    const path = `${NETNS_FOLDER}/${step.name}`;
+    const mounted = (await readMounts(host)).some((mount) => mount.target === path);
+    if (!mounted) {
+      // A file without its mount is what a kill in the middle of `ip netns add` leaves.
+      await host.removeFile(path);
+      await runChecked(host, ['ip', 'netns', 'add', step.name]);
+    }
+    await runChecked(host, ['ip', '-n', step.name, 'link', 'set', 'lo', 'up']);
+  },
+
+  async update({ host }, step) {
+    await runChecked(host, ['ip', '-n', step.name, 'link', 'set', 'lo', 'up']);
+  },
+
+  async revert({ host }, step) {
+    const path = `${NETNS_FOLDER}/${step.name}`;
+    if ((await host.status(path)) === undefined) return { outcome: 'gone' };
+    const mounted = (await readMounts(host)).some((mount) => mount.target === path);
+    if (mounted) await runChecked(host, ['ip', 'netns', 'delete', step.name]);
+    else await host.removeFile(path);
+    return { outcome: 'removed' };
+  },
+
+  toShell: (step) => [quoteAll(['ip', 'netns', 'add', step.name]), quoteAll(['ip', '-n', step.name, 'link', 'set', 'lo', 'up'])],
+};

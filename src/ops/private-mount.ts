@@ -1,0 +1,52 @@
+// A folder bound on itself with private propagation. Where /run is shared (systemd), mounts made below
+// it would be copied into every other mount namespace and stay busy there; below a private one they are not.
+import { runChecked } from '../host/commands.ts';
+import { readMounts, type MountState } from '../host/kernel-view.ts';
+import type { Op } from './op.ts';
+import { quoteAll } from './shell.ts';
+
+export const privateMount: Op<'private-mount'> = {
+  describe: (step) => `private mount ${step.path}`,
+
+  async probe({ view }, step) {
+    const mount = topMount(await view.mounts(), step.path);
+    if (mount === undefined) return { state: 'absent' };
+    return mount.isPrivate
+      ? { state: 'present', owned: true }
+      : { state: 'drifted', inPlace: true, differences: [{ property: 'propagation', wanted: 'private', found: 'shared' }] };
+  },
+
+  async before({ view }, step) {
+    return { existed: topMount(await view.mounts(), step.path) !== undefined };
+  },
+
+  async apply({ host }, step) {
+    await runChecked(host, bindCommand(step.path));
+  },
+
+  async update({ host }, step) {
+    await runChecked(host, ['mount', '--make-private', step.path]);
+  },
+
+  async revert({ host }, step, before) {
+    if (before['existed'] === true) return { outcome: 'kept', reason: 'it was a mount point before' };
+    const mounts = await readMounts(host);
+    const mount = topMount(mounts, step.path);
+    if (mount === undefined) return { outcome: 'gone' };
+    const below = mounts.find((other) => other.target.startsWith(`${step.path}/`));
+    if (below !== undefined) return { outcome: 'kept', reason: `${below.target} is still mounted below it` };
+    await runChecked(host, ['umount', step.path]);
+    return { outcome: 'removed' };
+  },
+
+  toShell: (step) => [quoteAll(bindCommand(step.path))],
+};
+
+/** The mount that a look-up of `path` ends in, when `path` is a mount point at all. */
+export function topMount(mounts: readonly MountState[], path: string): MountState | undefined {
+  return mounts.findLast((mount) => mount.target === path);
+}
+
+function bindCommand(path: string): readonly string[] {
+  return ['mount', '--bind', '--make-private', path, path];
+}

@@ -1,0 +1,16 @@
+// Quoting for rendered scripts: the one place where text becomes a word of a POSIX shell.
+
+export function quote(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+export function quoteAll(argv: readonly string[]): string {
+  return argv.map(quote).join(' ');
+}
+
+/** A here-document that takes `text` literally. */
+export function hereDocument(argv: readonly string[], text: string): readonly string[] {
+  let mark = 'EOF';
+  while (text.split('\n').includes(mark)) mark += '_';
+  return [`${quoteAll(argv)} <<'${mark}'`, ...text.replace(/\n$/, '').split('\n'), mark];
+}
