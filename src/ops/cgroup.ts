@@ -1,0 +1,224 @@
+// One cgroup in every hierarchy the host has, with its limits. v1 and v2 hierarchies may be mixed.
+import { OperationError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import type { CgroupHierarchy, CgroupStep } from '../plan/plan.ts';
+import type { Difference, Op } from './op.ts';
+import { quote } from './shell.ts';
+
+export const cgroup: Op<'cgroup'> = {
+  describe: (step) => {
+    const limits = step.hierarchies.flatMap((hierarchy) => hierarchy.files.map((file) => `${file.name}=${file.value}`));
+    return `cgroup ${step.path}${limits.length === 0 ? '' : ` with ${limits.join(', ')}`}`;
+  },
+
+  async probe({ host }, step) {
+    const found = await Promise.all(step.hierarchies.map((hierarchy) => probeHierarchy(host, step, hierarchy)));
+    if (found.every((one) => one === 'absent')) return { state: 'absent' };
+    const differences = found.flatMap((one, index): readonly Difference[] => {
+      if (one !== 'absent') return one;
+      return [{ property: 'folder', wanted: folderOf(step, step.hierarchies[index] as CgroupHierarchy), found: 'missing' }];
+    });
+    return differences.length === 0 ? { state: 'present', owned: true } : { state: 'drifted', differences, inPlace: true };
+  },
+
+  async apply({ host }, step) {
+    for (const hierarchy of step.hierarchies) {
+      await makeFolders(host, step, hierarchy);
+      await writeLimits(host, step, hierarchy, []);
+    }
+  },
+
+  async update({ host }, step, former) {
+    for (const hierarchy of step.hierarchies) {
+      await makeFolders(host, step, hierarchy);
+      const before = former.hierarchies.find((one) => one.mountpoint === hierarchy.mountpoint)?.files ?? [];
+      await writeLimits(host, step, hierarchy, before);
+    }
+  },
+
+  async revert({ host }, step) {
+    let removed = false;
+    for (const hierarchy of step.hierarchies) {
+      if (await removeFolders(host, folderOf(step, hierarchy))) removed = true;
+      // The folder above is shared by all containers: rmdir(2) refuses while another one is in it.
+      const parent = folderOf(step, hierarchy).slice(0, -(step.path.length - step.path.lastIndexOf('/')));
+      await removeWhenEmpty(host, parent);
+    }
+    return { outcome: removed ? 'removed' : 'gone' };
+  },
+
+  toShell: (step) =>
+    step.hierarchies.flatMap((hierarchy) => [
+      `mkdir -p ${quote(folderOf(step, hierarchy))}`,
+      ...hierarchy.files.map((file) => `echo ${quote(file.value)} > ${quote(`${folderOf(step, hierarchy)}/${file.name}`)}`),
+    ]),
+};
+
+function folderOf(step: CgroupStep, hierarchy: CgroupHierarchy): string {
+  return `${hierarchy.mountpoint}${step.path}`;
+}
+
+async function probeHierarchy(host: Host, step: CgroupStep, hierarchy: CgroupHierarchy): Promise<readonly Difference[] | 'absent'> {
+  const folder = folderOf(step, hierarchy);
+  if ((await host.status(folder)) === undefined) return 'absent';
+  const differences: Difference[] = [];
+  for (const { name, value } of hierarchy.files) {
+    const found = (await host.readText(`${folder}/${name}`))?.trim();
+    if (found === undefined || !sameLimit(name, value, found)) {
+      differences.push({ property: `${folder}/${name}`, wanted: value, found: found ?? 'missing' });
+    }
+  }
+  return differences;
+}
+
+/** Whether the kernel shows `wanted` as `found`: memory is rounded down to pages, io limits are merged into lines. */
+function sameLimit(name: string, wanted: string, found: string): boolean {
+  if (wanted === found) return true;
+  if (name.startsWith('memory.')) {
+    const pages = (text: string): number => Math.floor(Number(text) / 4096);
+    // v1 shows "no limit" as the largest page-aligned number.
+    if (wanted === '-1') return Number(found) > 2 ** 62;
+    return pages(wanted) === pages(found);
+  }
+  if (name === 'io.max') return wanted.split(' ').every((word) => found.split('\n').some((line) => line.split(' ').includes(word)));
+  if (name.startsWith('blkio.throttle.')) return found.split('\n').includes(wanted);
+  if (name === 'cpu.weight') return found === wanted;
+  return false;
+}
+
+async function makeFolders(host: Host, step: CgroupStep, hierarchy: CgroupHierarchy): Promise<void> {
+  const parts = step.path.split('/').filter((part) => part !== '');
+  // A parallel `down` may remove the shared parent between our two mkdir(2): begin again then.
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      let folder = hierarchy.mountpoint;
+      for (const part of parts) {
+        if (hierarchy.version === 2) await enableControllers(host, folder, hierarchy.controllers);
+        const parent = folder;
+        folder = `${folder}/${part}`;
+        await host.makeDirectory(folder, { mode: 0o755 });
+        if (hierarchy.controllers.includes('cpuset') && hierarchy.version === 1) await inheritCpuset(host, parent, folder);
+      }
+      return;
+    } catch (error) {
+      if (attempt >= 5 || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+}
+
+// A v1 cpuset starts empty, and no process can be put into an empty one.
+async function inheritCpuset(host: Host, parent: string, folder: string): Promise<void> {
+  for (const name of ['cpuset.cpus', 'cpuset.mems']) {
+    if ((await host.readText(`${folder}/${name}`))?.trim() !== '') continue;
+    const value = (await host.readText(`${parent}/${name}`))?.trim() ?? '';
+    await host.writeInPlace(`${folder}/${name}`, value);
+  }
+}
+
+// v2 gives a child only the controllers its parent lists in cgroup.subtree_control.
+async function enableControllers(host: Host, folder: string, controllers: readonly string[]): Promise<void> {
+  const file = `${folder}/cgroup.subtree_control`;
+  const enabled = ((await host.readText(file)) ?? '').trim().split(' ');
+  const missing = controllers.filter((controller) => !enabled.includes(controller));
+  if (missing.length > 0) await host.writeInPlace(file, missing.map((controller) => `+${controller}`).join(' '));
+}
+
+async function writeLimits(
+  host: Host,
+  step: CgroupStep,
+  hierarchy: CgroupHierarchy,
+  former: readonly { readonly name: string; readonly value: string }[],
+): Promise<void> {
+  const folder = folderOf(step, hierarchy);
+  const resets = former
+    .filter((file) => !hierarchy.files.some((wanted) => wanted.name === file.name))
+    .flatMap((file) => {
+      const value = unlimited(file.name, file.value);
+      return value === undefined ? [] : [{ name: file.name, value }];
+    });
+  for (const { name, value } of await inWritableOrder(host, folder, [...resets, ...hierarchy.files])) {
+    const found = (await host.readText(`${folder}/${name}`))?.trim();
+    if (found !== undefined && sameLimit(name, value, found)) continue;
+    try {
+      await host.writeInPlace(`${folder}/${name}`, value);
+    } catch (cause) {
+      throw new OperationError(`cannot set ${folder}/${name} to ${value}: ${(cause as Error).message}`, { cause, hint: limitHint(cause) });
+    }
+  }
+}
+
+// v1 refuses memory+swap below memory: growing raises memsw first, shrinking lowers memory first.
+async function inWritableOrder(
+  host: Host,
+  folder: string,
+  files: readonly { readonly name: string; readonly value: string }[],
+): Promise<readonly { readonly name: string; readonly value: string }[]> {
+  const memory = files.find((file) => file.name === 'memory.limit_in_bytes');
+  const swap = files.find((file) => file.name === 'memory.memsw.limit_in_bytes');
+  if (memory === undefined || swap === undefined) return files;
+  const current = Number((await host.readText(`${folder}/memory.memsw.limit_in_bytes`))?.trim() ?? Number.MAX_VALUE);
+  const limit = memory.value === '-1' ? Number.MAX_VALUE : Number(memory.value);
+  const rest = files.filter((file) => file !== memory && file !== swap);
+  return limit > current ? [...rest, swap, memory] : [...rest, memory, swap];
+}
+
+/** What lifts a limit that a newer spec no longer asks for. */
+function unlimited(name: string, value: string): string | undefined {
+  if (name === 'cpu.cfs_quota_us' || name.startsWith('memory.limit') || name.startsWith('memory.memsw')) return '-1';
+  if (name === 'cpu.max') return 'max 100000';
+  if (name === 'memory.max' || name === 'memory.swap.max' || name === 'pids.max') return 'max';
+  if (name === 'cpu.weight') return '100';
+  if (name === 'cpu.shares') return '1024';
+  if (name === 'io.max') return value.replaceAll(/=\d+/g, '=max');
+  if (name.startsWith('blkio.throttle.')) return value.replace(/ \d+$/, ' 0');
+  return undefined;
+}
+
+function limitHint(cause: unknown): string | undefined {
+  switch ((cause as NodeJS.ErrnoException).code) {
+    case 'EBUSY':
+      return 'the processes of the container use more than the new limit';
+    case 'EINVAL':
+    case 'ERANGE':
+      return 'the kernel does not take this value; compare with the cgroup above it';
+    case 'EACCES':
+    case 'EROFS':
+      return 'cgroups are not writable here; run as root on the host';
+    default:
+      return undefined;
+  }
+}
+
+/** Removes a cgroup with those below it, deepest first: runtimes nest their own. */
+async function removeFolders(host: Host, folder: string): Promise<boolean> {
+  const names = await host.list(folder);
+  if (names === undefined) return false;
+  for (const name of names) {
+    if ((await host.status(`${folder}/${name}`))?.type === 'directory') await removeFolders(host, `${folder}/${name}`);
+  }
+  // The kernel lets go of dying processes a moment after they were reaped.
+  for (let waited = 0; ; waited += 5) {
+    try {
+      return await host.removeDirectory(folder);
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'EBUSY' || waited > 2000) {
+        const pids = (await host.readText(`${folder}/cgroup.procs`))?.trim().replaceAll('\n', ', ');
+        throw new OperationError(`cannot remove the cgroup ${folder}`, {
+          cause,
+          hint: pids === undefined || pids === '' ? undefined : `processes ${pids} are still in it`,
+        });
+      }
+      await host.sleep(5);
+    }
+  }
+}
+
+async function removeWhenEmpty(host: Host, folder: string): Promise<void> {
+  try {
+    await host.removeDirectory(folder);
+  } catch (error) {
+    // Another container's cgroup is in it: it stays with that one.
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code !== 'EBUSY' && code !== 'ENOTEMPTY') throw error;
+  }
+}

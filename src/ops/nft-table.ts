@@ -1,0 +1,68 @@
+// The table `inet runspec`: hooks, sets and maps without elements. One transaction makes or mends it; it
+// goes with its last element, and no other table is ever touched.
+import { createHash } from 'node:crypto';
+import { runChecked } from '../host/commands.ts';
+import { createKernelView, type NftTableState } from '../host/kernel-view.ts';
+import type { NftTableStep } from '../plan/plan.ts';
+import type { Difference, Op } from './op.ts';
+import { hereDocument } from './shell.ts';
+
+export const nftTable: Op<'nft-table'> = {
+  describe: (step) => `nft table inet ${step.table}`,
+
+  async probe({ view }, step) {
+    const found = await view.nftTable(step.table);
+    if (found === undefined) return { state: 'absent' };
+    const differences = compare(step, found);
+    return differences.length === 0 ? { state: 'present', owned: true } : { state: 'drifted', differences, inPlace: true };
+  },
+
+  async apply({ host }, step) {
+    await runChecked(host, ['nft', '-f', '-'], { stdin: renderTable(step) });
+  },
+
+  async update({ host }, step) {
+    await runChecked(host, ['nft', '-f', '-'], { stdin: renderTable(step) });
+  },
+
+  async revert({ host }, step) {
+    const found = await createKernelView(host).nftTable(step.table);
+    if (found === undefined) return { outcome: 'gone' };
+    const owners = [...found.sets.values()].flat().map((element) => element.comment ?? element.key);
+    if (owners.length > 0) return { outcome: 'kept', reason: `it still holds elements of ${[...new Set(owners)].slice(0, 3).join(', ')}` };
+    await runChecked(host, ['nft', '-f', '-'], { stdin: `delete table inet ${step.table}\n` });
+    return { outcome: 'removed' };
+  },
+
+  toShell: (step) => hereDocument(['nft', '-f', '-'], renderTable(step)),
+};
+
+// Declaring what exists changes nothing; chains are flushed and filled again, elements stay.
+function renderTable(step: NftTableStep): string {
+  const sets = step.sets.map((set) => `  ${set.declaration.replace(' ', ` ${set.name} `)}`);
+  const headers = step.chains.map((chain) => `  chain ${chain.name} { ${chain.header} }`);
+  const flushes = step.chains.map((chain) => `flush chain inet ${step.table} ${chain.name}`);
+  const rules = step.chains.flatMap((chain) =>
+    chain.rules.map((rule) => `add rule inet ${step.table} ${chain.name} ${rule} comment "${fingerprint(rule)}"`),
+  );
+  return [`table inet ${step.table} {`, ...sets, ...headers, '}', ...flushes, ...rules, ''].join('\n');
+}
+
+// nft prints rules in its own words, which change with its version; a digest of our words in the comment does not.
+function fingerprint(rule: string): string {
+  return createHash('sha256').update(rule).digest('hex').slice(0, 12);
+}
+
+function compare(step: NftTableStep, found: NftTableState): readonly Difference[] {
+  const sets = step.sets
+    .filter((set) => !found.sets.has(set.name))
+    .map((set) => ({ property: `set ${set.name}`, wanted: 'present', found: 'missing' }));
+  const chains = step.chains.flatMap((chain): readonly Difference[] => {
+    const comments = found.chains.get(chain.name);
+    if (comments === undefined) return [{ property: `chain ${chain.name}`, wanted: 'present', found: 'missing' }];
+    const wanted = chain.rules.map(fingerprint);
+    if (wanted.join() === comments.join()) return [];
+    return [{ property: `chain ${chain.name}`, wanted: `${wanted.length} rules of ours`, found: `${comments.length} rules, not the same` }];
+  });
+  return [...sets, ...chains];
+}

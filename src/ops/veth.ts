@@ -1,0 +1,86 @@
+// A veth pair: one end on the host (a port of the bridge, or point to point with an address of its own),
+// the other inside the container's network namespace.
+import { runChecked } from '../host/commands.ts';
+import { readLinks } from '../host/kernel-view.ts';
+import type { VethStep } from '../plan/plan.ts';
+import { lines, routeLocalnet } from './bridge.ts';
+import type { Difference, Op } from './op.ts';
+import { quote } from './shell.ts';
+
+export const veth: Op<'veth'> = {
+  describe: (step) => `veth ${step.link} <-> ${step.interface} in ${step.netns}`,
+
+  async probe({ host, view }, step) {
+    const [outside, inside] = await Promise.all([view.link(step.link), view.netns(step.netns)]);
+    const peer = inside?.links.find((link) => link.name === step.interface);
+    if (outside === undefined && peer === undefined) return { state: 'absent' };
+    if (outside === undefined || peer === undefined) {
+      const missing = outside === undefined ? step.link : step.interface;
+      return { state: 'drifted', inPlace: false, differences: [{ property: 'link', wanted: missing, found: 'missing' }] };
+    }
+    const compare = (property: string, wanted: string, found: string): readonly Difference[] =>
+      wanted === found ? [] : [{ property, wanted, found }];
+    const localnet = step.address === undefined ? '1' : ((await host.readText(routeLocalnet(step.link)))?.trim() ?? 'missing');
+    const differences = [
+      ...compare('master', step.bridge ?? 'none', outside.master ?? 'none'),
+      ...compare('state', 'up', outside.up ? 'up' : 'down'),
+      ...compare('mtu', String(step.mtu), String(outside.mtu)),
+      ...compare(`${step.interface} mtu`, String(step.mtu), String(peer.mtu)),
+      ...compare(`${step.interface} mac`, step.mac, peer.mac),
+      ...compare('alias', step.alias, outside.alias ?? 'none'),
+      ...compare('route_localnet', '1', localnet),
+      ...(step.address === undefined || outside.addresses.some((one) => `${one.address}/${one.prefix}` === step.address)
+        ? []
+        : [{ property: 'address', wanted: step.address, found: 'missing' }]),
+    ];
+    return differences.length === 0 ? { state: 'present', owned: true } : { state: 'drifted', differences, inPlace: true };
+  },
+
+  async apply(context, step) {
+    const { host } = context;
+    const existing = (await readLinks(host)).find((link) => link.name === step.link);
+    // Half of a pair left by a kill: the kernel removes both ends together, so begin again.
+    if (existing !== undefined) await runChecked(host, ['ip', 'link', 'del', 'dev', step.link]);
+    await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(createLines(step)) });
+    if (step.address !== undefined) await host.writeInPlace(routeLocalnet(step.link), '1');
+  },
+
+  async update({ host }, step) {
+    const link = (await readLinks(host)).find((one) => one.name === step.link);
+    const hasAddress = link?.addresses.some((one) => `${one.address}/${one.prefix}` === step.address) ?? false;
+    await runChecked(host, ['ip', '-batch', '-'], {
+      stdin: lines([
+        `link set dev ${step.link} alias ${step.alias} mtu ${step.mtu} ${step.bridge === undefined ? 'nomaster' : `master ${step.bridge}`} up`,
+        ...(step.address === undefined || hasAddress ? [] : [`addr add ${step.address} dev ${step.link}`]),
+      ]),
+    });
+    if (step.address !== undefined) await host.writeInPlace(routeLocalnet(step.link), '1');
+    await runChecked(host, ['ip', '-n', step.netns, 'link', 'set', 'dev', step.interface, 'mtu', String(step.mtu), 'address', step.mac]);
+  },
+
+  async revert({ host, view }, step) {
+    const link = await view.link(step.link);
+    if (link === undefined) return { outcome: 'gone' };
+    if (link.alias !== undefined && link.alias !== step.alias) {
+      return { outcome: 'kept', reason: `its alias ${link.alias} says that it belongs to another` };
+    }
+    const result = await host.run(['ip', 'link', 'del', 'dev', step.link]);
+    if (result.status === 0) return { outcome: 'removed' };
+    if (/Cannot find device/.test(result.stderr)) return { outcome: 'gone' };
+    await runChecked(host, ['ip', 'link', 'del', 'dev', step.link]);
+    return { outcome: 'removed' };
+  },
+
+  toShell: (step) => [
+    ...createLines(step).map((line) => `ip ${line}`),
+    ...(step.address === undefined ? [] : [`echo 1 > ${quote(routeLocalnet(step.link))}`]),
+  ],
+};
+
+function createLines(step: VethStep): readonly string[] {
+  return [
+    `link add ${step.link} mtu ${step.mtu} type veth peer name ${step.interface} mtu ${step.mtu} address ${step.mac} netns ${step.netns}`,
+    `link set dev ${step.link} alias ${step.alias}${step.bridge === undefined ? '' : ` master ${step.bridge}`} up`,
+    ...(step.address === undefined ? [] : [`addr add ${step.address} dev ${step.link}`]),
+  ];
+}
