@@ -1,0 +1,182 @@
+// Other programs: run to their end, started to go on, found, signalled. argv arrays only, never a shell.
+// node:child_process and not execa: loading execa takes 13 ms even bundled, a third of a bare Node start.
+import { spawn, type ChildProcess } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Duplex } from 'node:stream';
+import { OperationError } from '../errors.ts';
+import type { Child, CommandResult, Host, RunOptions, SpawnOptions } from './host.ts';
+import { except } from './linux-errno.ts';
+
+const { O_RDWR, O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW, X_OK } = fs.constants;
+/** open(2) O_CLOEXEC as /proc/PID/fdinfo shows it; Node does not name it. */
+const O_CLOEXEC = 0o2000000;
+
+export type CommandCalls = Pick<Host, 'run' | 'spawn' | 'which' | 'kill'>;
+
+export const linuxCommands: CommandCalls = {
+  run,
+  spawn: start,
+  which: async (program) => findProgram(program),
+  kill: async (pid, signal) => except(() => process.kill(pid, signal), false, 'ESRCH'),
+};
+
+/** Where administration tools live, which a user's PATH often lacks. */
+const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'];
+
+export function searchPath(): string {
+  const own = (process.env['PATH'] ?? '').split(':').filter((folder) => folder.startsWith('/'));
+  return [...new Set([...own, ...SYSTEM_FOLDERS])].join(':');
+}
+
+/** The same words in messages everywhere, as we read some of them. */
+function childEnvironment(extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
+  return { ...process.env, PATH: searchPath(), LC_ALL: 'C', ...extra };
+}
+
+async function run(argv: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
+  const [program, ...args] = nonEmpty(argv);
+  const child = spawn(program, args, {
+    stdio: [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    env: childEnvironment(options.env),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
+  const stdout = collect(child.stdout);
+  const stderr = collect(child.stderr);
+  // A command that ends without reading its input closes the pipe; its status tells the story.
+  child.stdin?.on('error', () => undefined);
+  child.stdin?.end(options.stdin);
+  const { status, note } = await ending(child, program);
+  return { argv, status, stdout: stdout(), stderr: stderr() + note };
+}
+
+function collect(stream: NodeJS.ReadableStream | null): () => string {
+  const chunks: Buffer[] = [];
+  stream?.on('data', (chunk: Buffer) => chunks.push(chunk));
+  return () => Buffer.concat(chunks).toString('utf8');
+}
+
+/** Waits for the end of the process and of its output; `note` says what a status cannot. */
+function ending(child: ChildProcess, program: string): Promise<{ status: number | undefined; note: string }> {
+  return new Promise((resolve) => {
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      // With a pid the program did start, and `close` follows.
+      if (child.pid !== undefined) return;
+      // No status and no stderr: no such program.
+      resolve({
+        status: undefined,
+        note: error.code === 'ENOENT' ? '' : `cannot start ${program}: ${error.message}\n`,
+      });
+    });
+    child.once('close', (status, signal) => {
+      if (child.pid === undefined) return;
+      resolve({
+        status: status ?? undefined,
+        note: signal === null ? '' : `${program} was ended by ${signal}\n`,
+      });
+    });
+  });
+}
+
+function start(argv: readonly string[], options: SpawnOptions): Child {
+  const [program, ...args] = nonEmpty(argv);
+  const opened: number[] = [];
+  try {
+    const stdio: (number | 'ignore' | 'inherit' | 'pipe')[] = options.stdio.map((wanted) => {
+      if (typeof wanted === 'string') return wanted === 'null' ? 'ignore' : wanted;
+      const fd = fs.openSync(wanted.append, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
+      opened.push(fd);
+      return fd;
+    });
+    const strangers = inheritedDescriptors().filter((fd) => fd >= stdio.length);
+    if (strangers.length > 0) {
+      const nothing = fs.openSync('/dev/null', O_RDWR);
+      opened.push(nothing);
+      for (let fd = stdio.length; fd <= Math.max(...strangers); fd += 1) {
+        stdio.push(strangers.includes(fd) ? nothing : 'ignore');
+      }
+    }
+    const child = spawn(program, args, {
+      stdio,
+      detached: options.detached ?? false,
+      env: options.env ?? childEnvironment(),
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    });
+    return describeChild(child, program);
+  } finally {
+    for (const fd of opened) fs.closeSync(fd);
+  }
+}
+
+/**
+ * Descriptors above 2 that whoever started runspec left open for its children. Node marks only the low
+ * ones close-on-exec; a container's monitor would keep a CI job's pipe open for ever.
+ */
+function inheritedDescriptors(): readonly number[] {
+  const isInherited = (fd: number): boolean => {
+    const info = fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8');
+    const flags = Number.parseInt(/^flags:\s*([0-7]+)$/m.exec(info)?.[1] ?? '0', 8);
+    return (flags & O_CLOEXEC) === 0;
+  };
+  return fs
+    .readdirSync('/proc/self/fd')
+    .map(Number)
+    .filter((fd) => fd > 2 && except(() => isInherited(fd), false, 'ENOENT'));
+}
+
+function describeChild(child: ChildProcess, program: string): Child {
+  const exited = new Promise<Awaited<Child['exited']>>((resolve) => {
+    child.once('exit', (status, signal) =>
+      resolve({ status: status ?? undefined, signal: signal ?? undefined }),
+    );
+  });
+  // Without a listener Node would throw it from nowhere; a missing pid says the same at once.
+  child.on('error', () => undefined);
+  const { pid } = child;
+  if (pid === undefined) {
+    throw new OperationError(`cannot start ${program}`, {
+      hint: `check that ${program} is installed and executable`,
+    });
+  }
+  return {
+    pid,
+    pipe: (fd) => pipeOf(child, fd),
+    exited,
+    release: () => {
+      child.unref();
+      for (const stream of child.stdio)
+        if (stream !== null && stream !== undefined) (stream as Duplex & { unref?(): void }).unref?.();
+    },
+  };
+}
+
+function pipeOf(child: ChildProcess, fd: number): Duplex {
+  const stream = (child.stdio as readonly unknown[])[fd];
+  if (stream === null || stream === undefined)
+    throw new OperationError(`descriptor ${fd} of process ${child.pid} is not a pipe`);
+  // Node types 0, 1 and 2 by their use; underneath each is a socket of a pair.
+  return stream as Duplex;
+}
+
+function findProgram(program: string): string | undefined {
+  const candidates = program.includes('/')
+    ? [path.resolve(program)]
+    : searchPath()
+        .split(':')
+        .map((folder) => path.join(folder, program));
+  return candidates.find(isProgram);
+}
+
+function isProgram(file: string): boolean {
+  const usable = (): boolean => {
+    fs.accessSync(file, X_OK);
+    return fs.statSync(file).isFile();
+  };
+  return except(usable, false, 'ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'ELOOP');
+}
+
+function nonEmpty(argv: readonly string[]): [string, ...string[]] {
+  const [program, ...args] = argv;
+  if (program === undefined) throw new OperationError('an empty command cannot be run');
+  return [program, ...args];
+}

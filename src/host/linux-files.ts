@@ -1,0 +1,160 @@
+// Looking at files, and making and removing single ones. Synchronous calls on purpose: each takes
+// microseconds from the kernel's caches, a trip through Node's thread pool ten times as long.
+import fs from 'node:fs';
+import path from 'node:path';
+import type { FileOptions, FileStatus, FileType, Host } from './host.ts';
+import { except, hasCode, systemError } from './linux-errno.ts';
+import { temporaryPath } from './linux-writes.ts';
+
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, W_OK } = fs.constants;
+
+/** open(2) O_PATH, which Node does not name: a handle on the entry itself that needs no permission on it. */
+export const O_PATH = 0o10000000;
+
+/** What `open` fails with where a name, or a folder on the way to it, does not exist. */
+const MISSING = ['ENOENT', 'ENOTDIR'] as const;
+
+export type FileCalls = Pick<
+  Host,
+  | 'readText'
+  | 'setMode'
+  | 'makeDirectory'
+  | 'removeDirectory'
+  | 'removeFile'
+  | 'rename'
+  | 'makeSymlink'
+  | 'status'
+  | 'list'
+  | 'readLink'
+  | 'realPath'
+  | 'isWritable'
+  | 'freeBytes'
+>;
+
+export const linuxFiles: FileCalls = {
+  readText: async (file) => except(() => readRegularFile(file), undefined, ...MISSING),
+  setMode: async (file, mode) => setMode(file, mode),
+  makeDirectory: async (directory, options) => makeDirectory(directory, options),
+  removeDirectory: async (directory) => succeeds(() => fs.rmdirSync(directory), 'ENOENT'),
+  removeFile: async (file) => {
+    // A write that SIGKILL cut short has left its temporary file beside; it goes with the file.
+    succeeds(() => fs.unlinkSync(temporaryPath(file)), ...MISSING);
+    return succeeds(() => fs.unlinkSync(file), ...MISSING);
+  },
+  rename: async (from, to) => fs.renameSync(from, to),
+  makeSymlink: async (target, link) => fs.symlinkSync(target, link),
+  status: async (file) => except(() => readStatus(file), undefined, ...MISSING),
+  list: async (directory) => listNames(directory),
+  readLink: async (link) => fs.readlinkSync(link),
+  realPath: async (file) => except(() => fs.realpathSync.native(file), undefined, ...MISSING),
+  isWritable: async (file) =>
+    succeeds(() => fs.accessSync(file, W_OK), 'EACCES', 'EPERM', 'EROFS', ...MISSING),
+  freeBytes: async (file) => {
+    const { bsize, bfree } = fs.statfsSync(file);
+    return bsize * bfree;
+  },
+};
+
+function succeeds(call: () => void, ...codes: readonly string[]): boolean {
+  return except(() => (call(), true), false, ...codes);
+}
+
+/** A fifo or a device in an image must neither block runspec nor feed it without end. */
+function readRegularFile(file: string): string {
+  const fd = fs.openSync(file, O_RDONLY | O_NONBLOCK);
+  try {
+    if (!fs.fstatSync(fd).isFile()) throw systemError('EINVAL', 'not a regular file', file);
+    return fs.readFileSync(fd, 'utf8');
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function setMode(file: string, mode: number): void {
+  const handle = fs.openSync(file, O_PATH | O_NOFOLLOW);
+  try {
+    if (fs.fstatSync(handle).isSymbolicLink()) throw systemError('ELOOP', 'a symlink has no mode', file);
+    fs.chmodSync(`/proc/self/fd/${handle}`, mode);
+  } finally {
+    fs.closeSync(handle);
+  }
+}
+
+function makeDirectory(directory: string, { mode = 0o700, uid, gid }: FileOptions = {}): boolean {
+  try {
+    fs.mkdirSync(directory, { mode: mode & 0o700 });
+  } catch (error) {
+    if (hasCode(error, 'EEXIST') && fs.lstatSync(directory).isDirectory()) return false;
+    throw error;
+  }
+  // Owner first: chown drops setgid, and nobody else may use the folder before its owner is right.
+  const fd = fs.openSync(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    const made = fs.fstatSync(fd);
+    if (uid !== undefined || gid !== undefined) fs.fchownSync(fd, uid ?? made.uid, gid ?? made.gid);
+    fs.fchmodSync(fd, mode);
+  } finally {
+    fs.closeSync(fd);
+  }
+  return true;
+}
+
+function listNames(directory: string): readonly string[] | undefined {
+  try {
+    return fs.readdirSync(directory).sort();
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    // ENOTDIR is said of a file at the path, which is an error, and of a file on the way, which is not.
+    if (
+      hasCode(error, 'ENOTDIR') &&
+      except(() => readStatus(directory), undefined, ...MISSING) === undefined
+    ) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+function readStatus(file: string): FileStatus {
+  const found = fs.lstatSync(file, { bigint: true });
+  const type = typeOf(found);
+  return {
+    type,
+    mode: Number(found.mode & 0o7777n),
+    uid: Number(found.uid),
+    gid: Number(found.gid),
+    size: Number(found.size),
+    device: Number(found.dev),
+    inode: Number(found.ino),
+    mtimeNs: String(found.mtimeNs),
+    ...(type === 'block' || type === 'character' ? { rdev: splitDevice(found.rdev) } : {}),
+  };
+}
+
+function typeOf(found: fs.BigIntStats): FileType {
+  if (found.isFile()) return 'file';
+  if (found.isDirectory()) return 'directory';
+  if (found.isSymbolicLink()) return 'symlink';
+  if (found.isFIFO()) return 'fifo';
+  if (found.isSocket()) return 'socket';
+  return found.isBlockDevice() ? 'block' : 'character';
+}
+
+/** As gnu_dev_major(3) and gnu_dev_minor(3) take a dev_t apart. */
+function splitDevice(device: bigint): { readonly major: number; readonly minor: number } {
+  return {
+    major: Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn)),
+    minor: Number((device & 0xffn) | ((device >> 12n) & ~0xffn)),
+  };
+}
+
+/** The folder an entry lives in, with its symlinks resolved, and the entry's absolute path through it. */
+export function locate(file: string): {
+  readonly parent: string;
+  readonly name: string;
+  readonly path: string;
+} {
+  const parent = fs.realpathSync.native(path.dirname(file));
+  const name = path.basename(file);
+  return { parent, name, path: path.join(parent, name) };
+}

@@ -1,0 +1,59 @@
+// An exclusive lock that dies with its holder. flock(2) belongs to the open file, not to the process
+// that calls it: util-linux's flock takes it on a descriptor of ours, ends, and the lock stays with us.
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import { OperationError } from '../errors.ts';
+import type { Lock } from './host.ts';
+import { searchPath } from './linux-commands.ts';
+
+const { O_RDWR, O_CREAT, O_NOFOLLOW } = fs.constants;
+
+/** What flock(1) is told to exit with when the lock is held by another. */
+const HELD = 75;
+
+export async function takeLock(path: string, timeoutMs: number): Promise<Lock | undefined> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    // Node opens with O_CLOEXEC, so no other child can inherit the lock and outlive us with it.
+    const fd = fs.openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+    let kept = false;
+    try {
+      if (!(await flock(fd, path, deadline - performance.now()))) return undefined;
+      kept = isStillAt(path, fd);
+      if (kept) return { release: async () => fs.closeSync(fd) };
+    } finally {
+      if (!kept) fs.closeSync(fd);
+    }
+  }
+}
+
+/** A holder may have removed the file while we waited for it: a lock on a nameless file excludes nobody. */
+function isStillAt(path: string, fd: number): boolean {
+  const ours = fs.fstatSync(fd, { bigint: true });
+  const there = fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  return there !== undefined && there.dev === ours.dev && there.ino === ours.ino;
+}
+
+function flock(fd: number, path: string, waitMs: number): Promise<boolean> {
+  const patience = waitMs > 0 ? ['--wait', (waitMs / 1000).toFixed(3)] : ['--nonblock'];
+  const argv = ['--exclusive', '--conflict-exit-code', String(HELD), ...patience, '3'];
+  return new Promise((resolve, reject) => {
+    const child = spawn('flock', argv, {
+      stdio: ['ignore', 'ignore', 'pipe', fd],
+      env: { PATH: searchPath(), LC_ALL: 'C' },
+    });
+    let stderr = '';
+    child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    child.once('error', (cause) =>
+      reject(new OperationError(`cannot lock ${path}`, { cause, hint: 'install flock, part of util-linux' })),
+    );
+    child.once('close', (status) => {
+      if (status === 0) resolve(true);
+      else if (status === HELD) resolve(false);
+      else {
+        const command = { argv: ['flock', ...argv], status: status ?? undefined, stderr };
+        reject(new OperationError(`cannot lock ${path}`, { command, hint: 'flock of util-linux is needed' }));
+      }
+    });
+  });
+}

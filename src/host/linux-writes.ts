@@ -1,0 +1,143 @@
+// Writing text to files: in place, atomically, and appended with one sync for all who wait.
+// Only in-place writes may be lost by a power cut; everything else is on disk when it resolves.
+import fs from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import type { FileOptions, Host } from './host.ts';
+
+const { O_WRONLY, O_RDONLY, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK } =
+  fs.constants;
+
+const write = promisify(fs.write);
+const fsync = promisify(fs.fsync);
+const fdatasync = promisify(fs.fdatasync);
+
+export type WriteCalls = Pick<Host, 'writeInPlace' | 'writeAtomic' | 'append'>;
+
+/** Beside the file and always the same, so that what SIGKILL leaves behind is found by the next write or removal. */
+export function temporaryPath(file: string): string {
+  return path.join(path.dirname(file), `.${path.basename(file)}.runspec-new`);
+}
+
+export function createLinuxWrites(): WriteCalls {
+  const queues = new Map<string, Append[]>();
+  return {
+    writeInPlace,
+    writeAtomic,
+    append: (file, text) =>
+      new Promise<void>((resolve, reject) => {
+        const waiting = queues.get(file);
+        const entry = { text, resolve, reject };
+        if (waiting !== undefined) {
+          waiting.push(entry);
+          return;
+        }
+        queues.set(file, [entry]);
+        void drain(queues, file);
+      }),
+  };
+}
+
+async function writeInPlace(file: string, text: string): Promise<void> {
+  // O_NONBLOCK only for the open: a fifo without a reader then fails with ENXIO and does not wait for one.
+  const fd = fs.openSync(file, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    const bytes = Buffer.from(text);
+    // Lowering a memory limit reclaims pages inside write(2), so this one leaves the main thread.
+    const { bytesWritten } = await write(fd, bytes, 0, bytes.length, null);
+    if (bytesWritten !== bytes.length) {
+      throw new Error(`only ${bytesWritten} of ${bytes.length} bytes were taken, write '${file}'`);
+    }
+  } catch (error) {
+    throw withPath(error, file);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+async function writeAtomic(file: string, text: string, options: FileOptions = {}): Promise<void> {
+  const temporary = temporaryPath(file);
+  fs.rmSync(temporary, { force: true });
+  const fd = fs.openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  try {
+    try {
+      fs.writeFileSync(fd, text);
+      const made = fs.fstatSync(fd);
+      const { uid = made.uid, gid = made.gid } = options;
+      if (uid !== made.uid || gid !== made.gid) fs.fchownSync(fd, uid, gid);
+      fs.fchmodSync(fd, options.mode ?? 0o600);
+      await fsync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+    fs.renameSync(temporary, file);
+  } catch (error) {
+    fs.rmSync(temporary, { force: true });
+    throw withPath(error, file);
+  }
+  await syncDirectory(path.dirname(file));
+}
+
+interface Append {
+  readonly text: string;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Writes what has queued up for a file, one write and one sync a round, until nothing is left. */
+async function drain(queues: Map<string, Append[]>, file: string): Promise<void> {
+  // Calls of the same tick join the first round.
+  await Promise.resolve();
+  for (let round = take(queues, file); round.length > 0; round = take(queues, file)) {
+    try {
+      await appendAll(file, round.map((entry) => entry.text).join(''));
+      for (const entry of round) entry.resolve();
+    } catch (error) {
+      for (const entry of round) entry.reject(error);
+    }
+  }
+}
+
+/** The entries that wait; with none left the queue goes, and the next append starts a new one. */
+function take(queues: Map<string, Append[]>, file: string): readonly Append[] {
+  const waiting = queues.get(file) ?? [];
+  if (waiting.length === 0) queues.delete(file);
+  else queues.set(file, []);
+  return waiting;
+}
+
+async function appendAll(file: string, text: string): Promise<void> {
+  const fd = fs.openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
+  try {
+    const { size } = fs.fstatSync(fd);
+    try {
+      fs.writeFileSync(fd, text);
+    } catch (error) {
+      // A full disk: the file ends with the last whole text, not with half of one.
+      fs.ftruncateSync(fd, size);
+      throw error;
+    }
+    await fdatasync(fd);
+    if (size === 0) await syncDirectory(path.dirname(file));
+  } catch (error) {
+    throw withPath(error, file);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const fd = fs.openSync(directory, O_RDONLY | O_DIRECTORY);
+  try {
+    await fsync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** Calls on a descriptor fail without saying which file it was. */
+function withPath(error: unknown, file: string): unknown {
+  if (!(error instanceof Error) || error.message.includes(file)) return error;
+  error.message += ` '${file}'`;
+  return Object.assign(error, { path: file });
+}

@@ -1,0 +1,21 @@
+// The real Host: Linux through Node. Everything below src that wants the machine asks for a Host;
+// only the linux*.ts files of this folder know node:fs and node:child_process.
+import { setTimeout } from 'node:timers/promises';
+import type { Host } from './host.ts';
+import { linuxCommands } from './linux-commands.ts';
+import { linuxFiles } from './linux-files.ts';
+import { takeLock } from './linux-lock.ts';
+import { removeTree } from './linux-remove-tree.ts';
+import { createLinuxWrites } from './linux-writes.ts';
+
+export function createLinuxHost(): Host {
+  return {
+    ...linuxFiles,
+    ...createLinuxWrites(),
+    ...linuxCommands,
+    removeTree,
+    lock: takeLock,
+    sleep: (milliseconds) => setTimeout(milliseconds),
+    now: () => Date.now(),
+  };
+}

@@ -1,0 +1,90 @@
+// The lock against real other processes.
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { buildSync } from 'esbuild';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createLinuxHost } from '../../src/host/linux.ts';
+
+const host = createLinuxHost();
+let folder: string;
+let file: string;
+beforeEach(() => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'runspec-host-'));
+  file = path.join(folder, 'lock');
+});
+afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+it('is taken by one at a time and again after its release', async () => {
+  const first = await host.lock(file, 0);
+  expect(first).toBeDefined();
+  expect(await host.lock(file, 0)).toBeUndefined();
+  await first?.release();
+  const second = await host.lock(file, 0);
+  expect(second).toBeDefined();
+  await second?.release();
+  expect(fs.statSync(file).mode & 0o777).toBe(0o600);
+});
+
+it('waits as long as it was told, and takes the lock when it comes free', async () => {
+  const first = await host.lock(file, 0);
+  const begun = performance.now();
+  expect(await host.lock(file, 300)).toBeUndefined();
+  expect(performance.now() - begun).toBeGreaterThan(280);
+  const waiting = host.lock(file, 10_000);
+  await first?.release();
+  const second = await waiting;
+  expect(second).toBeDefined();
+  await second?.release();
+});
+
+it('never has two holders, though many ask at once and the file is removed under them', async () => {
+  let holders = 0;
+  let most = 0;
+  await Promise.all(
+    Array.from({ length: 8 }, async (_, index) => {
+      const lock = await host.lock(file, 20_000);
+      holders += 1;
+      most = Math.max(most, holders);
+      await host.sleep(5);
+      if (index % 2 === 0) fs.rmSync(file);
+      holders -= 1;
+      await lock?.release();
+    }),
+  );
+  expect(most).toBe(1);
+});
+
+it('is dropped by the kernel when its holder is killed, even with children of the holder alive', async () => {
+  const bundle = path.join(folder, 'linux.mjs');
+  buildSync({
+    entryPoints: ['src/host/linux.ts'],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    outfile: bundle,
+  });
+  const script = `
+    const { createLinuxHost } = await import(${JSON.stringify(bundle)});
+    const host = createLinuxHost();
+    await host.lock(${JSON.stringify(file)}, 0);
+    const child = host.spawn(['sleep', '60'], { stdio: ['null', 'null', 'null'], detached: true });
+    console.log(child.pid);
+    setInterval(() => {}, 1000);`;
+  const holder = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const child = await new Promise<number>((resolve) =>
+    holder.stdout.once('data', (text) => resolve(Number(text))),
+  );
+  try {
+    expect(await host.lock(file, 0)).toBeUndefined();
+    holder.kill('SIGKILL');
+    const lock = await host.lock(file, 5_000);
+    expect(lock).toBeDefined();
+    await lock?.release();
+  } finally {
+    process.kill(child, 'SIGKILL');
+  }
+});
