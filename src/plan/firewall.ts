@@ -1,0 +1,71 @@
+// The table `inet runspec` as data. Ports are map elements, so a packet's look-up costs the same with
+// one container and with a thousand. Nothing here changes a packet that is not a container's.
+import type { NftTableStep } from './plan.ts';
+
+export const NFT_TABLE = 'runspec';
+
+/**
+ * Sets and maps:
+ * - `networks`: links behind which containers are (bridges, host ends of point-to-point veths)
+ * - `within`: pairs of one such link with itself: traffic that stays on one bridge
+ * - `sources`: addresses to masquerade when they leave their network
+ * - `ports`, `ports_on`: published ports on every host address, and on one
+ */
+export const FIREWALL: Pick<NftTableStep, 'sets' | 'chains'> = {
+  sets: [
+    { name: 'networks', declaration: 'set { type ifname; }' },
+    { name: 'within', declaration: 'set { type ifname . ifname; }' },
+    { name: 'sources', declaration: 'set { type ipv4_addr; }' },
+    { name: 'ports', declaration: 'map { type inet_proto . inet_service : ipv4_addr . inet_service; }' },
+    { name: 'ports_on', declaration: 'map { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }' },
+  ],
+  chains: [
+    {
+      // route_localnet lets 127.0.0.0/8 leave by our bridge; nothing may come in for it by any other link.
+      name: 'guard',
+      header: 'type filter hook prerouting priority raw; policy accept;',
+      rules: ['iifname != "lo" ip daddr 127.0.0.0/8 drop'],
+    },
+    {
+      name: 'prerouting',
+      header: 'type nat hook prerouting priority dstnat; policy accept;',
+      rules: publish(),
+    },
+    {
+      // nftables 1.0.6 takes the name `dstnat` for the prerouting hook only: -100 is the same.
+      name: 'output',
+      header: 'type nat hook output priority -100; policy accept;',
+      rules: publish(),
+    },
+    {
+      name: 'postrouting',
+      header: 'type nat hook postrouting priority srcnat; policy accept;',
+      rules: [
+        // A port published on loopback: the answer must come back through us.
+        'oifname @networks ip saddr 127.0.0.0/8 masquerade',
+        // A container that reaches a sibling (or itself) by a published port: else the answer takes the short way.
+        'iifname @networks oifname @networks ct status dnat masquerade',
+        'ip saddr @sources oifname != @networks masquerade',
+      ],
+    },
+    {
+      name: 'forward',
+      header: 'type filter hook forward priority filter; policy accept;',
+      rules: [
+        'oifname @networks ct state established,related accept',
+        'oifname @networks ct status dnat accept',
+        // br_netfilter (Docker loads it) sends what stays on one bridge through here too.
+        'iifname . oifname @within accept',
+        // From other hosts only by a published port, and nothing between two bridges.
+        'oifname @networks drop',
+      ],
+    },
+  ],
+};
+
+function publish(): readonly string[] {
+  return [
+    'fib daddr type local dnat ip to ip daddr . meta l4proto . th dport map @ports_on',
+    'fib daddr type local dnat ip to meta l4proto . th dport map @ports',
+  ];
+}

@@ -1,0 +1,146 @@
+// Limits in the spec's words to files of cgroup v1 and v2, decided controller by controller.
+import type { IoLimit, ResourcesSpec, Spec } from '../load/spec.ts';
+import type { CgroupFacts, HostFacts } from './facts.ts';
+import type { CgroupHierarchy, CgroupStep } from './plan.ts';
+import type { Problems } from './problems.ts';
+
+/** Microseconds: the kernel's default, and the one in `cpu.max "10000 100000"`. */
+const CPU_PERIOD = 100_000;
+
+interface Limit {
+  readonly key: keyof ResourcesSpec;
+  readonly controller: string;
+  readonly files: (version: 1 | 2) => readonly { readonly name: string; readonly value: string }[];
+}
+
+export function compileCgroup(spec: Spec, facts: HostFacts, problems: Problems): CgroupStep {
+  const limits = [...limitsOf(spec.resources), ...ioLimits(spec, facts, problems)];
+  const files = new Map<string, { name: string; value: string; controller: string }[]>();
+  for (const limit of limits) {
+    const hierarchy = facts.cgroups.hierarchies.find((one) => one.controllers.includes(limit.controller));
+    if (hierarchy === undefined || (limit.key === 'swap' && !hierarchy.swap)) {
+      reportMissing(limit, hierarchy !== undefined, facts.cgroups, spec.resources, problems);
+      continue;
+    }
+    const list = files.get(hierarchy.mountpoint) ?? [];
+    list.push(...limit.files(hierarchy.version).map((file) => ({ ...file, controller: limit.controller })));
+    files.set(hierarchy.mountpoint, list);
+  }
+  return {
+    id: `cgroup:/runspec/${spec.name}`,
+    op: 'cgroup',
+    path: `/runspec/${spec.name}`,
+    needs: [],
+    after: [],
+    hierarchies: facts.cgroups.hierarchies.map((hierarchy): CgroupHierarchy => {
+      const wanted = files.get(hierarchy.mountpoint) ?? [];
+      return {
+        version: hierarchy.version,
+        mountpoint: hierarchy.mountpoint,
+        // v1 controllers are part of the mount; v2 ones are enabled for those who ask.
+        controllers: hierarchy.version === 1 ? hierarchy.controllers : [...new Set(wanted.map((file) => file.controller))],
+        files: wanted.map(({ name, value }) => ({ name, value })),
+      };
+    }),
+  };
+}
+
+function limitsOf(resources: ResourcesSpec): readonly Limit[] {
+  const { cpus, cpuWeight, cpuset, memory, swap, pids } = resources;
+  const limits: Limit[] = [];
+  const add = (key: Limit['key'], controller: string, files: Limit['files']): void => {
+    limits.push({ key, controller, files });
+  };
+  if (cpus !== undefined) {
+    const quota = String(Math.round(cpus * CPU_PERIOD));
+    add('cpus', 'cpu', (version) =>
+      version === 2
+        ? [{ name: 'cpu.max', value: `${quota} ${CPU_PERIOD}` }]
+        : [
+            { name: 'cpu.cfs_period_us', value: String(CPU_PERIOD) },
+            { name: 'cpu.cfs_quota_us', value: quota },
+          ],
+    );
+  }
+  if (cpuWeight !== undefined) {
+    add('cpuWeight', 'cpu', (version) =>
+      version === 2
+        ? [{ name: 'cpu.weight', value: String(cpuWeight) }]
+        : [{ name: 'cpu.shares', value: String(sharesOf(cpuWeight)) }],
+    );
+  }
+  if (cpuset !== undefined) add('cpuset', 'cpuset', () => [{ name: 'cpuset.cpus', value: canonicalList(cpuset) }]);
+  if (memory !== undefined) {
+    add('memory', 'memory', (version) => [{ name: version === 2 ? 'memory.max' : 'memory.limit_in_bytes', value: String(memory) }]);
+  }
+  if (swap !== undefined && memory !== undefined) {
+    // v1 counts memory and swap together, v2 swap alone.
+    add('swap', 'memory', (version) =>
+      version === 2
+        ? [{ name: 'memory.swap.max', value: String(swap) }]
+        : [{ name: 'memory.memsw.limit_in_bytes', value: String(memory + swap) }],
+    );
+  }
+  if (pids !== undefined) add('pids', 'pids', () => [{ name: 'pids.max', value: String(pids) }]);
+  return limits;
+}
+
+function ioLimits(spec: Spec, facts: HostFacts, problems: Problems): readonly Limit[] {
+  return spec.resources.io.flatMap((limit, index): readonly Limit[] => {
+    const found = facts.paths[limit.device];
+    if (found?.type !== 'block' || found.rdev === undefined) {
+      const path = ['resources', 'io', index, 'device'];
+      problems.error('no-device', path, `${limit.device} is not a block device on this host`, 'list them with: lsblk -p');
+      return [];
+    }
+    const number = `${found.rdev.major}:${found.rdev.minor}`;
+    const hierarchy = facts.cgroups.hierarchies.find((one) => one.controllers.includes('io') || one.controllers.includes('blkio'));
+    const controller = hierarchy?.version === 1 ? 'blkio' : 'io';
+    return [{ key: 'io', controller, files: (version) => (version === 2 ? ioMax(number, limit) : throttles(number, limit)) }];
+  });
+}
+
+function ioMax(number: string, limit: IoLimit): readonly { name: string; value: string }[] {
+  const words = (['rbps', 'wbps', 'riops', 'wiops'] as const).flatMap((key) => (limit[key] === undefined ? [] : [`${key}=${limit[key]}`]));
+  return words.length === 0 ? [] : [{ name: 'io.max', value: `${number} ${words.join(' ')}` }];
+}
+
+function throttles(number: string, limit: IoLimit): readonly { name: string; value: string }[] {
+  const files = { rbps: 'read_bps', wbps: 'write_bps', riops: 'read_iops', wiops: 'write_iops' } as const;
+  return (['rbps', 'wbps', 'riops', 'wiops'] as const).flatMap((key) =>
+    limit[key] === undefined ? [] : [{ name: `blkio.throttle.${files[key]}_device`, value: `${number} ${limit[key]}` }],
+  );
+}
+
+function reportMissing(limit: Limit, onlySwap: boolean, cgroups: CgroupFacts, resources: ResourcesSpec, problems: Problems): void {
+  const what = onlySwap ? 'swap accounting' : `the cgroup controller ${limit.controller}`;
+  const report = resources.optional ? problems.warning : problems.error;
+  const available = cgroups.hierarchies.flatMap((hierarchy) => hierarchy.controllers).filter((name) => !name.startsWith('name='));
+  report(
+    'no-controller',
+    ['resources', limit.key],
+    `this host has no ${what.replace(/^the /, '')}, which resources.${limit.key} needs`,
+    `available: ${available.join(', ') || 'none'}; resources.optional: true makes this a warning`,
+  );
+}
+
+/** cgroup v2 weight 1..10000 to v1 shares 2..262144, the inverse of the OCI runtimes' conversion. */
+function sharesOf(weight: number): number {
+  return 2 + Math.floor(((weight - 1) * 262_142) / 9999);
+}
+
+/** `0,1,2,5` as the kernel prints it: `0-2,5`. */
+function canonicalList(list: string): string {
+  const numbers = list.split(',').flatMap((part) => {
+    const [from, to] = part.trim().split('-').map(Number);
+    return Array.from({ length: (to ?? from ?? 0) - (from ?? 0) + 1 }, (_, index) => (from ?? 0) + index);
+  });
+  const sorted = [...new Set(numbers)].toSorted((one, other) => one - other);
+  const ranges: [number, number][] = [];
+  for (const number of sorted) {
+    const last = ranges.at(-1);
+    if (last !== undefined && last[1] === number - 1) last[1] = number;
+    else ranges.push([number, number]);
+  }
+  return ranges.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(',');
+}
