@@ -64,7 +64,9 @@ function chooseSubnet(spec: Spec, link: string, facts: HostFacts, problems: Prob
   }
   if (onLink !== undefined) return onLink;
   const around = network.address === undefined ? undefined : parseBlock(`${network.address}/${POOL.prefix}`);
-  const candidates = around === undefined ? poolBlocks() : [around];
+  // Its former subnet first: after a reboot the container comes back with the same address.
+  const former = own === undefined ? [] : [parsed(own.subnet)];
+  const candidates = around === undefined ? [...former, ...poolBlocks()] : [around];
   const free = candidates.find((candidate) => !inUse.some((one) => overlap(one.block, candidate)));
   if (free === undefined) {
     const clash = around === undefined ? undefined : inUse.find((one) => overlap(one.block, around));

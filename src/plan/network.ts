@@ -79,7 +79,8 @@ function linkSteps(spec: Spec, lease: Lease, netns: string, facts: HostFacts): r
   return [
     forward,
     { id: bridgeId, op: 'bridge', name: network.bridge, address: `${lease.gateway}/${prefix}`, mtu, needs: [], after: [], shared: true },
-    { ...pair, needs: [`netns:${netns}`, bridgeId], bridge: network.bridge },
+    // Only after the bridge: a pair that lost its bridge joins the new one, and the container keeps its interface.
+    { ...pair, needs: [`netns:${netns}`], after: [bridgeId], bridge: network.bridge },
     address,
   ];
 }
