@@ -10,6 +10,8 @@ export interface SharedState {
   /** Stored before the first effect; a former value that is known already stays. */
   remember(id: string, before: Before): Promise<void>;
   forget(id: string): Promise<void>;
+  /** This container needs it no more; others of the same call see that before its record is gone. */
+  release(id: string, container: string): void;
   /** Names of other live containers whose plans have a shared step of this id. */
   users(id: string, except: string): Promise<readonly string[]>;
 }
@@ -25,6 +27,7 @@ export async function openShared(host: Host, dataDir: string, bootId: string, re
   const file = text === undefined ? undefined : (JSON.parse(text) as SharedFile);
   // After a reboot the kernel has forgotten what was made: what was before does not matter any more.
   const known = new Map(Object.entries(file?.bootId === bootId ? file.before : {}));
+  const released = new Set<string>();
   let writing: Promise<unknown> = Promise.resolve();
   const store = (): Promise<void> => {
     const next = writing.then(async () => {
@@ -44,10 +47,13 @@ export async function openShared(host: Host, dataDir: string, bootId: string, re
     async forget(id) {
       if (known.delete(id)) await store();
     },
+    release: (id, container) => {
+      released.add(`${container} ${id}`);
+    },
     async users(id, except) {
       const users: string[] = [];
       for (const name of await records.names()) {
-        if (name === except) continue;
+        if (name === except || released.has(`${name} ${id}`)) continue;
         const record = await records.read(name);
         if (record === undefined || record.bootId !== bootId) continue;
         if (recordedSteps(record).some((step) => step.shared === true && step.id === id)) users.push(name);

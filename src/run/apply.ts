@@ -1,0 +1,168 @@
+// Carries out the changes of one container as a transaction: all of them, or none.
+import { InterruptedError, OperationError } from '../errors.ts';
+import { createKernelView } from '../host/kernel-view.ts';
+import type { Before, Op, OpContext } from '../ops/op.ts';
+import { opOf } from '../ops/index.ts';
+import type { OpKind, Plan, Step, StepOf } from '../plan/plan.ts';
+import type { Change } from './changes.ts';
+import { hasEffect } from './changes.ts';
+import { walk } from './graph.ts';
+import type { ContainerRecord, Records } from './records.ts';
+import { recordedSteps } from './records.ts';
+import type { Reporter } from './report.ts';
+import { asFailure, revertSteps } from './revert.ts';
+import type { SharedState } from './shared.ts';
+
+export interface Application {
+  readonly context: OpContext;
+  readonly records: Records;
+  readonly shared: SharedState;
+  readonly sharedRuns: SharedRuns;
+  readonly report: Reporter;
+  readonly plan: Plan;
+  readonly changes: readonly Change[];
+  readonly record: ContainerRecord | undefined;
+  readonly specFile: string;
+  readonly keepOnFailure: boolean;
+}
+
+/** Shared steps of one call, so that twenty containers make their bridge once. */
+export type SharedRuns = Map<string, Promise<void>>;
+
+/** @throws OperationError or InterruptedError after everything done was undone. */
+export async function applyChanges(application: Application): Promise<void> {
+  const { context, records, plan, changes, record } = application;
+  if (!hasEffect(changes) && record?.pending === undefined && record?.applied !== undefined) {
+    if (record.applied.specDigest !== plan.specDigest) await records.finish(plan, record.before, application.specFile);
+    return;
+  }
+  const before: Record<string, Before> = { ...record?.before };
+  await records.begin(plan, record, application.specFile);
+  const failure = await carryOut(application, before);
+  if (failure === undefined) {
+    await records.finish(plan, before, application.specFile);
+    return;
+  }
+  if (application.keepOnFailure) throw failure;
+  application.report.rollback(context.container, failure.step ?? '');
+  const cleanup = await rollBack(application, before);
+  if (context.signal.aborted) throw new InterruptedError(context.signal.reason as 'SIGINT' | 'SIGTERM' | 'SIGHUP', cleanup);
+  throw new OperationError(failure.message, { ...failure, cause: failure.cause, cleanup });
+}
+
+async function carryOut(application: Application, before: Record<string, Before>): Promise<OperationError | undefined> {
+  const { context, changes } = application;
+  const outgoing = changes.filter((change) => change.action === 'delete' || change.action === 'replace');
+  const failures = [...(await revertSteps(reversalOf(application, before), outgoing.map((change) => change.former ?? change.step)))];
+  const byStep = new Map(changes.filter((change) => change.action !== 'delete').map((change) => [change.step, change]));
+  const stop = (): boolean => failures.length > 0 || context.signal.aborted;
+  await walk(
+    [...byStep.keys()],
+    'forward',
+    async (step) => {
+      const change = byStep.get(step) as Change;
+      if (change.action === 'none') return;
+      try {
+        await (step.shared === true ? runShared(application, change) : runStep(application, change, before));
+      } catch (cause) {
+        failures.push(asFailure(step, cause));
+      }
+    },
+    stop,
+  );
+  if (context.signal.aborted) return failures[0] ?? new OperationError(`interrupted by ${String(context.signal.reason)}`);
+  return failures[0];
+}
+
+async function runStep(application: Application, change: Change, before: Record<string, Before>): Promise<void> {
+  const { context, records, report } = application;
+  const { step } = change;
+  const op = opOf(step) as Op<OpKind>;
+  const started = context.host.now();
+  const direction = change.action === 'update' ? 'update' : 'apply';
+  // Only the first look counts: later ones would see our own work.
+  const found = before[step.id] ?? (await op.before?.(context, step as StepOf<OpKind>));
+  if (found !== undefined) before[step.id] = found;
+  const name = context.container;
+  await records.journal(name, { event: 'intent', direction, step: step.id, ...(found === undefined ? {} : { before: found }) });
+  try {
+    await perform(context, op, change);
+  } catch (cause) {
+    report.step({ container: name, step, action: change.action, outcome: 'failed', milliseconds: context.host.now() - started });
+    await records.journal(name, { event: 'failed', direction, step: step.id, error: String(cause) });
+    throw cause;
+  }
+  const reason = change.reason === undefined ? {} : { reason: change.reason };
+  report.step({ container: name, step, action: change.action, outcome: 'done', milliseconds: context.host.now() - started, ...reason });
+}
+
+async function perform(context: OpContext, op: Op<OpKind>, change: Change): Promise<void> {
+  const step = change.step as StepOf<OpKind>;
+  if (change.action === 'update' && op.update !== undefined) await op.update(context, step, (change.former ?? step) as StepOf<OpKind>);
+  else await op.apply(context, step);
+}
+
+function runShared(application: Application, change: Change): Promise<void> {
+  const { context, shared, sharedRuns, report } = application;
+  const { step } = change;
+  const running = sharedRuns.get(step.id);
+  if (running !== undefined) return running;
+  const run = async (): Promise<void> => {
+    const started = context.host.now();
+    const op = opOf(step) as Op<OpKind>;
+    const found = await op.before?.(context, step as StepOf<OpKind>);
+    if (found !== undefined) await shared.remember(step.id, found);
+    await perform(context, op, change);
+    const reason = change.reason === undefined ? {} : { reason: change.reason };
+    const milliseconds = context.host.now() - started;
+    report.step({ container: context.container, step, action: change.action, outcome: 'done', milliseconds, ...reason });
+  };
+  const promise = run();
+  sharedRuns.set(step.id, promise);
+  return promise;
+}
+
+/** Back to the applied plan, or to nothing; a former step that was taken away or changed is made again. */
+async function rollBack(application: Application, before: Record<string, Before>): Promise<readonly OperationError[]> {
+  const { context, records, record, changes, plan } = application;
+  // An interrupt must not stop the way back.
+  const calm: Application = { ...application, context: { ...context, signal: new AbortController().signal, view: createKernelView(context.host) } };
+  const touched = changes.filter((change) => change.action !== 'none' && change.action !== 'delete');
+  if (record?.applied === undefined) {
+    const left = record === undefined ? plan.steps : [...plan.steps, ...recordedSteps(record)];
+    const failures = await revertSteps(reversalOf(calm, before), left);
+    if (failures.length === 0) await records.remove(plan.name);
+    return failures;
+  }
+  const created = touched.filter((change) => change.former === undefined || change.action === 'replace');
+  const failures = [...(await revertSteps(reversalOf(calm, before), created.map((change) => change.step)))];
+  const lost = new Set(changes.filter((change) => change.former !== undefined && change.action !== 'none').map((change) => change.step.id));
+  calm.context.view.forget();
+  await walk(
+    record.applied.steps.filter((step) => lost.has(step.id)),
+    'forward',
+    async (step) => {
+      try {
+        await restore(calm, step);
+      } catch (cause) {
+        failures.push(asFailure(step, cause));
+      }
+    },
+  );
+  if (failures.length === 0) await records.abandon(plan.name);
+  return failures;
+}
+
+async function restore(application: Application, step: Step): Promise<void> {
+  const { context } = application;
+  const op = opOf(step) as Op<OpKind>;
+  const probe = await op.probe(context, step as StepOf<OpKind>);
+  if (probe.state === 'present') return;
+  const action = probe.state === 'drifted' && probe.inPlace && op.update !== undefined ? 'update' : 'create';
+  await perform(context, op, { container: context.container, action, step });
+}
+
+function reversalOf(application: Application, before: Readonly<Record<string, Before>>) {
+  const { context, records, shared, report } = application;
+  return { context, records, shared, report, before, options: { volumes: false } } as const;
+}

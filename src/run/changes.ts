@@ -1,0 +1,84 @@
+// Compares a plan with what was applied and with the kernel, and decides step by step what to do.
+// Reads only; both `plan` and `apply` go by it.
+import type { OpContext, Probe } from '../ops/op.ts';
+import { opOf } from '../ops/index.ts';
+import type { Plan, Step } from '../plan/plan.ts';
+
+export type Action = 'create' | 'update' | 'replace' | 'delete' | 'none';
+
+export interface Change {
+  readonly container: string;
+  readonly action: Action;
+  readonly step: Step;
+  /** The applied version of the step, when there is one. */
+  readonly former?: Step;
+  /** Why, for people: what differs, or what it follows. */
+  readonly reason?: string;
+}
+
+/**
+ * Changes in the order of the plan; deletions first, in the reverse order of the former steps.
+ * `formerSteps` are all that may be on the host: of the applied plan and of one that a kill cut short.
+ */
+export async function computeChanges(context: OpContext, plan: Plan, formerSteps: readonly Step[]): Promise<readonly Change[]> {
+  const former = new Map(formerSteps.map((step) => [step.id, step]));
+  const probes = await Promise.all(plan.steps.map((step) => opOf(step).probe(context, step)));
+  const replaced = new Map<string, string>();
+  const changes: Change[] = [];
+  plan.steps.forEach((step, index) => {
+    const change = decide(plan.name, step, former.get(step.id), probes[index] as Probe);
+    const cause = step.needs.find((id) => replaced.has(id));
+    const followed = cause === undefined ? change : follow(change, cause);
+    if (followed.action === 'create' || followed.action === 'replace') replaced.set(step.id, followed.action);
+    changes.push(followed);
+  });
+  const kept = new Set(plan.steps.map((step) => step.id));
+  const deletions = formerSteps
+    .filter((step) => !kept.has(step.id))
+    .map((step): Change => ({ container: plan.name, action: 'delete', step, former: step, reason: 'no longer in the spec' }));
+  return [...deletions.toReversed(), ...changes];
+}
+
+function decide(container: string, step: Step, former: Step | undefined, probe: Probe): Change {
+  const change = (action: Action, reason?: string): Change => ({
+    container,
+    action,
+    step,
+    ...(former === undefined ? {} : { former }),
+    ...(reason === undefined ? {} : { reason }),
+  });
+  const op = opOf(step);
+  switch (probe.state) {
+    case 'absent':
+      return former === undefined ? change('create') : change('create', 'it is gone from the host');
+    case 'drifted': {
+      const reason = probe.differences.map((one) => `${one.property}: ${one.found} -> ${one.wanted}`).join('; ');
+      return change(probe.inPlace && op.update !== undefined ? 'update' : 'replace', reason);
+    }
+    case 'present': {
+      const differing = former === undefined ? [] : differingProperties(former, step, op.passive ?? []);
+      if (differing.length === 0) return change('none');
+      return change(op.update === undefined ? 'replace' : 'update', `changed in the spec: ${differing.join(', ')}`);
+    }
+  }
+}
+
+/** A step whose foundation is made anew is made anew too, when it is there at all. */
+function follow(change: Change, cause: string): Change {
+  if (change.action === 'create' || change.step.shared === true) return change;
+  return { ...change, action: 'replace', reason: `${cause} is made anew` };
+}
+
+const ORDER_ONLY = new Set(['id', 'op', 'needs', 'after', 'shared']);
+
+function differingProperties(former: Step, step: Step, passive: readonly string[]): readonly string[] {
+  const properties = new Set([...Object.keys(former), ...Object.keys(step)]);
+  const value = (of: Step, property: string): string => JSON.stringify((of as unknown as Record<string, unknown>)[property]) ?? '';
+  return [...properties].filter(
+    (property) => !ORDER_ONLY.has(property) && !passive.includes(property) && value(former, property) !== value(step, property),
+  );
+}
+
+export function hasEffect(changes: readonly Change[]): boolean {
+  return changes.some((change) => change.action !== 'none');
+}

@@ -1,0 +1,38 @@
+// Runs work over steps in the order of their edges, as parallel as the edges allow, in either direction.
+import type { Step } from '../plan/plan.ts';
+
+/**
+ * Calls `work` for each step when those it needs or comes after (forward), or those that need it or come
+ * after it (backward), are through. `stop` is asked before each step: once it says true, none is begun.
+ * `work` must not reject.
+ */
+export async function walk(
+  steps: readonly Step[],
+  direction: 'forward' | 'backward',
+  work: (step: Step) => Promise<void>,
+  stop: () => boolean = () => false,
+): Promise<void> {
+  const ordered = direction === 'forward' ? steps : steps.toReversed();
+  const byId = new Map<string, Step[]>();
+  for (const step of steps) byId.set(step.id, [...(byId.get(step.id) ?? []), step]);
+  const before = new Map<Step, Step[]>(steps.map((step) => [step, []]));
+  for (const step of steps) {
+    for (const id of [...step.needs, ...step.after]) {
+      for (const other of byId.get(id) ?? []) {
+        if (direction === 'forward') before.get(step)?.push(other);
+        else before.get(other)?.push(step);
+      }
+    }
+  }
+  const through = new Map<Step, Promise<void>>();
+  const start = (step: Step): Promise<void> => {
+    const known = through.get(step);
+    if (known !== undefined) return known;
+    const promise = Promise.all((before.get(step) ?? []).map(start)).then(async () => {
+      if (!stop()) await work(step);
+    });
+    through.set(step, promise);
+    return promise;
+  };
+  await Promise.all(ordered.map(start));
+}

@@ -1,0 +1,95 @@
+// The way back: steps are reverted in reverse order, each only when all that stood on it are gone. It
+// goes on after a failure and collects what could not be undone. `down` and the rollback of a failed
+// apply are the same code.
+import { OperationError } from '../errors.ts';
+import type { Before, Op, OpContext, Reverted, RevertOptions } from '../ops/op.ts';
+import { opOf } from '../ops/index.ts';
+import type { OpKind, Step, StepOf } from '../plan/plan.ts';
+import { walk } from './graph.ts';
+import type { Records } from './records.ts';
+import type { Reporter } from './report.ts';
+import type { SharedState } from './shared.ts';
+
+export interface Reversal {
+  readonly context: OpContext;
+  readonly records: Records;
+  readonly shared: SharedState;
+  readonly report: Reporter;
+  readonly before: Readonly<Record<string, Before>>;
+  readonly options: RevertOptions;
+}
+
+/** @returns what could not be undone; empty when everything is as before. */
+export async function revertSteps(reversal: Reversal, steps: readonly Step[]): Promise<readonly OperationError[]> {
+  const failures: OperationError[] = [];
+  const blocked = new Set<string>();
+  const block = (step: Step): void => step.needs.forEach((id) => blocked.add(id));
+  await walk(steps, 'backward', async (step) => {
+    if (blocked.has(step.id)) {
+      block(step);
+      return;
+    }
+    try {
+      await revertStep(reversal, step);
+    } catch (cause) {
+      block(step);
+      failures.push(asFailure(step, cause));
+    }
+  });
+  return failures;
+}
+
+async function revertStep(reversal: Reversal, step: Step): Promise<void> {
+  const { context, records, shared, report } = reversal;
+  const started = context.host.now();
+  const done = (result: Reverted): void =>
+    report.step({
+      container: context.container,
+      step,
+      action: 'delete',
+      outcome: result.outcome,
+      milliseconds: context.host.now() - started,
+      ...(result.outcome === 'kept' ? { reason: result.reason } : {}),
+    });
+  if (step.shared === true) {
+    shared.release(step.id, context.container);
+    const users = await shared.users(step.id, context.container);
+    if (users.length > 0) {
+      done({ outcome: 'kept', reason: `used by ${users.slice(0, 3).join(', ')}` });
+      return;
+    }
+  }
+  const before = (step.shared === true ? shared.before(step.id) : reversal.before[step.id]) ?? {};
+  await records.journal(context.container, { event: 'intent', direction: 'revert', step: step.id });
+  const result = await (opOf(step) as Op<OpKind>).revert(context, step as StepOf<OpKind>, before, reversal.options);
+  if (step.shared === true && result.outcome !== 'kept') await shared.forget(step.id);
+  done(result);
+}
+
+export function asFailure(step: Step, cause: unknown): OperationError {
+  if (cause instanceof OperationError) {
+    return new OperationError(cause.message, {
+      hint: cause.hint,
+      command: cause.command,
+      cleanup: cause.cleanup,
+      step: step.id,
+      cause: cause.cause,
+    });
+  }
+  const error = cause instanceof Error ? cause : new Error(String(cause));
+  return new OperationError(`${opOf(step).describe(step)}: ${error.message}`, { step: step.id, cause: error, hint: hintForErrno(error) });
+}
+
+function hintForErrno(error: NodeJS.ErrnoException): string | undefined {
+  switch (error.code) {
+    case 'ENOSPC':
+      return 'the disk is full; free some space and try again';
+    case 'EROFS':
+      return 'the file system is read-only; choose others with --state-dir and --data-dir';
+    case 'EACCES':
+    case 'EPERM':
+      return 'run as root (sudo)';
+    default:
+      return undefined;
+  }
+}
