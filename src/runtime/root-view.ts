@@ -1,0 +1,98 @@
+// The file tree a container's process will see: its root with the binds over it, symlinks followed
+// inside only. Reads only; an image's symlink never leads a lookup to the host's own files.
+import { OperationError } from '../errors.ts';
+import type { FileStatus, Host } from '../host/host.ts';
+import { isAtOrBelow, normalizePath } from './paths.ts';
+
+export interface RootView {
+  /** Host path of the root. */
+  readonly root: string;
+  /** Outer before inner; without a source nothing is known of what lies there before the start. */
+  readonly binds: readonly { readonly destination: string; readonly source?: string }[];
+}
+
+export interface Found {
+  /** Host path, no symlink in it below the root or a bind's source. */
+  readonly hostPath: string;
+  /** The same inside the container. */
+  readonly path: string;
+  /** Never a symlink. */
+  readonly status: FileStatus;
+}
+
+/** `unknown`: it lies where the runtime mounts something of its own, such as /proc. */
+export type Lookup = Found | 'missing' | 'unknown';
+
+/** As the kernel's MAXSYMLINKS. */
+const MAX_SYMLINKS = 40;
+/** A group file of a large directory service is a few MiB; more than this is no user database. */
+const MAX_TEXT_BYTES = 16 * 1024 * 1024;
+
+export async function lookUp(host: Host, view: RootView, path: string): Promise<Lookup> {
+  const pending = path.split('/').toReversed();
+  let at = '/';
+  let symlinks = 0;
+  let status: FileStatus | undefined;
+  for (;;) {
+    const part = pending.pop();
+    if (part === undefined) break;
+    if (part === '' || part === '.') continue;
+    at = normalizePath(part, at);
+    const hostPath = toHostPath(view, at);
+    if (hostPath === undefined) return 'unknown';
+    status = await host.status(hostPath);
+    if (status === undefined) return 'missing';
+    if (status.type === 'symlink') {
+      symlinks += 1;
+      if (symlinks > MAX_SYMLINKS) return 'missing';
+      const target = await host.readLink(hostPath);
+      at = target.startsWith('/') ? '/' : normalizePath('..', at);
+      pending.push(...target.split('/').toReversed());
+      status = undefined;
+    } else if (status.type !== 'directory' && pending.some((rest) => rest !== '' && rest !== '.')) {
+      return 'missing';
+    }
+  }
+  const hostPath = toHostPath(view, at);
+  if (hostPath === undefined) return 'unknown';
+  // The last component may have been `..`, or a symlink to a folder that was not looked at.
+  status ??= await host.status(hostPath);
+  return status === undefined ? 'missing' : { hostPath, path: at, status };
+}
+
+/** Text of a regular file in the container; undefined when there is none. */
+export async function readTextInside(host: Host, view: RootView, path: string): Promise<string | undefined> {
+  const found = await lookUp(host, view, path);
+  // A fifo or device of that name would be read for ever.
+  if (found === 'missing' || found === 'unknown' || found.status.type !== 'file') return undefined;
+  if (found.status.size > MAX_TEXT_BYTES) {
+    throw new OperationError(`${path} in the root file system is ${found.status.size} bytes long`, { hint: 'is it really the user database of this image?' });
+  }
+  return await host.readText(found.hostPath);
+}
+
+/** The view before the start, from the mounts of an OCI configuration. */
+export async function viewOfMounts(
+  host: Host,
+  root: string,
+  mounts: readonly { readonly destination: string; readonly type: string; readonly source: string }[],
+): Promise<RootView> {
+  const binds: { destination: string; source?: string }[] = [];
+  for (const mount of mounts) {
+    const view = { root, binds };
+    // The runtime follows symlinks on the way to a destination, inside the root.
+    const found = await lookUp(host, view, mount.destination);
+    const destination = typeof found === 'string' ? normalizePath(mount.destination) : found.path;
+    // A bind's source is the host's own affair: its symlinks are followed on the host.
+    const source = mount.type === 'bind' ? await host.realPath(mount.source) : undefined;
+    binds.push(source === undefined ? { destination } : { destination, source });
+  }
+  return { root, binds };
+}
+
+function toHostPath({ root, binds }: RootView, path: string): string | undefined {
+  const bind = binds.findLast(({ destination }) => isAtOrBelow(path, destination));
+  if (bind === undefined) return path === '/' ? root : `${root}${path}`;
+  if (bind.source === undefined) return undefined;
+  return `${bind.source}${path.slice(bind.destination.length)}`;
+}

@@ -1,0 +1,92 @@
+// Who a process runs as: names and numbers looked up in the container's own /etc/passwd and /etc/group.
+import { OperationError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { type RootView, readTextInside } from './root-view.ts';
+
+export interface ResolvedUser {
+  readonly uid: number;
+  readonly gid: number;
+  /** Without `gid`, in ascending order. */
+  readonly additionalGids: readonly number[];
+  readonly home: string;
+}
+
+interface PasswdEntry {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+}
+
+interface GroupEntry {
+  readonly name: string;
+  readonly gid: number;
+  readonly members: readonly string[];
+}
+
+/** Largest id Docker and runc accept; (uid_t)-1 means "leave it" to the kernel. */
+const MAX_ID = 2 ** 31 - 1;
+const SHOWN_NAMES = 12;
+
+/** @param user `uid`, `name`, and each with `:gid` or `:group`; empty is root. */
+export async function resolveUser(host: Host, view: RootView, user: string, additionalGids: readonly number[]): Promise<ResolvedUser> {
+  const passwd = parsePasswd((await readTextInside(host, view, '/etc/passwd')) ?? '');
+  const groups = parseGroup((await readTextInside(host, view, '/etc/group')) ?? '');
+  const [userName = '', groupName = ''] = user.split(':');
+  const entry = findUser(passwd, userName === '' ? '0' : userName);
+  const gid = groupName === '' ? entry.gid : findGroup(groups, groupName);
+  // A group given by the spec is meant alone; without one, membership counts as at a login.
+  const memberships = groupName === '' ? groups.filter(({ members }) => members.includes(entry.name)).map((group) => group.gid) : [];
+  const additional = new Set([...memberships, ...additionalGids]);
+  additional.delete(gid);
+  return { uid: entry.uid, gid, additionalGids: [...additional].toSorted((a, b) => a - b), home: entry.home };
+}
+
+function findUser(passwd: readonly PasswdEntry[], user: string): PasswdEntry {
+  const named = passwd.find(({ name }) => name === user);
+  if (named !== undefined) return named;
+  const uid = parseId(user);
+  if (uid === undefined) {
+    throw new OperationError(`no user ${user} in the root file system`, { hint: hintOfNames('users', '/etc/passwd', passwd) });
+  }
+  return passwd.find((entry) => entry.uid === uid) ?? { name: '', uid, gid: 0, home: '/' };
+}
+
+function findGroup(groups: readonly GroupEntry[], group: string): number {
+  const named = groups.find(({ name }) => name === group);
+  if (named !== undefined) return named.gid;
+  const gid = parseId(group);
+  if (gid === undefined) {
+    throw new OperationError(`no group ${group} in the root file system`, { hint: hintOfNames('groups', '/etc/group', groups) });
+  }
+  return gid;
+}
+
+function hintOfNames(what: string, file: string, entries: readonly { readonly name: string }[]): string {
+  if (entries.length === 0) return `its ${file} has none; use numbers, as in "1000:1000"`;
+  const names = entries.slice(0, SHOWN_NAMES).map(({ name }) => name);
+  return `its ${file} knows the ${what} ${names.join(', ')}${entries.length > SHOWN_NAMES ? '…' : ''}; numbers work without an entry`;
+}
+
+function parsePasswd(text: string): readonly PasswdEntry[] {
+  return text.split('\n').flatMap((line) => {
+    const [name = '', , uidText = '', gidText = '', , home = ''] = line.split(':');
+    const uid = parseId(uidText);
+    const gid = parseId(gidText);
+    return name === '' || uid === undefined || gid === undefined ? [] : [{ name, uid, gid, home: home === '' ? '/' : home }];
+  });
+}
+
+function parseGroup(text: string): readonly GroupEntry[] {
+  return text.split('\n').flatMap((line) => {
+    const [name = '', , gidText = '', members = ''] = line.split(':');
+    const gid = parseId(gidText);
+    return name === '' || gid === undefined ? [] : [{ name, gid, members: members.split(',').filter((member) => member !== '') }];
+  });
+}
+
+function parseId(text: string): number | undefined {
+  if (!/^\d{1,10}$/.test(text)) return undefined;
+  const id = Number(text);
+  return id <= MAX_ID ? id : undefined;
+}
