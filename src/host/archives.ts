@@ -1,0 +1,71 @@
+// What making layers needs of the machine beyond Host: bytes in bulk, hashed, fetched, unpacked and copied.
+// It moves bytes and says what it saw; what an archive may contain is decided by the inspector it is given.
+import type { FileStatus } from './host.ts';
+
+/** Sees every byte of an unpacked tar stream before GNU tar does; throws to refuse the archive. */
+export interface TarInspector {
+  /** `compressed`: bytes read so far of the archive as stored. */
+  write(chunk: Buffer, compressed: number): void;
+  /** The stream is complete. */
+  end(): void;
+}
+
+export interface TransferOptions {
+  readonly signal: AbortSignal;
+  progress(text: string): void;
+}
+
+export interface UnpackOptions extends TransferOptions {
+  readonly inspector: TarInspector;
+}
+
+export interface DownloadOptions extends TransferOptions {
+  /** Bytes; more is an error. */
+  readonly limit: number;
+  /** Plain http to other machines is accepted, because the content is checked against a pin. */
+  readonly pinned: boolean;
+}
+
+export interface Content {
+  /** Lower-case hex. */
+  readonly sha256: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+export interface TreeEntry {
+  /** Relative to the walked folder, `.` for itself. */
+  readonly path: string;
+  readonly status: FileStatus;
+  /** Symlinks only: the target as stored. */
+  readonly target?: string;
+}
+
+export interface Archives {
+  hash(path: string, signal: AbortSignal): Promise<Content>;
+  /** Fetches an http(s) URL into a new file at `path`. */
+  download(url: string, path: string, options: DownloadOptions): Promise<Content>;
+  /** Unpacks an archive (plain, gzip, zstd or xz, told apart by its first bytes) into an empty folder. */
+  unpack(archive: string, directory: string, options: UnpackOptions): Promise<Content>;
+  /**
+   * Copies with owners, modes, times, links, user.* attributes and file capabilities. `names` are relative to
+   * `root` and never followed when symlinks; `recursive` takes what is below them along. Sockets are left out.
+   */
+  copy(
+    source: { readonly root: string; readonly names: readonly string[]; readonly recursive: boolean },
+    directory: string,
+    options: UnpackOptions,
+  ): Promise<void>;
+  /** A folder and everything below it, parents first, names sorted; symlinks are not followed. */
+  walk(root: string, signal: AbortSignal): Promise<readonly TreeEntry[]>;
+  /** Up to `length` bytes of a regular file; fewer at its end. */
+  read(path: string, offset: number, length: number): Promise<Buffer>;
+  /** Everything written to the file system that holds `path` is on the disk when this resolves. */
+  sync(path: string): Promise<void>;
+}
+
+/** https always; plain http only for pinned content and from this machine, as anyone on the way could change it. */
+export function mayFetch(url: URL, pinned: boolean): boolean {
+  const loopback = /^(?:localhost|\[::1\]|127(?:\.\d{1,3}){3})$/.test(url.hostname);
+  return url.protocol === 'https:' || (url.protocol === 'http:' && (pinned || loopback));
+}

@@ -1,0 +1,82 @@
+// The real Archives: bulk bytes through Node and GNU tar.
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import type { Archives, TreeEntry } from './archives.ts';
+import type { FileStatus, FileType } from './host.ts';
+import { download } from './linux-download.ts';
+import { copy, unpack } from './linux-unpack.ts';
+
+export function createLinuxArchives(): Archives {
+  return { hash, download, unpack, copy, walk, read, sync };
+}
+
+const hash: Archives['hash'] = async (file, signal) => {
+  const digest = createHash('sha256');
+  let size = 0;
+  for await (const chunk of fs.createReadStream(file, { highWaterMark: 1024 * 1024, signal })) {
+    const bytes = chunk as Buffer;
+    digest.update(bytes);
+    size += bytes.length;
+  }
+  return { sha256: digest.digest('hex'), size };
+};
+
+const walk: Archives['walk'] = async (root, signal) => {
+  const entries: TreeEntry[] = [];
+  const visit = async (relative: string): Promise<void> => {
+    const full = relative === '.' ? root : path.join(root, relative);
+    const status = statusOf(full);
+    const target = status.type === 'symlink' ? { target: fs.readlinkSync(full) } : {};
+    entries.push({ path: relative, status, ...target });
+    if (status.type !== 'directory') return;
+    // Synchronous calls are several times faster here; a breath between folders keeps signals alive.
+    await setImmediate();
+    signal.throwIfAborted();
+    for (const name of fs.readdirSync(full).sort())
+      await visit(relative === '.' ? name : `${relative}/${name}`);
+  };
+  await visit('.');
+  return entries;
+};
+
+function statusOf(file: string): FileStatus {
+  const found = fs.lstatSync(file, { bigint: true });
+  return {
+    type: typeOf(found),
+    mode: Number(found.mode) & 0o7777,
+    uid: Number(found.uid),
+    gid: Number(found.gid),
+    size: Number(found.size),
+    device: Number(found.dev),
+    inode: Number(found.ino),
+    mtimeNs: found.mtimeNs.toString(),
+  };
+}
+
+function typeOf(found: fs.BigIntStats): FileType {
+  if (found.isFile()) return 'file';
+  if (found.isDirectory()) return 'directory';
+  if (found.isSymbolicLink()) return 'symlink';
+  if (found.isFIFO()) return 'fifo';
+  if (found.isSocket()) return 'socket';
+  return found.isBlockDevice() ? 'block' : 'character';
+}
+
+const read: Archives['read'] = async (file, offset, length) => {
+  const handle = await fs.promises.open(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, offset);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+};
+
+const sync: Archives['sync'] = async (folder) => {
+  // syncfs(2), which Node lacks: one call instead of an fsync for every file of a layer.
+  await promisify(execFile)('sync', ['--file-system', folder]);
+};

@@ -1,0 +1,88 @@
+// GNU tar as a child: one that unpacks its standard input, one that packs to its standard output.
+// Flags as measured: an empty folder for each archive, and never trusted.* attributes, which an
+// overlay obeys in its lower layers.
+import { spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { OperationError, type FailedCommand } from '../errors.ts';
+
+const ATTRIBUTES = ['--xattrs', '--xattrs-include=user.*', '--xattrs-include=security.capability'];
+
+const EXTRACT = [
+  '--extract',
+  '--file=-',
+  '--numeric-owner',
+  '--same-owner',
+  '--preserve-permissions',
+  '--delay-directory-restore',
+  '--no-acls',
+  '--no-selinux',
+  '--warning=no-timestamp',
+  '--warning=no-unknown-keyword',
+  ...ATTRIBUTES,
+];
+
+const CREATE = [
+  '--create',
+  '--file=-',
+  '--format=posix',
+  '--pax-option=delete=atime,delete=ctime',
+  '--numeric-owner',
+  '--sparse',
+  '--warning=no-file-ignored',
+  ...ATTRIBUTES,
+];
+
+export interface Filter {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  /** Resolves when the process has ended and all its output was read. */
+  readonly ended: Promise<FailedCommand>;
+  stop(): void;
+}
+
+export function startUnpacking(directory: string): Filter {
+  return startFilter(['tar', ...EXTRACT, '--directory', directory]);
+}
+
+/** Names come NUL-separated on standard input and are never taken for options. */
+export function startPacking(root: string, recursive: boolean): Filter {
+  const depth = recursive ? '--recursion' : '--no-recursion';
+  return startFilter(['tar', ...CREATE, depth, '--directory', root, '--null', '--files-from=-']);
+}
+
+/** xz and zstd, which Node 20 cannot decompress by itself. */
+export function startDecompressing(program: 'xz' | 'zstd'): Filter {
+  return startFilter([program, '--decompress', '--stdout', '--quiet']);
+}
+
+function startFilter(argv: readonly string[]): Filter {
+  const [program, ...args] = argv;
+  // TAR_OPTIONS, XZ_OPT and their like would change what these programs do: the environment is ours alone.
+  const env = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' };
+  // Folders an archive does not list get their mode from the umask, which is the caller's otherwise.
+  const umask = process.umask(0o022);
+  const child = spawn(program ?? '', args, { stdio: 'pipe', env });
+  process.umask(umask);
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    if (stderr.length < 64_000) stderr += chunk.toString('utf8');
+    // GNU tar goes on with the next file; there is no point in it.
+    if (stderr.includes('No space left on device')) child.kill('SIGKILL');
+  });
+  // A program that ends early breaks its pipes; its status tells the story.
+  for (const stream of [child.stdin, child.stdout]) stream.on('error', () => undefined);
+  const ended = new Promise<FailedCommand>((resolve, reject) => {
+    child.once('error', (cause) => {
+      reject(
+        new OperationError(`cannot run ${program}`, {
+          cause,
+          hint: `install ${program}; see: runspec doctor`,
+        }),
+      );
+    });
+    child.once('close', (status) => resolve({ argv, status: status ?? undefined, stderr: stderr.trim() }));
+  });
+  // Awaited later; until then a failure to start must not count as unhandled.
+  ended.catch(() => undefined);
+  return { stdin: child.stdin, stdout: child.stdout, ended, stop: () => void child.kill('SIGKILL') };
+}

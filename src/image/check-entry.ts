@@ -1,0 +1,60 @@
+// What one entry of an archive may be and where its name may lead: never out of the folder it is unpacked
+// in, never through a symlink of the same archive. Pure.
+import { printable, refuse, type TarHeader } from './tar-header.ts';
+
+/** PATH_MAX and NAME_MAX of Linux. */
+const PATH_MAX = 4096;
+const NAME_MAX = 255;
+
+const DEVICE_HINT =
+  "leave devices out of the archive (tar --exclude='./dev/*'); the container gets its own /dev";
+const UNSUPPORTED: Readonly<Record<string, string>> = {
+  '3': 'is a character device',
+  '4': 'is a block device',
+  D: 'is part of an incremental dump',
+  M: 'continues from another volume',
+  V: 'is a volume label',
+};
+
+/** `links`: symlinks of the archive so far; the entry joins them when it is one. */
+export function checkEntry(entry: TarHeader, links: Set<string>): void {
+  const shown = printable(entry.name);
+  const unsupported = UNSUPPORTED[entry.type];
+  if (unsupported !== undefined)
+    throw refuse(`${shown} ${unsupported}`, '34'.includes(entry.type) ? DEVICE_HINT : undefined);
+  if (!'01256S'.includes(entry.type))
+    throw refuse(`${shown} is of the unknown type ${printable(entry.type)}`);
+  const path = checkPath(entry.name, `entry ${shown}`, links);
+  if (path === '' && entry.type !== '5') throw refuse(`${shown} stands for the root folder but is none`);
+  if ('1256'.includes(entry.type) && entry.size !== 0)
+    throw refuse(`${shown} is no regular file but has data`);
+  if (entry.type === '2') {
+    if (entry.link === '' || entry.link.includes('\0')) throw refuse(`symlink ${shown} has no valid target`);
+    if (entry.link.length >= PATH_MAX)
+      throw refuse(`the target of symlink ${shown} is longer than ${PATH_MAX - 1} bytes`);
+    links.add(path);
+  }
+  if (entry.type === '1') {
+    const target = checkPath(entry.link, `the target ${printable(entry.link)} of hard link ${shown}`, links);
+    if (target === '' || target === path) throw refuse(`hard link ${shown} has no valid target`);
+    // A second name of a symlink leads just as far.
+    if (links.has(target)) links.add(path);
+  }
+}
+
+/** The path without `.` and double slashes. @throws OperationError when it could lead outside of the root. */
+function checkPath(name: string, what: string, links: ReadonlySet<string>): string {
+  if (name === '' || name.includes('\0')) throw refuse(`${what} has no valid name`);
+  if (name.startsWith('/'))
+    throw refuse(`${what} is absolute`, 'make the archive with relative names: tar -C FOLDER -cf FILE .');
+  if (name.length >= PATH_MAX) throw refuse(`${what} is longer than ${PATH_MAX - 1} bytes`);
+  let path = '';
+  for (const part of name.split('/')) {
+    if (part === '' || part === '.') continue;
+    if (part === '..') throw refuse(`${what} leads out of its folder with ..`);
+    if (part.length > NAME_MAX) throw refuse(`${what} has a part longer than ${NAME_MAX} bytes`);
+    if (path !== '' && links.has(path)) throw refuse(`${what} leads through the symlink ${printable(path)}`);
+    path = path === '' ? part : `${path}/${part}`;
+  }
+  return path;
+}

@@ -1,0 +1,51 @@
+// Remembers the sha256 of local archives by path, inode, size and time, so that a second apply of a large
+// archive need not read it. Looked up by plan, written by apply only.
+import { createHash } from 'node:crypto';
+import type { Archives } from '../host/archives.ts';
+import type { FileStatus, Host } from '../host/host.ts';
+import { storePaths } from './store.ts';
+
+/** A file written within the clock's tick after it was hashed could keep its time: 20 ms is five ticks. */
+const TICK_NS = 20_000_000n;
+
+export function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** The archive's hash, from memory when the file is the same as then. */
+export async function hashArchive(
+  host: Host,
+  archives: Archives,
+  dataDir: string,
+  path: string,
+  status: FileStatus,
+  signal: AbortSignal,
+): Promise<string> {
+  const remembered = await host.readText(cachePath(dataDir, path));
+  const [identity, hash] = remembered?.trim().split(' ') ?? [];
+  if (identity === identityOf(status) && hash !== undefined && /^[0-9a-f]{64}$/.test(hash)) return hash;
+  return (await archives.hash(path, signal)).sha256;
+}
+
+/** `status` was read before the hash was taken, at `now` (milliseconds). The store must be open. */
+export async function rememberHash(
+  host: Host,
+  dataDir: string,
+  path: string,
+  status: FileStatus,
+  now: number,
+  hash: string,
+): Promise<void> {
+  if (BigInt(status.mtimeNs) + TICK_NS > BigInt(now) * 1_000_000n) return;
+  const text = `${identityOf(status)} ${hash}\n`;
+  const file = cachePath(dataDir, path);
+  if ((await host.readText(file)) !== text) await host.writeAtomic(file, text);
+}
+
+function cachePath(dataDir: string, path: string): string {
+  return `${storePaths(dataDir).hashes}/${sha256(path)}`;
+}
+
+function identityOf(status: FileStatus): string {
+  return [status.device, status.inode, status.size, status.mtimeNs].join(':');
+}

@@ -1,0 +1,73 @@
+// Decides which archives are taken, on the stream that GNU tar unpacks at the same time into a hidden
+// folder. Nothing of an archive that is refused here becomes visible.
+import { OperationError } from '../errors.ts';
+import type { TarInspector } from '../host/archives.ts';
+import { checkEntry } from './check-entry.ts';
+import { TarReader } from './read-tar.ts';
+import { BLOCK, refuse } from './tar-header.ts';
+
+export interface TarLimits {
+  /** Sum of what files occupy or claim to once unpacked. */
+  readonly bytes: number;
+  readonly entries: number;
+  /** Unpacked to compressed, looked at past `ratioFrom` unpacked bytes. */
+  readonly ratio: number;
+  readonly ratioFrom: number;
+}
+
+/** Generous for root filesystems, deadly for bombs: gzip makes 1,032 of 1 from zeros, real trees give 3 to 20. */
+export const TAR_LIMITS: TarLimits = {
+  bytes: 64 * 2 ** 30,
+  entries: 2_000_000,
+  ratio: 250,
+  ratioFrom: 128 * 2 ** 20,
+};
+
+export interface TarSummary {
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+const BOMB = 'this looks like an archive bomb';
+
+export function createTarInspector(limits: TarLimits = TAR_LIMITS): TarInspector & { summary(): TarSummary } {
+  const links = new Set<string>();
+  let entries = 0;
+  let bytes = 0;
+  let seen = 0;
+  const reader = new TarReader((entry) => {
+    checkEntry(entry, links);
+    entries += 1;
+    bytes += entry.claims;
+    if (entries > limits.entries) throw refuse(`it has more than ${limits.entries} entries`, BOMB);
+    if (bytes > limits.bytes) {
+      throw refuse(
+        `its files claim ${bytes} bytes, over the limit of ${limits.bytes}`,
+        `${BOMB}; leave sparse files out`,
+      );
+    }
+  });
+  return {
+    write(chunk, compressed) {
+      seen += chunk.length;
+      if (seen > limits.ratioFrom && seen > compressed * limits.ratio) {
+        throw refuse(
+          `it unpacks to more than ${limits.ratio} times its size`,
+          `${BOMB}; if it is none, give it uncompressed`,
+        );
+      }
+      // Headers and padding are not counted as content, but they cannot go on for ever either.
+      if (seen > limits.bytes + limits.entries * BLOCK * 4) throw refuse('it is too large', BOMB);
+      reader.write(chunk);
+    },
+    end: () => reader.end(),
+    summary: () => ({ entries, bytes }),
+  };
+}
+
+/** Says which archive a refusal is about. */
+export function nameArchive(error: unknown, source: string): unknown {
+  if (!(error instanceof OperationError)) return error;
+  const { hint, command, cleanup } = error;
+  return new OperationError(`${source}: ${error.message}`, { hint, command, cleanup, cause: error.cause });
+}

@@ -1,0 +1,161 @@
+// Cuts a tar stream into entries as GNU tar would see them, long names and pax records applied. Data is
+// skipped, never kept. Judges form only; what an entry may be is checked by its receiver.
+import { BLOCK, isZero, paxNumber, readHeader, readPax, refuse, type TarHeader } from './tar-header.ts';
+
+/** Long names and pax records, which are held in memory. */
+const META_MAX = 4 * 2 ** 20;
+const DAMAGED = 'the archive is damaged or was cut short; fetch it again';
+
+export interface TarEntry extends TarHeader {
+  /** Bytes of the file once unpacked; more than `size` for sparse files. */
+  readonly claims: number;
+}
+
+/** A push parser; a thing with a lifetime: one archive from its first byte to `end`. */
+export class TarReader {
+  #expect: 'header' | 'data' | 'meta' | 'sparse-map' | 'end' = 'header';
+  /** Part of a block that the next chunk completes. */
+  #rest: Buffer = Buffer.alloc(0);
+  /** Bytes of data or meta still to come, padding included. */
+  #remaining = 0;
+  #entries = 0;
+  #empty = true;
+  #meta: { readonly type: string; readonly size: number; readonly parts: Buffer[] } | undefined;
+  #sparse: TarHeader | undefined;
+  /** By type: the headers that describe the entry to come. */
+  readonly #long = new Map<string, string>();
+  #pax: ReadonlyMap<string, string> | undefined;
+  readonly #receive: (entry: TarEntry) => void;
+
+  constructor(receive: (entry: TarEntry) => void) {
+    this.#receive = receive;
+  }
+
+  write(chunk: Buffer): void {
+    this.#empty &&= chunk.length === 0;
+    for (let at = 0; at < chunk.length;) {
+      if (this.#expect === 'data') {
+        const step = Math.min(this.#remaining, chunk.length - at);
+        this.#remaining -= step;
+        at += step;
+        if (this.#remaining === 0) this.#expect = 'header';
+        continue;
+      }
+      const part = chunk.subarray(at, at + BLOCK - this.#rest.length);
+      at += part.length;
+      const block = this.#rest.length === 0 ? part : Buffer.concat([this.#rest, part]);
+      if (block.length < BLOCK) {
+        // Copied: the chunk's memory is the stream's to reuse.
+        this.#rest = Buffer.from(block);
+        return;
+      }
+      this.#rest = Buffer.alloc(0);
+      this.#takeBlock(block);
+    }
+  }
+
+  end(): void {
+    if (this.#empty) throw refuse('it is empty', DAMAGED);
+    if (this.#expect !== 'end')
+      throw refuse(`it ends in the middle, after ${this.#entries} entries`, DAMAGED);
+    if (!isZero(this.#rest)) throw this.#trailing();
+  }
+
+  /** One whole block, outside of data. */
+  #takeBlock(block: Buffer): void {
+    switch (this.#expect) {
+      case 'header':
+        this.#takeHeader(block);
+        return;
+      case 'meta':
+        this.#meta?.parts.push(Buffer.from(block));
+        this.#remaining -= BLOCK;
+        if (this.#remaining === 0) this.#endMeta();
+        return;
+      case 'sparse-map':
+        // Byte 504 of a map block says whether another follows.
+        if (block[504] !== 1 && this.#sparse !== undefined) this.#takeEntry(this.#sparse);
+        return;
+      case 'end':
+        if (!isZero(block)) throw this.#trailing();
+        return;
+      case 'data':
+        return;
+    }
+  }
+
+  #trailing(): Error {
+    return refuse(`there is something behind its end, after ${this.#entries} entries`);
+  }
+
+  #takeHeader(block: Buffer): void {
+    if (isZero(block)) {
+      if (this.#long.size > 0 || this.#pax !== undefined) throw refuse('a long name belongs to no entry');
+      this.#expect = 'end';
+      return;
+    }
+    const header = readHeader(block);
+    if ('LKxg'.includes(header.type)) {
+      if (header.size > META_MAX)
+        throw refuse(`a header of ${header.size} bytes is over the limit of ${META_MAX}`);
+      if (header.size === 0) throw refuse(`a header of type ${header.type} is empty`);
+      this.#meta = { type: header.type, size: header.size, parts: [] };
+      this.#expectData('meta', header.size);
+    } else if (header.sparse?.extended === true) {
+      this.#sparse = header;
+      this.#expect = 'sparse-map';
+    } else {
+      this.#takeEntry(header);
+    }
+  }
+
+  #takeEntry(header: TarHeader): void {
+    const pax = this.#pax ?? new Map<string, string>();
+    const longName = this.#long.get('L');
+    const longLink = this.#long.get('K');
+    if ((longName !== undefined && pax.has('path')) || (longLink !== undefined && pax.has('linkpath'))) {
+      throw refuse('an entry has two names');
+    }
+    const size = paxNumber(pax, 'size') ?? header.size;
+    const claims =
+      paxNumber(pax, 'GNU.sparse.realsize') ?? paxNumber(pax, 'GNU.sparse.size') ?? header.sparse?.size;
+    const entry = {
+      ...header,
+      name: pax.get('GNU.sparse.name') ?? pax.get('path') ?? longName ?? header.name,
+      link: pax.get('linkpath') ?? longLink ?? header.link,
+      size,
+      claims: Math.max(size, claims ?? 0),
+    };
+    this.#long.clear();
+    this.#pax = this.#sparse = undefined;
+    this.#entries += 1;
+    // A regular file whose name ends in a slash is a folder of the V7 format.
+    this.#receive(entry.type === '0' && entry.name.endsWith('/') ? { ...entry, type: '5' } : entry);
+    this.#expectData('data', size);
+  }
+
+  #expectData(what: 'data' | 'meta', size: number): void {
+    this.#remaining = Math.ceil(size / BLOCK) * BLOCK;
+    this.#expect = this.#remaining === 0 ? 'header' : what;
+  }
+
+  #endMeta(): void {
+    const { type, size, parts } = this.#meta ?? { type: '', size: 0, parts: [] };
+    const data = Buffer.concat(parts).subarray(0, size);
+    this.#meta = undefined;
+    this.#expect = 'header';
+    if (type === 'g') {
+      checkGlobal(readPax(data));
+      return;
+    }
+    if (this.#long.has(type) || (type === 'x' && this.#pax !== undefined))
+      throw refuse('an entry has two names');
+    if (type === 'x') this.#pax = readPax(data);
+    else this.#long.set(type, data.toString('latin1').replace(/\0.*$/s, ''));
+  }
+}
+
+function checkGlobal(records: ReadonlyMap<string, string>): void {
+  const forbidden = [...records.keys()].find((key) => /^(?:path|linkpath|size|GNU\.sparse\..*)$/.test(key));
+  if (forbidden !== undefined) throw refuse(`a global header sets ${forbidden} for every entry`);
+}

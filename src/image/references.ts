@@ -1,0 +1,24 @@
+// What unpinned URLs gave when they were fetched: URL -> sha256. A reference counts only while its layer is
+// in the store; without it the URL has to be fetched anew.
+import type { Host } from '../host/host.ts';
+import { sha256 } from './hash-cache.ts';
+import { hasLayer, storePaths } from './store.ts';
+
+export async function readReference(host: Host, dataDir: string, url: string): Promise<string | undefined> {
+  const key = (await host.readText(referencePath(dataDir, url)))?.split(' ')[0];
+  if (key === undefined || !/^[0-9a-f]{64}$/.test(key)) return undefined;
+  return (await hasLayer(host, dataDir, key)) ? key : undefined;
+}
+
+/** The store must be open. */
+export async function writeReference(host: Host, dataDir: string, url: string, key: string): Promise<void> {
+  await host.writeAtomic(referencePath(dataDir, url), `${key} ${url}\n`);
+}
+
+function referencePath(dataDir: string, url: string): string {
+  return `${storePaths(dataDir).references}/${sha256(url)}`;
+}
+
+export function isUrl(source: string): boolean {
+  return /^https?:\/\//i.test(source);
+}

@@ -1,0 +1,164 @@
+// The layers of this machine: <data-dir>/images/layers/<key>/ is an unpacked tree, <key>.json beside it says
+// where it came from. A layer is made below tmp and renamed when it is whole; it never changes afterwards.
+import { OperationError } from '../errors.ts';
+import type { Archives } from '../host/archives.ts';
+import type { Host } from '../host/host.ts';
+
+export interface LayerRecord {
+  /** Path, URL or description, for people. */
+  readonly source: string;
+  readonly entries: number;
+  /** Bytes of its files. */
+  readonly size: number;
+  /** Milliseconds since the epoch. */
+  readonly created: number;
+}
+
+export interface StorePaths {
+  readonly root: string;
+  readonly layers: string;
+  /** Work in progress, one folder for each piece, named after its process. */
+  readonly work: string;
+  /** What an unpinned URL gave when it was last fetched. */
+  readonly references: string;
+  /** Hashes of local archives, so that unchanged ones are not read again. */
+  readonly hashes: string;
+  readonly locks: string;
+}
+
+export function storePaths(dataDir: string): StorePaths {
+  const root = `${dataDir}/images`;
+  const below = (name: string): string => `${root}/${name}`;
+  return {
+    root,
+    layers: below('layers'),
+    work: below('tmp'),
+    references: below('refs'),
+    hashes: below('hashes'),
+    locks: below('locks'),
+  };
+}
+
+export function layerPath(dataDir: string, key: string): string {
+  return `${storePaths(dataDir).layers}/${key}`;
+}
+
+export function recordPath(dataDir: string, key: string): string {
+  return `${layerPath(dataDir, key)}.json`;
+}
+
+export async function hasLayer(host: Host, dataDir: string, key: string): Promise<boolean> {
+  return (await host.status(layerPath(dataDir, key)))?.type === 'directory';
+}
+
+/**
+ * Makes the store's folders. Only root may enter: a setuid file of some image must not become a program that
+ * every user of this machine can run.
+ * @throws OperationError when the store is open to others.
+ */
+export async function openStore(host: Host, dataDir: string): Promise<StorePaths> {
+  const paths = storePaths(dataDir);
+  for (const path of foldersTo(dataDir)) {
+    if ((await host.status(path)) === undefined) await host.makeDirectory(path, { mode: 0o755 });
+  }
+  for (const path of Object.values(paths)) {
+    if (await host.makeDirectory(path, { mode: 0o700 })) continue;
+    const found = await host.status(path);
+    if (found?.type === 'directory' && found.uid === 0 && (found.mode & 0o077) === 0) continue;
+    const what =
+      found?.type === 'directory' ? `mode ${found.mode.toString(8)} of user ${found.uid}` : 'no folder';
+    throw new OperationError(`the image store ${path} is open to others (${what})`, {
+      hint: `make it root's alone: chown root ${path} && chmod 700 ${path}`,
+    });
+  }
+  return paths;
+}
+
+function foldersTo(path: string): readonly string[] {
+  const parts = path.split('/').slice(1);
+  return parts.map((_, index) => `/${parts.slice(0, index + 1).join('/')}`);
+}
+
+/**
+ * Makes a layer: `build` fills an empty folder and returns its record; only what it finished becomes visible.
+ * Two processes at work on one layer end with one. The folder of a build that failed is removed.
+ */
+export async function makeLayer(
+  host: Host,
+  archives: Archives,
+  dataDir: string,
+  key: string,
+  build: (folder: string, work: string) => Promise<LayerRecord>,
+): Promise<void> {
+  await withWork(host, dataDir, async (work) => {
+    const folder = `${work}/layer`;
+    await host.makeDirectory(folder, { mode: 0o755, uid: 0, gid: 0 });
+    const record = await build(folder, work);
+    // On the disk before it has its name: after a power cut a layer is whole or not there.
+    await archives.sync(folder);
+    await host.writeAtomic(recordPath(dataDir, key), `${JSON.stringify(record)}\n`);
+    try {
+      await host.rename(folder, layerPath(dataDir, key));
+    } catch (error) {
+      // Another process was first; equal keys mean equal content.
+      if (!(await hasLayer(host, dataDir, key))) throw error;
+    }
+  });
+}
+
+/** Runs `task` with a private folder in the store, which is gone afterwards. */
+export async function withWork<T>(
+  host: Host,
+  dataDir: string,
+  task: (folder: string) => Promise<T>,
+): Promise<T> {
+  const { work } = await openStore(host, dataDir);
+  const folder = await makeWorkFolder(host, work);
+  let result: T;
+  try {
+    result = await task(folder);
+  } catch (error) {
+    await host.removeTree(folder).catch((cleanup: unknown) => {
+      throw withCleanup(error, cleanup);
+    });
+    throw error;
+  }
+  await host.removeTree(folder);
+  return result;
+}
+
+function withCleanup(error: unknown, cleanup: unknown): OperationError {
+  const failed = cleanup instanceof Error ? cleanup : new Error(String(cleanup));
+  if (!(error instanceof Error)) return new OperationError(String(error), { cleanup: [failed] });
+  const { hint, command } = error instanceof OperationError ? error : {};
+  return new OperationError(error.message, { cause: error, hint, command, cleanup: [failed] });
+}
+
+async function makeWorkFolder(host: Host, work: string): Promise<string> {
+  const self = processIdentity((await host.readText('/proc/self/stat')) ?? '') ?? 'unknown-0';
+  for (let number = 0; ; number++) {
+    const folder = `${work}/${self}-${number}`;
+    if (await host.makeDirectory(folder, { mode: 0o700 })) return folder;
+  }
+}
+
+/** `PID-START` of a process as in /proc/PID/stat; the start time tells a later process of the same pid apart. */
+export function processIdentity(stat: string): string | undefined {
+  // The command name, in parentheses, may hold anything.
+  const match = /^(\d+) \(.*\) (.*)$/s.exec(stat);
+  const start = match?.[2]?.split(' ')[19];
+  return match === null || start === undefined ? undefined : `${match[1]}-${start}`;
+}
+
+/** Removes what killed processes left unfinished. Cheap; never touches the work of a live one. */
+export async function removeStaleWork(host: Host, dataDir: string): Promise<readonly string[]> {
+  const { work } = storePaths(dataDir);
+  const removed: string[] = [];
+  for (const name of (await host.list(work)) ?? []) {
+    const owner = /^(\d+)-\d+(?=-\d+$)/.exec(name);
+    const stat = owner === null ? undefined : await host.readText(`/proc/${owner[1]}/stat`);
+    if (owner !== null && processIdentity(stat ?? '') === owner[0]) continue;
+    if (await host.removeTree(`${work}/${name}`)) removed.push(name);
+  }
+  return removed;
+}

@@ -1,0 +1,109 @@
+// From an archive to a layer of the store: fetched when it is a URL, its hash checked before anything is
+// unpacked and again on what was unpacked, so that a file exchanged in between does not get in.
+import { OperationError } from '../errors.ts';
+import type { Archives } from '../host/archives.ts';
+import type { Host } from '../host/host.ts';
+import { rememberHash } from './hash-cache.ts';
+import { createTarInspector, nameArchive, TAR_LIMITS } from './inspect-tar.ts';
+import { isUrl, writeReference } from './references.ts';
+import { hasLayer, layerPath, makeLayer, openStore, withWork } from './store.ts';
+
+/** What making a layer needs. */
+export interface LayerContext {
+  readonly host: Host;
+  readonly archives: Archives;
+  readonly dataDir: string;
+  readonly signal: AbortSignal;
+  progress(text: string): void;
+}
+
+/** Makes the layer of a tarball whose hash is known. */
+export async function makeTarballLayer(
+  context: LayerContext,
+  tarball: string,
+  sha256: string,
+): Promise<void> {
+  if (isUrl(tarball)) {
+    await fetched(context, tarball, true, async (archive, found) => {
+      if (found !== sha256) throw wrongHash(tarball, sha256, found);
+      await unpackLayer(context, tarball, archive, sha256);
+    });
+    return;
+  }
+  const found = await hashLocal(context, tarball);
+  if (found !== sha256) throw wrongHash(tarball, sha256, found);
+  await unpackLayer(context, tarball, tarball, sha256);
+}
+
+/** Puts a local archive into the store under its own hash. */
+export async function addArchive(context: LayerContext, path: string): Promise<string> {
+  const key = await hashLocal(context, path);
+  if (!(await hasLayer(context.host, context.dataDir, key))) await unpackLayer(context, path, path, key);
+  return key;
+}
+
+/** Fetches an unpinned URL, puts it into the store and remembers what it gave. */
+export async function fetchReference(context: LayerContext, url: string): Promise<string> {
+  const { host, dataDir } = context;
+  return fetched(context, url, false, async (archive, key) => {
+    if (!(await hasLayer(host, dataDir, key))) await unpackLayer(context, url, archive, key);
+    await writeReference(host, dataDir, url, key);
+    return key;
+  });
+}
+
+function fetched<T>(
+  { host, archives, dataDir, signal, progress }: LayerContext,
+  url: string,
+  pinned: boolean,
+  use: (archive: string, sha256: string) => Promise<T>,
+): Promise<T> {
+  return withWork(host, dataDir, async (work) => {
+    const archive = `${work}/archive`;
+    // Half of the free space: the other half is for what comes out of it.
+    const limit = Math.min(TAR_LIMITS.bytes, Math.floor((await host.freeBytes(work)) / 2));
+    const { sha256 } = await archives.download(url, archive, { limit, pinned, signal, progress });
+    return use(archive, sha256);
+  });
+}
+
+async function hashLocal({ host, archives, dataDir, signal }: LayerContext, path: string): Promise<string> {
+  const real = await host.realPath(path);
+  const status = real === undefined ? undefined : await host.status(real);
+  if (real === undefined || status?.type !== 'file') {
+    const found = status === undefined ? 'does not exist' : `is a ${status.type}, not a file`;
+    throw new OperationError(`archive ${path} ${found}`, { hint: 'check the path' });
+  }
+  const now = host.now();
+  const { sha256 } = await archives.hash(real, signal);
+  await openStore(host, dataDir);
+  await rememberHash(host, dataDir, real, status, now, sha256);
+  return sha256;
+}
+
+async function unpackLayer(
+  context: LayerContext,
+  source: string,
+  archive: string,
+  key: string,
+): Promise<void> {
+  const { host, archives, dataDir, signal, progress } = context;
+  const inspector = createTarInspector();
+  try {
+    await makeLayer(host, archives, dataDir, key, async (folder) => {
+      const { sha256 } = await archives.unpack(archive, folder, { inspector, signal, progress });
+      if (sha256 !== key) throw new OperationError('it changed while it was being read');
+      const { entries, bytes } = inspector.summary();
+      return { source, entries, size: bytes, created: host.now() };
+    });
+  } catch (error) {
+    throw nameArchive(error, source);
+  }
+  progress(`unpacked ${inspector.summary().entries} files into ${layerPath(dataDir, key)}`);
+}
+
+function wrongHash(source: string, wanted: string, found: string): OperationError {
+  return new OperationError(`${source} has sha256 ${found}, not ${wanted}`, {
+    hint: 'the archive is damaged or another one; if it was replaced on purpose, put its sha256 into the spec',
+  });
+}
