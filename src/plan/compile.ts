@@ -1,0 +1,114 @@
+// compile: a Spec and what is known of the host, to a Plan. Pure: no clock, randomness, file system or
+// environment; the same input gives the same plan, byte for byte.
+import { createHash } from 'node:crypto';
+import type { Diagnostic } from '../errors.ts';
+import type { Spec } from '../load/spec.ts';
+import { findConfigProblems } from '../runtime/config.ts';
+import { compileProcess } from './process.ts';
+import type { HostFacts } from './facts.ts';
+import { compileNetwork } from './network.ts';
+import { PLAN_VERSION, type Plan, type Step } from './plan.ts';
+import { createProblems, type Problems } from './problems.ts';
+import { compileCgroup } from './resources.ts';
+import { chooseRuntime } from './runtime.ts';
+import { compileStorage, placesOf } from './storage.ts';
+
+export interface Compiled {
+  /** Absent when there are errors. */
+  readonly plan: Plan | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Compiles specs that go to one host together: each sees the leases and ports of those before it. */
+export function compileAll(specs: readonly Spec[], facts: HostFacts): readonly Compiled[] {
+  let known = facts;
+  return specs.map((spec) => {
+    const compiled = compile(spec, known);
+    if (compiled.plan !== undefined) {
+      const { lease, ports } = compiled.plan;
+      known = { ...known, containers: { ...known.containers, [spec.name]: { ...(lease === undefined ? {} : { lease }), ports } } };
+    }
+    return compiled;
+  });
+}
+
+export function compile(spec: Spec, facts: HostFacts): Compiled {
+  const problems = createProblems();
+  const found = facts.diagnostics.filter((diagnostic) => diagnostic.container === spec.name).map(({ container: _, ...diagnostic }) => diagnostic);
+  checkPaths(spec, facts, problems);
+  const runtime = chooseRuntime(spec, facts, problems);
+  const network = compileNetwork(spec, facts, problems);
+  const cgroup = compileCgroup(spec, facts, problems);
+  const places = placesOf(spec, facts);
+  const storage = compileStorage(spec, facts, places, network.lease);
+  const process =
+    runtime === undefined
+      ? []
+      : compileProcess(
+          spec,
+          facts,
+          places,
+          {
+            ...(network.netnsPath === undefined ? {} : { netnsPath: network.netnsPath }),
+            networkIds: network.steps.map((step) => step.id),
+            netnsIds: network.steps.filter((step) => step.op === 'netns').map((step) => step.id),
+            cgroupId: cgroup.id,
+            runtime,
+          },
+          problems,
+        );
+  const diagnostics = [...found, ...findConfigProblems(spec), ...problems.all];
+  if (runtime === undefined || diagnostics.some((diagnostic) => diagnostic.severity === 'error')) return { plan: undefined, diagnostics };
+  const plan: Plan = {
+    version: PLAN_VERSION,
+    name: spec.name,
+    specDigest: createHash('sha256').update(canonicalJson(spec)).digest('hex'),
+    runtime,
+    ...(network.lease === undefined ? {} : { lease: network.lease }),
+    ports: network.lease === undefined ? [] : spec.network.ports,
+    steps: ordered([...storage, cgroup, ...network.steps, ...process]),
+  };
+  return { plan, diagnostics };
+}
+
+function checkPaths(spec: Spec, facts: HostFacts, problems: Problems): void {
+  spec.mounts.forEach((mount, index) => {
+    if (mount.type !== 'bind' || facts.paths[mount.source] != null) return;
+    problems.error('no-source', ['mounts', index], `the bind source ${mount.source} does not exist`, 'make it first: runspec never makes folders outside its own');
+  });
+  for (const [type, namespace] of Object.entries(spec.namespaces)) {
+    if (namespace.mode === 'path' && facts.paths[namespace.path] == null) {
+      problems.error('no-namespace', ['namespaces', type], `there is no namespace at ${namespace.path}`, 'list them with: lsns, ip netns list');
+    }
+    if (namespace.mode === 'container' && facts.containers[namespace.container] === undefined) {
+      const known = Object.keys(facts.containers).filter((name) => name !== spec.name);
+      const hint = known.length === 0 ? 'no container is up; apply it first' : `up are: ${known.join(', ')}`;
+      problems.error('no-container', ['namespaces', type], `there is no container ${namespace.container} to share the ${type} namespace with`, hint);
+    }
+  }
+}
+
+/** Steps in an order that satisfies their edges, keeping the given order where the edges leave it open. */
+function ordered(steps: readonly Step[]): readonly Step[] {
+  const byId = new Map(steps.map((step) => [step.id, step]));
+  const result = new Set<Step>();
+  const visit = (step: Step): void => {
+    if (result.has(step)) return;
+    for (const id of [...step.needs, ...step.after]) {
+      const other = byId.get(id);
+      if (other !== undefined) visit(other);
+    }
+    result.add(step);
+  };
+  steps.forEach(visit);
+  return [...result];
+}
+
+function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (typeof value === 'object' && value !== null) {
+    const entries = Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1));
+    return `{${entries.map(([key, field]) => `${JSON.stringify(key)}:${canonicalJson(field)}`).join(',')}}`;
+  }
+  return JSON.stringify(value) ?? 'null';
+}

@@ -1,0 +1,77 @@
+// The bundle and the process of one container as steps.
+import type { Spec } from '../load/spec.ts';
+import { buildConfig, joinedNamespaces, type DeviceFacts } from '../runtime/config.ts';
+import type { HostFacts } from './facts.ts';
+import type { Plan, Step } from './plan.ts';
+import type { Problems } from './problems.ts';
+import { directory, volumePath, type Places } from './storage.ts';
+
+export interface ProcessInput {
+  readonly netnsPath?: string;
+  /** Steps that must be through before the process may start: all of its network. */
+  readonly networkIds: readonly string[];
+  readonly netnsIds: readonly string[];
+  readonly cgroupId: string;
+  readonly runtime: Plan['runtime'];
+}
+
+export function compileProcess(spec: Spec, facts: HostFacts, places: Places, input: ProcessInput, problems: Problems): readonly Step[] {
+  const cgroupsPath = `/runspec/${spec.name}`;
+  const config = buildConfig({
+    spec,
+    rootfs: places.rootfs,
+    cgroupsPath,
+    files: places.files,
+    volumePath: (name) => volumePath(facts, name),
+    devices: deviceFacts(spec, facts, problems),
+    ...(input.netnsPath === undefined ? {} : { netnsPath: input.netnsPath }),
+  });
+  const volumes = [...new Set(spec.mounts.flatMap((mount) => (mount.type === 'volume' ? [`volume:${mount.source}`] : [])))];
+  return [
+    directory('dir:bundle', places.bundle, 0o700, 'tree', []),
+    directory('dir:process', places.records, 0o700, 'tree', []),
+    {
+      id: 'bundle',
+      op: 'bundle',
+      path: places.bundle,
+      rootfs: places.rootfs,
+      user: spec.process.user,
+      additionalGids: spec.process.additionalGids,
+      seccomp: spec.security.seccomp,
+      join: joinedNamespaces(spec),
+      // Through JSON, so that what is stored and what is compared with it later are the same.
+      config: JSON.parse(JSON.stringify(config)) as Readonly<Record<string, unknown>>,
+      needs: ['dir:bundle', 'overlay:rootfs'],
+      after: [],
+    },
+    {
+      id: 'process',
+      op: 'process',
+      container: spec.name,
+      bundle: places.bundle,
+      runtime: input.runtime,
+      runtimeRoot: places.runtimeRoot,
+      records: places.records,
+      log: places.log,
+      terminal: spec.process.terminal,
+      stopSignal: spec.process.stopSignal,
+      stopTimeout: spec.process.stopTimeout,
+      cgroup: cgroupsPath,
+      ...(spec.process.oomScoreAdj === undefined ? {} : { oomScoreAdj: spec.process.oomScoreAdj }),
+      needs: ['bundle', 'overlay:rootfs', 'dir:runtime', 'dir:process', ...input.netnsIds, ...volumes],
+      after: [input.cgroupId, ...input.networkIds, 'file:/etc/resolv.conf', 'file:/etc/hosts', 'file:/etc/hostname'],
+    },
+  ];
+}
+
+function deviceFacts(spec: Spec, facts: HostFacts, problems: Problems): readonly DeviceFacts[] {
+  return spec.devices.flatMap((path, index): readonly DeviceFacts[] => {
+    const found = facts.paths[path];
+    if (found?.rdev === undefined || (found.type !== 'block' && found.type !== 'character')) {
+      problems.error('no-device', ['devices', index], `${path} is not a device on this host`, 'list them with: ls -l /dev');
+      return [];
+    }
+    const { type, mode, uid, gid } = found;
+    return [{ path, type, major: found.rdev.major, minor: found.rdev.minor, mode, uid, gid }];
+  });
+}

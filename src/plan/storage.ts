@@ -1,0 +1,131 @@
+// The files of one container as steps: layers, the layer of mount points, the writable layer, the
+// overlay over them, and the generated files of /etc.
+import type { Spec } from '../load/spec.ts';
+import type { GeneratedFiles } from '../runtime/mounts.ts';
+import { mountTargets } from '../runtime/mounts.ts';
+import { renderHosts, renderResolvConf } from './etc-files.ts';
+import type { HostFacts } from './facts.ts';
+import type { DirectoryStep, FileStep, Lease, Step } from './plan.ts';
+
+export interface Places {
+  readonly state: string;
+  readonly data: string;
+  readonly rootfs: string;
+  readonly bundle: string;
+  readonly runtimeRoot: string;
+  readonly records: string;
+  readonly log: string;
+  readonly files: GeneratedFiles;
+  readonly upper: string;
+  readonly work: string;
+}
+
+/** Where things of a container are: DESIGN section 5. */
+export function placesOf(spec: Spec, facts: HostFacts): Places {
+  const state = `${facts.stateDir}/${spec.name}`;
+  const data = `${facts.dataDir}/containers/${spec.name}`;
+  const writable = spec.writable === 'persistent' ? `${facts.dataDir}/writable/${spec.name}` : `${data}/writable`;
+  return {
+    state,
+    data,
+    rootfs: `${state}/rootfs`,
+    bundle: `${data}/bundle`,
+    runtimeRoot: `${state}/runtime`,
+    records: `${data}/process`,
+    log: `${data}/log`,
+    files: { resolvConf: `${data}/etc/resolv.conf`, hosts: `${data}/etc/hosts`, hostname: `${data}/etc/hostname` },
+    upper: `${writable}/upper`,
+    work: `${writable}/work`,
+  };
+}
+
+export function volumePath(facts: HostFacts, name: string): string {
+  return `${facts.dataDir}/volumes/${name}`;
+}
+
+export function compileStorage(spec: Spec, facts: HostFacts, places: Places, lease: Lease | undefined): readonly Step[] {
+  const layers = facts.layers[spec.name] ?? [];
+  const layerSteps = layers.flatMap((layer, index): readonly Step[] => {
+    if (layer.recipe === undefined) return [];
+    // A folder or inline files are placed by what the layers below them hold.
+    const below = layers.slice(0, index).flatMap((other) => (other.recipe === undefined ? [] : [layerId(other.recipe.key)]));
+    return [{ id: layerId(layer.recipe.key), op: 'layer', layer: layer.recipe, needs: [], after: [...new Set(below)], shared: true }];
+  });
+  const uniqueLayers = [...new Map(layerSteps.map((step) => [step.id, step])).values()];
+  const layerIds = uniqueLayers.map((step) => step.id);
+  const lower = layers.map((layer) => layer.path);
+  const init = `${places.data}/mountpoints`;
+  const writable = writableSteps(spec, facts, places);
+  return [
+    { id: 'mount:state', op: 'private-mount', path: facts.stateDir, needs: [], after: [], shared: true },
+    ...uniqueLayers,
+    { id: 'mountpoints', op: 'mountpoints', path: init, lower, targets: mountTargets(spec, facts.paths), needs: layerIds, after: [] },
+    ...writable,
+    directory('dir:state', places.state, 0o700, 'empty', ['mount:state']),
+    directory('dir:rootfs', places.rootfs, 0o755, 'empty', ['dir:state']),
+    directory('dir:runtime', places.runtimeRoot, 0o700, 'tree', ['dir:state']),
+    {
+      id: 'overlay:rootfs',
+      op: 'overlay',
+      target: places.rootfs,
+      lower: [...lower, init],
+      ...(spec.readonlyRootfs ? {} : { upper: places.upper, work: places.work }),
+      needs: [...layerIds, 'mountpoints', 'dir:rootfs', ...writable.map((step) => step.id)],
+      after: [],
+    },
+    ...etcSteps(spec, facts, places, lease),
+    ...volumeSteps(spec, facts),
+  ];
+}
+
+function layerId(key: string): string {
+  return `layer:${key.slice(0, 12)}`;
+}
+
+function writableSteps(spec: Spec, facts: HostFacts, places: Places): readonly DirectoryStep[] {
+  if (spec.readonlyRootfs) return [];
+  const folder = places.upper.slice(0, -'/upper'.length);
+  const persistent = spec.writable === 'persistent';
+  const removal = persistent ? 'volume' : 'tree';
+  const parents = persistent ? [{ ...directory('dir:writables', `${facts.dataDir}/writable`, 0o700, 'empty', []), shared: true as const }] : [];
+  return [
+    ...parents,
+    directory('dir:writable', folder, 0o700, removal, parents.map((step) => step.id)),
+    // The root of the overlay takes its mode from the upper layer: 0755, as in any root file system.
+    directory('dir:upper', places.upper, 0o755, removal, ['dir:writable']),
+    directory('dir:work', places.work, 0o700, removal, ['dir:writable']),
+  ];
+}
+
+function etcSteps(spec: Spec, facts: HostFacts, places: Places, lease: Lease | undefined): readonly Step[] {
+  const file = (id: string, path: string, text: string): FileStep => ({
+    id,
+    op: 'file',
+    path,
+    text,
+    mode: 0o644,
+    // Bind-mounted into the running container, which sees the inode and not the name.
+    inPlace: true,
+    needs: ['dir:etc'],
+    after: [],
+  });
+  return [
+    directory('dir:etc', `${places.data}/etc`, 0o755, 'tree', []),
+    file('file:/etc/resolv.conf', places.files.resolvConf, renderResolvConf(spec, facts.resolver)),
+    file('file:/etc/hosts', places.files.hosts, renderHosts(spec, lease)),
+    file('file:/etc/hostname', places.files.hostname, `${spec.hostname}\n`),
+  ];
+}
+
+function volumeSteps(spec: Spec, facts: HostFacts): readonly Step[] {
+  const names = [...new Set(spec.mounts.flatMap((mount) => (mount.type === 'volume' ? [mount.source] : [])))];
+  if (names.length === 0) return [];
+  return [
+    { ...directory('dir:volumes', `${facts.dataDir}/volumes`, 0o711, 'empty', []), shared: true },
+    ...names.map((name): Step => ({ ...directory(`volume:${name}`, volumePath(facts, name), 0o755, 'volume', ['dir:volumes']), shared: true })),
+  ];
+}
+
+export function directory(id: string, path: string, mode: number, removal: DirectoryStep['removal'], needs: readonly string[]): DirectoryStep {
+  return { id, op: 'directory', path, mode, removal, needs, after: [] };
+}
