@@ -4,7 +4,7 @@ import type { ResolverFacts } from './facts.ts';
 import type { Lease } from './plan.ts';
 
 export function renderResolvConf(spec: Spec, host: ResolverFacts): string {
-  const servers = spec.dns.servers ?? host.servers;
+  const servers = spec.dns.servers ?? (spec.network.mode === 'host' ? host.local : host.servers);
   const search = spec.dns.search ?? host.search;
   const options = spec.dns.options ?? host.options;
   return [

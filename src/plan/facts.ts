@@ -68,6 +68,8 @@ export interface ResolvedLayer {
 }
 
 export interface ResolverFacts {
+  /** As in the host's /etc/resolv.conf, for containers in its network namespace. */
+  readonly local: readonly string[];
   /** The host's name servers, with a loopback stub resolved to its upstream. */
   readonly servers: readonly string[];
   readonly search: readonly string[];
