@@ -1,0 +1,29 @@
+// What every command is given: the machine, the places, and the two ways to speak. People read stderr;
+// data goes to stdout.
+import type { Archives } from '../host/archives.ts';
+import type { Host } from '../host/host.ts';
+
+export interface CommandContext {
+  readonly host: Host;
+  readonly archives: Archives;
+  readonly stateDir: string;
+  readonly dataDir: string;
+  /** Milliseconds to wait for another runspec. */
+  readonly lockTimeout: number;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  /** Colour on stderr. */
+  readonly color: boolean;
+  /** Fires with the signal's name as reason when the user interrupts. */
+  readonly signal: AbortSignal;
+  /** Data, as it is: line ends are the caller's. */
+  stdout(text: string): void;
+  /** A line for people. */
+  stderr(line: string): void;
+  /** All of standard input. */
+  stdin(): Promise<string>;
+}
+
+/** Exit statuses: DESIGN section 3. */
+export const EXIT = { done: 0, failed: 1, invalid: 2, changes: 3, busy: 4, ownFailure: 125 } as const;
