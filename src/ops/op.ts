@@ -1,5 +1,6 @@
 // The shape of every kind of step. An op reads and changes one kind of kernel or disk object through
 // the Host it is given; it never reads the journal and never decides an order.
+import type { Archives } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
 import type { KernelView } from '../host/kernel-view.ts';
 import type { OpKind, StepOf } from '../plan/plan.ts';
@@ -26,6 +27,8 @@ export type Reverted = { readonly outcome: 'removed' | 'gone' } | { readonly out
 
 export interface OpContext {
   readonly host: Host;
+  /** Bulk bytes, for making layers. */
+  readonly archives: Archives;
   /** The kernel as read in this phase; an op that needs it fresh after a change reads it itself. */
   readonly view: KernelView;
   readonly stateDir: string;

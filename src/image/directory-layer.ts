@@ -1,0 +1,94 @@
+// layers[].directory and layers[].files: a folder of the host, or texts of the spec, placed at a path of the
+// container. The path is followed through the symlinks of the layers below, as the finished root would.
+import { OperationError } from '../errors.ts';
+import type { InlineFile } from '../load/spec.ts';
+import type { LayerRecipe } from '../plan/plan.ts';
+import { sha256 } from './hash-cache.ts';
+import { createTarInspector, TAR_LIMITS } from './inspect-tar.ts';
+import { makeFolders } from './make-path.ts';
+import { resolveInLayers, type PathStep } from './resolve-path.ts';
+import { makeLayer } from './store.ts';
+import { describeLower, describeTree } from './tree-key.ts';
+import type { LayerContext } from './unpack-tarball.ts';
+
+type RecipeOf<K extends LayerRecipe['kind']> = Extract<LayerRecipe, { kind: K }>;
+
+/** `directory` has no symlink in it. */
+export async function directoryKey(
+  { archives, signal }: Pick<LayerContext, 'archives' | 'signal'>,
+  directory: string,
+  destination: string,
+  lower: readonly string[],
+): Promise<string> {
+  const tree = describeTree(await archives.walk(directory, signal));
+  return sha256(JSON.stringify(['directory', destination, describeLower(lower), tree]));
+}
+
+export function filesKey(files: Readonly<Record<string, InlineFile>>, lower: readonly string[]): string {
+  const entries = Object.entries(files)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([path, { text, mode, uid, gid }]) => [path, text, mode, uid, gid]);
+  return sha256(JSON.stringify(['files', describeLower(lower), entries]));
+}
+
+export async function makeDirectoryLayer(
+  context: LayerContext,
+  recipe: RecipeOf<'directory'>,
+): Promise<void> {
+  const { host, archives, dataDir, signal, progress } = context;
+  const { directory, destination, lower, key } = recipe;
+  const own = await host.status(directory);
+  if (own?.type !== 'directory') throw new OperationError(`${directory} is no longer a folder`);
+  await makeLayer(host, archives, dataDir, key, async (folder) => {
+    const { steps } = await resolveInLayers(host, lower, destination);
+    // A destination that exists keeps its mode and owner, a new one takes those of the source.
+    const target = await makeFolders(host, folder, withModel(steps, own));
+    const inspector = createTarInspector({ ...TAR_LIMITS, ratio: Infinity });
+    const names = (await host.list(directory)) ?? [];
+    if (names.length > 0) {
+      await archives.copy({ root: directory, names, recursive: true }, target, {
+        inspector,
+        signal,
+        progress,
+      });
+    }
+    if ((await directoryKey(context, directory, destination, lower)) !== key) {
+      throw new OperationError(`${directory} changed while it was copied, or since the plan was made`, {
+        hint: 'apply again when nothing writes there',
+      });
+    }
+    const { entries, bytes } = inspector.summary();
+    return { source: directory, entries, size: bytes, created: host.now() };
+  });
+}
+
+function withModel(steps: readonly PathStep[], model: NonNullable<PathStep['status']>): readonly PathStep[] {
+  const last = steps.at(-1);
+  if (last === undefined || last.status?.type === 'directory') return steps;
+  return [...steps.slice(0, -1), { name: last.name, status: model }];
+}
+
+export async function makeFilesLayer(context: LayerContext, recipe: RecipeOf<'files'>): Promise<void> {
+  const { host, archives, dataDir } = context;
+  const { files, lower, key } = recipe;
+  await makeLayer(host, archives, dataDir, key, async (folder) => {
+    for (const [path, { text, mode, uid, gid }] of Object.entries(files)) {
+      // A symlink at the very place is replaced by the file, not followed.
+      const { steps } = await resolveInLayers(host, [...lower, folder], path, { followLast: false });
+      const name = steps.at(-1)?.name;
+      if (name === undefined) throw new OperationError(`${path} is the root folder, not a file`);
+      const parent = await makeFolders(host, folder, steps.slice(0, -1));
+      if ((await host.status(`${parent}/${name}`)) !== undefined) {
+        throw new OperationError(`${path} is given twice, or as both a file and a folder`);
+      }
+      await host.writeAtomic(`${parent}/${name}`, text, { mode, uid, gid });
+    }
+    const size = Object.values(files).reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
+    return {
+      source: `inline ${Object.keys(files).join(' ')}`,
+      entries: Object.keys(files).length,
+      size,
+      created: host.now(),
+    };
+  });
+}

@@ -1,0 +1,49 @@
+// rootfs.host: the closure of this host's own files as a layer.
+import { OperationError } from '../errors.ts';
+import type { SpecPath } from '../errors.ts';
+import { closeOver, type Closure } from './closure.ts';
+import { sha256 } from './hash-cache.ts';
+import { createTarInspector, TAR_LIMITS } from './inspect-tar.ts';
+import { makeSkeleton, readUsers } from './skeleton.ts';
+import { makeLayer } from './store.ts';
+import { describeTree } from './tree-key.ts';
+import type { LayerContext } from './unpack-tarball.ts';
+
+export interface HostFiles extends Closure {
+  readonly key: string;
+  readonly users: Readonly<Record<string, string>>;
+}
+
+/** The key covers path, type, size, time, mode, owner and link target of every file, and the users. */
+export async function readHostFiles(
+  { host, archives, signal }: Pick<LayerContext, 'host' | 'archives' | 'signal'>,
+  files: readonly string[],
+  specPath: SpecPath,
+): Promise<HostFiles> {
+  const closure = await closeOver(host, archives, files, specPath, signal);
+  const users = await readUsers(host);
+  return { ...closure, users, key: sha256(JSON.stringify(['host', describeTree(closure.entries), users])) };
+}
+
+export async function makeHostLayer(
+  context: LayerContext,
+  files: readonly string[],
+  key: string,
+): Promise<void> {
+  const { host, archives, dataDir, signal, progress } = context;
+  const found = await readHostFiles(context, files, []);
+  const problem = found.diagnostics[0];
+  if (problem !== undefined) throw new OperationError(problem.message, { hint: problem.hint });
+  if (found.key !== key) {
+    throw new OperationError('files of this host changed since the plan was made', { hint: 'apply again' });
+  }
+  await makeLayer(host, archives, dataDir, key, async (folder) => {
+    await makeSkeleton(host, folder, found.users, found.entries);
+    // No ratio: nothing is compressed here. Symlinks come before what they lead to, and no name goes through one.
+    const inspector = createTarInspector({ ...TAR_LIMITS, ratio: Infinity });
+    const names = found.entries.map((entry) => entry.path);
+    await archives.copy({ root: '/', names, recursive: false }, folder, { inspector, signal, progress });
+    const { entries, bytes } = inspector.summary();
+    return { source: `host files ${files.join(' ')}`, entries, size: bytes, created: host.now() };
+  });
+}

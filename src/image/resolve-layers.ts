@@ -1,0 +1,177 @@
+// Tells what layers a spec is made of: where each lies in the store, or what it would be made from. Reads
+// only, so that `plan` can use it; problems come back as diagnostics.
+import type { Diagnostic, SpecPath } from '../errors.ts';
+import { mayFetch, type Archives } from '../host/archives.ts';
+import type { Host } from '../host/host.ts';
+import type { LayerSource, RootfsSource, Spec, TarballSource } from '../load/spec.ts';
+import type { ResolvedLayer } from '../plan/facts.ts';
+import type { LayerRecipe } from '../plan/plan.ts';
+import { directoryKey, filesKey } from './directory-layer.ts';
+import { hashArchive } from './hash-cache.ts';
+import { readHostFiles } from './host-layer.ts';
+import { isUrl, readReference } from './references.ts';
+import { hasLayer, layerPath } from './store.ts';
+import { fetchReference, type LayerContext } from './unpack-tarball.ts';
+
+export interface ResolvedLayers {
+  /** Lowest first, the root filesystem included; what could not be resolved is missing here. */
+  readonly layers: readonly ResolvedLayer[];
+  readonly diagnostics: readonly Diagnostic[];
+  /** URLs without a pin that were not fetched yet; with any, `layers` is incomplete. */
+  readonly unfetched: readonly string[];
+}
+
+type Outcome =
+  | { readonly layer: ResolvedLayer }
+  | { readonly diagnostics: readonly Diagnostic[] }
+  | { readonly unfetched: string };
+
+interface Scope {
+  readonly host: Host;
+  readonly archives: Archives;
+  readonly dataDir: string;
+  readonly signal: AbortSignal;
+}
+
+export async function resolveLayers(
+  host: Host,
+  archives: Archives,
+  dataDir: string,
+  spec: Spec,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<ResolvedLayers> {
+  const scope = { host, archives, dataDir, signal };
+  const layers: ResolvedLayer[] = [];
+  const diagnostics: Diagnostic[] = [];
+  const unfetched: string[] = [];
+  const sources = [spec.rootfs, ...spec.layers];
+  for (const [index, source] of sources.entries()) {
+    const path = index === 0 ? ['rootfs'] : ['layers', index - 1];
+    const lower = layers.map((layer) => layer.path);
+    const outcome = await resolveSource(scope, source, path, lower);
+    if ('layer' in outcome) layers.push(outcome.layer);
+    else if ('unfetched' in outcome) unfetched.push(outcome.unfetched);
+    else diagnostics.push(...outcome.diagnostics);
+  }
+  // An overlay refuses one folder twice; the topmost of two equal layers decides what is seen.
+  const distinct = layers.filter(
+    (layer, index) => layers.findLastIndex(({ path }) => path === layer.path) === index,
+  );
+  return { layers: distinct, diagnostics, unfetched };
+}
+
+/** Fetches the unpinned URLs of a spec that are not in the store. apply calls it before it plans. */
+export async function fetchUnpinned(context: LayerContext, spec: Spec): Promise<void> {
+  for (const source of [spec.rootfs, ...spec.layers]) {
+    if (
+      !('kind' in source) ||
+      source.kind !== 'tarball' ||
+      source.sha256 !== undefined ||
+      !isUrl(source.tarball)
+    )
+      continue;
+    if ((await readReference(context.host, context.dataDir, source.tarball)) !== undefined) continue;
+    await fetchReference(context, source.tarball);
+  }
+}
+
+async function resolveSource(
+  scope: Scope,
+  source: RootfsSource | LayerSource,
+  path: SpecPath,
+  lower: readonly string[],
+): Promise<Outcome> {
+  switch (source.kind) {
+    case 'tarball':
+      return resolveTarball(scope, source, [...path, 'tarball']);
+    case 'directory':
+      return resolveDirectory(scope, source, [...path, 'directory'], lower);
+    case 'files': {
+      const { files } = source;
+      return store(scope, filesKey(files, lower), { kind: 'files', files, lower });
+    }
+    case 'host': {
+      const found = await readHostFiles(scope, source.files, [...path, 'host', 'files']);
+      if (found.diagnostics.length > 0) return { diagnostics: found.diagnostics };
+      return store(scope, found.key, { kind: 'host', files: source.files });
+    }
+    case 'image':
+      return problem('not-supported', [...path, 'image'], `images cannot be used yet: ${source.image}`, {
+        hint: 'this version takes rootfs.tarball, rootfs.directory and rootfs.host',
+      });
+  }
+}
+
+async function resolveTarball(scope: Scope, source: TarballSource, path: SpecPath): Promise<Outcome> {
+  const { host, dataDir } = scope;
+  const { tarball, sha256 } = source;
+  const layerOf = (key: string): Outcome => store(scope, key, { kind: 'tarball', tarball, sha256: key });
+  if (sha256 !== undefined && (await hasLayer(host, dataDir, sha256))) return layerOf(sha256);
+  if (isUrl(tarball)) return resolveUrl(scope, tarball, sha256, path, layerOf);
+  const real = await host.realPath(tarball);
+  const status = real === undefined ? undefined : await host.status(real);
+  if (real === undefined || status === undefined) {
+    return problem('missing-tarball', path, `tarball ${tarball} does not exist`, {
+      hint: 'check the path; it is relative to the spec file',
+    });
+  }
+  if (status.type !== 'file')
+    return problem('not-a-file', path, `tarball ${tarball} is a ${status.type}, not a file`);
+  return layerOf(sha256 ?? (await hashArchive(host, scope.archives, dataDir, real, status, scope.signal)));
+}
+
+async function resolveUrl(
+  { host, dataDir }: Scope,
+  url: string,
+  sha256: string | undefined,
+  path: SpecPath,
+  layerOf: (key: string) => Outcome,
+): Promise<Outcome> {
+  if (!URL.canParse(url)) return problem('invalid-url', path, `${url} is not a URL`);
+  if (!mayFetch(new URL(url), sha256 !== undefined)) {
+    return problem('insecure-url', path, `${url} is plain http and nothing vouches for its content`, {
+      hint: 'use https, or pin the archive with sha256',
+    });
+  }
+  const key = sha256 ?? (await readReference(host, dataDir, url));
+  return key === undefined ? { unfetched: url } : layerOf(key);
+}
+
+async function resolveDirectory(
+  scope: Scope,
+  source: Extract<RootfsSource | LayerSource, { kind: 'directory' }>,
+  path: SpecPath,
+  lower: readonly string[],
+): Promise<Outcome> {
+  const { host } = scope;
+  const directory = await host.realPath(source.directory);
+  const type = directory === undefined ? undefined : (await host.status(directory))?.type;
+  if (directory === undefined || type === undefined) {
+    return problem('missing-directory', path, `folder ${source.directory} does not exist`, {
+      hint: 'check the path; it is relative to the spec file',
+    });
+  }
+  if (type !== 'directory')
+    return problem('not-a-directory', path, `${source.directory} is a ${type}, not a folder`);
+  // The root filesystem is used where it lies; extra layers are copied, to stand at their destination.
+  if (!('destination' in source)) return { layer: { path: directory } };
+  const { destination } = source;
+  const key = await directoryKey(scope, directory, destination, lower);
+  return store(scope, key, { kind: 'directory', directory, destination, lower });
+}
+
+type WithoutPlace<T> = T extends unknown ? Omit<T, 'key' | 'path'> : never;
+
+function store({ dataDir }: Scope, key: string, recipe: WithoutPlace<LayerRecipe>): Outcome {
+  const path = layerPath(dataDir, key);
+  return { layer: { path, recipe: { key, path, ...recipe } } };
+}
+
+function problem(
+  code: string,
+  path: SpecPath,
+  message: string,
+  extra: { readonly hint?: string } = {},
+): Outcome {
+  return { diagnostics: [{ code, severity: 'error', message, path, ...extra }] };
+}

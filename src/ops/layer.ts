@@ -1,0 +1,108 @@
+// A read-only layer of the image store. It is shared by all who name the same content, so a revert leaves
+// it there; `runspec image gc` removes layers that nothing refers to.
+import type { LayerRecipe, LayerStep } from '../plan/plan.ts';
+import { ensureLayer } from '../image/ensure-layer.ts';
+import type { Op } from './op.ts';
+import { hereDocument, quote, quoteAll } from './shell.ts';
+
+export const layer: Op<'layer'> = {
+  describe: ({ layer: recipe }) => `layer ${recipe.key.slice(0, 12)} ${describeSource(recipe)}`,
+
+  async probe({ host }, { layer: recipe }) {
+    // Layers appear whole, by one rename, and are never written to: that it is there is enough.
+    const found = await host.status(recipe.path);
+    if (found === undefined) return { state: 'absent' };
+    if (found.type === 'directory') return { state: 'present', owned: true };
+    return {
+      state: 'drifted',
+      inPlace: false,
+      differences: [{ property: 'type', wanted: 'directory', found: found.type }],
+    };
+  },
+
+  apply: (context, step) => ensureLayer(context, step.layer),
+
+  revert: async ({ host }, { layer: recipe }) =>
+    (await host.status(recipe.path)) === undefined
+      ? { outcome: 'gone' }
+      : { outcome: 'kept', reason: 'layers stay in the store until runspec image gc' },
+
+  toShell,
+};
+
+function describeSource(recipe: LayerRecipe): string {
+  switch (recipe.kind) {
+    case 'tarball':
+      return `from ${recipe.tarball}`;
+    case 'directory':
+      return `from ${recipe.directory} at ${recipe.destination}`;
+    case 'files':
+      return `with ${Object.keys(recipe.files).join(', ')}`;
+    case 'host':
+      return `of host files ${recipe.files.join(', ')}`;
+  }
+}
+
+/** Symlinks of the layers below are not followed here, as only they know them. */
+function toShell({ layer: recipe }: LayerStep): readonly string[] {
+  const make = `mkdir -p ${quote(recipe.path)}`;
+  switch (recipe.kind) {
+    case 'tarball':
+      return [make, ...unpackShell(recipe.tarball, recipe.sha256, recipe.path)];
+    case 'directory': {
+      const target = recipe.path + (recipe.destination === '/' ? '' : recipe.destination);
+      return [`mkdir -p ${quote(target)}`, quoteAll(['cp', '-a', `${recipe.directory}/.`, target])];
+    }
+    case 'files':
+      return [
+        make,
+        ...Object.entries(recipe.files).flatMap(([path, file]) => fileShell(recipe.path + path, file)),
+      ];
+    case 'host':
+      // cp -L --parents takes the named files; ldd tells what else the programs among them need.
+      return [
+        make,
+        quoteAll(['cp', '-a', '--parents', ...recipe.files, recipe.path]),
+        `ldd ${quoteAll(recipe.files)} 2>/dev/null | grep -o '/[^ ]*' | sort -u | xargs cp -L --parents -t ${quote(recipe.path)}`,
+      ];
+  }
+}
+
+function unpackShell(tarball: string, sha256: string, path: string): readonly string[] {
+  const isUrl = /^https?:/i.test(tarball);
+  const file = isUrl ? `/tmp/${sha256}` : tarball;
+  return [
+    ...(isUrl ? [quoteAll(['curl', '--fail', '--location', '--output', file, tarball])] : []),
+    `echo ${quote(`${sha256}  ${file}`)} | sha256sum --check`,
+    quoteAll([
+      'tar',
+      '--extract',
+      '--preserve-permissions',
+      '--numeric-owner',
+      '--xattrs',
+      '--file',
+      file,
+      '--directory',
+      path,
+    ]),
+  ];
+}
+
+function fileShell(
+  path: string,
+  {
+    text,
+    mode,
+    uid,
+    gid,
+  }: { readonly text: string; readonly mode: number; readonly uid: number; readonly gid: number },
+): readonly string[] {
+  return [
+    `mkdir -p ${quote(path.slice(0, path.lastIndexOf('/')))}`,
+    ...(text.endsWith('\n')
+      ? hereDocument(['tee', path], text)
+      : [`printf %s ${quote(text)} > ${quote(path)}`]),
+    quoteAll(['chown', `${uid}:${gid}`, path]),
+    quoteAll(['chmod', mode.toString(8), path]),
+  ];
+}

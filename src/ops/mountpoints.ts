@@ -1,0 +1,91 @@
+// The topmost read-only layer: real folders and files for every place something is mounted on. With no
+// symlink left in any component, no image can lead a mount or a generated file to the host.
+import { OperationError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { makeEmptyFile, makeFolders } from '../image/make-path.ts';
+import { resolveInLayers, type PathStep } from '../image/resolve-path.ts';
+import type { Mountpoint, MountpointsStep } from '../plan/plan.ts';
+import type { Difference, Op } from './op.ts';
+import { quote, quoteAll } from './shell.ts';
+
+export const mountpoints: Op<'mountpoints'> = {
+  describe: (step) => `mount points ${step.targets.map((target) => target.path).join(' ')} in ${step.path}`,
+
+  async probe({ host }, step) {
+    if ((await host.status(step.path)) === undefined) return { state: 'absent' };
+    const differences: Difference[] = [];
+    for (const target of inOrder(step.targets)) {
+      const steps = await locate(host, step, target);
+      const found = await typeInLayer(host, step.path, steps);
+      if (found !== target.type) differences.push({ property: target.path, wanted: target.type, found });
+    }
+    // A layer below a live overlay must not change: it is made anew with everything above it.
+    if (differences.length > 0) return { state: 'drifted', inPlace: false, differences };
+    return { state: 'present', owned: true };
+  },
+
+  async apply({ host }, step) {
+    await host.makeDirectory(step.path, { mode: 0o755, uid: 0, gid: 0 });
+    const files: Promise<void>[] = [];
+    for (const target of inOrder(step.targets)) {
+      const steps = await locate(host, step, target);
+      if (target.type === 'directory') {
+        await makeFolders(host, step.path, steps);
+        continue;
+      }
+      await makeFolders(host, step.path, steps.slice(0, -1));
+      // Each is synced to the disk; side by side that takes as long as one.
+      files.push(makeEmptyFile(host, step.path, steps));
+    }
+    const failed = (await Promise.allSettled(files)).find((file) => file.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  },
+
+  revert: async ({ host }, step) => ({ outcome: (await host.removeTree(step.path)) ? 'removed' : 'gone' }),
+
+  toShell: (step) => [
+    quoteAll(['mkdir', '-p', step.path]),
+    ...inOrder(step.targets).flatMap(({ path, type }) => {
+      const place = `${step.path}${path}`;
+      if (type === 'directory') return [quoteAll(['mkdir', '-p', place])];
+      return [`mkdir -p ${quote(place.slice(0, place.lastIndexOf('/')))}`, quoteAll(['touch', place])];
+    }),
+  ],
+};
+
+/** The runtime's own places first: they hide symlinks through which the others would otherwise be led. */
+function inOrder(targets: readonly Mountpoint[]): readonly Mountpoint[] {
+  const rank = ({ symlinks, type }: Mountpoint): number =>
+    (symlinks === 'replace' ? 0 : 2) + (type === 'directory' ? 0 : 1);
+  return targets.toSorted((a, b) => rank(a) - rank(b));
+}
+
+async function locate(host: Host, step: MountpointsStep, target: Mountpoint): Promise<readonly PathStep[]> {
+  const stack = [...step.lower, step.path];
+  const literal = target.path.split('/').filter((part) => part !== '' && part !== '.');
+  if (literal.includes('..')) throw new OperationError(`mount point ${target.path} must not contain ..`);
+  if (target.symlinks === 'resolve') return (await resolveInLayers(host, stack, target.path)).steps;
+  const steps: PathStep[] = [];
+  for (const name of literal) {
+    // Each step alone and unfollowed: below a symlink or a missing folder there is nothing to take after.
+    const parent = steps.map((one) => one.name);
+    const hidden = steps.some(({ status }) => status?.type !== 'directory');
+    const found = hidden
+      ? undefined
+      : await resolveInLayers(host, stack, `/${[...parent, name].join('/')}`, { followLast: false });
+    const status = found?.steps.at(-1)?.status;
+    steps.push(status === undefined ? { name } : { name, status });
+  }
+  return steps;
+}
+
+/** What the layer itself has at a place: `symlink`, `missing`… for anything on the way that is no folder. */
+async function typeInLayer(host: Host, layer: string, steps: readonly PathStep[]): Promise<string> {
+  let path = layer;
+  for (const [index, { name }] of steps.entries()) {
+    path = `${path}/${name}`;
+    const type = (await host.status(path))?.type ?? 'missing';
+    if (type !== 'directory' || index === steps.length - 1) return type;
+  }
+  return 'directory';
+}
