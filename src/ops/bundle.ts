@@ -1,0 +1,91 @@
+// The OCI bundle's config.json: the plan's template completed with what only the mounted root and the
+// running machine can tell. The file says in annotations what it was made from, so that a change of
+// either is found without making it again.
+import { createHash } from 'node:crypto';
+import type { Host } from '../host/host.ts';
+import type { BundleStep } from '../plan/plan.ts';
+import { completeConfig } from '../runtime/complete-config.ts';
+import { readJoinedPath } from '../runtime/joined-namespaces.ts';
+import type { OciConfig } from '../runtime/oci.ts';
+import type { Difference, Op } from './op.ts';
+import { hereDocument, quote } from './shell.ts';
+
+const TEMPLATE = 'runspec.template';
+const WRITTEN = 'runspec.written';
+
+export const bundle: Op<'bundle'> = {
+  describe: (step) => `OCI bundle ${step.path}/config.json`,
+
+  async probe({ host, dataDir }, step) {
+    const text = await host.readText(configPath(step));
+    if (text === undefined) return { state: 'absent' };
+    const config = parseConfig(text);
+    if (config === undefined || config.annotations[WRITTEN] !== digest(seal(config, ''))) {
+      return drifted([{ property: 'config.json', wanted: 'as runspec wrote it', found: 'edited' }]);
+    }
+    if (config.annotations[TEMPLATE] !== (await digestOfTemplate(host, step))) {
+      return drifted([{ property: 'configuration', wanted: 'of this spec', found: 'of a former one' }]);
+    }
+    const differences: Difference[] = [];
+    for (const { type, container } of step.join) {
+      const wanted = await readJoinedPath(host, dataDir, type, container);
+      const found = config.linux.namespaces.find((namespace) => namespace.type === type)?.path;
+      if (wanted !== found) differences.push({ property: `${type} namespace of ${container}`, wanted: wanted ?? 'a running process', found: found ?? 'none' });
+    }
+    return differences.length === 0 ? { state: 'present', owned: true } : drifted(differences);
+  },
+
+  async apply({ host, dataDir }, step) {
+    await host.makeDirectory(step.path, { mode: 0o700 });
+    const config = await completeConfig(host, step, dataDir);
+    const annotations = { ...config.annotations, [TEMPLATE]: await digestOfTemplate(host, step), [WRITTEN]: '' };
+    const unsealed = { ...config, annotations };
+    const text = JSON.stringify(seal(unsealed, digest(unsealed)));
+    await host.writeAtomic(configPath(step), `${text}\n`, { mode: 0o600 });
+  },
+
+  async revert({ host }, step) {
+    const removed = await host.removeFile(configPath(step));
+    const left = await host.list(step.path);
+    if (left?.length === 0) await host.removeDirectory(step.path);
+    return { outcome: removed ? 'removed' : 'gone' };
+  },
+
+  toShell: (step) => [
+    `mkdir -p -m 700 ${quote(step.path)}`,
+    ...(step.user === '' || step.user === '0' || step.user === 'root' ? [] : [`# set process.user to what ${quote(step.rootfs)}/etc/passwd says of ${quote(step.user)}`]),
+    ...hereDocument(['tee', configPath(step)], JSON.stringify(step.config, undefined, 2)),
+  ],
+};
+
+function drifted(differences: readonly Difference[]): { state: 'drifted'; differences: readonly Difference[]; inPlace: false } {
+  return { state: 'drifted', differences, inPlace: false };
+}
+
+function configPath(step: BundleStep): string {
+  return `${step.path}/config.json`;
+}
+
+function seal(config: OciConfig, written: string): OciConfig {
+  return { ...config, annotations: { ...config.annotations, [WRITTEN]: written } };
+}
+
+/** A seccomp profile of the user's own is part of what the file is made from. */
+async function digestOfTemplate(host: Host, step: BundleStep): Promise<string> {
+  const { user, additionalGids, seccomp, join, config } = step;
+  const profile = seccomp.startsWith('/') ? ((await host.readText(seccomp)) ?? '') : '';
+  return digest({ user, additionalGids, seccomp, profile, join, config });
+}
+
+function digest(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
+}
+
+function parseConfig(text: string): OciConfig | undefined {
+  try {
+    return JSON.parse(text) as OciConfig;
+  } catch (cause) {
+    if (cause instanceof SyntaxError) return undefined;
+    throw cause;
+  }
+}

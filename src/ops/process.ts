@@ -1,0 +1,48 @@
+// The container's process: created and started by an OCI runtime under conmon, ended by signal, then by cgroup.
+import { readMounts } from '../host/kernel-view.ts';
+import { readContainerState } from '../runtime/container-state.ts';
+import { launchProcess, monitorCommand } from '../runtime/launch.ts';
+import { launchOf, readProcessRecord } from '../runtime/records.ts';
+import { stopProcess } from '../runtime/stop.ts';
+import type { Difference, Op } from './op.ts';
+import { quote, quoteAll } from './shell.ts';
+
+export const process: Op<'process'> = {
+  describe: (step) => `process of ${step.container} under ${step.runtime.name} and conmon`,
+
+  async probe({ host }, step) {
+    const state = await readContainerState(host, step.records);
+    // One that has ended is to be started again; how it ended is what `ps` tells.
+    if (state.status !== 'running') return { state: 'absent' };
+    const record = await readProcessRecord(host, step.records);
+    const differences = record === undefined ? [] : compareLaunch(launchOf(step), record.launch);
+    if (!state.monitored) differences.push({ property: 'monitor', wanted: 'conmon', found: 'gone' });
+    if (differences.length > 0) return { state: 'drifted', differences, inPlace: false };
+    return { state: 'present', owned: true, detail: `pid ${state.pid}` };
+  },
+
+  async apply({ host, view }, step) {
+    const mounts = await view.mounts();
+    // Ended by itself, or half-started before a crash: runtimes refuse a name they still know.
+    await stopProcess(host, { ...step, stopTimeout: 0 }, mounts);
+    await launchProcess(host, step, mounts);
+  },
+
+  async revert({ host }, step) {
+    return { outcome: (await stopProcess(host, step, await readMounts(host))) ? 'removed' : 'gone' };
+  },
+
+  toShell: (step) => [
+    quoteAll(monitorCommand(step)),
+    `while [ ! -s ${quote(`${step.bundle}/container.pid`)} ]; do sleep 0.01; done`,
+    quoteAll([step.runtime.path, '--root', step.runtimeRoot, 'start', step.container]),
+  ],
+};
+
+function compareLaunch(wanted: object, found: object): Difference[] {
+  const former = new Map(Object.entries(found).map(([property, value]) => [property, JSON.stringify(value)]));
+  return Object.entries(wanted).flatMap(([property, value]) => {
+    const text = JSON.stringify(value);
+    return former.get(property) === text ? [] : [{ property, wanted: text, found: former.get(property) ?? 'missing' }];
+  });
+}

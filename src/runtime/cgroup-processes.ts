@@ -1,0 +1,132 @@
+// The processes in a cgroup: found in every hierarchy, killed as a whole, waited for. Limits and the
+// container's own cgroup folders are the cgroup op's.
+import { OperationError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import type { MountState } from '../host/kernel-view.ts';
+import { waitUntil } from './proc.ts';
+
+export interface CgroupFolder {
+  readonly version: 1 | 2;
+  /** v1: as in `memory` or `name=systemd`; v2: none. */
+  readonly controllers: readonly string[];
+  readonly folder: string;
+}
+
+/** The folder of a cgroup path in each mounted hierarchy, whether it exists or not; v2 first. */
+export function cgroupFolders(mounts: readonly MountState[], path: string): readonly CgroupFolder[] {
+  const found = mounts.flatMap((mount): readonly CgroupFolder[] => {
+    const folder = `${mount.target}${path}`;
+    if (mount.type === 'cgroup2') return [{ version: 2, controllers: [], folder }];
+    if (mount.type === 'cgroup') return [{ version: 1, controllers: mount.superOptions.split(','), folder }];
+    return [];
+  });
+  const unique = found.filter((one, index) => found.findIndex(({ folder }) => folder === one.folder) === index);
+  return unique.toSorted((a, b) => b.version - a.version);
+}
+
+/** The hierarchy by which a session's processes are tracked and ended: v2, else systemd's own, else any. */
+export function trackingFolder(folders: readonly CgroupFolder[]): CgroupFolder | undefined {
+  return folders[0]?.version === 2 ? folders[0] : (folders.find(({ controllers }) => controllers.includes('name=systemd')) ?? folders[0]);
+}
+
+/** Pids in the cgroups and all below them. */
+export async function listProcesses(host: Host, folders: readonly CgroupFolder[]): Promise<readonly number[]> {
+  const lists = await Promise.all(folders.map(({ folder }) => listBelow(host, folder)));
+  return [...new Set(lists.flat())];
+}
+
+/**
+ * Kills every process in the cgroups, the paused and the newly forked included, and waits until they are gone.
+ * @throws OperationError naming the pids when some are left after `milliseconds`.
+ */
+export async function killProcesses(host: Host, folders: readonly CgroupFolder[], milliseconds: number): Promise<void> {
+  if ((await listProcesses(host, folders)).length === 0) return;
+  const empty = await waitUntil(host, milliseconds, async () => {
+    const pids = await listProcesses(host, folders);
+    if (pids.length === 0) return true;
+    await killOnce(host, folders, pids);
+    return (await listProcesses(host, folders)).length === 0;
+  });
+  if (empty) return;
+  const left = await listProcesses(host, folders);
+  throw new OperationError(`processes ${left.join(', ')} in ${folders[0]?.folder ?? 'the cgroup'} do not end`, {
+    hint: 'a process in uninterruptible sleep waits for a device or a network file system; see: ps -o pid,stat,wchan',
+  });
+}
+
+/** rmdir(2) of one cgroup folder; the kernel lets go of a dying process a moment after it was reaped. */
+export async function removeCgroupFolder(host: Host, folder: string): Promise<void> {
+  let busy: unknown;
+  const removed = await waitUntil(host, 2000, async () => {
+    try {
+      await host.removeDirectory(folder);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw error;
+      busy = error;
+      return false;
+    }
+  });
+  if (!removed) throw new OperationError(`cannot remove the cgroup ${folder}`, { cause: busy });
+}
+
+async function killOnce(host: Host, folders: readonly CgroupFolder[], pids: readonly number[]): Promise<void> {
+  const freezer = await findFreezer(host, folders);
+  const unified = folders.filter(({ version }) => version === 2);
+  const killFile = `${unified[0]?.folder ?? ''}/cgroup.kill`;
+  // cgroup.kill (since 5.14) takes the whole subtree at once; forks cannot run away from it.
+  if (unified.length > 0 && (await host.status(killFile)) !== undefined) {
+    const members = await listProcesses(host, unified);
+    await host.writeInPlace(killFile, '1');
+    for (const pid of pids.filter((one) => !members.includes(one))) await host.kill(pid, 'SIGKILL');
+  } else {
+    // A frozen process cannot fork, so the list is whole.
+    if (freezer !== undefined) await host.writeInPlace(freezer.file, freezer.freeze);
+    for (const pid of await listProcesses(host, folders)) await host.kill(pid, 'SIGKILL');
+  }
+  // A frozen process, paused by us or by someone before, dies only once it is thawed.
+  if (freezer !== undefined) await host.writeInPlace(freezer.file, freezer.thaw);
+}
+
+async function findFreezer(
+  host: Host,
+  folders: readonly CgroupFolder[],
+): Promise<{ readonly file: string; readonly freeze: string; readonly thaw: string } | undefined> {
+  for (const { version, controllers, folder } of folders) {
+    const file = version === 2 ? `${folder}/cgroup.freeze` : `${folder}/freezer.state`;
+    if (version === 1 && !controllers.includes('freezer')) continue;
+    if ((await host.status(file)) === undefined) continue;
+    return version === 2 ? { file, freeze: '1', thaw: '0' } : { file, freeze: 'FROZEN', thaw: 'THAWED' };
+  }
+  return undefined;
+}
+
+async function listBelow(host: Host, folder: string): Promise<readonly number[]> {
+  const text = await readMembers(host, folder);
+  if (text === undefined) return [];
+  const own = text.split('\n').filter((line) => line !== '').map(Number);
+  // Pids from outside our pid namespace read as 0.
+  const below = await Promise.all((await childFolders(host, folder)).map((child) => listBelow(host, child)));
+  return [...own.filter((pid) => pid > 0), ...below.flat()];
+}
+
+async function readMembers(host: Host, folder: string): Promise<string | undefined> {
+  try {
+    return await host.readText(`${folder}/cgroup.procs`);
+  } catch (error) {
+    // Removed between open(2) and read(2); or a threaded v2 cgroup, whose processes are listed by its domain.
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENODEV' || code === 'EOPNOTSUPP' || code === 'ENOTSUP') return undefined;
+    throw error;
+  }
+}
+
+/** The kernel's own files, which need no lstat(2) to be told from the folders of child cgroups. */
+const CONTROL_FILE =
+  /^(?:tasks|notify_on_release|release_agent|(?:cgroup|cpu|cpuacct|cpuset|memory|pids|io|blkio|hugetlb|rdma|misc|freezer|devices|net_cls|net_prio|perf_event|irq|dmem)\..*)$/;
+
+async function childFolders(host: Host, folder: string): Promise<readonly string[]> {
+  const candidates = ((await host.list(folder)) ?? []).filter((name) => !CONTROL_FILE.test(name)).map((name) => `${folder}/${name}`);
+  const types = await Promise.all(candidates.map((path) => host.status(path)));
+  return candidates.filter((_, index) => types[index]?.type === 'directory');
+}

@@ -1,0 +1,67 @@
+// From the plan's template to the configuration a runtime takes: user, capabilities that are to be had,
+// joined namespaces and seccomp; with the checks that a runtime would answer late or not at all.
+import { OperationError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import type { BundleStep } from '../plan/plan.ts';
+import { capabilitiesOfMask, settleCapabilities } from './capabilities.ts';
+import { joinNamespaces } from './joined-namespaces.ts';
+import type { OciConfig, OciSeccomp } from './oci.ts';
+import { checkProgram, programError } from './program.ts';
+import { checkRlimits } from './rlimits.ts';
+import { viewOfMounts } from './root-view.ts';
+import { seccompFor } from './seccomp.ts';
+import { resolveUser } from './users.ts';
+
+export async function completeConfig(host: Host, step: BundleStep, dataDir: string): Promise<OciConfig> {
+  const template = step.config as OciConfig;
+  const view = await viewOfMounts(host, step.rootfs, template.mounts);
+  const user = await resolveUser(host, view, step.user, step.additionalGids);
+  const available = await readOwnCapabilities(host);
+  const { sets, missing } = settleCapabilities(template.process.capabilities, user.uid, available);
+  if (missing.length > 0) {
+    throw new OperationError(`runspec cannot give ${missing.join(', ')}: it does not have it itself`, {
+      hint: 'drop it from process.capabilities.add, or run runspec with it',
+    });
+  }
+  checkRlimits(template.process.rlimits ?? [], (await host.readText('/proc/self/limits')) ?? '', available);
+  const { env } = template.process;
+  const process = {
+    ...template.process,
+    user: { uid: user.uid, gid: user.gid, ...(user.additionalGids.length === 0 ? {} : { additionalGids: user.additionalGids }) },
+    env: env.some((entry) => entry.startsWith('HOME=')) ? env : [...env, `HOME=${user.home}`],
+    capabilities: sets,
+  };
+  const check = await checkProgram(host, view, process);
+  if (check === 'missing' || check === 'not-executable') throw programError(check, process);
+  const joined = await joinNamespaces(host, dataDir, step.join);
+  const seccomp = await readSeccomp(host, step.seccomp, sets.bounding);
+  return {
+    ...template,
+    process,
+    linux: {
+      ...template.linux,
+      namespaces: [...template.linux.namespaces, ...joined],
+      ...(seccomp === undefined ? {} : { seccomp }),
+    },
+  };
+}
+
+export async function readOwnCapabilities(host: Host): Promise<readonly string[]> {
+  const status = (await host.readText('/proc/self/status')) ?? '';
+  return capabilitiesOfMask(/^CapPrm:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0');
+}
+
+async function readSeccomp(host: Host, choice: string, capabilities: readonly string[]): Promise<OciSeccomp | undefined> {
+  if (choice === 'unconfined') return undefined;
+  if (choice === 'default') return seccompFor(capabilities, globalThis.process.arch);
+  const text = await host.readText(choice);
+  const hint = 'it is JSON in the format of linux.seccomp of the OCI runtime specification; Docker\'s and Podman\'s own profiles are in another one';
+  if (text === undefined) throw new OperationError(`no seccomp profile ${choice}`, { hint });
+  try {
+    const profile = JSON.parse(text) as Partial<OciSeccomp> & { readonly archMap?: unknown };
+    if (typeof profile.defaultAction === 'string' && profile.archMap === undefined) return { syscalls: [], ...profile, defaultAction: profile.defaultAction };
+  } catch (cause) {
+    throw new OperationError(`the seccomp profile ${choice} is not JSON`, { cause, hint });
+  }
+  throw new OperationError(`the seccomp profile ${choice} is not in OCI format`, { hint });
+}

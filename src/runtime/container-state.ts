@@ -1,0 +1,67 @@
+// Whether a container's process runs, or how it ended, from its records and the kernel. Reads only.
+import type { Host } from '../host/host.ts';
+import { isAlive, readBootId, waitUntil } from './proc.ts';
+import { type ProcessRecord, readProcessRecord, recordPaths } from './records.ts';
+
+export type ContainerState =
+  | {
+      readonly status: 'running';
+      readonly pid: number;
+      readonly startTime: string;
+      /** Milliseconds since the epoch, here and below. */
+      readonly startedAt: number;
+      /** False when conmon was killed: nobody keeps the log and the exit status any more. */
+      readonly monitored: boolean;
+    }
+  | {
+      readonly status: 'exited';
+      /** 128 + the signal's number for a signal; undefined when nobody was there to see it. */
+      readonly exitStatus: number | undefined;
+      /** The kernel's OOM killer ended it. */
+      readonly oom: boolean;
+      readonly startedAt: number;
+      readonly finishedAt: number | undefined;
+    }
+  | { readonly status: 'absent' };
+
+/** conmon writes the exit status a moment after the process is gone, when the last output is in the log. */
+const EXIT_FILE_MS = 500;
+
+export async function readContainerState(host: Host, records: string): Promise<ContainerState> {
+  const record = await readProcessRecord(host, records);
+  if (record === undefined) return { status: 'absent' };
+  const { startedAt } = record;
+  const sameBoot = record.bootId === (await readBootId(host));
+  if (sameBoot && (await isAlive(host, record.init))) {
+    const monitored = record.monitor === undefined || (await isAlive(host, record.monitor));
+    return { status: 'running', ...record.init, startedAt, monitored };
+  }
+  const { exit } = recordPaths(records, record.container);
+  const { monitor } = record;
+  if (sameBoot && monitor !== undefined) {
+    await waitUntil(host, EXIT_FILE_MS, async () => (await host.status(exit)) !== undefined || !(await isAlive(host, monitor)));
+  }
+  const text = (await host.readText(exit))?.trim();
+  const written = text === undefined ? undefined : await host.status(exit);
+  const exitStatus = text === undefined || !/^\d+$/.test(text) ? undefined : Number(text);
+  return {
+    status: 'exited',
+    exitStatus,
+    // A process that ended well was not ended by the OOM killer, whatever happened to its children.
+    oom: exitStatus !== 0 && (await sawOom(host, records, record, sameBoot)),
+    startedAt,
+    finishedAt: written === undefined ? undefined : Math.floor(Number(written.mtimeNs) / 1e6),
+  };
+}
+
+async function sawOom(host: Host, records: string, record: ProcessRecord, sameBoot: boolean): Promise<boolean> {
+  // conmon's word lasts longer than the cgroup; the kernel's counter is there even when conmon missed the event.
+  if ((await host.status(`${records}/oom`)) !== undefined) return true;
+  if (!sameBoot || record.oom === undefined) return false;
+  return (await readOomKills(host, record.oom.file)) > record.oom.kills;
+}
+
+/** The line `oom_kill N` of v1's memory.oom_control and v2's memory.events. */
+export async function readOomKills(host: Host, file: string): Promise<number> {
+  return Number(/^oom_kill (\d+)$/m.exec((await host.readText(file)) ?? '')?.[1] ?? 0);
+}

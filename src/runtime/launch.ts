@@ -1,0 +1,167 @@
+// Starting a container's process under conmon, which outlives runspec and keeps its log and exit status.
+// Never takes anything down: what a failure or a kill leaves half-made is stop.ts's.
+import { OperationError } from '../errors.ts';
+import type { Child, Host } from '../host/host.ts';
+import type { MountState } from '../host/kernel-view.ts';
+import type { ProcessStep } from '../plan/plan.ts';
+import { cgroupFolders } from './cgroup-processes.ts';
+import { readOomKills } from './container-state.ts';
+import { enterMonitorCgroup, makeMonitorCgroup } from './monitor-cgroup.ts';
+import { type ProcessIdentity, readBootId, readIdentity, readProcFile } from './proc.ts';
+import { type ProcessRecord, launchOf, makeFolders, recordPaths, writeProcessRecord } from './records.ts';
+import { createError, execErrorIn, startError } from './runtime-errors.ts';
+
+const SYNC_FD = 3;
+const START_FD = 4;
+
+export async function launchProcess(host: Host, step: ProcessStep, mounts: readonly MountState[]): Promise<ProcessRecord> {
+  await makeFolders(host, recordPaths(step.records, step.container).exitFolder);
+  await makeFolders(host, step.runtimeRoot);
+  const oom = await readOomBaseline(host, step, mounts);
+  const pid = await createUnderMonitor(host, step, mounts);
+  const init = await readIdentity(host, pid);
+  const startedAt = host.now();
+  await startCreated(host, step);
+  await failIfNeverExecuted(host, step, pid);
+  const monitor = await readMonitor(host, step);
+  const record: ProcessRecord = {
+    version: 1,
+    container: step.container,
+    bootId: await readBootId(host),
+    // A process too short-lived to be seen still has a record, under a start time no other process has.
+    init: init ?? { pid, startTime: '' },
+    ...(monitor === undefined ? {} : { monitor }),
+    startedAt,
+    launch: launchOf(step),
+    ...(oom === undefined ? {} : { oom }),
+  };
+  await writeProcessRecord(host, step.records, record);
+  return record;
+}
+
+/** The kernel's count of OOM kills before the start: a cgroup may have seen an earlier process of this container. */
+export async function readOomBaseline(host: Host, step: ProcessStep, mounts: readonly MountState[]): Promise<ProcessRecord['oom']> {
+  for (const { version, controllers, folder } of cgroupFolders(mounts, step.cgroup)) {
+    if (version === 1 && !controllers.includes('memory')) continue;
+    const file = `${folder}/${version === 2 ? 'memory.events' : 'memory.oom_control'}`;
+    if ((await host.status(file)) !== undefined) return { file, kills: await readOomKills(host, file) };
+  }
+  return undefined;
+}
+
+export function monitorPidFile(step: ProcessStep): string {
+  return `${step.bundle}/monitor.pid`;
+}
+
+export function monitorCommand(step: ProcessStep): readonly string[] {
+  return [
+    'conmon',
+    ...['--api-version', '1'],
+    ...['--cid', step.container, '--cuuid', step.container, '--name', step.container],
+    ...['--runtime', step.runtime.path, '--runtime-arg', '--root', '--runtime-arg', step.runtimeRoot],
+    ...['--bundle', step.bundle, '--full-attach'],
+    ...['--container-pidfile', `${step.bundle}/container.pid`, '--conmon-pidfile', monitorPidFile(step)],
+    ...['--exit-dir', recordPaths(step.records, step.container).exitFolder, '--persist-dir', step.records],
+    ...['--log-path', `k8s-file:${step.log}`, '--log-level', 'error'],
+    ...(step.terminal ? ['--terminal'] : []),
+  ];
+}
+
+/** Runs `create` under conmon. @returns the pid of the container's init, which waits for `start`. */
+async function createUnderMonitor(host: Host, step: ProcessStep, mounts: readonly MountState[]): Promise<number> {
+  const argv = monitorCommand(step);
+  const path = await host.which('conmon');
+  if (path === undefined) {
+    throw new OperationError('conmon is not installed', { hint: 'install conmon; it keeps the log and exit status of the process' });
+  }
+  const cgroup = await makeMonitorCgroup(host, mounts, step.cgroup);
+  const child = host.spawn([path, ...argv.slice(1)], {
+    stdio: ['null', 'null', 'pipe', 'pipe', 'pipe'],
+    cwd: step.bundle,
+    // The whole environment: NOTIFY_SOCKET, LISTEN_FDS and the like are runspec's own business.
+    env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', _OCI_SYNCPIPE: String(SYNC_FD), _OCI_STARTPIPE: String(START_FD) },
+    detached: true,
+  });
+  const stderr = collectText(child, 2);
+  const answer = readFirstLine(child, SYNC_FD);
+  // conmon waits for the start pipe: it must be in its cgroup before it forks, so that all its children are.
+  if (cgroup !== undefined) await enterMonitorCgroup(host, cgroup, child.pid);
+  const start = child.pipe(START_FD);
+  // A conmon that ended at once has closed its end; its words on stderr tell why.
+  start.on('error', () => undefined);
+  start.end('\n');
+  const line = await answer;
+  child.release();
+  const reply = parseReply(line);
+  if (reply !== undefined && reply.data > 0) {
+    child.pipe(2).destroy();
+    return reply.data;
+  }
+  const status = reply === undefined ? (await child.exited).status : undefined;
+  throw createError(step, { argv, status, stderr: [reply?.message ?? '', stderr()].filter((text) => text !== '').join('\n') });
+}
+
+async function startCreated(host: Host, step: ProcessStep): Promise<void> {
+  const result = await host.run([step.runtime.path, '--root', step.runtimeRoot, 'start', step.container]);
+  if (result.status !== 0) throw startError(step, { argv: result.argv, status: result.status, stderr: result.stderr });
+}
+
+/**
+ * `start` answers before execve(2): what the kernel says about the program (a wrong format, no interpreter)
+ * goes to the container's log only. Until then the process still is the runtime's own.
+ */
+async function failIfNeverExecuted(host: Host, step: ProcessStep, pid: number): Promise<void> {
+  for (let pause = 1; pause <= 64; pause *= 2) {
+    const name = await readProcFile(host, `/proc/${pid}/comm`);
+    const alive = name !== undefined && (await readIdentity(host, pid)) !== undefined;
+    if (!alive) {
+      const message = execErrorIn((await host.readText(step.log)) ?? '');
+      if (message !== undefined) throw startError(step, { argv: [step.runtime.path, 'start', step.container], status: undefined, stderr: message });
+      return;
+    }
+    // runc's and crun's init, by their names.
+    if (!/^(?:runc:|exe\n|crun|libcrun|\d+\n)/.test(name)) return;
+    await host.sleep(pause);
+  }
+}
+
+async function readMonitor(host: Host, step: ProcessStep): Promise<ProcessIdentity | undefined> {
+  const pid = Number((await host.readText(monitorPidFile(step)))?.trim() ?? Number.NaN);
+  return Number.isInteger(pid) && pid > 0 ? await readIdentity(host, pid) : undefined;
+}
+
+function collectText(child: Child, fd: number): () => string {
+  const chunks: Buffer[] = [];
+  const stream = child.pipe(fd);
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  stream.on('error', () => undefined);
+  return () => Buffer.concat(chunks).toString('utf8').trim();
+}
+
+/** Up to the first newline, or all there is at the end. */
+function readFirstLine(child: Child, fd: number): Promise<string> {
+  return new Promise((resolve) => {
+    const stream = child.pipe(fd);
+    let text = '';
+    const finish = (): void => {
+      resolve(text.split('\n')[0] ?? '');
+      stream.destroy();
+    };
+    stream.on('data', (chunk: Buffer) => {
+      text += chunk.toString('utf8');
+      if (text.includes('\n')) finish();
+    });
+    stream.once('end', finish);
+    stream.once('error', finish);
+  });
+}
+
+function parseReply(line: string): { readonly data: number; readonly message: string | undefined } | undefined {
+  try {
+    const { data, pid = data, message } = JSON.parse(line) as { data?: number; pid?: number; message?: string };
+    return typeof pid === 'number' ? { data: pid, message } : undefined;
+  } catch {
+    // No JSON, no reply: conmon ended before it had one, and the caller reports its stderr.
+    return undefined;
+  }
+}

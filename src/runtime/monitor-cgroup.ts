@@ -1,0 +1,49 @@
+// The cgroup of conmon: `/runspec/NAME.monitor`, beside the container's own, in the one hierarchy by which
+// sessions are tracked. In it conmon outlives the caller's session, and a conmon that was just being
+// started when runspec was killed is found again. A dot cannot be part of a container's name.
+import type { Host } from '../host/host.ts';
+import type { MountState } from '../host/kernel-view.ts';
+import { type CgroupFolder, cgroupFolders, removeCgroupFolder, trackingFolder } from './cgroup-processes.ts';
+
+export function monitorCgroup(mounts: readonly MountState[], containerCgroup: string): CgroupFolder | undefined {
+  return trackingFolder(cgroupFolders(mounts, `${containerCgroup}.monitor`));
+}
+
+export async function makeMonitorCgroup(host: Host, mounts: readonly MountState[], containerCgroup: string): Promise<CgroupFolder | undefined> {
+  const cgroup = monitorCgroup(mounts, containerCgroup);
+  if (cgroup === undefined) return undefined;
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      await host.makeDirectory(parentOf(cgroup.folder), { mode: 0o755 });
+      await host.makeDirectory(cgroup.folder, { mode: 0o755 });
+      return cgroup;
+    } catch (error) {
+      // The down of another container has removed the shared parent in between.
+      if (attempt >= 5 || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+}
+
+export async function enterMonitorCgroup(host: Host, cgroup: CgroupFolder, pid: number): Promise<void> {
+  try {
+    await host.writeInPlace(`${cgroup.folder}/cgroup.procs`, String(pid));
+  } catch (error) {
+    // It has ended already; what it said on stderr is reported by whoever waits for it.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+export async function removeMonitorCgroup(host: Host, cgroup: CgroupFolder): Promise<void> {
+  await removeCgroupFolder(host, cgroup.folder);
+  try {
+    await host.removeDirectory(parentOf(cgroup.folder));
+  } catch (error) {
+    // Still in use, by this container's cgroup or another one's.
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code !== 'EBUSY' && code !== 'ENOTEMPTY') throw error;
+  }
+}
+
+function parentOf(folder: string): string {
+  return folder.slice(0, folder.lastIndexOf('/'));
+}

@@ -1,0 +1,48 @@
+// Processes as /proc shows them. A pid alone proves nothing, since numbers are used again: a process is
+// known by its pid together with the clock tick of its start.
+import type { Host } from '../host/host.ts';
+
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Field 22 of /proc/PID/stat: clock ticks since boot, as decimal text. */
+  readonly startTime: string;
+}
+
+/** Undefined when the process is gone or only waits to be reaped. */
+export async function readIdentity(host: Host, pid: number): Promise<ProcessIdentity | undefined> {
+  const stat = await readProcFile(host, `/proc/${pid}/stat`);
+  if (stat === undefined) return undefined;
+  // The second field is the program's name in parentheses and may itself contain both spaces and parentheses.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const state = fields[0] ?? '';
+  if (state === 'Z' || state === 'X' || state === 'x') return undefined;
+  return { pid, startTime: fields[19] ?? '' };
+}
+
+export async function isAlive(host: Host, process: ProcessIdentity): Promise<boolean> {
+  return (await readIdentity(host, process.pid))?.startTime === process.startTime;
+}
+
+export async function readBootId(host: Host): Promise<string> {
+  return ((await host.readText('/proc/sys/kernel/random/boot_id')) ?? '').trim();
+}
+
+/** Text of a file below /proc/PID; undefined when the process has gone, even between open(2) and read(2). */
+export async function readProcFile(host: Host, path: string): Promise<string | undefined> {
+  try {
+    return await host.readText(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return undefined;
+    throw error;
+  }
+}
+
+/** Calls `test` until it says true, more and more rarely; false when the time is over. */
+export async function waitUntil(host: Host, milliseconds: number, test: () => Promise<boolean>): Promise<boolean> {
+  const end = host.now() + milliseconds;
+  for (let pause = 1; ; pause = Math.min(pause * 2, 20)) {
+    if (await test()) return true;
+    if (host.now() >= end) return false;
+    await host.sleep(pause);
+  }
+}

@@ -1,0 +1,67 @@
+// What is kept of a container's process below its records folder: who it is, and how it ended.
+import { OperationError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import type { ProcessStep } from '../plan/plan.ts';
+import type { ProcessIdentity } from './proc.ts';
+
+/** process.json, written once the process runs. */
+export interface ProcessRecord {
+  readonly version: 1;
+  readonly container: string;
+  readonly bootId: string;
+  readonly init: ProcessIdentity;
+  /** conmon; absent for a process in the foreground. */
+  readonly monitor?: ProcessIdentity;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly launch: LaunchRecord;
+  /** Where the kernel counts what its OOM killer did in the cgroup, and the count at the start. */
+  readonly oom?: { readonly file: string; readonly kills: number };
+}
+
+/** What cannot be changed in a process that runs. */
+export type LaunchRecord = Pick<ProcessStep, 'bundle' | 'runtime' | 'runtimeRoot' | 'log' | 'terminal' | 'cgroup'>;
+
+export interface RecordPaths {
+  readonly process: string;
+  /** conmon writes the exit status here, as a file named like the container. */
+  readonly exitFolder: string;
+  readonly exit: string;
+}
+
+/** The records folder of a container, as in DESIGN section 5. */
+export function recordsFolder(dataDir: string, container: string): string {
+  return `${dataDir}/containers/${container}`;
+}
+
+export function recordPaths(records: string, container: string): RecordPaths {
+  return { process: `${records}/process.json`, exitFolder: `${records}/exit`, exit: `${records}/exit/${container}` };
+}
+
+export async function readProcessRecord(host: Host, records: string): Promise<ProcessRecord | undefined> {
+  const path = `${records}/process.json`;
+  const text = await host.readText(path);
+  if (text === undefined) return undefined;
+  try {
+    const record = JSON.parse(text) as ProcessRecord;
+    return record.version === 1 ? record : undefined;
+  } catch (cause) {
+    throw new OperationError(`${path} is damaged`, { cause, hint: 'take the container down; down does not need this file' });
+  }
+}
+
+export async function writeProcessRecord(host: Host, records: string, record: ProcessRecord): Promise<void> {
+  await host.writeAtomic(`${records}/process.json`, `${JSON.stringify(record)}\n`, { mode: 0o600 });
+}
+
+export function launchOf(step: ProcessStep): LaunchRecord {
+  const { bundle, runtime, runtimeRoot, log, terminal, cgroup } = step;
+  return { bundle, runtime, runtimeRoot, log, terminal, cgroup };
+}
+
+/** mkdir -p, each folder for root alone. */
+export async function makeFolders(host: Host, path: string): Promise<void> {
+  if ((await host.status(path)) !== undefined) return;
+  await makeFolders(host, path.slice(0, path.lastIndexOf('/')) || '/');
+  await host.makeDirectory(path, { mode: 0o700 });
+}

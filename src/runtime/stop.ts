@@ -1,0 +1,71 @@
+// Ending a container's process and all that came with it, from any state a crash can leave: not created,
+// created but not started, its monitor killed, its records missing. Finds processes by cgroup, never by a
+// remembered pid alone, and leaves the cgroup's limits for the next start.
+import type { Host } from '../host/host.ts';
+import type { MountState } from '../host/kernel-view.ts';
+import type { ProcessStep } from '../plan/plan.ts';
+import { cgroupFolders, killProcesses, listProcesses } from './cgroup-processes.ts';
+import { monitorCgroup, removeMonitorCgroup } from './monitor-cgroup.ts';
+import { isAlive, readProcFile, waitUntil } from './proc.ts';
+import { readProcessRecord, recordPaths } from './records.ts';
+
+/** For processes that have been sent SIGKILL; only one stuck in the kernel takes longer. */
+const KILL_MS = 10_000;
+/** For conmon to write the last output and the exit status once the process is gone. */
+const MONITOR_MS = 2000;
+
+/** @returns whether anything was there. */
+export async function stopProcess(host: Host, step: ProcessStep, mounts: readonly MountState[]): Promise<boolean> {
+  const container = cgroupFolders(mounts, step.cgroup);
+  const monitor = monitorCgroup(mounts, step.cgroup);
+  const monitors = monitor === undefined ? [] : [monitor];
+  const record = await readProcessRecord(host, step.records);
+  const complete = record !== undefined && (record.monitor === undefined || (await isAlive(host, record.monitor)) || !(await isAlive(host, record.init)));
+  if (record !== undefined && step.stopTimeout > 0 && (await isAlive(host, record.init))) {
+    await host.kill(record.init.pid, step.stopSignal as NodeJS.Signals);
+    await waitUntil(host, step.stopTimeout, async () => !(await isAlive(host, record.init)));
+  }
+  // A start that was cut short may go on by itself: first whoever could still make processes, then the rest.
+  if (!complete) await killStrays(host, step);
+  let found = record !== undefined || (await listProcesses(host, [...container, ...monitors])).length > 0;
+  if (!complete) await killProcesses(host, monitors, KILL_MS);
+  await killProcesses(host, container, KILL_MS);
+  await waitUntil(host, MONITOR_MS, async () => (await listProcesses(host, monitors)).length === 0);
+  await killProcesses(host, monitors, KILL_MS);
+  await killProcesses(host, container, KILL_MS);
+  if (await forgetProcess(host, step)) found = true;
+  if (monitor !== undefined) await removeMonitorCgroup(host, monitor);
+  return found;
+}
+
+/** Removes what runtime and conmon keep on disk; the log stays for those who ask why it ended. */
+async function forgetProcess(host: Host, step: ProcessStep): Promise<boolean> {
+  const state = `${step.runtimeRoot}/${step.container}`;
+  const known = (await host.status(state)) !== undefined;
+  // `delete` removes the cgroup with its limits, takes 100 ms, and leaves some behind anyway (runc killed
+  // early). With every process gone, runc's and crun's state is this folder; others may keep more elsewhere.
+  if (known && !['runc', 'crun'].includes(step.runtime.name)) {
+    await host.run([step.runtime.path, '--root', step.runtimeRoot, 'delete', '--force', step.container]);
+  }
+  await host.removeTree(state);
+  const paths = recordPaths(step.records, step.container);
+  const files = [paths.process, paths.exit, `${step.records}/exit-code`, `${step.records}/oom`];
+  const ofMonitor = ['attach', 'ctl', 'winsz', 'container.pid', 'monitor.pid', 'oom'].map((name) => `${step.bundle}/${name}`);
+  for (const file of [...files, ...ofMonitor]) await host.removeFile(file);
+  if (((await host.list(paths.exitFolder)) ?? ['']).length === 0) await host.removeDirectory(paths.exitFolder);
+  return known;
+}
+
+/**
+ * A conmon or runtime for this bundle that is in none of our cgroups yet: runspec was killed between starting
+ * it and moving it. They are known by the bundle's path among their arguments.
+ */
+async function killStrays(host: Host, step: ProcessStep): Promise<void> {
+  const names = new Set(['conmon', step.runtime.name, step.runtime.path.slice(step.runtime.path.lastIndexOf('/') + 1)]);
+  for (const entry of (await host.list('/proc')) ?? []) {
+    if (!/^\d+$/.test(entry)) continue;
+    const argv = ((await readProcFile(host, `/proc/${entry}/cmdline`)) ?? '').split('\0');
+    const program = argv[0]?.slice(argv[0].lastIndexOf('/') + 1) ?? '';
+    if (names.has(program) && argv.includes(step.bundle)) await host.kill(Number(entry), 'SIGKILL');
+  }
+}
