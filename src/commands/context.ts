@@ -10,6 +10,9 @@ export interface CommandContext {
   readonly dataDir: string;
   /** Milliseconds to wait for another runspec. */
   readonly lockTimeout: number;
+  readonly isRoot: boolean;
+  /** Absolute; relative arguments are taken from here. */
+  readonly workingDirectory: string;
   readonly json: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;

@@ -1,0 +1,104 @@
+// apply: converge the host to the specs.
+import { OperationError, UsageError } from '../errors.ts';
+import { fetchUnpinned } from '../image/resolve-layers.ts';
+import type { Spec } from '../load/spec.ts';
+import { compileAll } from '../plan/compile.ts';
+import type { Plan } from '../plan/plan.ts';
+import { applyChanges, type SharedRuns } from '../run/apply.ts';
+import { computeChanges, hasEffect, type Change } from '../run/changes.ts';
+import { gatherFacts } from '../run/gather-facts.ts';
+import { withLock } from '../run/lock.ts';
+import { recordedSteps, type ContainerRecord } from '../run/records.ts';
+import type { Reporter } from '../run/report.ts';
+import { opContext, openSession, type Session } from '../run/session.ts';
+import { EXIT, type CommandContext } from './context.ts';
+import { checkCompiled, loadSpecs, type LoadedSpecs } from './load-specs.ts';
+import { createReporter } from './reporter.ts';
+
+export interface ApplyOptions {
+  readonly keepOnFailure: boolean;
+}
+
+export async function apply(context: CommandContext, args: readonly string[], options: ApplyOptions): Promise<number> {
+  const loaded = await loadSpecs(context, args);
+  requireRoot(context);
+  const report = createReporter(context);
+  for (const { spec } of loaded.specs) await fetchUnpinned({ ...context, progress: (text) => report.progress(spec.name, 'fetch', text) }, spec);
+  return withLock(context.host, context.stateDir, context.lockTimeout, () => converge(context, loaded, report, options));
+}
+
+export function requireRoot(context: CommandContext): void {
+  if (!context.isRoot) throw new UsageError('this needs root', 'run it with sudo; validate, plan, ps and schema do not need it');
+}
+
+interface Work {
+  readonly plan: Plan;
+  readonly changes: readonly Change[];
+  readonly record: ContainerRecord | undefined;
+  readonly specFile: string;
+}
+
+async function converge(context: CommandContext, loaded: LoadedSpecs, report: Reporter, options: ApplyOptions): Promise<number> {
+  const session = await openSession(context);
+  const specs = loaded.specs.map((one) => one.spec);
+  const compiled = compileAll(specs, await gatherFacts(session, specs));
+  checkCompiled(context, loaded, compiled);
+  const works = await Promise.all(
+    compiled.flatMap(({ plan }, index) => (plan === undefined ? [] : [prepare(session, plan, loaded.specs[index]?.file ?? '')])),
+  );
+  const sharedRuns: SharedRuns = new Map();
+  const running = new Map<string, Promise<void>>();
+  for (const work of works) {
+    // A container that joins namespaces of another one of this call starts after it.
+    const joined = joinedContainers(specs.find((spec) => spec.name === work.plan.name));
+    const first = joined.flatMap((name) => running.get(name) ?? []);
+    running.set(work.plan.name, Promise.all(first).then(() => carryOut(context, session, work, report, sharedRuns, options)));
+  }
+  const results = await Promise.allSettled(running.values());
+  const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []));
+  const [failure, ...others] = failures;
+  if (failure === undefined) return EXIT.done;
+  throw others.length === 0 ? failure : new OperationError(`${failures.length} of ${works.length} containers failed`, { cleanup: failures });
+}
+
+function joinedContainers(spec: Spec | undefined): readonly string[] {
+  return Object.values(spec?.namespaces ?? {}).flatMap((one) => (one.mode === 'container' ? [one.container] : []));
+}
+
+async function prepare(session: Session, plan: Plan, specFile: string): Promise<Work> {
+  const record = await session.records.read(plan.name);
+  const context = opContext(session, plan.name, () => undefined);
+  return { plan, specFile, record, changes: await computeChanges(context, plan, record === undefined ? [] : recordedSteps(record)) };
+}
+
+async function carryOut(
+  context: CommandContext,
+  session: Session,
+  work: Work,
+  report: Reporter,
+  sharedRuns: SharedRuns,
+  options: ApplyOptions,
+): Promise<void> {
+  const started = context.host.now();
+  const { plan, changes } = work;
+  const progress = (text: string): void => report.progress(plan.name, '', text);
+  await applyChanges({
+    ...work,
+    context: opContext(session, plan.name, progress),
+    records: session.records,
+    shared: session.shared,
+    sharedRuns,
+    report,
+    keepOnFailure: options.keepOnFailure,
+  });
+  const milliseconds = Math.round(context.host.now() - started);
+  const changed = changes.filter((change) => change.action !== 'none').length;
+  if (context.json) context.stdout(`${JSON.stringify({ event: 'applied', container: plan.name, changed, milliseconds })}\n`);
+  else if (!context.quiet) context.stderr(hasEffect(changes) ? `${plan.name} is up${where(plan)}  ${milliseconds} ms` : `${plan.name} is up to date${where(plan)}`);
+}
+
+function where(plan: Plan): string {
+  const address = plan.lease === undefined ? '' : `, address ${plan.lease.address}`;
+  const ports = plan.ports.map((port) => `${port.hostIP ?? '*'}:${port.hostPort}->${port.containerPort}/${port.protocol}`);
+  return `${address}${ports.length === 0 ? '' : `, ports ${ports.join(' ')}`}`;
+}

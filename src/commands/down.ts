@@ -1,0 +1,95 @@
+// down: reverse what was applied, by what the records say; the spec may be edited, renamed or gone.
+import { OperationError, UsageError } from '../errors.ts';
+import { load } from '../load/load.ts';
+import { readSources } from '../load/read-sources.ts';
+import { opOf } from '../ops/index.ts';
+import type { Op } from '../ops/op.ts';
+import type { DirectoryStep, OpKind, Step, StepOf } from '../plan/plan.ts';
+import { withLock } from '../run/lock.ts';
+import { recordedSteps } from '../run/records.ts';
+import type { Reporter } from '../run/report.ts';
+import { revertSteps } from '../run/revert.ts';
+import { opContext, openSession, type Session } from '../run/session.ts';
+import { requireRoot } from './apply.ts';
+import { EXIT, type CommandContext } from './context.ts';
+import { createReporter } from './reporter.ts';
+
+export interface DownOptions {
+  readonly all: boolean;
+  readonly volumes: boolean;
+}
+
+const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+export async function down(context: CommandContext, args: readonly string[], options: DownOptions): Promise<number> {
+  if (args.length === 0 && !options.all) throw new UsageError('nothing to take down', 'give names or specs, or --all');
+  requireRoot(context);
+  const report = createReporter(context);
+  return withLock(context.host, context.stateDir, context.lockTimeout, async () => {
+    const session = await openSession(context);
+    const known = await session.records.names();
+    const names = options.all ? known : await findNames(context, known, args);
+    const results = await Promise.allSettled(names.map((name) => takeDown(context, session, name, report, options)));
+    const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []));
+    const [failure, ...others] = failures;
+    if (failure === undefined) return EXIT.done;
+    throw others.length === 0 ? failure : new OperationError(`${failures.length} of ${names.length} containers are not down`, { cleanup: failures });
+  });
+}
+
+/** A container's name goes before a file of the same name: `down` must work when the file says something else by now. */
+async function findNames(context: CommandContext, known: readonly string[], args: readonly string[]): Promise<readonly string[]> {
+  const names = await Promise.all(
+    args.map(async (arg): Promise<readonly string[]> => {
+      if (known.includes(arg)) return [arg];
+      const isPath = arg === '-' || (await context.host.realPath(absolute(context, arg))) !== undefined;
+      if (!isPath) {
+        if (NAME.test(arg)) return [arg];
+        throw new UsageError(`${arg} is neither a container nor a file`, known.length === 0 ? 'no container is up' : `up are: ${known.join(', ')}`);
+      }
+      const { specs } = load(await readSources(context.host, [arg], () => context.stdin()));
+      if (specs.length === 0) throw new UsageError(`${arg} has no valid spec to take a name from`, 'give the name of the container; see: runspec ps');
+      return specs.map((one) => one.spec.name);
+    }),
+  );
+  return [...new Set(names.flat())];
+}
+
+function absolute(context: CommandContext, path: string): string {
+  return path.startsWith('/') ? path : `${context.workingDirectory}/${path}`;
+}
+
+async function takeDown(context: CommandContext, session: Session, name: string, report: Reporter, options: DownOptions): Promise<void> {
+  const started = context.host.now();
+  const record = await session.records.read(name);
+  const ops = opContext(session, name, (text) => report.progress(name, '', text));
+  if (record === undefined) {
+    const left = options.volumes ? await removeWritable(session, name) : false;
+    if (!context.quiet && !context.json) context.stderr(left ? `${name}: its writable layer is removed` : `${name} is not up`);
+    // A kill before the first plan was stored leaves an empty folder.
+    await session.records.remove(name);
+    return;
+  }
+  const failures = await revertSteps(
+    { context: ops, records: session.records, shared: session.shared, report, before: record.before, options: { volumes: options.volumes } },
+    recordedSteps(record),
+  );
+  const [failure, ...others] = failures;
+  if (failure !== undefined) {
+    if (others.length === 0) throw failure;
+    throw new OperationError(`${name}: ${failures.length} steps could not be reverted`, { step: failure.step, hint: failure.hint, cause: failure, cleanup: others });
+  }
+  await session.records.remove(name);
+  const milliseconds = Math.round(context.host.now() - started);
+  if (context.json) context.stdout(`${JSON.stringify({ event: 'down', container: name, milliseconds })}\n`);
+  else if (!context.quiet) context.stderr(`${name} is down  ${milliseconds} ms`);
+}
+
+/** A persistent writable layer outlives its container; this is the second chance to remove it. */
+async function removeWritable(session: Session, name: string): Promise<boolean> {
+  const path = `${session.dataDir}/writable/${name}`;
+  const step: DirectoryStep = { id: 'dir:writable', op: 'directory', path, mode: 0o700, removal: 'volume', needs: [], after: [] };
+  const op = opOf(step as Step) as Op<OpKind>;
+  const result = await op.revert(opContext(session, name, () => undefined), step as StepOf<OpKind>, {}, { volumes: true });
+  return result.outcome === 'removed';
+}

@@ -1,0 +1,45 @@
+// From the SPEC arguments of a command to specs; every problem is reported before anything else is done.
+import { InvalidSpecError, UsageError, type Diagnostic } from '../errors.ts';
+import { load, type LoadedSpec } from '../load/load.ts';
+import { readSources, type SourceText } from '../load/read-sources.ts';
+import { renderDiagnostic } from '../load/render-diagnostic.ts';
+import type { Compiled } from '../plan/compile.ts';
+import type { CommandContext } from './context.ts';
+
+export interface LoadedSpecs {
+  readonly specs: readonly LoadedSpec[];
+  readonly sources: readonly SourceText[];
+}
+
+/** @throws InvalidSpecError after the diagnostics were shown, UsageError when a file is missing. */
+export async function loadSpecs(context: CommandContext, args: readonly string[]): Promise<LoadedSpecs> {
+  if (args.length === 0) throw new UsageError('no SPEC is given', 'give a file, a folder of specs, or - for standard input');
+  const sources = await readSources(context.host, args, () => context.stdin());
+  const { specs, diagnostics } = load(sources);
+  showDiagnostics(context, diagnostics, sources);
+  const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error');
+  if (errors.length > 0) throw new InvalidSpecError(errors);
+  if (specs.length === 0) throw new UsageError(`there is no spec in ${args.join(', ')}`);
+  return { specs, sources };
+}
+
+export function showDiagnostics(context: CommandContext, diagnostics: readonly Diagnostic[], sources: readonly SourceText[]): void {
+  for (const diagnostic of diagnostics) {
+    const source = sources.find((one) => one.file === diagnostic.file);
+    context.stderr(renderDiagnostic(diagnostic, source?.text ?? '', { color: context.color }));
+  }
+}
+
+/** What compile found, with the places in the files; @throws InvalidSpecError when anything is an error. */
+export function checkCompiled(context: CommandContext, loaded: LoadedSpecs, compiled: readonly Compiled[]): void {
+  const placed = compiled.flatMap(({ diagnostics }, index) => {
+    const spec = loaded.specs[index];
+    return diagnostics.map((diagnostic): Diagnostic => {
+      const range = spec?.locate(diagnostic.path);
+      return { ...diagnostic, ...(spec === undefined ? {} : { file: spec.file }), ...(range === undefined ? {} : { range }) };
+    });
+  });
+  showDiagnostics(context, placed, loaded.sources);
+  const errors = placed.filter((diagnostic) => diagnostic.severity === 'error');
+  if (errors.length > 0) throw new InvalidSpecError(errors);
+}

@@ -1,0 +1,66 @@
+// plan: what apply would do, down to kernel objects. Changes nothing and needs no lock.
+import { opOf } from '../ops/index.ts';
+import type { Op } from '../ops/op.ts';
+import { compileAll } from '../plan/compile.ts';
+import type { OpKind, Plan, StepOf } from '../plan/plan.ts';
+import { computeChanges, hasEffect, type Change } from '../run/changes.ts';
+import { gatherFacts } from '../run/gather-facts.ts';
+import { recordedSteps } from '../run/records.ts';
+import { opContext, openSession } from '../run/session.ts';
+import { EXIT, type CommandContext } from './context.ts';
+import { checkCompiled, loadSpecs } from './load-specs.ts';
+import { paint } from './paint.ts';
+import { describe, MARKS } from './reporter.ts';
+
+export async function plan(context: CommandContext, args: readonly string[], options: { readonly exitCode: boolean; readonly script: boolean }): Promise<number> {
+  const loaded = await loadSpecs(context, args);
+  const session = await openSession(context);
+  const specs = loaded.specs.map((one) => one.spec);
+  const compiled = compileAll(specs, await gatherFacts(session, specs));
+  checkCompiled(context, loaded, compiled);
+  const plans = compiled.flatMap((one) => (one.plan === undefined ? [] : [one.plan]));
+  const changes = await Promise.all(
+    plans.map(async (one) => {
+      const record = await session.records.read(one.name);
+      return computeChanges(opContext(session, one.name, () => undefined), one, record === undefined ? [] : recordedSteps(record));
+    }),
+  );
+  if (options.script) context.stdout(renderScript(plans));
+  else if (context.json) context.stdout(`${JSON.stringify(toJson(plans, changes), undefined, 2)}\n`);
+  else plans.forEach((one, index) => context.stdout(renderPlan(context, one, changes[index] ?? [])));
+  return options.exitCode && changes.some(hasEffect) ? EXIT.changes : EXIT.done;
+}
+
+function renderPlan(context: CommandContext, plan: Plan, changes: readonly Change[]): string {
+  const lines = changes.map((change) => {
+    const mark = MARKS[change.action];
+    const text = `${mark} ${change.step.id.padEnd(28)} ${describe(change.step)}`;
+    const colored = change.action === 'none' ? paint(context, 'dim', text) : text;
+    return change.reason === undefined ? colored : `${colored}\n${' '.repeat(31)}${paint(context, 'yellow', change.reason)}`;
+  });
+  const count = (action: Change['action']): number => changes.filter((change) => change.action === action).length;
+  const summary = hasEffect(changes)
+    ? `${count('create')} to create, ${count('update')} to update, ${count('replace')} to replace, ${count('delete')} to delete`
+    : 'nothing to do';
+  const head = `${paint(context, 'bold', plan.name)}  by ${plan.runtime.name} (${plan.runtime.path})`;
+  return `${head}\n${lines.map((line) => `  ${line}\n`).join('')}${plan.name}: ${summary}\n`;
+}
+
+function toJson(plans: readonly Plan[], changes: readonly (readonly Change[])[]): unknown {
+  return {
+    changed: changes.some(hasEffect),
+    containers: plans.map((plan, index) => ({
+      name: plan.name,
+      runtime: plan.runtime,
+      lease: plan.lease ?? null,
+      changes: (changes[index] ?? []).map(({ step, action, reason }) => ({ id: step.id, op: step.op, action, reason: reason ?? null, step })),
+    })),
+  };
+}
+
+function renderScript(plans: readonly Plan[]): string {
+  const body = plans.flatMap((plan) =>
+    plan.steps.flatMap((step) => ['', `# ${step.id}: ${describe(step)}`, ...(opOf(step) as Op<OpKind>).toShell(step as StepOf<OpKind>)]),
+  );
+  return `${['#!/bin/sh', 'set -eu', ...body].join('\n')}\n`;
+}

@@ -1,0 +1,49 @@
+// Shows a run as it goes: a line a step for people, one JSON event a line for programs.
+import { opOf } from '../ops/index.ts';
+import type { Op } from '../ops/op.ts';
+import type { OpKind, Step, StepOf } from '../plan/plan.ts';
+import type { Action } from '../run/changes.ts';
+import type { Reporter, StepReport } from '../run/report.ts';
+import type { CommandContext } from './context.ts';
+import { paint } from './paint.ts';
+
+export const MARKS: Readonly<Record<Action, string>> = { create: '+', update: '~', replace: '±', delete: '-', none: ' ' };
+
+export function describe(step: Step): string {
+  return (opOf(step) as Op<OpKind>).describe(step as StepOf<OpKind>);
+}
+
+export function createReporter(context: CommandContext): Reporter {
+  if (context.json) return jsonReporter(context);
+  return {
+    step(report) {
+      if (context.quiet || (report.outcome === 'gone' && !context.verbose)) return;
+      if (report.outcome === 'kept' && report.step.op === 'layer' && !context.verbose) return;
+      context.stderr(renderStep(context, report));
+    },
+    progress(container, step, text) {
+      if (!context.quiet) context.stderr(`  ${container}  ${step}  ${text}`);
+    },
+    rollback(container, step) {
+      context.stderr(paint(context, 'red', `${container}: step ${step} failed, undoing what was done`));
+    },
+  };
+}
+
+function renderStep(context: CommandContext, report: StepReport): string {
+  const { container, step, action, outcome, milliseconds, reason } = report;
+  const color = outcome === 'failed' ? 'red' : action === 'delete' ? 'dim' : 'green';
+  const mark = outcome === 'failed' ? '!' : outcome === 'kept' ? '=' : MARKS[action];
+  const note = reason === undefined ? '' : ` (${outcome === 'kept' ? 'kept: ' : ''}${reason})`;
+  return `${paint(context, color, mark)} ${container}  ${describe(step)}${note}  ${paint(context, 'dim', `${Math.round(milliseconds)} ms`)}`;
+}
+
+function jsonReporter(context: CommandContext): Reporter {
+  const emit = (event: Readonly<Record<string, unknown>>): void => context.stdout(`${JSON.stringify(event)}\n`);
+  return {
+    step: ({ container, step, action, outcome, milliseconds, reason }) =>
+      emit({ event: 'step', container, step: step.id, op: step.op, action, outcome, milliseconds, ...(reason === undefined ? {} : { reason }) }),
+    progress: (container, step, text) => emit({ event: 'progress', container, step, text }),
+    rollback: (container, step) => emit({ event: 'rollback', container, step }),
+  };
+}

@@ -1,0 +1,137 @@
+// Gathers what compile must know about this host. Reads only.
+import type { Diagnostic } from '../errors.ts';
+import type { Archives } from '../host/archives.ts';
+import { readCgroups } from '../host/cgroup-facts.ts';
+import type { FileStatus, Host } from '../host/host.ts';
+import type { KernelView } from '../host/kernel-view.ts';
+import { findSocketOwners, readListening, readNetwork } from '../host/network-facts.ts';
+import { readResolver } from '../host/resolver-facts.ts';
+import { resolveLayers } from '../image/resolve-layers.ts';
+import type { Spec } from '../load/spec.ts';
+import type { ContainerFacts, HostFacts, ListeningSocket, ResolvedLayer } from '../plan/facts.ts';
+import { readContainerState } from '../runtime/container-state.ts';
+import { recordsFolder } from '../runtime/records.ts';
+import type { ContainerRecord, Records } from './records.ts';
+
+/** Programs whose absence or place matters to a plan. */
+const PROGRAMS = ['crun', 'runc', 'conmon', 'ip', 'nft', 'mount', 'umount', 'tar'];
+
+export interface FactSources {
+  readonly host: Host;
+  readonly archives: Archives;
+  readonly view: KernelView;
+  readonly records: Records;
+  readonly stateDir: string;
+  readonly dataDir: string;
+  readonly bootId: string;
+  readonly signal: AbortSignal;
+}
+
+export async function gatherFacts(sources: FactSources, specs: readonly Spec[]): Promise<HostFacts> {
+  const { host, view, stateDir, dataDir, bootId } = sources;
+  const [cgroups, programs, network, listening, containers, layers, paths, resolver] = await Promise.all([
+    readCgroups(host, view),
+    findPrograms(host),
+    readNetwork(host, view),
+    listeningInTheWay(host, specs),
+    readContainers(sources, specs),
+    resolveAllLayers(sources, specs),
+    readPaths(host, specs),
+    readResolver(host),
+  ]);
+  return {
+    bootId,
+    stateDir,
+    dataDir,
+    cgroups,
+    programs,
+    network,
+    listening,
+    containers,
+    layers: layers.byName,
+    paths,
+    resolver,
+    diagnostics: layers.diagnostics,
+  };
+}
+
+export async function readBootId(host: Host): Promise<string> {
+  return ((await host.readText('/proc/sys/kernel/random/boot_id')) ?? '').trim();
+}
+
+async function findPrograms(host: Host): Promise<Readonly<Record<string, string>>> {
+  const found = await Promise.all(PROGRAMS.map(async (program) => [program, await host.which(program)] as const));
+  return Object.fromEntries(found.flatMap(([program, path]) => (path === undefined ? [] : [[program, path]])));
+}
+
+async function listeningInTheWay(host: Host, specs: readonly Spec[]): Promise<readonly ListeningSocket[]> {
+  const wanted = new Set(specs.flatMap((spec) => spec.network.ports.map((port) => port.hostPort)));
+  if (wanted.size === 0) return [];
+  const sockets = (await readListening(host)).filter((socket) => wanted.has(socket.port));
+  return findSocketOwners(host, sockets);
+}
+
+async function readContainers(sources: FactSources, specs: readonly Spec[]): Promise<HostFacts['containers']> {
+  const { host, records, dataDir, bootId } = sources;
+  const joined = new Set(
+    specs.flatMap((spec) => Object.values(spec.namespaces).flatMap((one) => (one.mode === 'container' ? [one.container] : []))),
+  );
+  const entries = await Promise.all(
+    (await records.names()).map(async (name): Promise<readonly [string, ContainerFacts][]> => {
+      const record = await records.read(name);
+      if (record === undefined) return [];
+      // After a reboot nothing of another container is there; its own former address it may have again.
+      if (record.bootId !== bootId && !specs.some((spec) => spec.name === name)) return [];
+      const state = joined.has(name) ? await readContainerState(host, recordsFolder(dataDir, name)) : undefined;
+      return [[name, { ...takenBy(record), ...(state?.status === 'running' ? { pid: state.pid } : {}) }]];
+    }),
+  );
+  return Object.fromEntries(entries.flat());
+}
+
+function takenBy(record: ContainerRecord): ContainerFacts {
+  const plan = record.pending ?? record.applied;
+  return { ports: plan?.ports ?? [], ...(plan?.lease === undefined ? {} : { lease: plan.lease }) };
+}
+
+async function resolveAllLayers(
+  { host, archives, dataDir, signal }: FactSources,
+  specs: readonly Spec[],
+): Promise<{ readonly byName: Record<string, readonly ResolvedLayer[]>; readonly diagnostics: readonly (Diagnostic & { container: string })[] }> {
+  const resolved = await Promise.all(specs.map(async (spec) => [spec.name, await resolveLayers(host, archives, dataDir, spec, signal)] as const));
+  return {
+    byName: Object.fromEntries(resolved.map(([name, { layers }]) => [name, layers])),
+    diagnostics: resolved.flatMap(([container, { diagnostics, unfetched }]) => [
+      ...diagnostics.map((diagnostic) => ({ ...diagnostic, container })),
+      ...unfetched.map((url) => ({ ...notFetched(url), container })),
+    ]),
+  };
+}
+
+// What such a URL gives is known only after a download, and a plan changes nothing.
+function notFetched(url: string): Diagnostic {
+  return {
+    code: 'not-fetched',
+    severity: 'error',
+    message: `${url} has no sha256 and is not in the store yet`,
+    hint: 'pin it with sha256, or fetch it first: runspec image pull SPEC',
+    path: ['rootfs', 'tarball'],
+  };
+}
+
+async function readPaths(host: Host, specs: readonly Spec[]): Promise<Readonly<Record<string, FileStatus | null>>> {
+  const named = specs.flatMap((spec) => [
+    ...spec.mounts.flatMap((mount) => (mount.type === 'bind' ? [mount.source] : [])),
+    ...spec.devices,
+    ...spec.resources.io.map((limit) => limit.device),
+    ...Object.values(spec.namespaces).flatMap((namespace) => (namespace.mode === 'path' ? [namespace.path] : [])),
+    ...(spec.runtime.startsWith('/') ? [spec.runtime] : []),
+  ]);
+  const statuses = await Promise.all(
+    [...new Set(named)].map(async (path): Promise<[string, FileStatus | null]> => {
+      const real = await host.realPath(path);
+      return [path, real === undefined ? null : ((await host.status(real)) ?? null)];
+    }),
+  );
+  return Object.fromEntries(statuses);
+}
