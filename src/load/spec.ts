@@ -142,8 +142,18 @@ export interface DnsSpec {
 }
 
 export type MountSpec =
-  | { readonly type: 'bind'; readonly source: string; readonly destination: string; readonly readOnly: boolean }
-  | { readonly type: 'volume'; readonly source: string; readonly destination: string; readonly readOnly: boolean }
+  | {
+      readonly type: 'bind';
+      readonly source: string;
+      readonly destination: string;
+      readonly readOnly: boolean;
+    }
+  | {
+      readonly type: 'volume';
+      readonly source: string;
+      readonly destination: string;
+      readonly readOnly: boolean;
+    }
   | {
       readonly type: 'tmpfs';
       readonly destination: string;

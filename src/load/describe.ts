@@ -1,0 +1,25 @@
+// How paths and values are written in messages.
+import type { SpecPath } from '../errors.ts';
+
+const LONGEST_VALUE = 60;
+
+/** `network.ports[0]`, `process.env["A B"]`; the root is `the spec`. */
+export function describePath(path: SpecPath): string {
+  if (path.length === 0) return 'the spec';
+  return path.map((part, index) => describePart(part, index === 0)).join('');
+}
+
+function describePart(part: string | number, first: boolean): string {
+  if (typeof part === 'number') return `[${part}]`;
+  if (!/^[\w-]+$/.test(part)) return `[${JSON.stringify(part)}]`;
+  return first ? part : `.${part}`;
+}
+
+/** A value as JSON, cut when it is long. */
+export function quote(value: unknown): string {
+  const text = value === undefined ? 'nothing' : JSON.stringify(value);
+  return text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE - 1)}…` : text;
+}
+
+/** A parsed scalar, or what is wrong with it: `problem` follows the value in a sentence, as in `is not a size`. */
+export type Parsed<T> = { readonly value: T } | { readonly problem: string; readonly hint: string };

@@ -1,0 +1,97 @@
+// Why a single value is not what the schema wants: its type, its words, its format.
+import type { SpecPath } from '../errors.ts';
+import { describePath, quote } from './describe.ts';
+import { codeOf, formats } from './formats.ts';
+import type { Shape } from './generated/shape.ts';
+import type { ParsedDocument } from './parse.ts';
+import type { Finding } from './scope.ts';
+import { suggest } from './suggest.ts';
+
+const TYPE_NAMES: Readonly<Record<string, string>> = {
+  array: 'a list',
+  boolean: 'true or false',
+  integer: 'a whole number',
+  number: 'a number',
+  object: 'an object',
+  string: 'text',
+};
+
+export function explainType(
+  expected: unknown,
+  path: SpecPath,
+  value: unknown,
+  shape: Shape | undefined,
+  document: ParsedDocument,
+): Finding {
+  const types = [expected].flat().map(String);
+  const wanted = types.map((type) => TYPE_NAMES[type] ?? type).join(' or ');
+  if (value === null) {
+    return {
+      code: 'wrong-type',
+      message: `${describePath(path)} has no value`,
+      hint: `give it ${wanted}, or remove the key`,
+      path,
+    };
+  }
+  const source = document.sourceOf(path) ?? quote(value);
+  if (shape?.format === 'port' && typeof value === 'number') {
+    return {
+      code: 'bad-port',
+      message: `${describePath(path)} ${source} lacks the port of the host`,
+      hint: `write both ports in quotes, as in "${source}:${source}"`,
+      path,
+    };
+  }
+  const message = `${describePath(path)} is ${kindOf(value)}${typeof value === 'object' ? '' : ` (${quote(value)})`}, not ${wanted}`;
+  return { code: 'wrong-type', message, hint: hintForType(types, value, source, wanted, shape), path };
+}
+
+function hintForType(
+  types: readonly string[],
+  value: unknown,
+  source: string,
+  wanted: string,
+  shape: Shape | undefined,
+): string {
+  if (shape?.format === 'duration' && typeof value === 'number') return `add a unit: ${source}s`;
+  if (types.includes('string') && ['number', 'boolean'].includes(typeof value))
+    return `quote it: "${source}"`;
+  if (types.includes('array') && typeof value !== 'object') return `make it a list: [${quote(value)}]`;
+  if (types.includes('boolean') && ['yes', 'no', 'on', 'off'].includes(source.toLowerCase()))
+    return 'write true or false';
+  if (
+    typeof value === 'string' &&
+    types.some((type) => type === typeof Number.NaN || type === 'integer') &&
+    /^[0-9.]+$/.test(value)
+  ) {
+    return `remove the quotes: ${value}`;
+  }
+  return `write ${wanted}`;
+}
+
+export function explainEnum(allowed: unknown, path: SpecPath, value: unknown): Finding {
+  const words = Array.isArray(allowed) ? allowed.map(String) : [];
+  const near = typeof value === 'string' ? suggest(value, words) : undefined;
+  const message = `${describePath(path)} is ${quote(value)}, not one of ${words.join(', ')}`;
+  return {
+    code: 'unknown-value',
+    message,
+    hint: near === undefined ? `write one of ${words.join(', ')}` : `did you mean ${near}?`,
+    path,
+  };
+}
+
+export function explainFormat(format: string, path: SpecPath, value: string): Finding {
+  const parsed = formats[format]?.(value);
+  const { problem, hint } =
+    parsed !== undefined && 'problem' in parsed
+      ? parsed
+      : { problem: 'is not valid', hint: '`runspec schema` prints the language' };
+  return { code: codeOf(format), message: `${describePath(path)} ${quote(value)} ${problem}`, hint, path };
+}
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object') return 'an object';
+  return typeof value === 'string' ? 'text' : typeof value === 'boolean' ? 'a boolean' : 'a number';
+}

@@ -1,0 +1,91 @@
+// From texts to Specs, or to every problem they have, in the order of the text. Pure: the same texts
+// always give the same result, and nothing of the machine is read.
+import type { Diagnostic, SourceRange, SpecPath } from '../errors.ts';
+import { findConflicts, type Candidate } from './conflicts.ts';
+import { normalize } from './normalize.ts';
+import { parse, type ParsedDocument } from './parse.ts';
+import type { SourceText } from './read-sources.ts';
+import type { Finding, Published, Scope } from './scope.ts';
+import type { Spec } from './spec.ts';
+import { validate } from './validate.ts';
+
+export interface LoadedSpec {
+  readonly spec: Spec;
+  /** As shown in messages. */
+  readonly file: string;
+  /** Where a value stands in the text, or its nearest parent that does. */
+  locate(path: SpecPath): SourceRange | undefined;
+}
+
+export interface LoadResult {
+  /** In the order of the texts; only documents without errors. */
+  readonly specs: readonly LoadedSpec[];
+  /** Sorted by text, then by position. */
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+export function load(sources: readonly SourceText[]): LoadResult {
+  const diagnostics: Diagnostic[] = [];
+  const candidates: Candidate[] = [];
+  const faulty = new Set<ParsedDocument>();
+  const report = (finding: Finding, parsed: ParsedDocument, file: string): void => {
+    const diagnostic = toDiagnostic(finding, parsed, file);
+    diagnostics.push(diagnostic);
+    if (diagnostic.severity === 'error') faulty.add(parsed);
+  };
+  for (const source of sources) {
+    const { documents, diagnostics: problems } = parse(source);
+    diagnostics.push(...problems);
+    for (const parsed of documents) {
+      if (!parsed.sound) faulty.add(parsed);
+      const { findings, read } = readDocument(parsed, source.baseDir);
+      for (const finding of findings) report(finding, parsed, source.file);
+      if (read !== undefined) candidates.push({ ...read, file: source.file, parsed });
+    }
+  }
+  for (const { finding, candidate } of findConflicts(candidates))
+    report(finding, candidate.parsed, candidate.file);
+  return {
+    specs: candidates
+      .filter(({ parsed }) => !faulty.has(parsed))
+      .map(({ spec, file, parsed }) => ({ spec, file, locate: parsed.locate })),
+    diagnostics: sortByPlace(diagnostics, sources),
+  };
+}
+
+function sortByPlace(
+  diagnostics: readonly Diagnostic[],
+  sources: readonly SourceText[],
+): readonly Diagnostic[] {
+  const order = new Map(sources.map(({ file }, index) => [file, index]));
+  const fileOf = (diagnostic: Diagnostic): number => order.get(diagnostic.file ?? '') ?? 0;
+  const offsetOf = (diagnostic: Diagnostic): number => diagnostic.range?.start.offset ?? 0;
+  return diagnostics.toSorted((a, b) => fileOf(a) - fileOf(b) || offsetOf(a) - offsetOf(b));
+}
+
+interface ReadResult {
+  readonly findings: readonly Finding[];
+  /** Absent when nothing of the document could be understood. */
+  readonly read?: Pick<Candidate, 'spec' | 'published'>;
+}
+
+function readDocument(parsed: ParsedDocument, baseDir: string): ReadResult {
+  const { findings, document } = validate(parsed);
+  if (document === undefined) return { findings };
+  const more: Finding[] = [];
+  const published: Published[] = [];
+  const scope: Scope = {
+    baseDir,
+    report: (finding) => more.push(finding),
+    publish: (port, path) => published.push({ port, path }),
+    sourceOf: parsed.sourceOf,
+  };
+  const spec = normalize(document, scope);
+  return { findings: [...findings, ...more], read: { spec, published } };
+}
+
+function toDiagnostic(finding: Finding, parsed: ParsedDocument, file: string): Diagnostic {
+  const { code, severity = 'error', message, hint, path } = finding;
+  const range = finding.atKey === true ? parsed.locateKey(path) : parsed.locate(path);
+  return { code, severity, message, hint, path, file, ...(range === undefined ? {} : { range }) };
+}

@@ -1,0 +1,51 @@
+// The sysctls of a document: only those that belong to a namespace of the container's own, since any
+// other would change the host or another container.
+import type { NamespaceType, Spec } from './spec.ts';
+import type { SpecDocument } from './generated/spec-document.ts';
+import type { Scope } from './scope.ts';
+
+export function normalizeSysctls(
+  document: SpecDocument,
+  namespaces: Spec['namespaces'],
+  scope: Scope,
+): Record<string, string> {
+  for (const name of Object.keys(document.sysctls ?? {})) {
+    const path = ['sysctls', name];
+    const type = namespaceOf(name);
+    if (name === 'kernel.hostname') {
+      scope.report({
+        code: 'conflict',
+        message: 'sysctl kernel.hostname is set by the key hostname',
+        hint: 'remove it and write `hostname:`',
+        path,
+        atKey: true,
+      });
+    } else if (type === undefined) {
+      scope.report({
+        code: 'sysctl-not-namespaced',
+        message: `sysctl ${name} belongs to the whole host`,
+        hint: 'only net.*, kernel.shm*, kernel.msg*, kernel.sem, fs.mqueue.* and kernel.domainname can be set for a container',
+        path,
+        atKey: true,
+      });
+    } else if (namespaces[type].mode !== 'private') {
+      scope.report({
+        code: 'sysctl-not-namespaced',
+        message: `sysctl ${name} would change a ${type} namespace that is not the container's own`,
+        hint: `set namespaces.${type} to private, or remove it`,
+        path,
+        atKey: true,
+      });
+    }
+  }
+  return Object.fromEntries(
+    Object.entries(document.sysctls ?? {}).map(([name, value]) => [name, String(value)]),
+  );
+}
+
+function namespaceOf(name: string): NamespaceType | undefined {
+  if (name.startsWith('net.')) return 'network';
+  if (/^kernel\.(?:shm|msg)\w+$/.test(name) || name === 'kernel.sem' || name.startsWith('fs.mqueue.'))
+    return 'ipc';
+  return name === 'kernel.domainname' || name === 'kernel.hostname' ? 'uts' : undefined;
+}

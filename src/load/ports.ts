@@ -1,0 +1,62 @@
+// Published ports: the short form, and when two of them exclude each other.
+import { parseIp } from './addresses.ts';
+import type { Parsed } from './describe.ts';
+import type { PortSpec } from './spec.ts';
+
+const HINT =
+  'write "HOSTPORT:CONTAINERPORT" in quotes, as in "8080:80", "127.0.0.1:5353:53/udp" or "[::1]:8080:80"';
+
+/** `[HOSTIP:]HOSTPORT:CONTAINERPORT[/tcp|/udp]`, IPv6 addresses in brackets. */
+export function parsePort(input: string): Parsed<PortSpec> {
+  const match = /^(?:(\[[^\]]*\]|[^:]*):)?([^:/]*):([^:/]*)(?:\/([^/]*))?$/.exec(input);
+  if (match === null) {
+    const problem = /^[0-9]+(\/[a-z]+)?$/.test(input)
+      ? 'lacks the port of the host'
+      : 'is not a port mapping';
+    return { problem, hint: HINT };
+  }
+  const [, address, hostText = '', containerText = '', protocol = 'tcp'] = match;
+  if (protocol !== 'tcp' && protocol !== 'udp') {
+    return {
+      problem: `has the protocol ${JSON.stringify(protocol)}`,
+      hint: 'the protocol is tcp or udp, as in "5353:53/udp"',
+    };
+  }
+  for (const text of [hostText, containerText]) {
+    if (/^[0-9]+-[0-9]+$/.test(text))
+      return { problem: 'is a range of ports', hint: 'write one entry for each port' };
+    if (!/^[0-9]+$/.test(text)) return { problem: 'is not a port mapping', hint: HINT };
+    if (Number(text) < 1 || Number(text) > 65535) {
+      return { problem: `has the port ${text}`, hint: 'ports are numbers from 1 to 65535' };
+    }
+  }
+  const ports = { hostPort: Number(hostText), containerPort: Number(containerText), protocol } as const;
+  if (address === undefined) return { value: ports };
+  const hostIP = parseIp(address.replace(/^\[(.*)\]$/, '$1'));
+  if (!('value' in hostIP) || address.startsWith('[') !== hostIP.value.includes(':')) {
+    return {
+      problem: `has the host address ${JSON.stringify(address)}`,
+      hint: 'write an address, as in "127.0.0.1:8080:80" or "[::1]:8080:80"',
+    };
+  }
+  return { value: withHostIP(ports, hostIP.value) };
+}
+
+/** The address of all IPv4 addresses is the same as none: containers have IPv4 only. */
+export function withHostIP(ports: Omit<PortSpec, 'hostIP'>, hostIP: string | undefined): PortSpec {
+  return hostIP === undefined || hostIP === '0.0.0.0' ? ports : { ...ports, hostIP };
+}
+
+/** Whether the host could not tell the two apart: same protocol and port, and an address in common. */
+export function overlap(a: PortSpec, b: PortSpec): boolean {
+  if (a.protocol !== b.protocol || a.hostPort !== b.hostPort) return false;
+  const [first, second] = [a.hostIP ?? '::', b.hostIP ?? '::'];
+  return first === second || first === '::' || second === '::';
+}
+
+/** As in `8080/tcp` or `127.0.0.1:8080/tcp`. */
+export function describePort(port: PortSpec): string {
+  const address =
+    port.hostIP === undefined ? '' : `${port.hostIP.includes(':') ? `[${port.hostIP}]` : port.hostIP}:`;
+  return `${address}${port.hostPort}/${port.protocol}`;
+}

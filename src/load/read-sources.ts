@@ -1,0 +1,105 @@
+// From the SPEC arguments of a command to texts: a file, a folder of specs, or `-` for standard input.
+// The only part of load that reads; what it reads through is given to it.
+import { posix } from 'node:path';
+import { UsageError } from '../errors.ts';
+
+/** A text and where it came from. */
+export interface SourceText {
+  /** As shown in messages. */
+  readonly file: string;
+  /** Absolute; relative paths of the spec resolve against it. */
+  readonly baseDir: string;
+  readonly text: string;
+}
+
+/** The part of Host that finding and reading specs takes. */
+export interface SpecFiles {
+  realPath(path: string): Promise<string | undefined>;
+  status(path: string): Promise<FileKind | undefined>;
+  list(path: string): Promise<readonly string[] | undefined>;
+  readText(path: string): Promise<string | undefined>;
+}
+
+interface FileKind {
+  readonly type: string;
+  readonly size: number;
+}
+
+/** 4 MiB: far above any spec written by hand, far below what makes a parser slow. */
+export const MAX_TEXT_LENGTH = 4 * 1024 * 1024;
+
+const EXTENSIONS = ['.yaml', '.yml', '.json'];
+
+/** `cwd` is absolute: relative arguments, and the paths in a spec from standard input, start there. */
+export async function readSources(
+  host: SpecFiles,
+  args: readonly string[],
+  stdin: () => Promise<string>,
+  cwd: string,
+): Promise<readonly SourceText[]> {
+  if (args.length === 0)
+    throw new UsageError('no spec is given', 'name a file, a folder of specs, or - for standard input');
+  if (args.filter((arg) => arg === '-').length > 1)
+    throw new UsageError('standard input is named twice', 'write - once');
+  const sources = await Promise.all(args.map((arg) => readArgument(host, arg, stdin, cwd)));
+  return sources.flat();
+}
+
+async function readArgument(
+  host: SpecFiles,
+  arg: string,
+  stdin: () => Promise<string>,
+  cwd: string,
+): Promise<readonly SourceText[]> {
+  if (arg === '-') return [{ file: '<stdin>', baseDir: cwd, text: await stdin() }];
+  const path = posix.resolve(cwd, arg);
+  const realPath = await host.realPath(path);
+  const status = realPath === undefined ? undefined : await host.status(realPath);
+  if (realPath === undefined || status === undefined) {
+    throw new UsageError(
+      `there is no spec ${arg}`,
+      'name a file, a folder of specs, or - for standard input',
+    );
+  }
+  if (status.type !== 'directory') return [await readFile(host, arg, path, status)];
+  const names = (await host.list(realPath)) ?? [];
+  const specs = names.filter((name) => !name.startsWith('.') && EXTENSIONS.includes(posix.extname(name)));
+  if (specs.length === 0)
+    throw new UsageError(`there is no spec in the folder ${arg}`, `specs end in ${EXTENSIONS.join(', ')}`);
+  return Promise.all(
+    specs.toSorted().map(async (name) => {
+      const file = posix.join(path, name);
+      return readFile(
+        host,
+        posix.join(arg, name),
+        file,
+        await host.status((await host.realPath(file)) ?? file),
+      );
+    }),
+  );
+}
+
+async function readFile(
+  host: SpecFiles,
+  shown: string,
+  path: string,
+  status: FileKind | undefined,
+): Promise<SourceText> {
+  if (status === undefined) throw new UsageError(`there is no spec ${shown}`, 'the symlink leads nowhere');
+  // A fifo serves too, as in `runspec plan <(generate)`.
+  if (status.type !== 'file' && status.type !== 'fifo') {
+    throw new UsageError(
+      `${shown} is a ${status.type}, not a spec`,
+      'name a file, a folder of specs, or - for standard input',
+    );
+  }
+  if (status.size > MAX_TEXT_LENGTH) {
+    throw new UsageError(
+      `${shown} has ${status.size} bytes, more than ${MAX_TEXT_LENGTH}`,
+      'put large content into a tarball or a directory layer',
+    );
+  }
+  const text = await host.readText(path);
+  if (text === undefined) throw new UsageError(`there is no spec ${shown}`, 'it was removed a moment ago');
+  return { file: shown, baseDir: posix.dirname(path), text };
+}
