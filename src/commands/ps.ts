@@ -1,0 +1,75 @@
+// ps: every container with a record, and how its process is.
+import { createRecords, type ContainerRecord } from '../run/records.ts';
+import { readBootId } from '../run/gather-facts.ts';
+import { readContainerState, type ContainerState } from '../runtime/container-state.ts';
+import { recordsFolder } from '../runtime/records.ts';
+import { EXIT, type CommandContext } from './context.ts';
+
+interface Row {
+  readonly name: string;
+  /** `running`, `exited`, `partial` (a kill cut its apply short), `rebooted` (records of a former boot), `absent`. */
+  readonly state: string;
+  readonly pid: number | null;
+  readonly exitStatus: number | null;
+  readonly oom: boolean;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+  readonly address: string | null;
+  readonly ports: readonly string[];
+  readonly spec: string;
+}
+
+export async function ps(context: CommandContext): Promise<number> {
+  const { host, dataDir } = context;
+  const bootId = await readBootId(host);
+  const records = createRecords(host, dataDir, bootId);
+  const rows = await Promise.all(
+    (await records.names()).map(async (name): Promise<readonly Row[]> => {
+      const record = await records.read(name);
+      if (record === undefined) return [];
+      return [toRow(record, record.bootId === bootId, await readContainerState(host, recordsFolder(dataDir, name)))];
+    }),
+  );
+  if (context.json) context.stdout(`${JSON.stringify(rows.flat(), undefined, 2)}\n`);
+  else context.stdout(renderTable(rows.flat(), host.now()));
+  return EXIT.done;
+}
+
+export function toRow(record: ContainerRecord, sameBoot: boolean, state: ContainerState): Row {
+  const plan = record.applied ?? record.pending;
+  const ended = state.status === 'exited';
+  const time = (milliseconds: number | undefined): string | null => (milliseconds === undefined ? null : new Date(milliseconds).toISOString());
+  return {
+    name: record.name,
+    state: !sameBoot ? 'rebooted' : record.pending === undefined || state.status === 'running' ? state.status : 'partial',
+    pid: state.status === 'running' ? state.pid : null,
+    exitStatus: ended ? (state.exitStatus ?? null) : null,
+    oom: ended && state.oom,
+    startedAt: state.status === 'absent' ? null : time(state.startedAt),
+    finishedAt: ended ? time(state.finishedAt) : null,
+    address: plan?.lease?.address ?? null,
+    ports: (plan?.ports ?? []).map((port) => `${port.hostIP ?? '*'}:${port.hostPort}->${port.containerPort}/${port.protocol}`),
+    spec: record.specFile,
+  };
+}
+
+function renderTable(rows: readonly Row[], now: number): string {
+  const cells = rows.map((row) => [row.name, showState(row, now), String(row.pid ?? '-'), row.address ?? '-', row.ports.join(' ') || '-', row.spec]);
+  const table = [['NAME', 'STATE', 'PID', 'ADDRESS', 'PORTS', 'SPEC'], ...cells];
+  const widths = (table[0] ?? []).map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
+  return table.map((row) => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()}\n`).join('');
+}
+
+function showState(row: Row, now: number): string {
+  if (row.state === 'running' && row.startedAt !== null) return `running for ${showDuration(now - Date.parse(row.startedAt))}`;
+  if (row.state !== 'exited') return row.state;
+  const since = row.finishedAt === null ? '' : ` ${showDuration(now - Date.parse(row.finishedAt))} ago`;
+  return `exited (${row.exitStatus ?? 'status unknown'}${row.oom ? ', out of memory' : ''})${since}`;
+}
+
+function showDuration(milliseconds: number): string {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} days`;
+}
