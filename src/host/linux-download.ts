@@ -2,8 +2,7 @@
 // when a pin checks the content, because anyone on the way could change it.
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
-import http from 'node:http';
-import https from 'node:https';
+import type { IncomingMessage } from 'node:http';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { OperationError } from '../errors.ts';
@@ -52,7 +51,7 @@ export async function download(url: string, path: string, options: DownloadOptio
 async function follow(
   start: string,
   options: DownloadOptions,
-): Promise<{ readonly response: http.IncomingMessage; readonly from: string }> {
+): Promise<{ readonly response: IncomingMessage; readonly from: string }> {
   let url = new URL(start);
   for (let hops = 0; hops <= REDIRECTS; hops++) {
     checkScheme(url, options.pinned);
@@ -89,8 +88,9 @@ function checkScheme(url: URL, pinned: boolean): void {
   });
 }
 
-function request(url: URL, signal: AbortSignal): Promise<http.IncomingMessage> {
-  const { get } = url.protocol === 'https:' ? https : http;
+async function request(url: URL, signal: AbortSignal): Promise<IncomingMessage> {
+  // Loaded when needed: http and tls take longer to load than `plan` has.
+  const { get } = url.protocol === 'https:' ? await import('node:https') : await import('node:http');
   // Compression of the transport would come between the archive and its hash.
   const headers = { 'user-agent': 'runspec', accept: '*/*', 'accept-encoding': 'identity' };
   return new Promise((resolve, reject) => {

@@ -4,7 +4,6 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { Transform, type Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
 import { OperationError, type FailedCommand } from '../errors.ts';
 import type { Archives, Content, TarInspector, UnpackOptions } from './archives.ts';
 import { startDecompressing, startPacking, startUnpacking, type Filter } from './linux-tar.ts';
@@ -44,6 +43,8 @@ export async function unpack(archive: string, directory: string, options: Unpack
     let feeding: Promise<unknown>;
     if (compression === 'none') feeding = pipeline(source, measure, inspect, tar.stdin, { signal });
     else if (compression === 'gzip') {
+      // Loaded when needed, to keep the start of every other command short.
+      const { createGunzip } = await import('node:zlib');
       feeding = pipeline(source, measure, createGunzip({ chunkSize: CHUNK }), inspect, tar.stdin, { signal });
     } else {
       decompressor = startDecompressing(compression);

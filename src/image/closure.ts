@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Diagnostic, SpecPath } from '../errors.ts';
 import type { Archives, TreeEntry } from '../host/archives.ts';
 import type { FileStatus, Host } from '../host/host.ts';
-import { isElf, readElf } from './elf.ts';
+import { createElfReader, isElf, type ElfReader } from './elf.ts';
 import { createLibraryFinder, runPaths, type LibraryFinder } from './find-library.ts';
 
 export interface Closure {
@@ -32,7 +32,7 @@ export async function closeOver(
   specPath: SpecPath,
   signal: AbortSignal,
 ): Promise<Closure> {
-  const walker = new ClosureWalker(host, archives, await createLibraryFinder(host, archives), signal);
+  const walker = new ClosureWalker(host, archives, signal);
   const diagnostics: Diagnostic[] = [];
   for (const [index, file] of files.entries()) {
     const problems = await walker.takeNamed(file);
@@ -57,14 +57,16 @@ class ClosureWalker {
   readonly #opened = new Set<string>();
   readonly #host: Host;
   readonly #archives: Archives;
+  readonly #readElf: ElfReader;
   readonly #find: LibraryFinder;
   readonly #signal: AbortSignal;
   #problems: Problem[] = [];
 
-  constructor(host: Host, archives: Archives, find: LibraryFinder, signal: AbortSignal) {
+  constructor(host: Host, archives: Archives, signal: AbortSignal) {
     this.#host = host;
     this.#archives = archives;
-    this.#find = find;
+    this.#readElf = createElfReader(archives);
+    this.#find = createLibraryFinder(host, archives, this.#readElf);
     this.#signal = signal;
   }
 
@@ -118,14 +120,15 @@ class ClosureWalker {
       }
       const next = `${current}/${name}`;
       if (NOT_COPIED.test(next)) return undefined;
-      const status = await this.#host.status(next);
+      const known = this.entries.get(next);
+      const status = known?.status ?? (await this.#host.status(next));
       if (status === undefined) return undefined;
       if (status.type !== 'symlink') {
         this.#add(next, status);
         current = next;
         continue;
       }
-      const target = await this.#host.readLink(next);
+      const target = known?.target ?? (await this.#host.readLink(next));
       this.#add(next, status, target);
       if (++links > MAX_LINKS) return undefined;
       if (target.startsWith('/')) current = '';
@@ -174,7 +177,7 @@ class ClosureWalker {
   }
 
   async #openElf(file: string, inherited: readonly string[], strict: boolean): Promise<void> {
-    const elf = await readElf(this.#archives, file);
+    const elf = await this.#readElf(file);
     if (elf === undefined) return;
     if (elf.interpreter !== undefined) await this.#require(elf.interpreter, file, strict);
     const musl = [elf.interpreter ?? '', ...elf.needed].some((name) => /(?:ld|libc)[.-]musl-/.test(name));

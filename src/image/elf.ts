@@ -31,6 +31,8 @@ const DT_RPATH = 15;
 const DT_RUNPATH = 29;
 /** Far above what linkers write; a damaged header must not make us read gigabytes. */
 const TABLE_MAX = 16 * 2 ** 20;
+/** A page, which holds the program headers and the interpreter's name of nearly every file. */
+const START = 4096;
 
 export function isElf(start: Buffer): boolean {
   return (
@@ -41,9 +43,21 @@ export function isElf(start: Buffer): boolean {
   );
 }
 
+export type ElfReader = (path: string) => Promise<Elf | undefined>;
+
+/** Reads each file once. Paths must have no symlink in them. */
+export function createElfReader(archives: Pick<Archives, 'read'>): ElfReader {
+  const known = new Map<string, Promise<Elf | undefined>>();
+  return (path) => {
+    const reading = known.get(path) ?? readElf(archives, path);
+    known.set(path, reading);
+    return reading;
+  };
+}
+
 /** Undefined when the file is no ELF file or its headers make no sense. */
 export async function readElf(archives: Pick<Archives, 'read'>, path: string): Promise<Elf | undefined> {
-  const start = await archives.read(path, 0, 64);
+  const start = await archives.read(path, 0, START);
   if (!isElf(start) || start.length < 52) return undefined;
   const wide = start[4] === 2;
   const little = start[5] === 1;
@@ -56,11 +70,12 @@ export async function readElf(archives: Pick<Archives, 'read'>, path: string): P
   const word = wide ? 8 : 4;
   const entrySize = number(start, wide ? 54 : 42, 2);
   const count = number(start, wide ? 56 : 44, 2);
-  const table = await archives.read(
-    path,
-    number(start, wide ? 32 : 28, word),
-    Math.min(entrySize * count, TABLE_MAX),
-  );
+  const part = async (offset: number, wanted: number): Promise<Buffer> => {
+    const length = Math.min(wanted, TABLE_MAX);
+    const near = offset + length <= start.length;
+    return near ? start.subarray(offset, offset + length) : archives.read(path, offset, length);
+  };
+  const table = await part(number(start, wide ? 32 : 28, word), entrySize * count);
   const segments: Segment[] = [];
   for (let at = 0; entrySize > 0 && at + entrySize <= table.length; at += entrySize) {
     segments.push({
@@ -71,9 +86,7 @@ export async function readElf(archives: Pick<Archives, 'read'>, path: string): P
     });
   }
   const contents = async (segment: Segment | undefined): Promise<Buffer> =>
-    segment === undefined
-      ? Buffer.alloc(0)
-      : archives.read(path, segment.offset, Math.min(segment.size, TABLE_MAX));
+    segment === undefined ? Buffer.alloc(0) : part(segment.offset, segment.size);
 
   const interpreter = textAt(await contents(segments.find(({ type }) => type === PT_INTERP)), 0);
   const dynamic = await contents(segments.find(({ type }) => type === PT_DYNAMIC));

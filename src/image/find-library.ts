@@ -2,7 +2,7 @@
 import path from 'node:path';
 import type { Archives } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
-import { readElf, type Elf } from './elf.ts';
+import type { Elf, ElfReader } from './elf.ts';
 
 /** Debian's multiarch folder by e_machine. */
 const TRIPLETS: Readonly<Record<number, string>> = {
@@ -33,12 +33,12 @@ export interface FoundLibrary {
 
 export type LibraryFinder = (name: string, search: LibrarySearch) => Promise<FoundLibrary | undefined>;
 
-export async function createLibraryFinder(host: Host, archives: Archives): Promise<LibraryFinder> {
+export function createLibraryFinder(host: Host, archives: Archives, readElf: ElfReader): LibraryFinder {
   let cache: ReadonlyMap<string, readonly string[]> | undefined;
   const fits = async (candidate: string, { elf }: LibrarySearch): Promise<boolean> => {
     const real = await host.realPath(candidate);
     if (real === undefined || (await host.status(real))?.type !== 'file') return false;
-    const found = await readElf(archives, real);
+    const found = await readElf(real);
     return found !== undefined && found.bits === elf.bits && found.machine === elf.machine;
   };
   return async (name, search) => {
