@@ -47,7 +47,7 @@ async function findNames(context: CommandContext, known: readonly string[], args
         if (NAME.test(arg)) return [arg];
         throw new UsageError(`${arg} is neither a container nor a file`, known.length === 0 ? 'no container is up' : `up are: ${known.join(', ')}`);
       }
-      const { specs } = load(await readSources(context.host, [arg], () => context.stdin()));
+      const { specs } = load(await readSources(context.host, [arg], () => context.stdin(), context.workingDirectory));
       if (specs.length === 0) throw new UsageError(`${arg} has no valid spec to take a name from`, 'give the name of the container; see: runspec ps');
       return specs.map((one) => one.spec.name);
     }),

@@ -14,7 +14,7 @@ export interface LoadedSpecs {
 /** @throws InvalidSpecError after the diagnostics were shown, UsageError when a file is missing. */
 export async function loadSpecs(context: CommandContext, args: readonly string[]): Promise<LoadedSpecs> {
   if (args.length === 0) throw new UsageError('no SPEC is given', 'give a file, a folder of specs, or - for standard input');
-  const sources = await readSources(context.host, args, () => context.stdin());
+  const sources = await readSources(context.host, args, () => context.stdin(), context.workingDirectory);
   const { specs, diagnostics } = load(sources);
   showDiagnostics(context, diagnostics, sources);
   const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error');

@@ -1,0 +1,69 @@
+// argv to a command to an exit status. The only place that prints errors and ends the process.
+import type { CommandContext } from './commands/context.ts';
+import type { Globals } from './commands/program.ts';
+
+declare const RUNSPEC_VERSION: string;
+
+const argv = process.argv.slice(2);
+
+if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
+  process.stdout.write(`${RUNSPEC_VERSION}\n`);
+} else {
+  await main();
+}
+
+async function main(): Promise<void> {
+  const { createProgram } = await import('./commands/program.ts');
+  const { renderFailure } = await import('./commands/render-failure.ts');
+  const interrupt = new AbortController();
+  const wait: (NodeJS.Signals & ('SIGINT' | 'SIGTERM' | 'SIGHUP'))[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+  // The first signal asks for a roll-back; further ones must not cut it short.
+  for (const signal of wait) process.on(signal, () => interrupt.abort(signal));
+  let color = process.stderr.isTTY && process.env['NO_COLOR'] === undefined;
+  try {
+    const program = createProgram(RUNSPEC_VERSION, async (globals) => {
+      color = color && globals.color;
+      return makeContext(globals, interrupt.signal, color);
+    });
+    process.exitCode = await program(argv);
+  } catch (error) {
+    const { lines, status } = renderFailure(error, color);
+    process.stderr.write(lines.map((line) => `${line}\n`).join(''));
+    process.exitCode = status;
+  }
+  // Nothing is left to do, whatever handle a library still holds.
+  await flush();
+  process.exit();
+}
+
+async function makeContext(globals: Globals, signal: AbortSignal, color: boolean): Promise<CommandContext> {
+  const [{ createLinuxHost }, { createLinuxArchives }] = await Promise.all([
+    import('./host/linux.ts'),
+    import('./host/linux-archives.ts'),
+  ]);
+  const stderr = (line: string): void => void process.stderr.write(`${line}\n`);
+  return {
+    ...globals,
+    host: createLinuxHost(),
+    archives: createLinuxArchives(),
+    isRoot: process.geteuid?.() === 0,
+    workingDirectory: process.cwd(),
+    color,
+    signal,
+    stdout: (text) => void process.stdout.write(text),
+    stderr,
+    stdin: readStdin,
+  };
+}
+
+async function readStdin(): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+// process.exit would cut off what a pipe has not taken yet.
+async function flush(): Promise<void> {
+  const drained = (stream: NodeJS.WriteStream): Promise<void> => new Promise((resolve) => stream.write('', () => resolve()));
+  await Promise.all([drained(process.stdout), drained(process.stderr)]);
+}

@@ -1,0 +1,115 @@
+// doctor: what this host has, what is missing, and what stands in the way. Changes nothing.
+import { readCgroups } from '../host/cgroup-facts.ts';
+import { createKernelView } from '../host/kernel-view.ts';
+import type { Host } from '../host/host.ts';
+import { EXIT, type CommandContext } from './context.ts';
+import { paint } from './paint.ts';
+
+interface Finding {
+  readonly check: string;
+  readonly result: 'ok' | 'warning' | 'missing';
+  readonly detail: string;
+  readonly hint?: string;
+}
+
+/** Program, what it is for, and the package that has it on Debian. */
+const PROGRAMS = [
+  ['conmon', 'keeps the log and exit status of each process', 'conmon'],
+  ['ip', 'namespaces, bridges and veths', 'iproute2'],
+  ['nft', 'published ports and NAT', 'nftables'],
+  ['mount', 'overlays', 'util-linux'],
+  ['flock', 'the lock between two runspecs', 'util-linux'],
+  ['tar', 'unpacking archives', 'tar'],
+  ['gzip', 'unpacking .tar.gz', 'gzip'],
+  ['xz', 'unpacking .tar.xz', 'xz-utils'],
+  ['zstd', 'unpacking .tar.zst', 'zstd'],
+] as const;
+
+export async function doctor(context: CommandContext): Promise<number> {
+  const findings = [
+    rootFinding(context),
+    ...(await Promise.all(PROGRAMS.map(async ([program, purpose, name]) => programFinding(context.host, program, purpose, name)))),
+    ...(await runtimeFindings(context.host)),
+    ...(await kernelFindings(context.host)),
+    await spaceFinding(context),
+    ...(await firewallFindings(context)),
+  ];
+  if (context.json) context.stdout(`${JSON.stringify(findings, undefined, 2)}\n`);
+  else for (const finding of findings) context.stdout(render(context, finding));
+  return findings.some((finding) => finding.result === 'missing') ? EXIT.failed : EXIT.done;
+}
+
+function render(context: CommandContext, { check, result, detail, hint }: Finding): string {
+  const color = { ok: 'green', warning: 'yellow', missing: 'red' } as const;
+  return `${paint(context, color[result], result.padEnd(8))} ${check.padEnd(18)} ${detail}\n${hint === undefined ? '' : `${' '.repeat(28)}${hint}\n`}`;
+}
+
+function rootFinding(context: CommandContext): Finding {
+  if (context.isRoot) return { check: 'root', result: 'ok', detail: 'yes' };
+  return { check: 'root', result: 'warning', detail: 'no', hint: 'apply, down, exec and run need root; validate and plan do not' };
+}
+
+async function programFinding(host: Host, program: string, purpose: string, packageName: string): Promise<Finding> {
+  const path = await host.which(program);
+  if (path !== undefined) return { check: program, result: 'ok', detail: path };
+  return { check: program, result: 'missing', detail: purpose, hint: `install the package ${packageName}` };
+}
+
+async function runtimeFindings(host: Host): Promise<readonly Finding[]> {
+  const { layout, hierarchies } = await readCgroups(host, createKernelView(host));
+  const [crun, runc] = await Promise.all([host.which('crun'), host.which('runc')]);
+  const controllers = hierarchies.flatMap((one) => one.controllers.map((name) => (name.startsWith('name=') ? [] : `${name} (v${one.version})`)).flat());
+  const cgroups: Finding = { check: 'cgroups', result: controllers.length === 0 ? 'missing' : 'ok', detail: `${layout}: ${controllers.join(', ') || 'no controller'}` };
+  const crunWorks = crun !== undefined && layout !== 'hybrid';
+  if (crunWorks) return [cgroups, { check: 'OCI runtime', result: 'ok', detail: `crun at ${crun}` }];
+  if (runc !== undefined) {
+    const note = crun === undefined ? '' : ' (crun does not start on a host with hybrid cgroups)';
+    return [cgroups, { check: 'OCI runtime', result: 'ok', detail: `runc at ${runc}${note}` }];
+  }
+  const detail = crun === undefined ? 'neither crun nor runc is there' : 'crun does not start on a host with hybrid cgroups';
+  return [cgroups, { check: 'OCI runtime', result: 'missing', detail, hint: 'install the package runc' }];
+}
+
+async function kernelFindings(host: Host): Promise<readonly Finding[]> {
+  const release = (await host.readText('/proc/sys/kernel/osrelease'))?.trim() ?? 'unknown';
+  const fileSystems = (await host.readText('/proc/filesystems')) ?? '';
+  const overlay: Finding = /\boverlay\b/.test(fileSystems)
+    ? { check: 'overlayfs', result: 'ok', detail: 'yes' }
+    : { check: 'overlayfs', result: 'warning', detail: 'not loaded', hint: 'it is loaded when first mounted, or: modprobe overlay' };
+  const [major, minor] = release.split('.').map(Number);
+  const recent = (major ?? 0) > 5 || ((major ?? 0) === 5 && (minor ?? 0) >= 12);
+  const kernel: Finding = recent
+    ? { check: 'kernel', result: 'ok', detail: release }
+    : { check: 'kernel', result: 'warning', detail: release, hint: 'readOnly mounts need mount_setattr(2) of Linux 5.12' };
+  return [kernel, overlay];
+}
+
+const ENOUGH = 1024 ** 3;
+
+async function spaceFinding(context: CommandContext): Promise<Finding> {
+  let folder = context.dataDir;
+  while (folder !== '' && (await context.host.status(folder)) === undefined) folder = folder.slice(0, folder.lastIndexOf('/'));
+  const free = await context.host.freeBytes(folder === '' ? '/' : folder);
+  const detail = `${(free / ENOUGH).toFixed(1)} GiB free for ${context.dataDir}`;
+  return { check: 'disk', result: free < ENOUGH ? 'warning' : 'ok', detail };
+}
+
+/** Base chains of others that drop what is forwarded: an accept of ours cannot overrule them. */
+async function firewallFindings(context: CommandContext): Promise<readonly Finding[]> {
+  if (!context.isRoot || (await context.host.which('nft')) === undefined) return [];
+  const result = await context.host.run(['nft', '-j', 'list', 'chains']);
+  if (result.status !== 0) return [{ check: 'firewall', result: 'warning', detail: `cannot be read: ${result.stderr.trim()}` }];
+  const objects = (JSON.parse(result.stdout) as { readonly nftables: readonly { readonly chain?: ChainObject }[] }).nftables;
+  const dropping = objects.flatMap(({ chain }) => (chain?.hook === 'forward' && chain.policy === 'drop' ? [`${chain.family} ${chain.table} ${chain.name}`] : []));
+  if (dropping.length === 0) return [{ check: 'firewall', result: 'ok', detail: 'nothing drops forwarded packets' }];
+  const hint = 'published ports are reached from this host; from others only when that chain accepts them (Docker: its chain DOCKER-USER)';
+  return [{ check: 'firewall', result: 'warning', detail: `policy drop in ${dropping.join(', ')}`, hint }];
+}
+
+interface ChainObject {
+  readonly family: string;
+  readonly table: string;
+  readonly name: string;
+  readonly hook?: string;
+  readonly policy?: string;
+}

@@ -1,0 +1,186 @@
+// The command line: options and commands as users type them. Each command is loaded when it is called.
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { UsageError } from '../errors.ts';
+import type { CommandContext } from './context.ts';
+
+export interface Globals {
+  readonly stateDir: string;
+  readonly dataDir: string;
+  /** Milliseconds. */
+  readonly lockTimeout: number;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  readonly color: boolean;
+}
+
+export type MakeContext = (globals: Globals) => Promise<CommandContext>;
+
+/** @returns a function that runs argv and resolves to the exit status. */
+export function createProgram(version: string, makeContext: MakeContext): (argv: readonly string[]) => Promise<number> {
+  let status = 0;
+  const program = new Command('runspec')
+    .description('A declarative, daemonless container runner: apply a spec, see every change, take it down without residue.')
+    .version(version, '-V, --version')
+    .addOption(new Option('--state-dir <dir>', 'mounts and sockets; gone with a reboot').env('RUNSPEC_STATE_DIR').default('/run/runspec'))
+    .addOption(new Option('--data-dir <dir>', 'images, records, volumes').env('RUNSPEC_DATA_DIR').default('/var/lib/runspec'))
+    .option('--lock-timeout <duration>', 'how long to wait for another runspec', parseTimeout, 60_000)
+    .option('--quiet', 'no progress on stderr', false)
+    .option('--verbose', 'more progress on stderr', false)
+    .option('--no-color', 'no colour on stderr (also NO_COLOR)')
+    .exitOverride()
+    .enablePositionalOptions()
+    .showHelpAfterError('(see runspec --help)')
+    .configureOutput({ outputError: () => undefined });
+
+  const command = (usage: string, description: string): Command => program.command(usage).description(description).exitOverride();
+  const context = (json = false): Promise<CommandContext> => {
+    const { stateDir, dataDir, ...rest } = program.opts<Omit<Globals, 'json'>>();
+    return makeContext({ ...rest, json, stateDir: absolutePath(stateDir), dataDir: absolutePath(dataDir) });
+  };
+
+  command('validate <spec...>', 'report every problem of the specs at once')
+    .option('--json', 'problems as JSON', false)
+    .action(async (specs: string[], options: { json: boolean }) => {
+      const { validate } = await import('./validate.ts');
+      status = await validate(await context(options.json), specs);
+    });
+  command('plan <spec...>', 'show what apply would do, down to kernel objects; changes nothing')
+    .option('--json', 'the plan as JSON', false)
+    .option('--exit-code', 'exit with 3 when there is something to do', false)
+    .option('--script', 'the plan as a shell script, for reading', false)
+    .action(async (specs: string[], options: { json: boolean; exitCode: boolean; script: boolean }) => {
+      const { plan } = await import('./plan.ts');
+      status = await plan(await context(options.json), specs, options);
+    });
+  command('apply <spec...>', 'converge the host to the specs')
+    .option('--json', 'one JSON event a line', false)
+    .option('--keep-on-failure', 'leave what was made when a step fails, for a look at it', false)
+    .action(async (specs: string[], options: { json: boolean; keepOnFailure: boolean }) => {
+      const { apply } = await import('./apply.ts');
+      status = await apply(await context(options.json), specs, options);
+    });
+  command('run <spec> [args...]', 'in the foreground: apply, attach, forward signals, exit with its status, down')
+    .option('--json', 'events of apply and down as JSON on stdout', false)
+    .passThroughOptions()
+    .action(async (spec: string, args: string[], options: { json: boolean }) => {
+      const { run } = await import('./run.ts');
+      status = await run(await context(options.json), spec, args);
+    });
+  command('down [targets...]', 'reverse what was applied, by name or spec')
+    .option('--all', 'every container', false)
+    .option('--volumes', 'volumes and persistent writable layers too', false)
+    .option('--json', 'one JSON event a line', false)
+    .action(async (targets: string[], options: { all: boolean; volumes: boolean; json: boolean }) => {
+      const { down } = await import('./down.ts');
+      status = await down(await context(options.json), targets, options);
+    });
+  command('ps', 'list containers')
+    .option('--json', 'as JSON', false)
+    .action(async (options: { json: boolean }) => {
+      const { ps } = await import('./ps.ts');
+      status = await ps(await context(options.json));
+    });
+  command('status <name>', "compare a container's steps with the kernel; exit with 3 on drift")
+    .option('--json', 'as JSON', false)
+    .action(async (name: string, options: { json: boolean }) => {
+      const { status: showStatus } = await import('./status.ts');
+      status = await showStatus(await context(options.json), name);
+    });
+  command('exec <name> <command...>', 'run a command in a container; put -- before it')
+    .option('-i, --interactive', 'pass standard input on', false)
+    .option('-t, --tty', 'with a terminal', false)
+    .option('-u, --user <user>', 'uid[:gid] or names')
+    .option('-e, --env <key=value>', 'set a variable (repeatable)', collect, [])
+    .option('-w, --cwd <dir>', 'working folder')
+    .passThroughOptions()
+    .action(async (name: string, argv: string[], options: ExecFlags) => {
+      const { exec } = await import('./exec.ts');
+      const { user, cwd, ...rest } = options;
+      status = await exec(await context(), name, argv, { ...rest, ...(user === undefined ? {} : { user }), ...(cwd === undefined ? {} : { cwd }) });
+    });
+  command('logs <name>', 'stdout and stderr of the process')
+    .option('-f, --follow', 'go on until the container ends', false)
+    .option('--tail <lines>', 'only the last lines', parseCount)
+    .option('--timestamps', 'with the time of each line', false)
+    .action(async (name: string, options: { follow: boolean; tail?: number; timestamps: boolean }) => {
+      const { logs } = await import('./logs.ts');
+      status = await logs(await context(), name, options);
+    });
+  addImageCommands(program, context, (result) => (status = result));
+  command('schema', 'print the JSON Schema of the spec language').action(async () => {
+    const { schema } = await import('./schema.ts');
+    status = await schema(await context());
+  });
+  command('doctor', 'say what this host has and what is missing')
+    .option('--json', 'as JSON', false)
+    .action(async (options: { json: boolean }) => {
+      const { doctor } = await import('./doctor.ts');
+      status = await doctor(await context(options.json));
+    });
+  command('completion <shell>', 'print a completion script for bash, zsh or fish').action(async (shell: string) => {
+    const { completion } = await import('./completion.ts');
+    status = completion(await context(), shell, program);
+  });
+
+  return async (argv) => {
+    try {
+      await program.parseAsync([...argv], { from: 'user' });
+    } catch (error) {
+      if (!(error instanceof CommanderError)) throw error;
+      if (error.exitCode === 0) return 0;
+      throw new UsageError(error.message.replace(/^error: /, ''), 'see runspec --help');
+    }
+    return status;
+  };
+}
+
+export interface ExecFlags {
+  readonly interactive: boolean;
+  readonly tty: boolean;
+  readonly user?: string;
+  readonly env: readonly string[];
+  readonly cwd?: string;
+}
+
+function addImageCommands(program: Command, context: (json?: boolean) => Promise<CommandContext>, done: (status: number) => void): void {
+  const image = program.command('image').description('the store of unpacked layers').exitOverride();
+  const load = () => import('./image.ts');
+  const sub = (usage: string, description: string): Command =>
+    image.command(usage).description(description).option('--json', 'as JSON', false).exitOverride();
+  sub('ls', 'list layers').action(async (options: { json: boolean }) => done(await (await load()).listImages(await context(options.json))));
+  sub('add <file...>', 'put archives into the store and print their sha256').action(async (files: string[], options: { json: boolean }) =>
+    done(await (await load()).addImages(await context(options.json), files)),
+  );
+  sub('rm <layer...>', 'remove layers that nothing uses').action(async (layers: string[], options: { json: boolean }) =>
+    done(await (await load()).removeImages(await context(options.json), layers)),
+  );
+  sub('gc', 'remove every layer that nothing uses, and leftovers').action(async (options: { json: boolean }) =>
+    done(await (await load()).collectImages(await context(options.json))),
+  );
+  sub('pull <spec...>', 'make every layer of the specs present').action(async (specs: string[], options: { json: boolean }) => {
+    const [{ pullImages }, { loadSpecs }] = await Promise.all([load(), import('./load-specs.ts')]);
+    const made = await context(options.json);
+    const loaded = await loadSpecs(made, specs);
+    done(await pullImages(made, loaded.specs.map((one) => one.spec)));
+  });
+}
+
+function parseTimeout(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text);
+  if (match === null) throw new InvalidArgumentError('use a duration such as 500ms, 10s or 2m.');
+  return Number(match[1]) * { ms: 1, s: 1000, m: 60_000 }[(match[2] ?? 's') as 'ms' | 's' | 'm'];
+}
+
+function parseCount(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('use a number of lines.');
+  return Number(text);
+}
+
+function collect(value: string, earlier: readonly string[]): readonly string[] {
+  return [...earlier, value];
+}
+
+function absolutePath(path: string): string {
+  return path.startsWith('/') ? path.replace(/(?<=.)\/+$/, '') : `${process.cwd()}/${path}`.replace(/\/+$/, '');
+}
