@@ -24,7 +24,7 @@ export async function apply(context: CommandContext, args: readonly string[], op
   requireRoot(context);
   const report = createReporter(context);
   for (const { spec } of loaded.specs) await fetchUnpinned({ ...context, progress: (text) => report.progress(spec.name, 'fetch', text) }, spec);
-  return withLock(context.host, context.stateDir, context.lockTimeout, () => converge(context, loaded, report, options));
+  return withLock(context.host, context.dataDir, context.lockTimeout, () => converge(context, loaded, report, options));
 }
 
 export function requireRoot(context: CommandContext): void {

@@ -25,7 +25,7 @@ export async function down(context: CommandContext, args: readonly string[], opt
   if (args.length === 0 && !options.all) throw new UsageError('nothing to take down', 'give names or specs, or --all');
   requireRoot(context);
   const report = createReporter(context);
-  return withLock(context.host, context.stateDir, context.lockTimeout, async () => {
+  return withLock(context.host, context.dataDir, context.lockTimeout, async () => {
     const session = await openSession(context);
     const known = await session.records.names();
     const names = options.all ? known : await findNames(context, known, args);

@@ -24,12 +24,11 @@ export function createProgram(version: string, makeContext: MakeContext): (argv:
     .version(version, '-V, --version')
     .addOption(new Option('--state-dir <dir>', 'mounts and sockets; gone with a reboot').env('RUNSPEC_STATE_DIR').default('/run/runspec'))
     .addOption(new Option('--data-dir <dir>', 'images, records, volumes').env('RUNSPEC_DATA_DIR').default('/var/lib/runspec'))
-    .option('--lock-timeout <duration>', 'how long to wait for another runspec', parseTimeout, 60_000)
+    .addOption(new Option('--lock-timeout <duration>', 'how long to wait for another runspec').argParser(parseTimeout).default(60_000, '60s'))
     .option('--quiet', 'no progress on stderr', false)
     .option('--verbose', 'more progress on stderr', false)
     .option('--no-color', 'no colour on stderr (also NO_COLOR)')
     .exitOverride()
-    .enablePositionalOptions()
     .showHelpAfterError('(see runspec --help)')
     .configureOutput({ outputError: () => undefined });
 
@@ -62,7 +61,6 @@ export function createProgram(version: string, makeContext: MakeContext): (argv:
     });
   command('run <spec> [args...]', 'in the foreground: apply, attach, forward signals, exit with its status, down')
     .option('--json', 'events of apply and down as JSON on stdout', false)
-    .passThroughOptions()
     .action(async (spec: string, args: string[], options: { json: boolean }) => {
       const { run } = await import('./run.ts');
       status = await run(await context(options.json), spec, args);
@@ -93,7 +91,6 @@ export function createProgram(version: string, makeContext: MakeContext): (argv:
     .option('-u, --user <user>', 'uid[:gid] or names')
     .option('-e, --env <key=value>', 'set a variable (repeatable)', collect, [])
     .option('-w, --cwd <dir>', 'working folder')
-    .passThroughOptions()
     .action(async (name: string, argv: string[], options: ExecFlags) => {
       const { exec } = await import('./exec.ts');
       const { user, cwd, ...rest } = options;
@@ -143,7 +140,11 @@ export interface ExecFlags {
   readonly cwd?: string;
 }
 
-function addImageCommands(program: Command, context: (json?: boolean) => Promise<CommandContext>, done: (status: number) => void): void {
+function addImageCommands(
+  program: Command,
+  context: (json?: boolean) => Promise<CommandContext>,
+  done: (status: number) => void,
+): void {
   const image = program.command('image').description('the store of unpacked layers').exitOverride();
   const load = () => import('./image.ts');
   const sub = (usage: string, description: string): Command =>

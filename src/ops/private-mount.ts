@@ -16,11 +16,17 @@ export const privateMount: Op<'private-mount'> = {
       : { state: 'drifted', inPlace: true, differences: [{ property: 'propagation', wanted: 'private', found: 'shared' }] };
   },
 
-  async before({ view }, step) {
-    return { existed: topMount(await view.mounts(), step.path) !== undefined };
+  async before({ host, view }, step) {
+    return {
+      mounted: topMount(await view.mounts(), step.path) !== undefined,
+      existed: (await host.status(step.path)) !== undefined,
+    };
   },
 
   async apply({ host }, step) {
+    // Others may look up names of containers here, but not what is in them.
+    await host.makeDirectory(step.path, { mode: 0o711 });
+    if (topMount(await readMounts(host), step.path) !== undefined) return;
     await runChecked(host, bindCommand(step.path));
   },
 
@@ -29,17 +35,21 @@ export const privateMount: Op<'private-mount'> = {
   },
 
   async revert({ host }, step, before) {
-    if (before['existed'] === true) return { outcome: 'kept', reason: 'it was a mount point before' };
+    if (before['mounted'] === true) return { outcome: 'kept', reason: 'it was a mount point before' };
     const mounts = await readMounts(host);
     const mount = topMount(mounts, step.path);
-    if (mount === undefined) return { outcome: 'gone' };
+    if (mount === undefined) {
+      const left = before['existed'] === true ? undefined : await host.list(step.path);
+      return { outcome: left?.length === 0 && (await host.removeDirectory(step.path)) ? 'removed' : 'gone' };
+    }
     const below = mounts.find((other) => other.target.startsWith(`${step.path}/`));
     if (below !== undefined) return { outcome: 'kept', reason: `${below.target} is still mounted below it` };
     await runChecked(host, ['umount', step.path]);
+    if (before['existed'] !== true && ((await host.list(step.path)) ?? ['']).length === 0) await host.removeDirectory(step.path);
     return { outcome: 'removed' };
   },
 
-  toShell: (step) => [quoteAll(bindCommand(step.path))],
+  toShell: (step) => [`mkdir -p -m 711 ${quoteAll([step.path])}`, quoteAll(bindCommand(step.path))],
 };
 
 /** The mount that a look-up of `path` ends in, when `path` is a mount point at all. */

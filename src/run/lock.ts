@@ -1,30 +1,30 @@
-// One lock a host for everything that changes it. The kernel drops it with the process, so no kill
-// leaves it behind; the state folder, where it lives, goes when nothing but the lock is left in it.
+// One lock a host for everything that changes it, in the data folder: below the state folder its open
+// file would hold a mount that has to go. The kernel drops the lock with the process, so no kill leaves
+// it held; its file and an otherwise empty data folder go when the work is done.
 import { BusyError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 
 const LOCK_FILE = '.lock';
 
 /** @throws BusyError when another runspec holds the lock for longer than `timeoutMs`. */
-export async function withLock<T>(host: Host, stateDir: string, timeoutMs: number, work: () => Promise<T>): Promise<T> {
-  await host.makeDirectory(stateDir, { mode: 0o711 });
-  const lock = await host.lock(`${stateDir}/${LOCK_FILE}`, timeoutMs);
-  if (lock === undefined) throw new BusyError(`another runspec is at work on ${stateDir}`);
+export async function withLock<T>(host: Host, dataDir: string, timeoutMs: number, work: () => Promise<T>): Promise<T> {
+  const path = `${dataDir}/${LOCK_FILE}`;
+  await host.makeDirectory(dataDir, { mode: 0o711 });
+  const lock = await host.lock(path, timeoutMs);
+  if (lock === undefined) throw new BusyError(`another runspec is at work in ${dataDir}`);
   try {
     return await work();
   } finally {
-    const left = await host.list(stateDir);
-    if (left?.length === 1 && left[0] === LOCK_FILE) {
-      await host.removeFile(`${stateDir}/${LOCK_FILE}`);
-      await removeUnlessUsed(host, stateDir);
-    }
+    // Removed while held: whoever waits for it sees that the file it has is nameless, and begins again.
+    await host.removeFile(path);
+    if ((await host.list(dataDir))?.length === 0) await removeUnlessUsed(host, dataDir);
     await lock.release();
   }
 }
 
-async function removeUnlessUsed(host: Host, stateDir: string): Promise<void> {
+async function removeUnlessUsed(host: Host, folder: string): Promise<void> {
   try {
-    await host.removeDirectory(stateDir);
+    await host.removeDirectory(folder);
   } catch (error) {
     // A waiting runspec has made its lock file in it again; a mount point is the admin's.
     const code = (error as NodeJS.ErrnoException).code;
