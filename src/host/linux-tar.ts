@@ -32,6 +32,11 @@ const CREATE = [
   ...ATTRIBUTES,
 ];
 
+/** A file that did not fit is `Wrote only 8704 of 10240 bytes`; the next one gets ENOSPC itself. */
+export function isDiskFull(stderr: string): boolean {
+  return /No space left on device|Disk quota exceeded|Wrote only \d+ of \d+ bytes/.test(stderr);
+}
+
 export interface Filter {
   readonly stdin: Writable;
   readonly stdout: Readable;
@@ -67,7 +72,7 @@ function startFilter(argv: readonly string[]): Filter {
   child.stderr.on('data', (chunk: Buffer) => {
     if (stderr.length < 64_000) stderr += chunk.toString('utf8');
     // GNU tar goes on with the next file; there is no point in it.
-    if (stderr.includes('No space left on device')) child.kill('SIGKILL');
+    if (isDiskFull(stderr)) child.kill('SIGKILL');
   });
   // A program that ends early breaks its pipes; its status tells the story.
   for (const stream of [child.stdin, child.stdout]) stream.on('error', () => undefined);

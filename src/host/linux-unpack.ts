@@ -6,7 +6,7 @@ import { Transform, type Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { OperationError, type FailedCommand } from '../errors.ts';
 import type { Archives, Content, TarInspector, UnpackOptions } from './archives.ts';
-import { startDecompressing, startPacking, startUnpacking, type Filter } from './linux-tar.ts';
+import { isDiskFull, startDecompressing, startPacking, startUnpacking, type Filter } from './linux-tar.ts';
 
 const CHUNK = 256 * 1024;
 const DAMAGED = 'the archive is damaged or was cut short; fetch it again';
@@ -115,7 +115,7 @@ async function finish(
   const ended = await Promise.all(filters.map((filter) => filter.ended));
   signal.throwIfAborted();
   if (failure instanceof OperationError) throw failure;
-  const full = ended.find((command) => command.stderr.includes('No space left on device'));
+  const full = ended.find((command) => isDiskFull(command.stderr));
   if (full !== undefined) {
     throw new OperationError(`${what}: no space left on the disk`, {
       command: full,
