@@ -71,7 +71,7 @@ export async function removeCgroupFolder(host: Host, folder: string): Promise<vo
 }
 
 async function killOnce(host: Host, folders: readonly CgroupFolder[], pids: readonly number[]): Promise<void> {
-  const freezer = await findFreezer(host, folders);
+  const freezers = await findFreezers(host, folders);
   const unified = folders.filter(({ version }) => version === 2);
   const killFile = `${unified[0]?.folder ?? ''}/cgroup.kill`;
   // cgroup.kill (since 5.14) takes the whole subtree at once; forks cannot run away from it.
@@ -81,24 +81,27 @@ async function killOnce(host: Host, folders: readonly CgroupFolder[], pids: read
     for (const pid of pids.filter((one) => !members.includes(one))) await host.kill(pid, 'SIGKILL');
   } else {
     // A frozen process cannot fork, so the list is whole.
+    const [freezer] = freezers;
     if (freezer !== undefined) await host.writeInPlace(freezer.file, freezer.freeze);
     for (const pid of await listProcesses(host, folders)) await host.kill(pid, 'SIGKILL');
   }
-  // A frozen process, paused by us or by someone before, dies only once it is thawed.
-  if (freezer !== undefined) await host.writeInPlace(freezer.file, freezer.thaw);
+  // A process paused by us, or by someone before, dies only once it is thawed in every hierarchy.
+  for (const { file, thaw } of freezers) await host.writeInPlace(file, thaw);
 }
 
-async function findFreezer(
-  host: Host,
-  folders: readonly CgroupFolder[],
-): Promise<{ readonly file: string; readonly freeze: string; readonly thaw: string } | undefined> {
-  for (const { version, controllers, folder } of folders) {
-    const file = version === 2 ? `${folder}/cgroup.freeze` : `${folder}/freezer.state`;
-    if (version === 1 && !controllers.includes('freezer')) continue;
-    if ((await host.status(file)) === undefined) continue;
-    return version === 2 ? { file, freeze: '1', thaw: '0' } : { file, freeze: 'FROZEN', thaw: 'THAWED' };
-  }
-  return undefined;
+interface Freezer {
+  readonly file: string;
+  readonly freeze: string;
+  readonly thaw: string;
+}
+
+async function findFreezers(host: Host, folders: readonly CgroupFolder[]): Promise<readonly Freezer[]> {
+  const candidates = folders.flatMap(({ version, controllers, folder }): readonly Freezer[] => {
+    if (version === 2) return [{ file: `${folder}/cgroup.freeze`, freeze: '1', thaw: '0' }];
+    return controllers.includes('freezer') ? [{ file: `${folder}/freezer.state`, freeze: 'FROZEN', thaw: 'THAWED' }] : [];
+  });
+  const found = await Promise.all(candidates.map(({ file }) => host.status(file)));
+  return candidates.filter((_, index) => found[index] !== undefined);
 }
 
 async function listBelow(host: Host, folder: string): Promise<readonly number[]> {

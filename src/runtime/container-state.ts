@@ -1,7 +1,7 @@
 // Whether a container's process runs, or how it ended, from its records and the kernel. Reads only.
 import type { Host } from '../host/host.ts';
 import { isAlive, readBootId, waitUntil } from './proc.ts';
-import { type ProcessRecord, readProcessRecord, recordPaths } from './records.ts';
+import { EXIT_FILE, OOM_FILE, type ProcessRecord, readProcessRecord } from './records.ts';
 
 export type ContainerState =
   | {
@@ -36,7 +36,7 @@ export async function readContainerState(host: Host, records: string): Promise<C
     const monitored = record.monitor === undefined || (await isAlive(host, record.monitor));
     return { status: 'running', ...record.init, startedAt, monitored };
   }
-  const { exit } = recordPaths(records, record.container);
+  const exit = `${records}/${EXIT_FILE}`;
   const { monitor } = record;
   if (sameBoot && monitor !== undefined) {
     await waitUntil(host, EXIT_FILE_MS, async () => (await host.status(exit)) !== undefined || !(await isAlive(host, monitor)));
@@ -56,7 +56,7 @@ export async function readContainerState(host: Host, records: string): Promise<C
 
 async function sawOom(host: Host, records: string, record: ProcessRecord, sameBoot: boolean): Promise<boolean> {
   // conmon's word lasts longer than the cgroup; the kernel's counter is there even when conmon missed the event.
-  if ((await host.status(`${records}/oom`)) !== undefined) return true;
+  if ((await host.status(`${records}/${OOM_FILE}`)) !== undefined) return true;
   if (!sameBoot || record.oom === undefined) return false;
   return (await readOomKills(host, record.oom.file)) > record.oom.kills;
 }

@@ -8,14 +8,14 @@ import { cgroupFolders } from './cgroup-processes.ts';
 import { readOomKills } from './container-state.ts';
 import { enterMonitorCgroup, makeMonitorCgroup } from './monitor-cgroup.ts';
 import { type ProcessIdentity, readBootId, readIdentity, readProcFile } from './proc.ts';
-import { type ProcessRecord, launchOf, makeFolders, recordPaths, writeProcessRecord } from './records.ts';
+import { type ProcessRecord, launchOf, makeFolders, writeProcessRecord } from './records.ts';
 import { createError, execErrorIn, startError } from './runtime-errors.ts';
 
 const SYNC_FD = 3;
 const START_FD = 4;
 
 export async function launchProcess(host: Host, step: ProcessStep, mounts: readonly MountState[]): Promise<ProcessRecord> {
-  await makeFolders(host, recordPaths(step.records, step.container).exitFolder);
+  await makeFolders(host, step.records);
   await makeFolders(host, step.runtimeRoot);
   const oom = await readOomBaseline(host, step, mounts);
   const pid = await createUnderMonitor(host, step, mounts);
@@ -61,7 +61,7 @@ export function monitorCommand(step: ProcessStep): readonly string[] {
     ...['--runtime', step.runtime.path, '--runtime-arg', '--root', '--runtime-arg', step.runtimeRoot],
     ...['--bundle', step.bundle, '--full-attach'],
     ...['--container-pidfile', `${step.bundle}/container.pid`, '--conmon-pidfile', monitorPidFile(step)],
-    ...['--exit-dir', recordPaths(step.records, step.container).exitFolder, '--persist-dir', step.records],
+    ...['--persist-dir', step.records],
     ...['--log-path', `k8s-file:${step.log}`, '--log-level', 'error'],
     ...(step.terminal ? ['--terminal'] : []),
   ];

@@ -22,24 +22,18 @@ export interface ProcessRecord {
 /** What cannot be changed in a process that runs. */
 export type LaunchRecord = Pick<ProcessStep, 'bundle' | 'runtime' | 'runtimeRoot' | 'log' | 'terminal' | 'cgroup'>;
 
-export interface RecordPaths {
-  readonly process: string;
-  /** conmon writes the exit status here, as a file named like the container. */
-  readonly exitFolder: string;
-  readonly exit: string;
-}
-
 /** The records folder of a container, as in DESIGN section 5. */
 export function recordsFolder(dataDir: string, container: string): string {
   return `${dataDir}/containers/${container}`;
 }
 
-export function recordPaths(records: string, container: string): RecordPaths {
-  return { process: `${records}/process.json`, exitFolder: `${records}/exit`, exit: `${records}/exit/${container}` };
-}
+/** Files that runspec and conmon (--persist-dir) keep in the records folder. */
+export const PROCESS_FILE = 'process.json';
+export const EXIT_FILE = 'exit';
+export const OOM_FILE = 'oom';
 
 export async function readProcessRecord(host: Host, records: string): Promise<ProcessRecord | undefined> {
-  const path = `${records}/process.json`;
+  const path = `${records}/${PROCESS_FILE}`;
   const text = await host.readText(path);
   if (text === undefined) return undefined;
   try {
@@ -51,7 +45,7 @@ export async function readProcessRecord(host: Host, records: string): Promise<Pr
 }
 
 export async function writeProcessRecord(host: Host, records: string, record: ProcessRecord): Promise<void> {
-  await host.writeAtomic(`${records}/process.json`, `${JSON.stringify(record)}\n`, { mode: 0o600 });
+  await host.writeAtomic(`${records}/${PROCESS_FILE}`, `${JSON.stringify(record)}\n`, { mode: 0o600 });
 }
 
 export function launchOf(step: ProcessStep): LaunchRecord {

@@ -3,6 +3,8 @@ import { type FailedCommand, OperationError } from '../errors.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 
 const HINTS: readonly (readonly [RegExp, string])[] = [
+  [/mount_setattr|recursive.*(?:attr|mount)|MS_REC/i, 'read-only binds that reach all the way down need Linux 5.12 or newer'],
+  [/error mounting|mounting .* to rootfs/i, 'check type, source and destination of the mounts'],
   [/exec format error/i, 'the program is for another architecture, or a script without #! in its first line'],
   [/cgroups? in hybrid mode not supported/i, 'crun refuses hybrid cgroups; use runtime: runc'],
   [/RLIM_MEMLOCK/, 'crun needs CAP_SYS_RESOURCE to filter devices on cgroup v2; use runtime: runc'],
@@ -11,12 +13,14 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   [/oom_score_adj/i, 'a lower oomScoreAdj than runspec has itself needs CAP_SYS_RESOURCE'],
   [/rlimit/i, 'a hard limit above the current one needs CAP_SYS_RESOURCE; see: ulimit -H -a'],
   [/seccomp/i, 'the runtime lacks seccomp support, or the profile is not in OCI format; see security.seccomp'],
-  [/mount_setattr|recursive.*(?:attr|mount)|MS_REC/i, 'read-only binds that reach all the way down need Linux 5.12 or newer'],
   [/sysctl/i, 'only sysctls of a namespace the container has to itself can be set'],
   [/cgroup/i, 'run as root on a host where the cgroup file systems are writable'],
-  [/error mounting|mounting .* to rootfs/i, 'check type, source and destination of the mounts'],
   [/permission denied|operation not permitted/i, 'the program is not executable for this user, or runspec lacks a capability'],
 ];
+
+/** runc's `exec /bin/app: exec format error`, and before 1.1 `exec user process caused: …`; crun's `exec container process`. */
+const EXEC_ERROR =
+  /^(?:standard_init_linux\.go:\d+: )?exec (?:user process caused: |container process|\/\S*: (?:exec format error|no such file or directory|permission denied|text file busy|argument list too long|not a directory)$)/i;
 
 export function runtimeHint(stderr: string): string | undefined {
   return HINTS.find(([pattern]) => pattern.test(stderr))?.[1];
@@ -34,7 +38,7 @@ export function startError(step: Pick<ProcessStep, 'container' | 'runtime'>, com
 export function execErrorIn(log: string): string | undefined {
   const last = log.trimEnd().split('\n').at(-1) ?? '';
   const message = last.replace(/^\S+ std(?:out|err) [FP] /, '');
-  return /exec user process caused|^exec .*: |exec (?:format|container process)/i.test(message) ? message : undefined;
+  return EXEC_ERROR.test(message) ? message : undefined;
 }
 
 function failure(message: string, command: FailedCommand): OperationError {

@@ -7,7 +7,7 @@ import type { ProcessStep } from '../plan/plan.ts';
 import { cgroupFolders, killProcesses, listProcesses } from './cgroup-processes.ts';
 import { monitorCgroup, removeMonitorCgroup } from './monitor-cgroup.ts';
 import { isAlive, readProcFile, waitUntil } from './proc.ts';
-import { readProcessRecord, recordPaths } from './records.ts';
+import { EXIT_FILE, OOM_FILE, PROCESS_FILE, readProcessRecord } from './records.ts';
 
 /** For processes that have been sent SIGKILL; only one stuck in the kernel takes longer. */
 const KILL_MS = 10_000;
@@ -48,11 +48,9 @@ async function forgetProcess(host: Host, step: ProcessStep): Promise<boolean> {
     await host.run([step.runtime.path, '--root', step.runtimeRoot, 'delete', '--force', step.container]);
   }
   await host.removeTree(state);
-  const paths = recordPaths(step.records, step.container);
-  const files = [paths.process, paths.exit, `${step.records}/exit-code`, `${step.records}/oom`];
+  const files = [PROCESS_FILE, EXIT_FILE, OOM_FILE].map((name) => `${step.records}/${name}`);
   const ofMonitor = ['attach', 'ctl', 'winsz', 'container.pid', 'monitor.pid', 'oom'].map((name) => `${step.bundle}/${name}`);
   for (const file of [...files, ...ofMonitor]) await host.removeFile(file);
-  if (((await host.list(paths.exitFolder)) ?? ['']).length === 0) await host.removeDirectory(paths.exitFolder);
   return known;
 }
 
