@@ -1,5 +1,6 @@
 // One element of a set or map of the table `inet runspec`: a published port, a masqueraded address, a bridge.
-import { runChecked } from '../host/commands.ts';
+import { commandError } from '../host/commands.ts';
+import { runNft, tryNft } from '../host/nft.ts';
 import type { NftElementStep } from '../plan/plan.ts';
 import type { Op } from './op.ts';
 import { hereDocument } from './shell.ts';
@@ -22,12 +23,12 @@ export const nftElement: Op<'nft-element'> = {
   },
 
   async apply({ host }, step) {
-    await runChecked(host, ['nft', '-f', '-'], { stdin: addScript(step) });
+    await runNft(host, addScript(step));
   },
 
   // One transaction: no packet meets the map without the element.
   async update({ host }, step) {
-    await runChecked(host, ['nft', '-f', '-'], { stdin: deleteScript(step) + addScript(step) });
+    await runNft(host, deleteScript(step) + addScript(step));
   },
 
   async revert({ host, view }, step) {
@@ -35,11 +36,10 @@ export const nftElement: Op<'nft-element'> = {
     const found = elements.find((element) => element.key === step.key);
     if (found === undefined) return { outcome: 'gone' };
     if (found.comment !== step.comment) return { outcome: 'kept', reason: `it belongs to ${found.comment ?? 'someone else'}` };
-    const result = await host.run(['nft', '-f', '-'], { stdin: deleteScript(step) });
+    const result = await tryNft(host, deleteScript(step));
     if (result.status === 0) return { outcome: 'removed' };
     if (/No such file or directory/.test(result.stderr)) return { outcome: 'gone' };
-    await runChecked(host, ['nft', '-f', '-'], { stdin: deleteScript(step) });
-    return { outcome: 'removed' };
+    throw commandError(`cannot delete ${step.key} from ${step.set}`, result);
   },
 
   toShell: (step) => hereDocument(['nft', '-f', '-'], addScript(step)),

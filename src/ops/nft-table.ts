@@ -1,8 +1,8 @@
 // The table `inet runspec`: hooks, sets and maps without elements. One transaction makes or mends it; it
 // goes with its last element, and no other table is ever touched.
 import { createHash } from 'node:crypto';
-import { runChecked } from '../host/commands.ts';
 import { createKernelView, type NftTableState } from '../host/kernel-view.ts';
+import { runNft } from '../host/nft.ts';
 import type { NftTableStep } from '../plan/plan.ts';
 import type { Difference, Op } from './op.ts';
 import { hereDocument } from './shell.ts';
@@ -18,11 +18,11 @@ export const nftTable: Op<'nft-table'> = {
   },
 
   async apply({ host }, step) {
-    await runChecked(host, ['nft', '-f', '-'], { stdin: renderTable(step) });
+    await runNft(host, renderTable(step));
   },
 
   async update({ host }, step) {
-    await runChecked(host, ['nft', '-f', '-'], { stdin: renderTable(step) });
+    await runNft(host, renderTable(step));
   },
 
   async revert({ host }, step) {
@@ -30,7 +30,7 @@ export const nftTable: Op<'nft-table'> = {
     if (found === undefined) return { outcome: 'gone' };
     const owners = [...found.sets.values()].flat().map((element) => element.comment ?? element.key);
     if (owners.length > 0) return { outcome: 'kept', reason: `it still holds elements of ${[...new Set(owners)].slice(0, 3).join(', ')}` };
-    await runChecked(host, ['nft', '-f', '-'], { stdin: `delete table inet ${step.table}\n` });
+    await runNft(host, `delete table inet ${step.table}\n`);
     return { outcome: 'removed' };
   },
 

@@ -1,6 +1,6 @@
 // A veth pair: one end on the host (a port of the bridge, or point to point with an address of its own),
 // the other inside the container's network namespace.
-import { runChecked } from '../host/commands.ts';
+import { commandError, runChecked } from '../host/commands.ts';
 import { readLinks } from '../host/kernel-view.ts';
 import type { VethStep } from '../plan/plan.ts';
 import { lines, routeLocalnet } from './bridge.ts';
@@ -67,8 +67,7 @@ export const veth: Op<'veth'> = {
     const result = await host.run(['ip', 'link', 'del', 'dev', step.link]);
     if (result.status === 0) return { outcome: 'removed' };
     if (/Cannot find device/.test(result.stderr)) return { outcome: 'gone' };
-    await runChecked(host, ['ip', 'link', 'del', 'dev', step.link]);
-    return { outcome: 'removed' };
+    throw commandError(`cannot delete ${step.link}`, result);
   },
 
   toShell: (step) => [

@@ -1,0 +1,50 @@
+// Changes to nftables. Scripts that are asked for at the same time go to the kernel as one transaction:
+// starting nft and committing costs more than any script of ours.
+import { commandError } from './commands.ts';
+import type { CommandResult, Host } from './host.ts';
+
+interface Waiting {
+  readonly script: string;
+  resolve(result: CommandResult): void;
+  reject(error: unknown): void;
+}
+
+const queues = new WeakMap<Host, Waiting[]>();
+
+/** @throws OperationError when nft refuses the script. */
+export async function runNft(host: Host, script: string): Promise<void> {
+  const result = await tryNft(host, script);
+  if (result.status !== 0) throw commandError(`nft refused a change: ${result.stderr.trim().split('\n')[0] ?? ''}`, result);
+}
+
+/** The same for a script whose refusal the caller understands. */
+export async function tryNft(host: Host, script: string): Promise<CommandResult> {
+  return new Promise((resolve, reject) => {
+    const waiting = { script, resolve, reject };
+    const queue = queues.get(host);
+    if (queue !== undefined) {
+      queue.push(waiting);
+      return;
+    }
+    const started = [waiting];
+    queues.set(host, started);
+    setImmediate(() => {
+      queues.delete(host);
+      void commit(host, started);
+    });
+  });
+}
+
+async function commit(host: Host, batch: readonly Waiting[]): Promise<void> {
+  try {
+    const together = await host.run(['nft', '-f', '-'], { stdin: batch.map((one) => one.script).join('') });
+    if (together.status === 0 || batch.length === 1) {
+      for (const one of batch) one.resolve(together);
+      return;
+    }
+    // A transaction fails as a whole: one by one, each caller gets its own answer.
+    for (const one of batch) one.resolve(await host.run(['nft', '-f', '-'], { stdin: one.script }));
+  } catch (error) {
+    for (const one of batch) one.reject(error);
+  }
+}
