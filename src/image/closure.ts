@@ -6,6 +6,7 @@ import type { Archives, TreeEntry } from '../host/archives.ts';
 import type { FileStatus, Host } from '../host/host.ts';
 import { createElfReader, isElf, type ElfReader } from './elf.ts';
 import { createLibraryFinder, runPaths, type LibraryFinder } from './find-library.ts';
+import { GLIBC_NAME_SERVICES, PROGRAM_NEEDS } from './run-time-needs.ts';
 
 export interface Closure {
   /** Relative to `/`, sorted, parents first; no path leads through a symlink. */
@@ -22,8 +23,6 @@ const NOT_COPIED = /^\/(?:proc|sys|dev|run)(?:\/|$)/;
 const PROGRAM_FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 /** Merged into /usr on most hosts; scripts count on the short names. */
 const MERGED = ['/bin', '/sbin', '/lib', '/lib64'];
-/** Opened by glibc at run time, named by no header: names of users and of hosts. */
-const NAME_SERVICES = ['libnss_files.so.2', 'libnss_dns.so.2'];
 
 export async function closeOver(
   host: Host,
@@ -180,6 +179,9 @@ class ClosureWalker {
     const elf = await this.#readElf(file);
     if (elf === undefined) return;
     if (elf.interpreter !== undefined) await this.#require(elf.interpreter, file, strict);
+    const { trees = [], folders = [] } = PROGRAM_NEEDS[path.basename(file)] ?? {};
+    for (const tree of trees) await this.#take(tree, false);
+    for (const folder of folders) await this.#include(folder);
     const musl = [elf.interpreter ?? '', ...elf.needed].some((name) => /(?:ld|libc)[.-]musl-/.test(name));
     const search = { elf, origin: file, inherited, musl };
     for (const name of elf.needed) {
@@ -192,7 +194,7 @@ class ClosureWalker {
       if (found.byCache) await this.#include('/etc/ld.so.cache');
       await this.#openLibrary(found.path, runPaths({ ...search, elf: { ...elf, runpath: [] } }), strict);
       if (name !== 'libc.so.6') continue;
-      for (const service of NAME_SERVICES)
+      for (const service of GLIBC_NAME_SERVICES)
         await this.#take(path.join(path.dirname(found.path), service), false);
     }
   }

@@ -71,6 +71,7 @@ export async function readElf(archives: Pick<Archives, 'read'>, path: string): P
   const entrySize = number(start, wide ? 54 : 42, 2);
   const count = number(start, wide ? 56 : 44, 2);
   const part = async (offset: number, wanted: number): Promise<Buffer> => {
+    if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(wanted)) return Buffer.alloc(0);
     const length = Math.min(wanted, TABLE_MAX);
     const near = offset + length <= start.length;
     return near ? start.subarray(offset, offset + length) : archives.read(path, offset, length);

@@ -10,9 +10,11 @@ export async function makeFolders(host: Host, layer: string, steps: readonly Pat
   for (const { name, status } of steps) {
     path = `${path}/${name}`;
     const model = status?.type === 'directory' ? status : { mode: 0o755, uid: 0, gid: 0 };
-    // One that is there was made by us, with the right mode or, after a crash, just before it was set.
-    const made = await host.makeDirectory(path, { mode: model.mode, uid: model.uid, gid: model.gid });
-    if (!made) await requireType(host, path, 'directory');
+    if ((await host.status(path)) === undefined) {
+      await host.makeDirectory(path, { mode: model.mode, uid: model.uid, gid: model.gid });
+    } else {
+      await requireType(host, path, 'directory');
+    }
   }
   return path;
 }

@@ -25,6 +25,8 @@ export const mountpoints: Op<'mountpoints'> = {
   },
 
   async apply({ host }, step) {
+    // What a kill left half done may lack its modes: begin anew. Nothing is mounted over it yet.
+    await host.removeTree(step.path);
     await host.makeDirectory(step.path, { mode: 0o755, uid: 0, gid: 0 });
     const files: Promise<void>[] = [];
     for (const target of inOrder(step.targets)) {
