@@ -30,7 +30,12 @@ export const bundle: Op<'bundle'> = {
     for (const { type, container } of step.join) {
       const wanted = await readJoinedPath(host, dataDir, type, container);
       const found = config.linux.namespaces.find((namespace) => namespace.type === type)?.path;
-      if (wanted !== found) differences.push({ property: `${type} namespace of ${container}`, wanted: wanted ?? 'a running process', found: found ?? 'none' });
+      if (wanted !== found)
+        differences.push({
+          property: `${type} namespace of ${container}`,
+          wanted: wanted ?? 'a running process',
+          found: found ?? 'none',
+        });
     }
     return differences.length === 0 ? { state: 'present', owned: true } : drifted(differences);
   },
@@ -38,7 +43,11 @@ export const bundle: Op<'bundle'> = {
   async apply({ host, dataDir }, step) {
     await host.makeDirectory(step.path, { mode: 0o700 });
     const config = await completeConfig(host, step, dataDir);
-    const annotations = { ...config.annotations, [TEMPLATE]: await digestOfTemplate(host, step), [WRITTEN]: '' };
+    const annotations = {
+      ...config.annotations,
+      [TEMPLATE]: await digestOfTemplate(host, step),
+      [WRITTEN]: '',
+    };
     const unsealed = { ...config, annotations };
     const text = JSON.stringify(seal(unsealed, digest(unsealed)));
     await host.writeAtomic(configPath(step), `${text}\n`, { mode: 0o600 });
@@ -53,12 +62,18 @@ export const bundle: Op<'bundle'> = {
 
   toShell: (step) => [
     `mkdir -p -m 700 ${quote(step.path)}`,
-    ...(step.user === '' || step.user === '0' || step.user === 'root' ? [] : [`# set process.user to what ${quote(step.rootfs)}/etc/passwd says of ${quote(step.user)}`]),
+    ...(step.user === '' || step.user === '0' || step.user === 'root'
+      ? []
+      : [`# set process.user to what ${quote(step.rootfs)}/etc/passwd says of ${quote(step.user)}`]),
     ...hereDocument(['tee', configPath(step)], JSON.stringify(step.config, undefined, 2)),
   ],
 };
 
-function drifted(differences: readonly Difference[]): { state: 'drifted'; differences: readonly Difference[]; inPlace: false } {
+function drifted(differences: readonly Difference[]): {
+  state: 'drifted';
+  differences: readonly Difference[];
+  inPlace: false;
+} {
   return { state: 'drifted', differences, inPlace: false };
 }
 

@@ -43,6 +43,8 @@ function compareLaunch(wanted: object, found: object): Difference[] {
   const former = new Map(Object.entries(found).map(([property, value]) => [property, JSON.stringify(value)]));
   return Object.entries(wanted).flatMap(([property, value]) => {
     const text = JSON.stringify(value);
-    return former.get(property) === text ? [] : [{ property, wanted: text, found: former.get(property) ?? 'missing' }];
+    return former.get(property) === text
+      ? []
+      : [{ property, wanted: text, found: former.get(property) ?? 'missing' }];
   });
 }

@@ -31,16 +31,26 @@ export const ALL_CAPABILITIES: readonly string[] = [
  * The sets of a process whose user and host are not known yet. Until `settleCapabilities` makes them
  * final, `ambient` holds all that was added and `inheritable` what was added by its own name.
  */
-export function chooseCapabilities(change: { readonly add: readonly string[]; readonly drop: readonly string[] }): OciCapabilities {
+export function chooseCapabilities(change: {
+  readonly add: readonly string[];
+  readonly drop: readonly string[];
+}): OciCapabilities {
   const named = change.add.filter((name) => name !== 'ALL').map(withPrefix);
   const dropped = change.drop.map(withPrefix);
-  const remaining = (names: readonly string[]): readonly string[] => names.filter((name) => !dropped.includes(name));
+  const remaining = (names: readonly string[]): readonly string[] =>
+    names.filter((name) => !dropped.includes(name));
   // As Docker: `add: [ALL]` is all but what is dropped by name; `drop: [ALL]` leaves what is added.
   const everything = change.add.includes('ALL');
   const added = everything ? remaining(ALL_CAPABILITIES) : named;
   const base = everything || change.drop.includes('ALL') ? [] : remaining(DEFAULTS);
   const all = sortUnique([...base, ...added]);
-  return { bounding: all, effective: all, permitted: all, inheritable: sortUnique(named), ambient: sortUnique(added) };
+  return {
+    bounding: all,
+    effective: all,
+    permitted: all,
+    inheritable: sortUnique(named),
+    ambient: sortUnique(added),
+  };
 }
 
 /**
@@ -53,12 +63,22 @@ export function settleCapabilities(
   uid: number,
   available: readonly string[],
 ): { readonly sets: OciCapabilities; readonly missing: readonly string[] } {
-  const held = (names: readonly string[]): readonly string[] => names.filter((name) => available.includes(name));
-  const missing = chosen.inheritable.filter((name) => chosen.bounding.includes(name) && !available.includes(name));
+  const held = (names: readonly string[]): readonly string[] =>
+    names.filter((name) => available.includes(name));
+  const missing = chosen.inheritable.filter(
+    (name) => chosen.bounding.includes(name) && !available.includes(name),
+  );
   const bounding = held(chosen.bounding);
-  if (uid === 0) return { sets: { bounding, effective: bounding, permitted: bounding, inheritable: [], ambient: [] }, missing };
+  if (uid === 0)
+    return {
+      sets: { bounding, effective: bounding, permitted: bounding, inheritable: [], ambient: [] },
+      missing,
+    };
   const added = held(chosen.ambient);
-  return { sets: { bounding, effective: added, permitted: added, inheritable: added, ambient: added }, missing };
+  return {
+    sets: { bounding, effective: added, permitted: added, inheritable: added, ambient: added },
+    missing,
+  };
 }
 
 /** @param mask hexadecimal, as in CapPrm of /proc/PID/status. */

@@ -20,17 +20,24 @@ export function cgroupFolders(mounts: readonly MountState[], path: string): read
     if (mount.type === 'cgroup') return [{ version: 1, controllers: mount.superOptions.split(','), folder }];
     return [];
   });
-  const unique = found.filter((one, index) => found.findIndex(({ folder }) => folder === one.folder) === index);
+  const unique = found.filter(
+    (one, index) => found.findIndex(({ folder }) => folder === one.folder) === index,
+  );
   return unique.toSorted((a, b) => b.version - a.version);
 }
 
 /** The hierarchy by which a session's processes are tracked and ended: v2, else systemd's own, else any. */
 export function trackingFolder(folders: readonly CgroupFolder[]): CgroupFolder | undefined {
-  return folders[0]?.version === 2 ? folders[0] : (folders.find(({ controllers }) => controllers.includes('name=systemd')) ?? folders[0]);
+  return folders[0]?.version === 2
+    ? folders[0]
+    : (folders.find(({ controllers }) => controllers.includes('name=systemd')) ?? folders[0]);
 }
 
 /** Pids in the cgroups and all below them. */
-export async function listProcesses(host: Host, folders: readonly CgroupFolder[]): Promise<readonly number[]> {
+export async function listProcesses(
+  host: Host,
+  folders: readonly CgroupFolder[],
+): Promise<readonly number[]> {
   const lists = await Promise.all(folders.map(({ folder }) => listBelow(host, folder)));
   return [...new Set(lists.flat())];
 }
@@ -39,7 +46,11 @@ export async function listProcesses(host: Host, folders: readonly CgroupFolder[]
  * Kills every process in the cgroups, the paused and the newly forked included, and waits until they are gone.
  * @throws OperationError naming the pids when some are left after `milliseconds`.
  */
-export async function killProcesses(host: Host, folders: readonly CgroupFolder[], milliseconds: number): Promise<void> {
+export async function killProcesses(
+  host: Host,
+  folders: readonly CgroupFolder[],
+  milliseconds: number,
+): Promise<void> {
   if ((await listProcesses(host, folders)).length === 0) return;
   const empty = await waitUntil(host, milliseconds, async () => {
     const pids = await listProcesses(host, folders);
@@ -49,9 +60,12 @@ export async function killProcesses(host: Host, folders: readonly CgroupFolder[]
   });
   if (empty) return;
   const left = await listProcesses(host, folders);
-  throw new OperationError(`processes ${left.join(', ')} in ${folders[0]?.folder ?? 'the cgroup'} do not end`, {
-    hint: 'a process in uninterruptible sleep waits for a device or a network file system; see: ps -o pid,stat,wchan',
-  });
+  throw new OperationError(
+    `processes ${left.join(', ')} in ${folders[0]?.folder ?? 'the cgroup'} do not end`,
+    {
+      hint: 'a process in uninterruptible sleep waits for a device or a network file system; see: ps -o pid,stat,wchan',
+    },
+  );
 }
 
 /** rmdir(2) of one cgroup folder; the kernel lets go of a dying process a moment after it was reaped. */
@@ -70,7 +84,11 @@ export async function removeCgroupFolder(host: Host, folder: string): Promise<vo
   if (!removed) throw new OperationError(`cannot remove the cgroup ${folder}`, { cause: busy });
 }
 
-async function killOnce(host: Host, folders: readonly CgroupFolder[], pids: readonly number[]): Promise<void> {
+async function killOnce(
+  host: Host,
+  folders: readonly CgroupFolder[],
+  pids: readonly number[],
+): Promise<void> {
   const freezers = await findFreezers(host, folders);
   const unified = folders.filter(({ version }) => version === 2);
   const killFile = `${unified[0]?.folder ?? ''}/cgroup.kill`;
@@ -98,7 +116,9 @@ interface Freezer {
 async function findFreezers(host: Host, folders: readonly CgroupFolder[]): Promise<readonly Freezer[]> {
   const candidates = folders.flatMap(({ version, controllers, folder }): readonly Freezer[] => {
     if (version === 2) return [{ file: `${folder}/cgroup.freeze`, freeze: '1', thaw: '0' }];
-    return controllers.includes('freezer') ? [{ file: `${folder}/freezer.state`, freeze: 'FROZEN', thaw: 'THAWED' }] : [];
+    return controllers.includes('freezer')
+      ? [{ file: `${folder}/freezer.state`, freeze: 'FROZEN', thaw: 'THAWED' }]
+      : [];
   });
   const found = await Promise.all(candidates.map(({ file }) => host.status(file)));
   return candidates.filter((_, index) => found[index] !== undefined);
@@ -107,7 +127,10 @@ async function findFreezers(host: Host, folders: readonly CgroupFolder[]): Promi
 async function listBelow(host: Host, folder: string): Promise<readonly number[]> {
   const text = await readMembers(host, folder);
   if (text === undefined) return [];
-  const own = text.split('\n').filter((line) => line !== '').map(Number);
+  const own = text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map(Number);
   // Pids from outside our pid namespace read as 0.
   const below = await Promise.all((await childFolders(host, folder)).map((child) => listBelow(host, child)));
   return [...own.filter((pid) => pid > 0), ...below.flat()];
@@ -129,7 +152,9 @@ const CONTROL_FILE =
   /^(?:tasks|notify_on_release|release_agent|(?:cgroup|cpu|cpuacct|cpuset|memory|pids|io|blkio|hugetlb|rdma|misc|freezer|devices|net_cls|net_prio|perf_event|irq|dmem)\..*)$/;
 
 async function childFolders(host: Host, folder: string): Promise<readonly string[]> {
-  const candidates = ((await host.list(folder)) ?? []).filter((name) => !CONTROL_FILE.test(name)).map((name) => `${folder}/${name}`);
+  const candidates = ((await host.list(folder)) ?? [])
+    .filter((name) => !CONTROL_FILE.test(name))
+    .map((name) => `${folder}/${name}`);
   const types = await Promise.all(candidates.map((path) => host.status(path)));
   return candidates.filter((_, index) => types[index]?.type === 'directory');
 }

@@ -27,7 +27,11 @@ export async function completeConfig(host: Host, step: BundleStep, dataDir: stri
   const { env } = template.process;
   const process = {
     ...template.process,
-    user: { uid: user.uid, gid: user.gid, ...(user.additionalGids.length === 0 ? {} : { additionalGids: user.additionalGids }) },
+    user: {
+      uid: user.uid,
+      gid: user.gid,
+      ...(user.additionalGids.length === 0 ? {} : { additionalGids: user.additionalGids }),
+    },
     env: env.some((entry) => entry.startsWith('HOME=')) ? env : [...env, `HOME=${user.home}`],
     capabilities: sets,
   };
@@ -51,15 +55,21 @@ export async function readOwnCapabilities(host: Host): Promise<readonly string[]
   return capabilitiesOfMask(/^CapPrm:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0');
 }
 
-async function readSeccomp(host: Host, choice: string, capabilities: readonly string[]): Promise<OciSeccomp | undefined> {
+async function readSeccomp(
+  host: Host,
+  choice: string,
+  capabilities: readonly string[],
+): Promise<OciSeccomp | undefined> {
   if (choice === 'unconfined') return undefined;
   if (choice === 'default') return seccompFor(capabilities, globalThis.process.arch);
   const text = await host.readText(choice);
-  const hint = 'it is JSON in the format of linux.seccomp of the OCI runtime specification; Docker\'s and Podman\'s own profiles are in another one';
+  const hint =
+    "it is JSON in the format of linux.seccomp of the OCI runtime specification; Docker's and Podman's own profiles are in another one";
   if (text === undefined) throw new OperationError(`no seccomp profile ${choice}`, { hint });
   try {
     const profile = JSON.parse(text) as Partial<OciSeccomp> & { readonly archMap?: unknown };
-    if (typeof profile.defaultAction === 'string' && profile.archMap === undefined) return { syscalls: [], ...profile, defaultAction: profile.defaultAction };
+    if (typeof profile.defaultAction === 'string' && profile.archMap === undefined)
+      return { syscalls: [], ...profile, defaultAction: profile.defaultAction };
   } catch (cause) {
     throw new OperationError(`the seccomp profile ${choice} is not JSON`, { cause, hint });
   }

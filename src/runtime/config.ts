@@ -37,16 +37,31 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 
 /** Docker's: FACTS, masked. Paths that do not exist are passed over by the runtime. */
 const MASKED_PATHS: readonly string[] = [
-  ...['asound', 'acpi', 'kcore', 'keys', 'latency_stats', 'timer_list', 'timer_stats', 'sched_debug', 'scsi', 'interrupts'].map(
-    (name) => `/proc/${name}`,
-  ),
+  ...[
+    'asound',
+    'acpi',
+    'kcore',
+    'keys',
+    'latency_stats',
+    'timer_list',
+    'timer_stats',
+    'sched_debug',
+    'scsi',
+    'interrupts',
+  ].map((name) => `/proc/${name}`),
   '/sys/firmware',
   '/sys/fs/selinux',
   '/sys/dev/block',
   '/sys/devices/virtual/powercap',
 ];
 
-const READONLY_PATHS: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+const READONLY_PATHS: readonly string[] = [
+  '/proc/bus',
+  '/proc/fs',
+  '/proc/irq',
+  '/proc/sys',
+  '/proc/sysrq-trigger',
+];
 
 /** Making a node is no access to it; then null, zero, full, random, urandom, tty, console, ptmx and pts. */
 const DEVICE_RULES: readonly OciDeviceRule[] = [
@@ -102,7 +117,10 @@ export function findConfigProblems(spec: Spec): readonly Diagnostic[] {
         code: 'mount-destination',
         severity: 'error',
         message: `nothing can be mounted on ${destination}`,
-        hint: destination === '/' ? 'use rootfs or layers for the root file system' : 'OCI runtimes refuse mounts on /proc and inside it',
+        hint:
+          destination === '/'
+            ? 'use rootfs or layers for the root file system'
+            : 'OCI runtimes refuse mounts on /proc and inside it',
         path: ['mounts', index, 'destination'],
       });
     }
@@ -118,7 +136,11 @@ function buildProcess(spec: Spec, ownUts: boolean): OciProcess {
     ...(process.terminal ? { TERM: 'xterm' } : {}),
     ...process.env,
   };
-  const rlimits = Object.entries(process.rlimits).map(([name, { soft, hard }]) => ({ type: `RLIMIT_${name.toUpperCase()}`, soft, hard }));
+  const rlimits = Object.entries(process.rlimits).map(([name, { soft, hard }]) => ({
+    type: `RLIMIT_${name.toUpperCase()}`,
+    soft,
+    hard,
+  }));
   return {
     terminal: process.terminal,
     user: { uid: 0, gid: 0 },
@@ -143,7 +165,13 @@ function buildLinux(input: ConfigInput): OciLinux {
     uid,
     gid,
   }));
-  const rules = ociDevices.map(({ type, major, minor }) => ({ allow: true, type, major, minor, access: 'rwm' }));
+  const rules = ociDevices.map(({ type, major, minor }) => ({
+    allow: true,
+    type,
+    major,
+    minor,
+    access: 'rwm',
+  }));
   return {
     cgroupsPath: input.cgroupsPath,
     namespaces: buildNamespaces(input),

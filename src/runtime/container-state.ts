@@ -39,7 +39,11 @@ export async function readContainerState(host: Host, records: string): Promise<C
   const exit = `${records}/${EXIT_FILE}`;
   const { monitor } = record;
   if (sameBoot && monitor !== undefined) {
-    await waitUntil(host, EXIT_FILE_MS, async () => (await host.status(exit)) !== undefined || !(await isAlive(host, monitor)));
+    await waitUntil(
+      host,
+      EXIT_FILE_MS,
+      async () => (await host.status(exit)) !== undefined || !(await isAlive(host, monitor)),
+    );
   }
   const text = (await host.readText(exit))?.trim();
   const written = text === undefined ? undefined : await host.status(exit);
@@ -54,7 +58,12 @@ export async function readContainerState(host: Host, records: string): Promise<C
   };
 }
 
-async function sawOom(host: Host, records: string, record: ProcessRecord, sameBoot: boolean): Promise<boolean> {
+async function sawOom(
+  host: Host,
+  records: string,
+  record: ProcessRecord,
+  sameBoot: boolean,
+): Promise<boolean> {
   // conmon's word lasts longer than the cgroup; the kernel's counter is there even when conmon missed the event.
   if ((await host.status(`${records}/${OOM_FILE}`)) !== undefined) return true;
   if (!sameBoot || record.oom === undefined) return false;

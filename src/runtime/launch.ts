@@ -8,13 +8,17 @@ import { cgroupFolders } from './cgroup-processes.ts';
 import { readOomKills } from './container-state.ts';
 import { enterMonitorCgroup, makeMonitorCgroup } from './monitor-cgroup.ts';
 import { type ProcessIdentity, readBootId, readIdentity, readProcFile } from './proc.ts';
-import { type ProcessRecord, launchOf, makeFolders, writeProcessRecord } from './records.ts';
+import { type ProcessRecord, RECORD_VERSION, launchOf, makeFolders, writeProcessRecord } from './records.ts';
 import { createError, execErrorIn, startError } from './runtime-errors.ts';
 
 const SYNC_FD = 3;
 const START_FD = 4;
 
-export async function launchProcess(host: Host, step: ProcessStep, mounts: readonly MountState[]): Promise<ProcessRecord> {
+export async function launchProcess(
+  host: Host,
+  step: ProcessStep,
+  mounts: readonly MountState[],
+): Promise<ProcessRecord> {
   await makeFolders(host, step.records);
   await makeFolders(host, step.runtimeRoot);
   const oom = await readOomBaseline(host, step, mounts);
@@ -25,7 +29,7 @@ export async function launchProcess(host: Host, step: ProcessStep, mounts: reado
   await failIfNeverExecuted(host, step, pid);
   const monitor = await readMonitor(host, step);
   const record: ProcessRecord = {
-    version: 1,
+    version: RECORD_VERSION,
     container: step.container,
     bootId: await readBootId(host),
     // A process too short-lived to be seen still has a record, under a start time no other process has.
@@ -40,7 +44,11 @@ export async function launchProcess(host: Host, step: ProcessStep, mounts: reado
 }
 
 /** The kernel's count of OOM kills before the start: a cgroup may have seen an earlier process of this container. */
-export async function readOomBaseline(host: Host, step: ProcessStep, mounts: readonly MountState[]): Promise<ProcessRecord['oom']> {
+export async function readOomBaseline(
+  host: Host,
+  step: ProcessStep,
+  mounts: readonly MountState[],
+): Promise<ProcessRecord['oom']> {
   for (const { version, controllers, folder } of cgroupFolders(mounts, step.cgroup)) {
     if (version === 1 && !controllers.includes('memory')) continue;
     const file = `${folder}/${version === 2 ? 'memory.events' : 'memory.oom_control'}`;
@@ -54,32 +62,53 @@ export function monitorPidFile(step: ProcessStep): string {
 }
 
 export function monitorCommand(step: ProcessStep): readonly string[] {
-  return [
-    'conmon',
-    ...['--api-version', '1'],
-    ...['--cid', step.container, '--cuuid', step.container, '--name', step.container],
-    ...['--runtime', step.runtime.path, '--runtime-arg', '--root', '--runtime-arg', step.runtimeRoot],
-    ...['--bundle', step.bundle, '--full-attach'],
-    ...['--container-pidfile', `${step.bundle}/container.pid`, '--conmon-pidfile', monitorPidFile(step)],
-    ...['--persist-dir', step.records],
-    ...['--log-path', `k8s-file:${step.log}`, '--log-level', 'error'],
-    ...(step.terminal ? ['--terminal'] : []),
+  const { container, runtime } = step;
+  const files = [
+    '--container-pidfile',
+    `${step.bundle}/container.pid`,
+    '--conmon-pidfile',
+    monitorPidFile(step),
   ];
+  const argv = [
+    'conmon',
+    '--api-version',
+    '1',
+    '--cid',
+    container,
+    '--cuuid',
+    container,
+    '--name',
+    container,
+  ];
+  argv.push('--runtime', runtime.path, '--runtime-arg', '--root', '--runtime-arg', step.runtimeRoot);
+  argv.push('--bundle', step.bundle, '--full-attach', ...files);
+  argv.push('--persist-dir', step.records, '--log-path', `k8s-file:${step.log}`, '--log-level', 'error');
+  return step.terminal ? [...argv, '--terminal'] : argv;
 }
 
 /** Runs `create` under conmon. @returns the pid of the container's init, which waits for `start`. */
-async function createUnderMonitor(host: Host, step: ProcessStep, mounts: readonly MountState[]): Promise<number> {
+async function createUnderMonitor(
+  host: Host,
+  step: ProcessStep,
+  mounts: readonly MountState[],
+): Promise<number> {
   const argv = monitorCommand(step);
   const path = await host.which('conmon');
   if (path === undefined) {
-    throw new OperationError('conmon is not installed', { hint: 'install conmon; it keeps the log and exit status of the process' });
+    throw new OperationError('conmon is not installed', {
+      hint: 'install conmon; it keeps the log and exit status of the process',
+    });
   }
   const cgroup = await makeMonitorCgroup(host, mounts, step.cgroup);
   const child = host.spawn([path, ...argv.slice(1)], {
     stdio: ['null', 'null', 'pipe', 'pipe', 'pipe'],
     cwd: step.bundle,
     // The whole environment: NOTIFY_SOCKET, LISTEN_FDS and the like are runspec's own business.
-    env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', _OCI_SYNCPIPE: String(SYNC_FD), _OCI_STARTPIPE: String(START_FD) },
+    env: {
+      PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      _OCI_SYNCPIPE: String(SYNC_FD),
+      _OCI_STARTPIPE: String(START_FD),
+    },
     detached: true,
   });
   const stderr = collectText(child, 2);
@@ -98,12 +127,17 @@ async function createUnderMonitor(host: Host, step: ProcessStep, mounts: readonl
     return reply.data;
   }
   const status = reply === undefined ? (await child.exited).status : undefined;
-  throw createError(step, { argv, status, stderr: [reply?.message ?? '', stderr()].filter((text) => text !== '').join('\n') });
+  throw createError(step, {
+    argv,
+    status,
+    stderr: [reply?.message ?? '', stderr()].filter((text) => text !== '').join('\n'),
+  });
 }
 
 async function startCreated(host: Host, step: ProcessStep): Promise<void> {
   const result = await host.run([step.runtime.path, '--root', step.runtimeRoot, 'start', step.container]);
-  if (result.status !== 0) throw startError(step, { argv: result.argv, status: result.status, stderr: result.stderr });
+  if (result.status !== 0)
+    throw startError(step, { argv: result.argv, status: result.status, stderr: result.stderr });
 }
 
 /**
@@ -116,7 +150,12 @@ async function failIfNeverExecuted(host: Host, step: ProcessStep, pid: number): 
     const alive = name !== undefined && (await readIdentity(host, pid)) !== undefined;
     if (!alive) {
       const message = execErrorIn((await host.readText(step.log)) ?? '');
-      if (message !== undefined) throw startError(step, { argv: [step.runtime.path, 'start', step.container], status: undefined, stderr: message });
+      if (message !== undefined)
+        throw startError(step, {
+          argv: [step.runtime.path, 'start', step.container],
+          status: undefined,
+          stderr: message,
+        });
       return;
     }
     // runc's and crun's init, by their names.
@@ -127,7 +166,7 @@ async function failIfNeverExecuted(host: Host, step: ProcessStep, pid: number): 
 
 async function readMonitor(host: Host, step: ProcessStep): Promise<ProcessIdentity | undefined> {
   const pid = Number((await host.readText(monitorPidFile(step)))?.trim() ?? Number.NaN);
-  return Number.isInteger(pid) && pid > 0 ? await readIdentity(host, pid) : undefined;
+  return Number.isInteger(pid) && pid > 0 ? readIdentity(host, pid) : undefined;
 }
 
 function collectText(child: Child, fd: number): () => string {
@@ -156,9 +195,15 @@ function readFirstLine(child: Child, fd: number): Promise<string> {
   });
 }
 
-function parseReply(line: string): { readonly data: number; readonly message: string | undefined } | undefined {
+function parseReply(
+  line: string,
+): { readonly data: number; readonly message: string | undefined } | undefined {
   try {
-    const { data, pid = data, message } = JSON.parse(line) as { data?: number; pid?: number; message?: string };
+    const {
+      data,
+      pid = data,
+      message,
+    } = JSON.parse(line) as { data?: number; pid?: number; message?: string };
     return typeof pid === 'number' ? { data: pid, message } : undefined;
   } catch {
     // No JSON, no reply: conmon ended before it had one, and the caller reports its stderr.

@@ -5,11 +5,18 @@ import type { Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
 import { type CgroupFolder, cgroupFolders, removeCgroupFolder, trackingFolder } from './cgroup-processes.ts';
 
-export function monitorCgroup(mounts: readonly MountState[], containerCgroup: string): CgroupFolder | undefined {
+export function monitorCgroup(
+  mounts: readonly MountState[],
+  containerCgroup: string,
+): CgroupFolder | undefined {
   return trackingFolder(cgroupFolders(mounts, `${containerCgroup}.monitor`));
 }
 
-export async function makeMonitorCgroup(host: Host, mounts: readonly MountState[], containerCgroup: string): Promise<CgroupFolder | undefined> {
+export async function makeMonitorCgroup(
+  host: Host,
+  mounts: readonly MountState[],
+  containerCgroup: string,
+): Promise<CgroupFolder | undefined> {
   const cgroup = monitorCgroup(mounts, containerCgroup);
   if (cgroup === undefined) return undefined;
   for (let attempt = 0; ; attempt += 1) {

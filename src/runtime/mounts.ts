@@ -22,7 +22,12 @@ export interface MountInput {
 /** Docker's: FACTS, mounts. */
 const DEFAULT_MOUNTS: readonly OciMount[] = [
   { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
-  { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'] },
+  {
+    destination: '/dev',
+    type: 'tmpfs',
+    source: 'tmpfs',
+    options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'],
+  },
   {
     destination: '/dev/pts',
     type: 'devpts',
@@ -30,7 +35,12 @@ const DEFAULT_MOUNTS: readonly OciMount[] = [
     options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
   },
   { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
-  { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: ['nosuid', 'noexec', 'nodev', 'relatime', 'ro'] },
+  {
+    destination: '/sys/fs/cgroup',
+    type: 'cgroup',
+    source: 'cgroup',
+    options: ['nosuid', 'noexec', 'nodev', 'relatime', 'ro'],
+  },
   { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
 ];
 
@@ -42,7 +52,12 @@ const PRIVATE_SHM: OciMount = {
 };
 
 // Sharing the host's IPC namespace means its POSIX shared memory too, and that is this folder.
-const HOST_SHM: OciMount = { destination: '/dev/shm', type: 'bind', source: '/dev/shm', options: ['rbind', 'rprivate', 'nosuid', 'noexec', 'nodev'] };
+const HOST_SHM: OciMount = {
+  destination: '/dev/shm',
+  type: 'bind',
+  source: '/dev/shm',
+  options: ['rbind', 'rprivate', 'nosuid', 'noexec', 'nodev'],
+};
 
 export function buildMounts(input: MountInput): readonly OciMount[] {
   const { spec, files } = input;
@@ -59,7 +74,9 @@ export function buildMounts(input: MountInput): readonly OciMount[] {
   ];
   // Whoever mounts /dev or /etc brings what belongs below it: a generated file bound there would need
   // a mount point made in the user's own folder.
-  const kept = defaults.filter((mount) => !own.some(({ destination }) => isAtOrBelow(mount.destination, destination)));
+  const kept = defaults.filter(
+    (mount) => !own.some(({ destination }) => isAtOrBelow(mount.destination, destination)),
+  );
   // Outer before inner, or the outer mount would hide the inner one; otherwise the order of the spec.
   return [...kept, ...own.toSorted((a, b) => pathDepth(a.destination) - pathDepth(b.destination))];
 }
@@ -69,12 +86,22 @@ function buildMount(mount: MountSpec, { volumePath }: MountInput): OciMount {
   if (mount.type === 'tmpfs') {
     const size = mount.size === undefined ? [] : [`size=${mount.size}`];
     const options = ['nosuid', 'nodev', 'noexec', `mode=${mount.mode.toString(8).padStart(4, '0')}`, ...size];
-    return { destination, type: 'tmpfs', source: 'tmpfs', options: mount.readOnly ? [...options, 'ro'] : options };
+    return {
+      destination,
+      type: 'tmpfs',
+      source: 'tmpfs',
+      options: mount.readOnly ? [...options, 'ro'] : options,
+    };
   }
   const source = mount.type === 'volume' ? volumePath(mount.source) : mount.source;
   // `ro` alone leaves mounts below the source writable; `rro` is mount_setattr(2) with AT_RECURSIVE and
   // an error on kernels before 5.12, never silently less.
-  return { destination, type: 'bind', source, options: ['rbind', 'rprivate', ...(mount.readOnly ? ['ro', 'rro'] : ['rw'])] };
+  return {
+    destination,
+    type: 'bind',
+    source,
+    options: ['rbind', 'rprivate', ...(mount.readOnly ? ['ro', 'rro'] : ['rw'])],
+  };
 }
 
 const RUNTIME_PLACES: readonly (readonly [string, Mountpoint['type']])[] = [
@@ -96,7 +123,10 @@ export function mountTargets(spec: Spec, paths: HostFacts['paths']): readonly Mo
   for (const [path, type] of RUNTIME_PLACES) targets.set(path, { path, type, symlinks: 'replace' });
   for (const mount of spec.mounts) {
     const path = normalizePath(mount.destination);
-    const type = mount.type === 'bind' && (paths[mount.source]?.type ?? 'directory') !== 'directory' ? 'file' : 'directory';
+    const type =
+      mount.type === 'bind' && (paths[mount.source]?.type ?? 'directory') !== 'directory'
+        ? 'file'
+        : 'directory';
     const ownedByRuntime = targets.get(path)?.symlinks === 'replace';
     // Below these the mount point is made in the file system mounted there, not in the root.
     if (!ownedByRuntime && ['/dev', '/proc', '/sys'].some((folder) => isAtOrBelow(path, folder))) continue;

@@ -23,7 +23,11 @@ export type OciProcess = {
   readonly oomScoreAdj?: number;
 };
 
-export type OciUser = { readonly uid: number; readonly gid: number; readonly additionalGids?: readonly number[] };
+export type OciUser = {
+  readonly uid: number;
+  readonly gid: number;
+  readonly additionalGids?: readonly number[];
+};
 
 export type OciCapabilities = {
   readonly bounding: readonly string[];
@@ -85,5 +89,10 @@ export type OciSyscall = {
   readonly names: readonly string[];
   readonly action: string;
   readonly errnoRet?: number;
-  readonly args?: readonly { readonly index: number; readonly value: number; readonly valueTwo?: number; readonly op: string }[];
+  readonly args?: readonly {
+    readonly index: number;
+    readonly value: number;
+    readonly valueTwo?: number;
+    readonly op: string;
+  }[];
 };

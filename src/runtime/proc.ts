@@ -38,7 +38,11 @@ export async function readProcFile(host: Host, path: string): Promise<string | u
 }
 
 /** Calls `test` until it says true, more and more rarely; false when the time is over. */
-export async function waitUntil(host: Host, milliseconds: number, test: () => Promise<boolean>): Promise<boolean> {
+export async function waitUntil(
+  host: Host,
+  milliseconds: number,
+  test: () => Promise<boolean>,
+): Promise<boolean> {
   const end = host.now() + milliseconds;
   for (let pause = 1; ; pause = Math.min(pause * 2, 20)) {
     if (await test()) return true;

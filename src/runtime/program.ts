@@ -7,9 +7,15 @@ import { type RootView, lookUp } from './root-view.ts';
 
 export type ProgramCheck = 'found' | 'unknown' | 'missing' | 'not-executable';
 
-export async function checkProgram(host: Host, view: RootView, process: { readonly args: readonly string[]; readonly env: readonly string[]; readonly cwd: string }): Promise<ProgramCheck> {
+export async function checkProgram(
+  host: Host,
+  view: RootView,
+  process: { readonly args: readonly string[]; readonly env: readonly string[]; readonly cwd: string },
+): Promise<ProgramCheck> {
   const program = process.args[0] ?? '';
-  const searched = program.includes('/') ? [normalizePath(program, process.cwd)] : searchPath(process.env).map((folder) => `${folder}/${program}`);
+  const searched = program.includes('/')
+    ? [normalizePath(program, process.cwd)]
+    : searchPath(process.env).map((folder) => `${folder}/${program}`);
   let outcome: ProgramCheck = 'missing';
   for (const candidate of searched) {
     const found = await lookUp(host, view, candidate);
@@ -21,13 +27,22 @@ export async function checkProgram(host: Host, view: RootView, process: { readon
   return outcome;
 }
 
-export function programError(check: 'missing' | 'not-executable', process: { readonly args: readonly string[]; readonly env: readonly string[] }): OperationError {
+export function programError(
+  check: 'missing' | 'not-executable',
+  process: { readonly args: readonly string[]; readonly env: readonly string[] },
+): OperationError {
   const program = process.args[0] ?? '';
   if (check === 'not-executable') {
-    return new OperationError(`${program} in the root file system is not an executable file`, { hint: `give it the execute bit: chmod +x ${program}` });
+    return new OperationError(`${program} in the root file system is not an executable file`, {
+      hint: `give it the execute bit: chmod +x ${program}`,
+    });
   }
-  const where = program.includes('/') ? 'the path is one inside the container' : `it was looked for in PATH: ${searchPath(process.env).join(':')}`;
-  return new OperationError(`no program ${program} in the root file system`, { hint: `${where}; check process.args, rootfs and mounts` });
+  const where = program.includes('/')
+    ? 'the path is one inside the container'
+    : `it was looked for in PATH: ${searchPath(process.env).join(':')}`;
+  return new OperationError(`no program ${program} in the root file system`, {
+    hint: `${where}; check process.args, rootfs and mounts`,
+  });
 }
 
 function searchPath(env: readonly string[]): readonly string[] {

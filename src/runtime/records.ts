@@ -4,9 +4,12 @@ import type { Host } from '../host/host.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import type { ProcessIdentity } from './proc.ts';
 
+/** Bumped when newer code can no longer read it. */
+export const RECORD_VERSION: number = 1;
+
 /** process.json, written once the process runs. */
 export interface ProcessRecord {
-  readonly version: 1;
+  readonly version: number;
   readonly container: string;
   readonly bootId: string;
   readonly init: ProcessIdentity;
@@ -20,7 +23,10 @@ export interface ProcessRecord {
 }
 
 /** What cannot be changed in a process that runs. */
-export type LaunchRecord = Pick<ProcessStep, 'bundle' | 'runtime' | 'runtimeRoot' | 'log' | 'terminal' | 'cgroup'>;
+export type LaunchRecord = Pick<
+  ProcessStep,
+  'bundle' | 'runtime' | 'runtimeRoot' | 'log' | 'terminal' | 'cgroup'
+>;
 
 /** The records folder of a container, as in DESIGN section 5. */
 export function recordsFolder(dataDir: string, container: string): string {
@@ -38,9 +44,12 @@ export async function readProcessRecord(host: Host, records: string): Promise<Pr
   if (text === undefined) return undefined;
   try {
     const record = JSON.parse(text) as ProcessRecord;
-    return record.version === 1 ? record : undefined;
+    return record.version === RECORD_VERSION ? record : undefined;
   } catch (cause) {
-    throw new OperationError(`${path} is damaged`, { cause, hint: 'take the container down; down does not need this file' });
+    throw new OperationError(`${path} is damaged`, {
+      cause,
+      hint: 'take the container down; down does not need this file',
+    });
   }
 }
 

@@ -23,15 +23,25 @@ const ROWS: Readonly<Record<string, string>> = {
 };
 
 /** @param limits text of /proc/self/limits. */
-export function checkRlimits(wanted: readonly OciRlimit[], limits: string, capabilities: readonly string[]): void {
+export function checkRlimits(
+  wanted: readonly OciRlimit[],
+  limits: string,
+  capabilities: readonly string[],
+): void {
   if (capabilities.includes('CAP_SYS_RESOURCE')) return;
   for (const { type, hard } of wanted) {
     const row = limits.split('\n').find((line) => line.startsWith(`${ROWS[type] ?? type} `));
-    const current = row?.slice(ROWS[type]?.length ?? 0).trim().split(/\s+/)[1];
+    const current = row
+      ?.slice(ROWS[type]?.length ?? 0)
+      .trim()
+      .split(/\s+/)[1];
     if (current === undefined || current === 'unlimited' || hard <= Number(current)) continue;
     const name = type.replace('RLIMIT_', '').toLowerCase();
-    throw new OperationError(`rlimit ${name} cannot be raised to ${hard}: the hard limit here is ${current}`, {
-      hint: `ask for at most ${current}, or run runspec with CAP_SYS_RESOURCE`,
-    });
+    throw new OperationError(
+      `rlimit ${name} cannot be raised to ${hard}: the hard limit here is ${current}`,
+      {
+        hint: `ask for at most ${current}, or run runspec with CAP_SYS_RESOURCE`,
+      },
+    );
   }
 }

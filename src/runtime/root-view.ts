@@ -66,9 +66,11 @@ export async function readTextInside(host: Host, view: RootView, path: string): 
   // A fifo or device of that name would be read for ever.
   if (found === 'missing' || found === 'unknown' || found.status.type !== 'file') return undefined;
   if (found.status.size > MAX_TEXT_BYTES) {
-    throw new OperationError(`${path} in the root file system is ${found.status.size} bytes long`, { hint: 'is it really the user database of this image?' });
+    throw new OperationError(`${path} in the root file system is ${found.status.size} bytes long`, {
+      hint: 'is it really the user database of this image?',
+    });
   }
-  return await host.readText(found.hostPath);
+  return host.readText(found.hostPath);
 }
 
 /** The view before the start, from the mounts of an OCI configuration. */

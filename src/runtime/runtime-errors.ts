@@ -3,19 +3,34 @@ import { type FailedCommand, OperationError } from '../errors.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 
 const HINTS: readonly (readonly [RegExp, string])[] = [
-  [/mount_setattr|recursive.*(?:attr|mount)|MS_REC/i, 'read-only binds that reach all the way down need Linux 5.12 or newer'],
+  [
+    /mount_setattr|recursive.*(?:attr|mount)|MS_REC/i,
+    'read-only binds that reach all the way down need Linux 5.12 or newer',
+  ],
   [/error mounting|mounting .* to rootfs/i, 'check type, source and destination of the mounts'],
   [/exec format error/i, 'the program is for another architecture, or a script without #! in its first line'],
   [/cgroups? in hybrid mode not supported/i, 'crun refuses hybrid cgroups; use runtime: runc'],
   [/RLIM_MEMLOCK/, 'crun needs CAP_SYS_RESOURCE to filter devices on cgroup v2; use runtime: runc'],
-  [/executable file not found|stat .*: no such file or directory|exec: .*no such file/i, 'the program, or the interpreter in its first line, is not in the root file system'],
-  [/no such file or directory/i, 'a program, its interpreter (#! line or dynamic loader), or the source of a mount is missing'],
+  [
+    /executable file not found|stat .*: no such file or directory|exec: .*no such file/i,
+    'the program, or the interpreter in its first line, is not in the root file system',
+  ],
+  [
+    /no such file or directory/i,
+    'a program, its interpreter (#! line or dynamic loader), or the source of a mount is missing',
+  ],
   [/oom_score_adj/i, 'a lower oomScoreAdj than runspec has itself needs CAP_SYS_RESOURCE'],
   [/rlimit/i, 'a hard limit above the current one needs CAP_SYS_RESOURCE; see: ulimit -H -a'],
-  [/seccomp/i, 'the runtime lacks seccomp support, or the profile is not in OCI format; see security.seccomp'],
+  [
+    /seccomp/i,
+    'the runtime lacks seccomp support, or the profile is not in OCI format; see security.seccomp',
+  ],
   [/sysctl/i, 'only sysctls of a namespace the container has to itself can be set'],
   [/cgroup/i, 'run as root on a host where the cgroup file systems are writable'],
-  [/permission denied|operation not permitted/i, 'the program is not executable for this user, or runspec lacks a capability'],
+  [
+    /permission denied|operation not permitted/i,
+    'the program is not executable for this user, or runspec lacks a capability',
+  ],
 ];
 
 /** runc's `exec /bin/app: exec format error`, and before 1.1 `exec user process caused: …`; crun's `exec container process`. */
@@ -26,11 +41,17 @@ export function runtimeHint(stderr: string): string | undefined {
   return HINTS.find(([pattern]) => pattern.test(stderr))?.[1];
 }
 
-export function createError(step: Pick<ProcessStep, 'container' | 'runtime'>, command: FailedCommand): OperationError {
+export function createError(
+  step: Pick<ProcessStep, 'container' | 'runtime'>,
+  command: FailedCommand,
+): OperationError {
   return failure(`${step.runtime.name} cannot create the process of ${step.container}`, command);
 }
 
-export function startError(step: Pick<ProcessStep, 'container' | 'runtime'>, command: FailedCommand): OperationError {
+export function startError(
+  step: Pick<ProcessStep, 'container' | 'runtime'>,
+  command: FailedCommand,
+): OperationError {
   return failure(`${step.runtime.name} cannot start the process of ${step.container}`, command);
 }
 
@@ -43,12 +64,24 @@ export function execErrorIn(log: string): string | undefined {
 
 function failure(message: string, command: FailedCommand): OperationError {
   const reason = lastWords(command.stderr);
-  return new OperationError(reason === '' ? message : `${message}: ${reason}`, { command, hint: runtimeHint(command.stderr) });
+  return new OperationError(reason === '' ? message : `${message}: ${reason}`, {
+    command,
+    hint: runtimeHint(command.stderr),
+  });
 }
 
 /** The last line without the decoration of a logger and without runc's chain of wrappers. */
 function lastWords(stderr: string): string {
-  const line = stderr.trim().split('\n').filter((text) => text.trim() !== '').at(-1)?.trim() ?? '';
+  const line =
+    stderr
+      .trim()
+      .split('\n')
+      .filter((text) => text.trim() !== '')
+      .at(-1)
+      ?.trim() ?? '';
   const message = /msg="((?:[^"\\]|\\.)*)"/.exec(line)?.[1]?.replaceAll('\\"', '"') ?? line;
-  return message.replace(/^(?:runc \w+ failed: |unable to start container process: |container_linux\.go:\d+: |error during container init: )+/, '');
+  return message.replace(
+    /^(?:runc \w+ failed: |unable to start container process: |container_linux\.go:\d+: |error during container init: )+/,
+    '',
+  );
 }

@@ -36,8 +36,17 @@ export function seccompFor(capabilities: readonly string[], arch: string): OciSe
     architectures: ARCHITECTURES[arch] ?? [],
     syscalls: [
       allow([...profile.allowed, ...allowedHere, ...granted].sort()),
-      { names: ['socket'], action: 'SCMP_ACT_ALLOW', args: [{ index: 0, value: AF_VSOCK, op: 'SCMP_CMP_NE' }] },
-      { names: ['socket'], action: 'SCMP_ACT_ERRNO', errnoRet: EPERM, args: [{ index: 0, value: AF_VSOCK, op: 'SCMP_CMP_EQ' }] },
+      {
+        names: ['socket'],
+        action: 'SCMP_ACT_ALLOW',
+        args: [{ index: 0, value: AF_VSOCK, op: 'SCMP_CMP_NE' }],
+      },
+      {
+        names: ['socket'],
+        action: 'SCMP_ACT_ERRNO',
+        errnoRet: EPERM,
+        args: [{ index: 0, value: AF_VSOCK, op: 'SCMP_CMP_EQ' }],
+      },
       ...PERSONALITIES.map((value) => allow(['personality'], [{ index: 0, value, op: 'SCMP_CMP_EQ' }])),
       ...cloneRules(held.has('CAP_SYS_ADMIN'), arch),
       { names: [...profile.forbidden, ...withheld].sort(), action: 'SCMP_ACT_ERRNO', errnoRet: EPERM },

@@ -15,12 +15,20 @@ const KILL_MS = 10_000;
 const MONITOR_MS = 2000;
 
 /** @returns whether anything was there. */
-export async function stopProcess(host: Host, step: ProcessStep, mounts: readonly MountState[]): Promise<boolean> {
+export async function stopProcess(
+  host: Host,
+  step: ProcessStep,
+  mounts: readonly MountState[],
+): Promise<boolean> {
   const container = cgroupFolders(mounts, step.cgroup);
   const monitor = monitorCgroup(mounts, step.cgroup);
   const monitors = monitor === undefined ? [] : [monitor];
   const record = await readProcessRecord(host, step.records);
-  const complete = record !== undefined && (record.monitor === undefined || (await isAlive(host, record.monitor)) || !(await isAlive(host, record.init)));
+  const complete =
+    record !== undefined &&
+    (record.monitor === undefined ||
+      (await isAlive(host, record.monitor)) ||
+      !(await isAlive(host, record.init)));
   if (record !== undefined && step.stopTimeout > 0 && (await isAlive(host, record.init))) {
     await host.kill(record.init.pid, step.stopSignal as NodeJS.Signals);
     await waitUntil(host, step.stopTimeout, async () => !(await isAlive(host, record.init)));
@@ -49,7 +57,9 @@ async function forgetProcess(host: Host, step: ProcessStep): Promise<boolean> {
   }
   await host.removeTree(state);
   const files = [PROCESS_FILE, EXIT_FILE, OOM_FILE].map((name) => `${step.records}/${name}`);
-  const ofMonitor = ['attach', 'ctl', 'winsz', 'container.pid', 'monitor.pid', 'oom'].map((name) => `${step.bundle}/${name}`);
+  const ofMonitor = ['attach', 'ctl', 'winsz', 'container.pid', 'monitor.pid', 'oom'].map(
+    (name) => `${step.bundle}/${name}`,
+  );
   for (const file of [...files, ...ofMonitor]) await host.removeFile(file);
   return known;
 }
@@ -59,7 +69,11 @@ async function forgetProcess(host: Host, step: ProcessStep): Promise<boolean> {
  * it and moving it. They are known by the bundle's path among their arguments.
  */
 async function killStrays(host: Host, step: ProcessStep): Promise<void> {
-  const names = new Set(['conmon', step.runtime.name, step.runtime.path.slice(step.runtime.path.lastIndexOf('/') + 1)]);
+  const names = new Set([
+    'conmon',
+    step.runtime.name,
+    step.runtime.path.slice(step.runtime.path.lastIndexOf('/') + 1),
+  ]);
   for (const entry of (await host.list('/proc')) ?? []) {
     if (!/^\d+$/.test(entry)) continue;
     const argv = ((await readProcFile(host, `/proc/${entry}/cmdline`)) ?? '').split('\0');

@@ -29,14 +29,22 @@ const MAX_ID = 2 ** 31 - 1;
 const SHOWN_NAMES = 12;
 
 /** @param user `uid`, `name`, and each with `:gid` or `:group`; empty is root. */
-export async function resolveUser(host: Host, view: RootView, user: string, additionalGids: readonly number[]): Promise<ResolvedUser> {
+export async function resolveUser(
+  host: Host,
+  view: RootView,
+  user: string,
+  additionalGids: readonly number[],
+): Promise<ResolvedUser> {
   const passwd = parsePasswd((await readTextInside(host, view, '/etc/passwd')) ?? '');
   const groups = parseGroup((await readTextInside(host, view, '/etc/group')) ?? '');
   const [userName = '', groupName = ''] = user.split(':');
   const entry = findUser(passwd, userName === '' ? '0' : userName);
   const gid = groupName === '' ? entry.gid : findGroup(groups, groupName);
   // A group given by the spec is meant alone; without one, membership counts as at a login.
-  const memberships = groupName === '' ? groups.filter(({ members }) => members.includes(entry.name)).map((group) => group.gid) : [];
+  const memberships =
+    groupName === ''
+      ? groups.filter(({ members }) => members.includes(entry.name)).map((group) => group.gid)
+      : [];
   const additional = new Set([...memberships, ...additionalGids]);
   additional.delete(gid);
   return { uid: entry.uid, gid, additionalGids: [...additional].toSorted((a, b) => a - b), home: entry.home };
@@ -47,7 +55,9 @@ function findUser(passwd: readonly PasswdEntry[], user: string): PasswdEntry {
   if (named !== undefined) return named;
   const uid = parseId(user);
   if (uid === undefined) {
-    throw new OperationError(`no user ${user} in the root file system`, { hint: hintOfNames('users', '/etc/passwd', passwd) });
+    throw new OperationError(`no user ${user} in the root file system`, {
+      hint: hintOfNames('users', '/etc/passwd', passwd),
+    });
   }
   return passwd.find((entry) => entry.uid === uid) ?? { name: '', uid, gid: 0, home: '/' };
 }
@@ -57,7 +67,9 @@ function findGroup(groups: readonly GroupEntry[], group: string): number {
   if (named !== undefined) return named.gid;
   const gid = parseId(group);
   if (gid === undefined) {
-    throw new OperationError(`no group ${group} in the root file system`, { hint: hintOfNames('groups', '/etc/group', groups) });
+    throw new OperationError(`no group ${group} in the root file system`, {
+      hint: hintOfNames('groups', '/etc/group', groups),
+    });
   }
   return gid;
 }
@@ -73,7 +85,9 @@ function parsePasswd(text: string): readonly PasswdEntry[] {
     const [name = '', , uidText = '', gidText = '', , home = ''] = line.split(':');
     const uid = parseId(uidText);
     const gid = parseId(gidText);
-    return name === '' || uid === undefined || gid === undefined ? [] : [{ name, uid, gid, home: home === '' ? '/' : home }];
+    return name === '' || uid === undefined || gid === undefined
+      ? []
+      : [{ name, uid, gid, home: home === '' ? '/' : home }];
   });
 }
 
@@ -81,7 +95,9 @@ function parseGroup(text: string): readonly GroupEntry[] {
   return text.split('\n').flatMap((line) => {
     const [name = '', , gidText = '', members = ''] = line.split(':');
     const gid = parseId(gidText);
-    return name === '' || gid === undefined ? [] : [{ name, gid, members: members.split(',').filter((member) => member !== '') }];
+    return name === '' || gid === undefined
+      ? []
+      : [{ name, gid, members: members.split(',').filter((member) => member !== '') }];
   });
 }
 

@@ -1,0 +1,79 @@
+// exec: a further process in a running container, with this command's own standard streams.
+import { OperationError, UsageError } from '../errors.ts';
+import type { ProcessStep } from '../plan/plan.ts';
+import { createRecords, recordedSteps } from '../run/records.ts';
+import { readBootId } from '../run/gather-facts.ts';
+import { readContainerState } from '../runtime/container-state.ts';
+import { execInContainer, type ExecOutcome } from '../runtime/exec-process.ts';
+import { requireRoot } from './apply.ts';
+import { EXIT, type CommandContext } from './context.ts';
+import { renderFailure } from './render-failure.ts';
+
+export interface ExecOptions {
+  readonly interactive: boolean;
+  readonly tty: boolean;
+  readonly user?: string;
+  readonly env: readonly string[];
+  readonly cwd?: string;
+}
+
+/** @returns the process's own status; 125, 126 or 127 when it could not be started. */
+export async function exec(
+  context: CommandContext,
+  name: string,
+  args: readonly string[],
+  options: ExecOptions,
+): Promise<number> {
+  requireRoot(context);
+  const outcome = await tryExec(context, name, args, options);
+  if ('error' in outcome) renderFailure(outcome.error, context.color).lines.forEach(context.stderr);
+  return outcome.status;
+}
+
+async function tryExec(
+  context: CommandContext,
+  name: string,
+  args: readonly string[],
+  options: ExecOptions,
+): Promise<ExecOutcome> {
+  const { host, signal } = context;
+  const wrong = options.env.find((entry) => !/^[^=]+=/.test(entry));
+  if (wrong !== undefined) throw new UsageError(`--env ${wrong} has no value`, 'write it as NAME=value');
+  if (options.cwd !== undefined && !options.cwd.startsWith('/')) {
+    throw new UsageError(`--cwd ${options.cwd} is not absolute`, 'it is a path inside the container');
+  }
+  try {
+    const step = await findProcess(context, name);
+    const state = await readContainerState(host, step.records);
+    if (state.status !== 'running') {
+      throw new OperationError(`${name} does not run`, {
+        hint: 'see: runspec ps; start it with runspec apply',
+      });
+    }
+    return await execInContainer(host, step, state.pid, {
+      args,
+      interactive: options.interactive,
+      terminal: options.tty,
+      env: options.env,
+      signal,
+      ...(options.user === undefined ? {} : { user: options.user }),
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    });
+  } catch (error) {
+    if (error instanceof OperationError) return { status: EXIT.ownFailure, error };
+    throw error;
+  }
+}
+
+/** The process step of a container that is up, from its records. */
+export async function findProcess(context: CommandContext, name: string): Promise<ProcessStep> {
+  const { host, dataDir } = context;
+  const records = createRecords(host, dataDir, await readBootId(host));
+  const record = await records.read(name);
+  const step = record === undefined ? undefined : recordedSteps(record).find((one) => one.op === 'process');
+  if (step !== undefined) return step;
+  const known = await records.names();
+  throw new OperationError(`no container ${name} is up`, {
+    hint: known.length === 0 ? 'none is' : `up are: ${known.join(', ')}`,
+  });
+}

@@ -1,0 +1,169 @@
+// A further process in a running container: same namespaces, cgroup, capabilities and filter.
+import { constants } from 'node:os';
+import { randomUUID } from 'node:crypto';
+import { OperationError } from '../errors.ts';
+import type { Child, Host } from '../host/host.ts';
+import type { ProcessStep } from '../plan/plan.ts';
+import type { OciCapabilities, OciConfig, OciProcess } from './oci.ts';
+import { checkProgram, programError } from './program.ts';
+import type { RootView } from './root-view.ts';
+import { runtimeHint } from './runtime-errors.ts';
+import { resolveUser } from './users.ts';
+
+export interface ExecRequest {
+  readonly args: readonly string[];
+  /** Pass standard input on. */
+  readonly interactive: boolean;
+  readonly terminal: boolean;
+  /** Absent: the container's. */
+  readonly user?: string;
+  /** `NAME=value`, over the container's environment. */
+  readonly env: readonly string[];
+  readonly cwd?: string;
+  /** Reason of its abort: the signal to pass on. */
+  readonly signal: AbortSignal;
+}
+
+/** As Docker: 127 no such program, 126 not executable, 125 anything else that kept it from starting. */
+export type ExecOutcome =
+  | { readonly status: number }
+  | { readonly status: 125 | 126 | 127; readonly error: OperationError };
+
+/** @param pid the container's init. */
+export async function execInContainer(
+  host: Host,
+  step: ProcessStep,
+  pid: number,
+  request: ExecRequest,
+): Promise<ExecOutcome> {
+  // The container as it is now, all its mounts included; a lookup stays inside like one before the start.
+  const view: RootView = { root: `/proc/${pid}/root`, binds: [] };
+  const process = await buildExecProcess(host, step, view, request);
+  const check = await checkProgram(host, view, process);
+  if (check === 'missing') return { status: 127, error: programError(check, process) };
+  if (check === 'not-executable') return { status: 126, error: programError(check, process) };
+  if (request.terminal && !(await hasTerminal(host))) {
+    return {
+      status: 125,
+      error: new OperationError('there is no terminal to pass on', {
+        hint: 'leave -t out, or call it from a terminal',
+      }),
+    };
+  }
+  const file = `${step.bundle}/exec-${randomUUID()}.json`;
+  const log = `${file}.log`;
+  await host.writeAtomic(file, JSON.stringify(process), { mode: 0o600 });
+  try {
+    return await runExec(host, step, file, log, request);
+  } finally {
+    await host.removeFile(file);
+    await host.removeFile(log);
+  }
+}
+
+async function runExec(
+  host: Host,
+  step: ProcessStep,
+  file: string,
+  log: string,
+  request: ExecRequest,
+): Promise<ExecOutcome> {
+  const { path, name } = step.runtime;
+  const argv = [
+    path,
+    '--root',
+    step.runtimeRoot,
+    '--log',
+    log,
+    '--log-format',
+    'json',
+    'exec',
+    '--process',
+    file,
+    step.container,
+  ];
+  const input = request.interactive || request.terminal ? 'inherit' : 'null';
+  // Without a terminal of its own it leaves the group that Ctrl-C goes to, and each signal comes once, from here.
+  const child = host.spawn(argv, { stdio: [input, 'inherit', 'inherit'], detached: !request.terminal });
+  const status = await waitForwarding(host, child, request.signal);
+  const message = runtimeErrorIn((await host.readText(log)) ?? '');
+  // A status of its own below 125 cannot be the runtime's complaint about a start.
+  if (message === undefined || (status !== 255 && status !== 1)) return { status };
+  const error = new OperationError(
+    `${name} cannot run ${request.args[0] ?? ''} in ${step.container}: ${message}`,
+    { hint: runtimeHint(message) },
+  );
+  if (/permission denied/i.test(message)) return { status: 126, error };
+  return { status: /no such file|not found/i.test(message) ? 127 : 125, error };
+}
+
+/** @returns the status a shell would show: 128 + the number of a signal. */
+export async function waitForwarding(host: Host, child: Child, signal: AbortSignal): Promise<number> {
+  const forward = (): void => void host.kill(child.pid, signal.reason as NodeJS.Signals);
+  if (signal.aborted) forward();
+  else signal.addEventListener('abort', forward, { once: true });
+  const ended = await child.exited;
+  signal.removeEventListener('abort', forward);
+  return ended.signal === undefined ? (ended.status ?? 125) : 128 + constants.signals[ended.signal];
+}
+
+async function buildExecProcess(
+  host: Host,
+  step: ProcessStep,
+  view: RootView,
+  request: ExecRequest,
+): Promise<OciProcess> {
+  const text = await host.readText(`${step.bundle}/config.json`);
+  if (text === undefined)
+    throw new OperationError(`the bundle of ${step.container} is gone`, { hint: 'apply it again' });
+  const { process } = JSON.parse(text) as OciConfig;
+  const own = { ...process, args: request.args, terminal: request.terminal, cwd: request.cwd ?? process.cwd };
+  const terminal =
+    request.terminal && !process.env.some((entry) => entry.startsWith('TERM=')) ? ['TERM=xterm'] : [];
+  if (request.user === undefined)
+    return { ...own, env: mergeEnvironment([...process.env, ...terminal, ...request.env]) };
+  const user = await resolveUser(host, view, request.user, []);
+  return {
+    ...own,
+    env: mergeEnvironment([...process.env, `HOME=${user.home}`, ...terminal, ...request.env]),
+    user: {
+      uid: user.uid,
+      gid: user.gid,
+      ...(user.additionalGids.length === 0 ? {} : { additionalGids: user.additionalGids }),
+    },
+    capabilities: capabilitiesOf(process, user.uid),
+  };
+}
+
+/** Of the same bounding set: all for root; for others what the container's own user has, when that is no root either. */
+function capabilitiesOf({ user, capabilities }: OciProcess, uid: number): OciCapabilities {
+  const { bounding } = capabilities;
+  if (uid === 0) return { bounding, effective: bounding, permitted: bounding, inheritable: [], ambient: [] };
+  if (user.uid !== 0) return capabilities;
+  return { bounding, effective: [], permitted: [], inheritable: [], ambient: [] };
+}
+
+/** The last value of each name wins, at the place of the first. */
+function mergeEnvironment(entries: readonly string[]): readonly string[] {
+  const values = new Map<string, string>();
+  for (const entry of entries) values.set(entry.split('=', 1)[0] ?? '', entry);
+  return [...values.values()];
+}
+
+/** Runtimes take whichever of the three standard descriptors is a terminal. */
+async function hasTerminal(host: Host): Promise<boolean> {
+  const targets = await Promise.all([0, 1, 2].map((fd) => host.readLink(`/proc/self/fd/${fd}`)));
+  return targets.some((target) => /^\/dev\/(?:pts\/|tty|console|hvc|ttyS)/.test(target));
+}
+
+/** The last error of a runtime's JSON log. */
+function runtimeErrorIn(log: string): string | undefined {
+  const line = log.split('\n').findLast((entry) => /"level":"(?:error|fatal)"/.test(entry));
+  if (line === undefined) return undefined;
+  try {
+    return (JSON.parse(line) as { msg?: string }).msg;
+  } catch {
+    // Cut short by a full disk: the line itself says enough.
+    return line;
+  }
+}

@@ -1,0 +1,104 @@
+// The process in the foreground, for `run`: the runtime is runspec's own child, with its terminal or with
+// its standard input, and the log is kept all the same. Everything else, including taking down, is as usual.
+import type { Child, Host } from '../host/host.ts';
+import type { MountState } from '../host/kernel-view.ts';
+import type { ProcessStep } from '../plan/plan.ts';
+import { waitForwarding } from './exec-process.ts';
+import { readOomBaseline } from './launch.ts';
+import { createLogEntries, type LogEntries } from './log-entries.ts';
+import { type ProcessIdentity, readBootId, readIdentity } from './proc.ts';
+import { EXIT_FILE, RECORD_VERSION, launchOf, makeFolders, writeProcessRecord } from './records.ts';
+import { createError, execErrorIn, startError } from './runtime-errors.ts';
+
+export interface ForegroundOutput {
+  stdout(chunk: Buffer): void;
+  stderr(chunk: Buffer): void;
+}
+
+/**
+ * Runs the bundle to its end.
+ * @param signal its abort's reason is passed on to the process.
+ * @returns its exit status, 128 + the number of a signal.
+ * @throws OperationError when it could not be started.
+ */
+export async function runForeground(
+  host: Host,
+  step: ProcessStep,
+  mounts: readonly MountState[],
+  output: ForegroundOutput,
+  signal: AbortSignal,
+): Promise<number> {
+  await makeFolders(host, step.records);
+  await makeFolders(host, step.runtimeRoot);
+  const oom = await readOomBaseline(host, step, mounts);
+  const pidFile = `${step.bundle}/container.pid`;
+  const errorLog = `${step.bundle}/runtime.log`;
+  const argv = [step.runtime.path, '--root', step.runtimeRoot, '--log', errorLog];
+  argv.push('run', '--bundle', step.bundle, '--pid-file', pidFile, step.container);
+  // With a terminal the runtime copies between it and the container's own, so it needs to stay in the
+  // terminal's foreground group; without, signals come once, from here.
+  const child = host.spawn(argv, {
+    stdio: step.terminal ? ['inherit', 'inherit', 'inherit'] : ['inherit', 'pipe', 'pipe'],
+    detached: !step.terminal,
+  });
+  const entries = createLogEntries(host, step.log);
+  const drained = step.terminal
+    ? Promise.resolve()
+    : Promise.all([tee(child, 1, entries, output), tee(child, 2, entries, output)]);
+  const startedAt = host.now();
+  const recorded = recordInit(host, step, child, pidFile).then(async (init) => {
+    if (init === undefined) return;
+    const bootId = await readBootId(host);
+    const launch = launchOf(step);
+    await writeProcessRecord(host, step.records, {
+      version: RECORD_VERSION,
+      container: step.container,
+      bootId,
+      init,
+      startedAt,
+      launch,
+      ...(oom === undefined ? {} : { oom }),
+    });
+  });
+  const status = await waitForwarding(host, child, signal);
+  await recorded;
+  await drained;
+  const complaint = (await host.readText(errorLog)) ?? '';
+  const started = (await host.status(pidFile)) !== undefined;
+  const command = { argv, status, stderr: complaint };
+  if (!started) throw createError(step, command);
+  const failure = execErrorIn((await host.readText(step.log)) ?? '');
+  if (failure !== undefined && status === 1) throw startError(step, { ...command, stderr: failure });
+  await host.writeAtomic(`${step.records}/${EXIT_FILE}`, String(status), { mode: 0o600 });
+  return status;
+}
+
+/** Waits for the runtime's pid file; undefined when the runtime has ended before or the process was too short-lived. */
+async function recordInit(
+  host: Host,
+  step: ProcessStep,
+  child: Child,
+  pidFile: string,
+): Promise<ProcessIdentity | undefined> {
+  const exit = { seen: false };
+  void child.exited.then(() => (exit.seen = true));
+  for (let pause = 2; !exit.seen; pause = Math.min(pause * 2, 20)) {
+    const pid = Number((await host.readText(pidFile))?.trim() ?? Number.NaN);
+    if (Number.isInteger(pid) && pid > 0) return readIdentity(host, pid);
+    await host.sleep(pause);
+  }
+  return undefined;
+}
+
+function tee(child: Child, fd: 1 | 2, entries: LogEntries, output: ForegroundOutput): Promise<void> {
+  const name = fd === 1 ? 'stdout' : 'stderr';
+  const stream = child.pipe(fd);
+  return new Promise((resolve, reject) => {
+    stream.on('data', (chunk: Buffer) => {
+      output[name](chunk);
+      stream.pause();
+      entries.write(name, chunk).then(() => stream.resume(), reject);
+    });
+    stream.once('close', resolve);
+  });
+}

@@ -1,0 +1,61 @@
+// conmon's k8s-file log: one entry a line, long lines in several entries. Pure.
+
+export interface LogPiece {
+  /** As conmon wrote it: RFC 3339 with nanoseconds. */
+  readonly time: string;
+  readonly stream: 'stdout' | 'stderr';
+  readonly text: string;
+  /** Whether the line begins with this piece, and whether it ends with it. */
+  readonly starts: boolean;
+  readonly ends: boolean;
+}
+
+export interface LogParser {
+  /** Pieces of the entries that `chunk` completes. */
+  push(chunk: string): readonly LogPiece[];
+}
+
+/** `TIME STREAM F|P TEXT`: P (partial) is continued by the stream's next entry, F (full) ends the line. */
+const ENTRY = /^(\S+) (stdout|stderr) ([FP])(?: (.*))?$/s;
+
+export function createLogParser(): LogParser {
+  let rest = '';
+  const open = new Set<string>();
+  return {
+    push(chunk) {
+      const lines = `${rest}${chunk}`.split('\n');
+      rest = lines.pop() ?? '';
+      return lines.flatMap((line): readonly LogPiece[] => {
+        const [, time = '', stream, mark, text = ''] = ENTRY.exec(line) ?? [];
+        // conmon killed while it wrote: half an entry, and the next one after it.
+        if (stream !== 'stdout' && stream !== 'stderr') return [];
+        const starts = !open.has(stream);
+        const ends = mark === 'F';
+        if (ends) open.delete(stream);
+        else open.add(stream);
+        return [{ time, stream, text, starts, ends }];
+      });
+    },
+  };
+}
+
+/** The last `count` lines of a log that is read from its beginning, in memory for that many only. */
+export function createTail(count: number): { push(piece: LogPiece): void; pieces(): readonly LogPiece[] } {
+  const lines: LogPiece[][] = [];
+  const open = new Map<string, LogPiece[]>();
+  return {
+    push(piece) {
+      if (count === 0) return;
+      let line = piece.starts ? undefined : open.get(piece.stream);
+      if (line === undefined) {
+        line = [];
+        lines.push(line);
+        if (lines.length > count) lines.shift();
+      }
+      line.push(piece);
+      if (piece.ends) open.delete(piece.stream);
+      else open.set(piece.stream, line);
+    },
+    pieces: () => lines.flat(),
+  };
+}

@@ -1,0 +1,66 @@
+// Reading a container's log from its beginning, and on as it grows until the container has ended.
+import { OperationError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { createLogParser, createTail, type LogPiece } from './log-lines.ts';
+
+export interface ReadLogOptions {
+  readonly follow: boolean;
+  /** Only the last lines of what is there now. */
+  readonly tail?: number;
+  /** Stops following. */
+  readonly signal: AbortSignal;
+  /** Whether nothing more will be written; asked now and then while following. */
+  hasEnded(): Promise<boolean>;
+  onPiece(piece: LogPiece): void;
+}
+
+const END_CHECK_MS = 100;
+
+export async function readLog(host: Host, path: string, options: ReadLogOptions): Promise<void> {
+  const { onPiece, signal } = options;
+  const present = (await host.status(path))?.size;
+  if (present === undefined) return;
+  const parser = createLogParser();
+  const decoder = new TextDecoder();
+  const tail = options.tail === undefined ? undefined : createTail(options.tail);
+  let consumed = 0;
+  const take = (chunk: Buffer): void => {
+    const wasPresent = consumed < present;
+    consumed += chunk.length;
+    const pieces = parser.push(decoder.decode(chunk, { stream: true }));
+    if (tail === undefined || !wasPresent) {
+      pieces.forEach(onPiece);
+      return;
+    }
+    pieces.forEach((piece) => tail.push(piece));
+    if (consumed >= present) tail.pieces().forEach(onPiece);
+  };
+  // tail(1) reads in constant memory and is woken by the kernel when the file grows.
+  const argv = ['tail', '-c', '+1', ...(options.follow ? ['-f'] : []), path];
+  const child = host.spawn(argv, { stdio: ['null', 'pipe', 'null'] });
+  const output = child.pipe(1);
+  output.on('data', take);
+  const closed = new Promise<void>((resolve) => output.once('close', resolve));
+  const stop = (): void => void host.kill(child.pid, 'SIGTERM');
+  signal.addEventListener('abort', stop, { once: true });
+  if (options.follow) {
+    while (!signal.aborted && !(await isOver(host, path, options, () => consumed)))
+      await host.sleep(END_CHECK_MS);
+    stop();
+  }
+  const { status } = await child.exited;
+  await closed;
+  signal.removeEventListener('abort', stop);
+  if (!options.follow && !signal.aborted && status !== 0) throw new OperationError(`cannot read ${path}`);
+}
+
+/** Ended, and all that was written has been passed on. */
+async function isOver(
+  host: Host,
+  path: string,
+  options: ReadLogOptions,
+  consumed: () => number,
+): Promise<boolean> {
+  if (!(await options.hasEnded())) return false;
+  return consumed() >= ((await host.status(path))?.size ?? 0);
+}
