@@ -1,0 +1,101 @@
+// A machine in memory: files, mounts, network, firewall, and the kernel's links between them. It outlives
+// the runspec processes that a test starts on it.
+import path from 'node:path';
+import { createFakeFiles, type FakeFiles } from './files.ts';
+import { createFakeFirewall, type FakeFirewall } from './firewall.ts';
+import { createFakeMounts, type FakeMounts } from './mounts.ts';
+import { createFakeNetwork, type FakeNetwork } from './network.ts';
+
+export interface FakeMachine {
+  readonly files: FakeFiles;
+  readonly mounts: FakeMounts;
+  readonly network: FakeNetwork;
+  readonly firewall: FakeFirewall;
+  /** Everything there is, sorted: equal dumps mean that nothing was left or lost. */
+  dump(): readonly string[];
+}
+
+/** The kernel's files in a cgroup of each hierarchy, as new ones have them; hybrid, as on many CI machines. */
+const CGROUPS = {
+  '/sys/fs/cgroup/cpu': {
+    'cgroup.procs': '',
+    'cpu.cfs_quota_us': '-1\n',
+    'cpu.cfs_period_us': '100000\n',
+    'cpu.shares': '1024\n',
+  },
+  '/sys/fs/cgroup/cpuset': { 'cgroup.procs': '', 'cpuset.cpus': '', 'cpuset.mems': '' },
+  '/sys/fs/cgroup/memory': {
+    'cgroup.procs': '',
+    'memory.limit_in_bytes': '9223372036854771712\n',
+    'memory.memsw.limit_in_bytes': '9223372036854771712\n',
+  },
+  '/sys/fs/cgroup/pids': { 'cgroup.procs': '', 'pids.max': 'max\n' },
+  '/sys/fs/cgroup/freezer': { 'cgroup.procs': '', 'freezer.state': 'THAWED\n' },
+  '/sys/fs/cgroup/unified': {
+    'cgroup.procs': '',
+    'cgroup.controllers': 'cpu memory pids\n',
+    'cgroup.subtree_control': '',
+    'cgroup.freeze': '0\n',
+    'cpu.max': 'max 100000\n',
+    'memory.max': 'max\n',
+    'pids.max': 'max\n',
+  },
+} as const;
+
+const CONF = '/proc/sys/net/ipv4/conf';
+
+export function createFakeMachine(): FakeMachine {
+  const files = createFakeFiles(CGROUPS, (file, text) => {
+    // devinet.c, inet_forward_change: ip_forward is written through to every interface.
+    if (file !== '/proc/sys/net/ipv4/ip_forward') return;
+    for (const name of files.names(CONF) ?? [])
+      files.put(`${CONF}/${name}/forwarding`, `${text}\n`, { mode: 0o644 });
+    files.put(`${CONF}/all/accept_redirects`, text === '1' ? '0\n' : '1\n', { mode: 0o644 });
+  });
+  const addLinkFolder = (name: string): void => {
+    makeFolders(files, `${CONF}/${name}`);
+    for (const key of ['forwarding', 'route_localnet', 'accept_redirects']) {
+      files.put(`${CONF}/${name}/${key}`, key === 'accept_redirects' ? '1\n' : '0\n', { mode: 0o644 });
+    }
+  };
+  for (const folder of [
+    '/run',
+    '/tmp',
+    '/var/lib',
+    '/etc',
+    '/usr/bin',
+    '/proc/sys/kernel/random',
+    ...Object.keys(CGROUPS),
+  ]) {
+    makeFolders(files, folder);
+  }
+  files.put('/proc/sys/kernel/random/boot_id', '11111111-2222-3333-4444-555555555555\n', { mode: 0o444 });
+  for (const name of ['all', 'default']) addLinkFolder(name);
+  files.put('/proc/sys/net/ipv4/ip_forward', '0\n', { mode: 0o644 });
+  for (const [root, own] of Object.entries(CGROUPS)) {
+    for (const [name, text] of Object.entries(own)) files.put(`${root}/${name}`, text, { mode: 0o644 });
+  }
+  // Only the root of a v1 cpuset hierarchy has all CPUs by itself.
+  files.put('/sys/fs/cgroup/cpuset/cpuset.cpus', '0-1\n', { mode: 0o644 });
+  files.put('/sys/fs/cgroup/cpuset/cpuset.mems', '0\n', { mode: 0o644 });
+
+  const mounts = createFakeMounts();
+  const network = createFakeNetwork((name, isThere) => {
+    if (isThere) addLinkFolder(name);
+    else files.drop(`${CONF}/${name}`);
+  });
+  const firewall = createFakeFirewall();
+  return {
+    files,
+    mounts,
+    network,
+    firewall,
+    dump: () => [...files.dump(), ...mounts.dump(), ...network.dump(), ...firewall.dump()].toSorted(),
+  };
+}
+
+function makeFolders(files: FakeFiles, folder: string): void {
+  if (files.find(folder) !== undefined) return;
+  makeFolders(files, path.dirname(folder));
+  files.makeDirectory(folder, { mode: 0o755 });
+}

@@ -1,0 +1,218 @@
+// The links, addresses and routes of a fake machine's network namespaces, and the `ip` commands that
+// change and show them. A command it does not know is an error of the test, not of the machine.
+export interface FakeLink {
+  readonly name: string;
+  readonly kind: string | undefined;
+  alias: string | undefined;
+  mtu: number;
+  mac: string;
+  up: boolean;
+  master: string | undefined;
+  addresses: string[];
+  /** The other end of a veth pair. */
+  peer: { readonly netns: string; readonly name: string } | undefined;
+}
+
+interface Namespace {
+  readonly links: Map<string, FakeLink>;
+  readonly routes: Map<string, { readonly gateway: string; readonly link: string }>;
+}
+
+export interface FakeNetwork {
+  addNamespace(name: string): void;
+  removeNamespace(name: string): void;
+  /** One `ip` command without options, in a namespace; '' is the host's. Gives what it prints. */
+  run(netns: string, words: readonly string[]): string;
+  dump(): readonly string[];
+}
+
+/** What `ip` complains about: its stderr. */
+export class IpError extends Error {
+  override readonly name = 'IpError';
+}
+
+/** Told when a link of the host's own namespace comes or goes: procfs has a folder for each. */
+export type LinkListener = (name: string, isThere: boolean) => void;
+
+export function createFakeNetwork(onLink: LinkListener): FakeNetwork {
+  const namespaces = new Map<string, Namespace>();
+  let macs = 1;
+
+  const namespace = (name: string): Namespace => {
+    const found = namespaces.get(name);
+    if (found === undefined)
+      throw new IpError(`Cannot open network namespace "${name}": No such file or directory`);
+    return found;
+  };
+  const link = (netns: string, name: string): FakeLink => {
+    const found = namespace(netns).links.get(name);
+    if (found === undefined) throw new IpError(`Cannot find device "${name}"`);
+    return found;
+  };
+  const addLink = (netns: string, name: string, rest: Partial<FakeLink>): void => {
+    if (namespace(netns).links.has(name)) throw new IpError('RTNETLINK answers: File exists');
+    macs += 1;
+    const mac = `02:00:00:00:00:${macs.toString(16).padStart(2, '0')}`;
+    const fresh: FakeLink = {
+      name,
+      kind: undefined,
+      alias: undefined,
+      mtu: 1500,
+      mac,
+      up: false,
+      master: undefined,
+      addresses: [],
+      peer: undefined,
+    };
+    namespace(netns).links.set(name, { ...fresh, ...rest });
+    if (netns === '') onLink(name, true);
+  };
+  const removeLink = (netns: string, name: string): void => {
+    const { links, routes } = namespace(netns);
+    const gone = links.get(name);
+    if (gone === undefined) return;
+    links.delete(name);
+    if (netns === '') onLink(name, false);
+    for (const [destination, route] of routes) if (route.link === name) routes.delete(destination);
+    for (const other of links.values()) if (other.master === name) other.master = undefined;
+    if (gone.peer !== undefined && namespaces.has(gone.peer.netns))
+      removeLink(gone.peer.netns, gone.peer.name);
+  };
+
+  const commands: Readonly<Record<string, (netns: string, rest: readonly string[]) => string>> = {
+    'addr show': (netns) => JSON.stringify([...namespace(netns).links.values()].map(showLink)),
+    'route show': (netns) =>
+      JSON.stringify(
+        [...namespace(netns).routes].map(([dst, { gateway, link: dev }]) => ({ dst, gateway, dev })),
+      ),
+    'link add': (netns, [name = '', ...rest]) => {
+      const [own, peer] = splitAt(rest, 'peer');
+      const options = pairs(own);
+      if (options.get('type') === 'bridge') addLink(netns, name, { kind: 'bridge', ...shape(options) });
+      else if (options.get('type') === 'veth') {
+        const other = pairs(peer);
+        const far = { netns: other.get('netns') ?? netns, name: other.get('name') ?? '' };
+        // Both ends or none: the kernel makes the pair in one call.
+        if (namespace(far.netns).links.has(far.name)) throw new IpError('RTNETLINK answers: File exists');
+        addLink(netns, name, { kind: 'veth', peer: far, ...shape(options) });
+        addLink(far.netns, far.name, { kind: 'veth', peer: { netns, name }, ...shape(other) });
+      } else throw unknown(['link', 'add', name, ...rest]);
+      return '';
+    },
+    'link set': (netns, rest) => {
+      const [name = '', ...words] = rest[0] === 'dev' ? rest.slice(1) : rest;
+      const target = link(netns, name);
+      for (let index = 0; index < words.length; index += 1) {
+        const word = words[index];
+        if (word === 'up' || word === 'down') target.up = word === 'up';
+        else if (word === 'nomaster') target.master = undefined;
+        else {
+          index += 1;
+          const value = words[index] ?? '';
+          if (word === 'alias') target.alias = value;
+          else if (word === 'mtu') target.mtu = Number(value);
+          else if (word === 'address') target.mac = value;
+          else if (word === 'master') target.master = link(netns, value).name;
+          else throw unknown(['link', 'set', ...rest]);
+        }
+      }
+      return '';
+    },
+    'link del': (netns, rest) => {
+      const name = rest.at(-1) ?? '';
+      link(netns, name);
+      removeLink(netns, name);
+      return '';
+    },
+    'addr add': (netns, [address = '', , name = '']) => {
+      const { addresses } = link(netns, name);
+      if (addresses.includes(address)) throw new IpError('RTNETLINK answers: File exists');
+      addresses.push(address);
+      return '';
+    },
+    'addr replace': (netns, [address = '', , name = '']) => {
+      const target = link(netns, name);
+      target.addresses = [...new Set([...target.addresses, address])];
+      return '';
+    },
+    'addr del': (netns, [address = '', , name = '']) => {
+      const target = link(netns, name);
+      if (!target.addresses.includes(address))
+        throw new IpError('RTNETLINK answers: Cannot assign requested address');
+      target.addresses = target.addresses.filter((one) => one !== address);
+      return '';
+    },
+    'addr flush': (netns, [, name = '']) => {
+      link(netns, name).addresses = [];
+      return '';
+    },
+    'route replace': (netns, [destination = '', , gateway = '', , name = '']) => {
+      if (!link(netns, name).up) throw new IpError('RTNETLINK answers: Network is down');
+      namespace(netns).routes.set(destination, { gateway, link: name });
+      return '';
+    },
+  };
+
+  const self: FakeNetwork = {
+    addNamespace(name) {
+      namespaces.set(name, { links: new Map(), routes: new Map() });
+      addLink(name, 'lo', { mac: '00:00:00:00:00:00', mtu: 65536 });
+    },
+    removeNamespace(name) {
+      for (const one of namespaces.get(name)?.links.keys() ?? []) removeLink(name, one);
+      namespaces.delete(name);
+    },
+    run(netns, [object = '', verb = '', ...rest]) {
+      const command = commands[`${object} ${verb}`];
+      if (command === undefined) throw unknown([object, verb, ...rest]);
+      return command(netns, rest);
+    },
+    dump: () =>
+      [...namespaces].flatMap(([name, { links, routes }]) => [
+        ...[...links.values()].map(
+          (one) => `link ${name}/${one.name} ${JSON.stringify({ ...one, mac: undefined })}`,
+        ),
+        ...[...routes].map(([destination, route]) => `route ${name} ${destination} ${JSON.stringify(route)}`),
+      ]),
+  };
+  self.addNamespace('');
+  return self;
+}
+
+function showLink(one: FakeLink): object {
+  return {
+    ifname: one.name,
+    ifalias: one.alias,
+    mtu: one.mtu,
+    address: one.mac,
+    flags: one.up ? ['UP'] : [],
+    master: one.master,
+    linkinfo: one.kind === undefined ? undefined : { info_kind: one.kind },
+    addr_info: one.addresses.map((address) => {
+      const [local, prefix] = address.split('/');
+      return { family: 'inet', local, prefixlen: Number(prefix) };
+    }),
+  };
+}
+
+function shape(options: ReadonlyMap<string, string>): Partial<FakeLink> {
+  const mtu = options.get('mtu');
+  const mac = options.get('address');
+  return { ...(mtu === undefined ? {} : { mtu: Number(mtu) }), ...(mac === undefined ? {} : { mac }) };
+}
+
+function splitAt(words: readonly string[], word: string): readonly [readonly string[], readonly string[]] {
+  const index = words.indexOf(word);
+  return index < 0 ? [words, []] : [words.slice(0, index), words.slice(index + 1)];
+}
+
+function pairs(words: readonly string[]): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (let index = 0; index + 1 < words.length; index += 2)
+    found.set(words[index] ?? '', words[index + 1] ?? '');
+  return found;
+}
+
+function unknown(words: readonly string[]): Error {
+  return new Error(`the fake host does not know: ip ${words.join(' ')}`);
+}
