@@ -22,93 +22,88 @@ export interface Conflict {
 }
 
 export function findConflicts(candidates: readonly Candidate[]): readonly Conflict[] {
-  return candidates.flatMap((candidate, index) => {
-    const earlier = candidates.slice(0, index);
+  const names = new Map<string, Candidate>();
+  const ports = new Map<string, { readonly published: Published; readonly owner: Candidate }[]>();
+  const bridges = new Map<string, Candidate[]>();
+  return candidates.flatMap((candidate) => {
     const findings = [
-      ...findNameConflicts(candidate, earlier),
-      ...findPortConflicts(candidate, earlier),
-      ...findNetworkConflicts(candidate, earlier),
+      ...findNameConflict(candidate, names),
+      ...candidate.published.flatMap((published) => findPortConflict(published, candidate, ports)),
+      ...findNetworkConflicts(candidate, bridges),
     ];
     return findings.map((finding) => ({ finding, candidate }));
   });
 }
 
-function findNameConflicts(candidate: Candidate, earlier: readonly Candidate[]): readonly Finding[] {
+function findNameConflict(candidate: Candidate, names: Map<string, Candidate>): readonly Finding[] {
   const { name } = candidate.spec;
   // A name that was wrong has been replaced.
   if (candidate.parsed.sourceOf(['name']) !== name) return [];
-  const other = earlier.find(({ spec, parsed }) => spec.name === name && parsed.sourceOf(['name']) === name);
-  if (other === undefined) return [];
-  const message = `name "${name}" is also that of ${describePlace(other, ['name'])}`;
-  return [
-    {
-      code: 'duplicate-name',
-      message,
-      hint: 'names are unique on the host: rename one of the two',
-      path: ['name'],
-    },
-  ];
+  const other = names.get(name);
+  if (other === undefined) {
+    names.set(name, candidate);
+    return [];
+  }
+  const message = `name "${name}" is given to another container in ${describePosition(other, ['name'])}`;
+  const hint = 'names are unique on the host: rename one of the two';
+  return [{ code: 'duplicate-name', message, hint, path: ['name'] }];
 }
 
-function findPortConflicts(candidate: Candidate, earlier: readonly Candidate[]): readonly Finding[] {
-  return candidate.published.flatMap(({ port, path }, index) => {
-    const own = candidate.published.slice(0, index).map((other) => ({ other, owner: candidate }));
-    const others = earlier.flatMap((owner) => owner.published.map((other) => ({ other, owner })));
-    const taken = [...others, ...own].find(({ other }) => overlap(port, other.port));
-    if (taken === undefined) return [];
-    const where =
-      taken.owner === candidate
-        ? describePath(taken.other.path)
-        : describePlace(taken.owner, taken.other.path);
-    const message = `host port ${describePort(port)} is also published by ${where}`;
-    return [
-      {
-        code: 'port-conflict',
-        message,
-        hint: 'publish it on another host port, or on another hostIP in both places',
-        path,
-      },
-    ];
-  });
+function findPortConflict(
+  published: Published,
+  candidate: Candidate,
+  ports: Map<string, { readonly published: Published; readonly owner: Candidate }[]>,
+): readonly Finding[] {
+  const { port, path } = published;
+  const key = `${port.protocol}/${port.hostPort}`;
+  const others = ports.get(key) ?? [];
+  ports.set(key, others);
+  const taken = others.find((other) => overlap(port, other.published.port));
+  if (taken === undefined) {
+    others.push({ published, owner: candidate });
+    return [];
+  }
+  const { owner } = taken;
+  const where =
+    owner === candidate ? describePath(taken.published.path) : describePlace(owner, taken.published.path);
+  const message = `host port ${describePort(port)} is also published by ${where}`;
+  const hint = 'publish it on another host port, or on another hostIP in both places';
+  return [{ code: 'port-conflict', message, hint, path }];
 }
 
-function findNetworkConflicts(candidate: Candidate, earlier: readonly Candidate[]): readonly Finding[] {
+function findNetworkConflicts(candidate: Candidate, bridges: Map<string, Candidate[]>): readonly Finding[] {
   const { network } = candidate.spec;
   if (network.mode !== 'bridge') return [];
-  const neighbours = earlier.filter(
-    ({ spec }) => spec.network.mode === 'bridge' && spec.network.bridge === network.bridge,
-  );
+  const neighbours = bridges.get(network.bridge) ?? [];
+  bridges.set(network.bridge, neighbours);
   const findings: Finding[] = [];
   for (const key of ['subnet', 'gateway'] as const) {
+    const value = network[key];
     const other = neighbours.find(
-      ({ spec }) => spec.network[key] !== undefined && spec.network[key] !== network[key],
+      ({ spec }) => spec.network[key] !== undefined && spec.network[key] !== value,
     );
-    if (network[key] === undefined || other === undefined) continue;
-    const message = `bridge ${network.bridge} has the ${key} ${network[key]} here and ${other.spec.network[key]} in ${describePlace(other, ['network', key])}`;
-    findings.push({
-      code: 'bridge-conflict',
-      message,
-      hint: `give both the same ${key}, or use two bridges`,
-      path: ['network', key],
-    });
+    if (value === undefined || other === undefined) continue;
+    const message = `bridge ${network.bridge} has the ${key} ${value} here and ${other.spec.network[key]} in ${describePlace(other, ['network', key])}`;
+    const hint = `give both the same ${key}, or use two bridges`;
+    findings.push({ code: 'bridge-conflict', message, hint, path: ['network', key] });
   }
-  const twin = neighbours.find(
-    ({ spec }) => network.address !== undefined && spec.network.address === network.address,
-  );
+  const { address } = network;
+  const twin = neighbours.find(({ spec }) => address !== undefined && spec.network.address === address);
   if (twin !== undefined) {
-    const message = `network.address ${network.address} is also that of ${describePlace(twin, ['network', 'address'])}`;
-    findings.push({
-      code: 'address-conflict',
-      message,
-      hint: 'give each container an address of its own',
-      path: ['network', 'address'],
-    });
+    const message = `network.address ${address} is also that of ${describePlace(twin, ['network', 'address'])}`;
+    const hint = 'give each container an address of its own';
+    findings.push({ code: 'address-conflict', message, hint, path: ['network', 'address'] });
   }
+  neighbours.push(candidate);
   return findings;
 }
 
 /** As in `db (specs/db.yaml:12:5)`. */
 function describePlace(candidate: Candidate, path: SpecPath): string {
+  return `${candidate.spec.name} (${describePosition(candidate, path)})`;
+}
+
+function describePosition(candidate: Candidate, path: SpecPath): string {
   const start = candidate.parsed.locate(path)?.start;
-  return `${candidate.spec.name} (${candidate.file}${start === undefined ? '' : `:${start.line}:${start.column}`})`;
+  return start === undefined ? candidate.file : `${candidate.file}:${start.line}:${start.column}`;
 }

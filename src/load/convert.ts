@@ -1,19 +1,9 @@
 // YAML nodes to plain values in one pass. Refuses what YAML 1.1 and 1.2 read differently, and what
 // could cost without bound; knows nothing of the spec language.
-import {
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  type Alias,
-  type Document,
-  type Node,
-  type Scalar,
-  type YAMLMap,
-} from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, type Alias, type Node, type Scalar, type YAMLMap } from 'yaml';
 import type { SpecPath } from '../errors.ts';
 import { describePath, quote } from './describe.ts';
-import { keyOf, offsetsOf, type Offsets } from './locate.ts';
+import { keyOf, offsetsOf, type Aliases, type Offsets } from './locate.ts';
 
 export type Report = (code: string, message: string, offsets: Offsets, path: SpecPath, hint?: string) => void;
 
@@ -26,65 +16,66 @@ const BASE_60 = /^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$/;
 /** The part of BASE_60 that YAML 1.1 does not take for an integer: a leading zero without a fraction. */
 const NOT_BASE_60 = /^[-+]?0[0-9_:]*$/;
 
-/** Objects without a prototype, arrays, strings, numbers, booleans and nulls. */
-export function convert(document: Document.Parsed, root: Node, report: Report): unknown {
-  return new Conversion(document, report).convert(root, [], 0);
+export interface Converted {
+  /** Objects without a prototype, arrays, strings, numbers, booleans and nulls. */
+  readonly value: unknown;
+  readonly aliases: Aliases;
 }
 
-/** One pass over a document's nodes; a class because alias expansion is counted over the whole pass. */
+export function convert(root: Node, report: Report): Converted {
+  const conversion = new Conversion(report);
+  return { value: conversion.convert(root, [], false), aliases: conversion.aliases };
+}
+
+/** One pass over a document's nodes, a class for what it keeps on the way: anchors, and the cost of aliases. */
 class Conversion {
-  readonly #document: Document.Parsed;
-  readonly #report: Report;
+  readonly aliases = new Map<Alias, Node>();
+  readonly #anchors = new Map<string, Node>();
+  /** The collections that hold the value being converted. */
   readonly #open = new Set<Node>();
+  readonly #report: Report;
   #aliased = 0;
 
-  constructor(document: Document.Parsed, report: Report) {
-    this.#document = document;
+  constructor(report: Report) {
     this.#report = report;
   }
 
-  convert(node: Node | null | undefined, path: SpecPath, aliasDepth: number): unknown {
+  /** `again`: the value stands behind an alias, and its own problems have been told where it is written. */
+  convert(node: Node | null | undefined, path: SpecPath, again: boolean): unknown {
     if (node === null || node === undefined) return null;
-    if (aliasDepth > 0 && ++this.#aliased > MAX_ALIASED_VALUES) {
+    if (again && ++this.#aliased > MAX_ALIASED_VALUES) {
       if (this.#aliased === MAX_ALIASED_VALUES + 1) {
-        this.#report(
-          'alias-expansion',
-          `aliases expand to more than ${MAX_ALIASED_VALUES} values`,
-          offsetsOf(node),
-          path,
-          'write the values out',
-        );
+        const message = `aliases expand to more than ${MAX_ALIASED_VALUES} values`;
+        this.#report('alias-expansion', message, offsetsOf(node), path, 'write the values out');
       }
       return null;
     }
     if (path.length > MAX_DEPTH) {
-      this.#report(
-        'too-deep',
-        `values are nested more than ${MAX_DEPTH} levels deep`,
-        offsetsOf(node),
-        path,
-        'a spec needs at most 6 levels',
-      );
+      const message = `values are nested more than ${MAX_DEPTH} levels deep`;
+      this.#report('too-deep', message, offsetsOf(node), path, 'a spec needs at most 6 levels');
       return null;
     }
-    if (isAlias(node)) return this.#convertAlias(node, path, aliasDepth);
-    if (isScalar(node)) return this.#convertScalar(node, path, aliasDepth);
-    if (isSeq<Node>(node))
-      return node.items.map((item, index) => this.convert(item, [...path, index], aliasDepth));
-    if (isMap<Node, Node | null>(node)) return this.#convertMap(node, path, aliasDepth);
-    return null;
+    if (isAlias(node)) return this.#convertAlias(node, path);
+    if (!again) this.#noteAnchor(node);
+    if (isScalar(node)) {
+      if (!again) this.#checkScalar(node, path);
+      return node.value;
+    }
+    this.#open.add(node);
+    const value = this.#convertCollection(node, path, again);
+    this.#open.delete(node);
+    return value;
   }
 
-  #convertAlias(node: Alias, path: SpecPath, aliasDepth: number): unknown {
-    const target = node.resolve(this.#document);
+  #noteAnchor(node: Node): void {
+    if ('anchor' in node && typeof node.anchor === 'string') this.#anchors.set(node.anchor, node);
+  }
+
+  #convertAlias(node: Alias, path: SpecPath): unknown {
+    const target = this.aliases.get(node) ?? this.#anchors.get(node.source);
     if (target === undefined) {
-      this.#report(
-        'unknown-alias',
-        `alias *${node.source} has no anchor`,
-        offsetsOf(node),
-        path,
-        `put &${node.source} at the value before it is used`,
-      );
+      const hint = `put &${node.source} at the value before it is used`;
+      this.#report('unknown-alias', `alias *${node.source} has no anchor`, offsetsOf(node), path, hint);
       return null;
     }
     if (this.#open.has(target)) {
@@ -97,78 +88,75 @@ class Conversion {
       );
       return null;
     }
-    this.#open.add(target);
-    const value = this.convert(target, path, aliasDepth + 1);
-    this.#open.delete(target);
-    return value;
+    this.aliases.set(node, target);
+    return this.convert(target, path, true);
   }
 
-  #convertScalar(node: Scalar, path: SpecPath, aliasDepth: number): unknown {
-    // Anchored values were checked where they stand.
-    if (aliasDepth === 0) this.#checkScalar(node, path);
-    return node.value;
+  #convertCollection(node: Node, path: SpecPath, again: boolean): unknown {
+    if (isSeq<Node>(node))
+      return node.items.map((item, index) => this.convert(item, [...path, index], again));
+    return isMap<Node, Node | null>(node) ? this.#convertMap(node, path, again) : null;
+  }
+
+  #convertMap(node: YAMLMap<Node, Node | null>, path: SpecPath, again: boolean): Record<string, unknown> {
+    const result: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
+    for (const pair of node.items) {
+      if (!again) this.#readKey(pair.key, path);
+      const key = keyOf(this.aliases, pair);
+      const keyPath = [...path, key ?? ''];
+      const problem = describeKeyProblem(key, result, path);
+      if (key === undefined || problem !== undefined) {
+        if (!again && problem !== undefined)
+          this.#report(problem.code, problem.message, offsetsOf(pair.key), keyPath, problem.hint);
+        continue;
+      }
+      result[key] = this.convert(pair.value, keyPath, again);
+    }
+    return result;
+  }
+
+  #readKey(key: Node, path: SpecPath): void {
+    if (isAlias(key)) {
+      const target = this.#anchors.get(key.source);
+      if (target !== undefined) this.aliases.set(key, target);
+    } else {
+      this.#noteAnchor(key);
+      if (isScalar(key)) this.#checkScalar(key, [...path, String(key.value)]);
+    }
   }
 
   #checkScalar(node: Scalar, path: SpecPath): void {
     const source = node.source ?? '';
     if (node.type === 'PLAIN' && BASE_60.test(source) && !NOT_BASE_60.test(source)) {
-      this.#report(
-        'ambiguous-number',
-        `${describePath(path)} ${source} is text in YAML 1.2 but a number to the base of 60 in YAML 1.1`,
-        offsetsOf(node),
-        path,
-        `quote it: "${source}"`,
-      );
+      const message = `${describePath(path)} ${source} is text in YAML 1.2 but a number to the base of 60 in YAML 1.1`;
+      this.#report('ambiguous-number', message, offsetsOf(node), path, `quote it: "${source}"`);
     }
     if (typeof node.value === 'string' && node.value.includes('\0')) {
-      this.#report(
-        'nul-byte',
-        `${describePath(path)} holds a NUL byte`,
-        offsetsOf(node),
-        path,
-        'remove it: neither the kernel nor a program can take it',
-      );
+      const hint = 'remove it: neither the kernel nor a program can take it';
+      this.#report('nul-byte', `${describePath(path)} holds a NUL byte`, offsetsOf(node), path, hint);
     }
   }
+}
 
-  #convertMap(node: YAMLMap<Node, Node | null>, path: SpecPath, aliasDepth: number): Record<string, unknown> {
-    const result: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
-    for (const pair of node.items) {
-      const key = keyOf(this.#document, pair);
-      if (key === undefined) {
-        const offsets = offsetsOf(pair.key);
-        this.#report(
-          'bad-key',
-          `a key in ${describePath(path)} is not plain text`,
-          offsets,
-          path,
-          'write the key as text',
-        );
-        continue;
-      }
-      if (aliasDepth === 0 && isScalar(pair.key)) this.#checkScalar(pair.key, [...path, key]);
-      if (key === '<<') {
-        this.#report(
-          'merge-key',
-          'merge keys (<<) are not part of YAML 1.2',
-          offsetsOf(pair.key),
-          [...path, key],
-          'write the keys out, or use an alias for the whole value',
-        );
-        continue;
-      }
-      if (key in result) {
-        this.#report(
-          'duplicate-key',
-          `key ${quote(key)} is given twice in ${describePath(path)}`,
-          offsetsOf(pair.key),
-          [...path, key],
-          'keep one of them',
-        );
-        continue;
-      }
-      result[key] = this.convert(pair.value, [...path, key], aliasDepth);
-    }
-    return result;
+interface KeyProblem {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string;
+}
+
+function describeKeyProblem(key: string | undefined, map: object, path: SpecPath): KeyProblem | undefined {
+  const where = describePath(path);
+  if (key === undefined) {
+    return { code: 'bad-key', message: `a key in ${where} is not plain text`, hint: 'write the key as text' };
   }
+  if (key === '<<') {
+    const hint = 'write the keys out, or use an alias for the whole value';
+    return { code: 'merge-key', message: 'merge keys (<<) are not part of YAML 1.2', hint };
+  }
+  if (!(key in map)) return undefined;
+  return {
+    code: 'duplicate-key',
+    message: `key ${quote(key)} is given twice in ${where}`,
+    hint: 'keep one of them',
+  };
 }

@@ -17,8 +17,13 @@ function describePart(part: string | number, first: boolean): string {
 
 /** A value as JSON, cut when it is long. */
 export function quote(value: unknown): string {
-  const text = value === undefined ? 'nothing' : JSON.stringify(value);
-  return text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE - 1)}…` : text;
+  if (value === undefined) return 'nothing';
+  // JSON has no word for an infinite number or for NaN.
+  if (typeof value === 'number') return String(value);
+  if (typeof value === 'string' && value.length > LONGEST_VALUE)
+    return JSON.stringify(`${value.slice(0, LONGEST_VALUE)}…`);
+  const text = JSON.stringify(value);
+  return typeof value !== 'string' && text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}…` : text;
 }
 
 /** A parsed scalar, or what is wrong with it: `problem` follows the value in a sentence, as in `is not a size`. */

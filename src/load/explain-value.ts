@@ -34,6 +34,14 @@ export function explainType(
     };
   }
   const source = document.sourceOf(path) ?? quote(value);
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    return {
+      code: 'wrong-type',
+      message: `${describePath(path)} ${source} is not a finite number`,
+      hint: `write ${wanted}`,
+      path,
+    };
+  }
   if (shape?.format === 'port' && typeof value === 'number') {
     return {
       code: 'bad-port',
@@ -55,7 +63,7 @@ function hintForType(
 ): string {
   if (shape?.format === 'duration' && typeof value === 'number') return `add a unit: ${source}s`;
   if (types.includes('string') && ['number', 'boolean'].includes(typeof value))
-    return `quote it: "${source}"`;
+    return hintToQuote(source, shape);
   if (types.includes('array') && typeof value !== 'object') return `make it a list: [${quote(value)}]`;
   if (types.includes('boolean') && ['yes', 'no', 'on', 'off'].includes(source.toLowerCase()))
     return 'write true or false';
@@ -67,6 +75,11 @@ function hintForType(
     return `remove the quotes: ${value}`;
   }
   return `write ${wanted}`;
+}
+
+function hintToQuote(source: string, shape: Shape | undefined): string {
+  const parsed = formats[shape?.format ?? '']?.(source);
+  return parsed !== undefined && 'hint' in parsed ? parsed.hint : `quote it: "${source}"`;
 }
 
 export function explainEnum(allowed: unknown, path: SpecPath, value: unknown): Finding {

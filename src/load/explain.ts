@@ -30,7 +30,26 @@ export function explain(errors: readonly SchemaError[], document: ParsedDocument
     const key = JSON.stringify([finding.path, finding.atKey ?? false]);
     if (!findings.has(key)) findings.set(key, finding);
   }
-  return [...findings.values()];
+  return withoutMisspelled([...findings.values()]);
+}
+
+/** A key that is missing because it is misspelled is told once. */
+function withoutMisspelled(findings: readonly Finding[]): readonly Finding[] {
+  const meant = new Set(
+    findings
+      .filter(({ code }) => code === 'unknown-key')
+      .map(({ path, hint }) => `${describePath(path.slice(0, -1))}: ${hint}`),
+  );
+  const isMeant = (owner: SpecPath, key: unknown): boolean =>
+    meant.has(`${describePath(owner)}: did you mean ${String(key)}?`);
+  return findings.filter(({ code, path }) => {
+    if (code === 'missing-key') return !isMeant(path.slice(0, -1), path.at(-1));
+    return code !== 'missing-source' || !sourcesOf(path).some((key) => isMeant(path, key));
+  });
+}
+
+function sourcesOf(path: SpecPath): readonly string[] {
+  return path[0] === 'layers' ? ['tarball', 'directory', 'files'] : ['tarball', 'directory', 'image', 'host'];
 }
 
 function explainOne(error: SchemaError, document: ParsedDocument): Finding | undefined {
@@ -72,19 +91,7 @@ function explainOne(error: SchemaError, document: ParsedDocument): Finding | und
     }
     case 'minItems':
     case 'minProperties':
-      return shape?.format === 'ioLimit'
-        ? {
-            code: 'missing-key',
-            message: `${describePath(path)} limits nothing`,
-            hint: 'add at least one of rbps, wbps, riops and wiops',
-            path,
-          }
-        : {
-            code: 'empty-value',
-            message: `${describePath(path)} is empty`,
-            hint: 'add at least one entry, or remove the key',
-            path,
-          };
+      return explainEmpty(path, value, shape);
     case 'pattern':
       return typeof value === 'string' ? explainFormat(shape?.format ?? '', path, value) : undefined;
     default:
@@ -95,6 +102,26 @@ function explainOne(error: SchemaError, document: ParsedDocument): Finding | und
         path,
       };
   }
+}
+
+function explainEmpty(path: SpecPath, value: unknown, shape: Shape | undefined): Finding | undefined {
+  const where = describePath(path);
+  if (shape?.format !== 'ioLimit') {
+    return {
+      code: 'empty-value',
+      message: `${where} is empty`,
+      hint: 'add at least one entry, or remove the key',
+      path,
+    };
+  }
+  // A limit without a device is told as a missing key.
+  if (typeof value !== 'object' || value === null || !('device' in value)) return undefined;
+  return {
+    code: 'missing-key',
+    message: `${where} limits nothing`,
+    hint: 'add at least one of rbps, wbps, riops and wiops',
+    path,
+  };
 }
 
 function explainUnknownKey(
@@ -175,8 +202,7 @@ function explainKeyName(key: string, path: SpecPath, shape: Shape | undefined): 
 function explainSources(path: SpecPath, value: unknown): Finding | undefined {
   // Not an object at all: the keyword type says so.
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  const kinds =
-    path[0] === 'layers' ? ['tarball', 'directory', 'files'] : ['tarball', 'directory', 'image', 'host'];
+  const kinds = sourcesOf(path);
   const given = Object.keys(value).filter((key) => kinds.includes(key));
   const where = describePath(path);
   const [first, second] = given;

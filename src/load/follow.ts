@@ -9,10 +9,7 @@ interface Place {
 }
 
 /** Resolves a JSON pointer in the document; indexes become numbers. */
-export function follow(
-  pointer: string,
-  root: unknown,
-): { path: SpecPath; value: unknown; shape: Shape | undefined } {
+export function follow(pointer: string, root: unknown): Place {
   const path: (string | number)[] = [];
   let value = root;
   for (const escaped of pointer.split('/').slice(1)) {

@@ -24,6 +24,14 @@ export interface LoadResult {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/** Codes of parse after which a value is null. */
+const UNREADABLE: ReadonlySet<string> = new Set([
+  'unknown-alias',
+  'alias-loop',
+  'alias-expansion',
+  'too-deep',
+]);
+
 export function load(sources: readonly SourceText[]): LoadResult {
   const diagnostics: Diagnostic[] = [];
   const candidates: Candidate[] = [];
@@ -37,9 +45,9 @@ export function load(sources: readonly SourceText[]): LoadResult {
     const { documents, diagnostics: problems } = parse(source);
     diagnostics.push(...problems);
     for (const parsed of documents) {
-      if (!parsed.sound) faulty.add(parsed);
+      if (parsed.problems.length > 0) faulty.add(parsed);
       const { findings, read } = readDocument(parsed, source.baseDir);
-      for (const finding of findings) report(finding, parsed, source.file);
+      for (const finding of findings) if (!isReported(finding, parsed)) report(finding, parsed, source.file);
       if (read !== undefined) candidates.push({ ...read, file: source.file, parsed });
     }
   }
@@ -82,6 +90,15 @@ function readDocument(parsed: ParsedDocument, baseDir: string): ReadResult {
   };
   const spec = normalize(document, scope);
   return { findings: [...findings, ...more], read: { spec, published } };
+}
+
+/** A value that could not be read is null, which the schema would complain about a second time. */
+function isReported(finding: Finding, parsed: ParsedDocument): boolean {
+  const place = JSON.stringify(finding.path);
+  return (
+    finding.code === 'wrong-type' &&
+    parsed.problems.some((problem) => UNREADABLE.has(problem.code) && JSON.stringify(problem.path) === place)
+  );
 }
 
 function toDiagnostic(finding: Finding, parsed: ParsedDocument, file: string): Diagnostic {

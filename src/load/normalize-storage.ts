@@ -99,8 +99,13 @@ function normalizeFiles(
   const result = new Map<string, InlineFile>();
   for (const [key, file] of Object.entries(files)) {
     const place = [...path, key];
-    const target = accept(scope, 'absolutePath', parseContainerPath(key), place, key);
-    if (target === undefined) continue;
+    const parsed = parseContainerPath(key);
+    if ('problem' in parsed) {
+      const message = `${quote(key)} in ${describePath(path)} ${parsed.problem}`;
+      scope.report({ code: 'bad-path', message, hint: parsed.hint, path: place, atKey: true });
+      continue;
+    }
+    const target = parsed.value;
     if (target === '/' || key.endsWith('/')) {
       scope.report({
         code: 'bad-path',
@@ -122,17 +127,24 @@ function normalizeFiles(
     }
   }
   for (const target of result.keys()) {
-    const parent = [...result.keys()].find((other) => target.startsWith(`${other}/`));
+    const parent = parentsOf(target).find((folder) => result.has(folder));
     if (parent === undefined) continue;
+    const message = `${target} is below ${parent}, which is a file`;
     scope.report({
       code: 'conflict',
-      message: `${target} is below ${parent}, which is a file`,
+      message,
       hint: 'rename one of them',
       path: [...path, target],
       atKey: true,
     });
   }
   return Object.fromEntries(result);
+}
+
+/** The folders above an absolute path, nearest first, without the root. */
+function parentsOf(path: string): readonly string[] {
+  const parts = path.split('/');
+  return parts.slice(2).map((_, index) => parts.slice(0, parts.length - 1 - index).join('/'));
 }
 
 function normalizeFile(file: InlineFileDocument, path: SpecPath, scope: Scope): InlineFile {

@@ -2,7 +2,7 @@
 // other would change the host or another container.
 import type { NamespaceType, Spec } from './spec.ts';
 import type { SpecDocument } from './generated/spec-document.ts';
-import type { Scope } from './scope.ts';
+import { describeOwner, type Scope } from './scope.ts';
 
 export function normalizeSysctls(
   document: SpecDocument,
@@ -31,7 +31,7 @@ export function normalizeSysctls(
     } else if (namespaces[type].mode !== 'private') {
       scope.report({
         code: 'sysctl-not-namespaced',
-        message: `sysctl ${name} would change a ${type} namespace that is not the container's own`,
+        message: `sysctl ${name} would change the ${type} namespace of ${describeOwner(namespaces[type])}`,
         hint: `set namespaces.${type} to private, or remove it`,
         path,
         atKey: true,

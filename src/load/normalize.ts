@@ -8,7 +8,7 @@ import { normalizeResources } from './normalize-resources.ts';
 import { normalizeLayers, normalizeMounts, normalizeRootfs } from './normalize-storage.ts';
 import { normalizeSysctls } from './normalize-sysctls.ts';
 import { parseContainerPath, parseHostPath } from './paths.ts';
-import { accept, itemsOf, type Scope } from './scope.ts';
+import { accept, describeOwner, itemsOf, type Scope } from './scope.ts';
 import type { NamespaceMode, NamespaceType, SecuritySpec, Spec } from './spec.ts';
 
 const NAMESPACE_TYPES: readonly NamespaceType[] = ['network', 'pid', 'ipc', 'uts', 'mount', 'cgroup'];
@@ -87,12 +87,6 @@ function normalizeNamespaces(document: SpecDocument, scope: Scope): Spec['namesp
     return [type, mode];
   });
   return Object.fromEntries(modes) as Record<NamespaceType, NamespaceMode>;
-}
-
-/** For messages about a namespace that is not the container's own. */
-export function describeOwner(mode: NamespaceMode): string {
-  if (mode.mode === 'container') return `container ${mode.container}`;
-  return mode.mode === 'path' ? mode.path : 'the host';
 }
 
 function normalizeDevices(document: SpecDocument, scope: Scope): readonly string[] {

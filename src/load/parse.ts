@@ -1,28 +1,26 @@
 // YAML text to plain values, each document with the place of every value in the text. Knows nothing
 // of the spec language; what YAML 1.1 and 1.2 read differently is refused here.
 import { isScalar, LineCounter, parseAllDocuments, type Document, type YAMLError } from 'yaml';
-import type { Diagnostic, SourceRange, SpecPath } from '../errors.ts';
+import type { Diagnostic } from '../errors.ts';
 import { convert, MAX_DEPTH, type Report } from './convert.ts';
-import { nodesAlong, offsetsOf, rangeOf, resolveAlias, toRange } from './locate.ts';
+import { createLocator, toRange, type Locator } from './locate.ts';
+import { nestsDeeper } from './nesting.ts';
 import { MAX_TEXT_LENGTH, type SourceText } from './read-sources.ts';
 
-export interface ParsedDocument {
+export interface ParsedDocument extends Locator {
   /** Objects without a prototype, arrays, strings, numbers, booleans and nulls. */
   readonly value: unknown;
-  /** False when parse has reported a problem of it. */
-  readonly sound: boolean;
-  /** Range of the value at `path`, or of its nearest parent that exists. */
-  locate(path: SpecPath): SourceRange | undefined;
-  /** Range of the key that holds the value at `path`; of the value itself in a list. */
-  locateKey(path: SpecPath): SourceRange | undefined;
-  /** The scalar at `path` as it stands in the text, without quotes. */
-  sourceOf(path: SpecPath): string | undefined;
+  /** What parse has reported of it; the values there are null. */
+  readonly problems: readonly Diagnostic[];
 }
 
 export interface ParseResult {
   readonly documents: readonly ParsedDocument[];
   readonly diagnostics: readonly Diagnostic[];
 }
+
+/** One missing bracket can make the parser stumble hundreds of times. */
+const MOST_SYNTAX_ERRORS = 10;
 
 export function parse(source: SourceText): ParseResult {
   const text = source.text.startsWith('\uFEFF') ? source.text.slice(1) : source.text;
@@ -42,20 +40,20 @@ export function parse(source: SourceText): ParseResult {
       'put large content into a tarball or a directory layer',
     );
   }
-  let documents;
-  try {
-    // Duplicate keys are found in convert, where both places are known.
-    documents = parseAllDocuments(text, {
-      lineCounter: lines,
-      prettyErrors: false,
-      uniqueKeys: false,
-      version: '1.2',
-    });
-  } catch (error) {
-    // The parser recurses; thousands of open brackets exhaust the stack.
-    if (!(error instanceof RangeError)) throw error;
-    return fail('too-deep', 'the file is nested too deeply to be read', `nest at most ${MAX_DEPTH} levels`);
+  if (nestsDeeper(text, MAX_DEPTH)) {
+    return fail(
+      'too-deep',
+      `values are nested more than ${MAX_DEPTH} levels deep`,
+      'a spec needs at most 6 levels',
+    );
   }
+  // Duplicate keys are found in convert, where both places are known.
+  const documents = parseAllDocuments(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    uniqueKeys: false,
+    version: '1.2',
+  });
   if (!Array.isArray(documents) || documents.length === 0) {
     return fail(
       'empty-file',
@@ -89,7 +87,8 @@ function readDocument(document: Document.Parsed, file: string, lines: LineCounte
       range,
     });
   };
-  for (const error of [...document.errors, ...document.warnings]) reportYaml(error, report);
+  const troubles = [...document.errors, ...document.warnings];
+  for (const error of troubles.slice(0, MOST_SYNTAX_ERRORS)) reportYaml(error, report);
   if (document.directives.yaml.explicit === true && document.directives.yaml.version !== '1.2') {
     report(
       'yaml-version',
@@ -103,7 +102,7 @@ function readDocument(document: Document.Parsed, file: string, lines: LineCounte
   if (diagnostics.length > 0) return { diagnostics };
   const root = document.contents;
   if (root === null || (isScalar(root) && root.value === null)) {
-    const start = root?.range[0] ?? document.range[0];
+    const start = document.range[0];
     report(
       'empty-document',
       'the document is empty',
@@ -113,34 +112,16 @@ function readDocument(document: Document.Parsed, file: string, lines: LineCounte
     );
     return { diagnostics };
   }
-  const value = convert(document, root, report);
-  return {
-    diagnostics,
-    document: {
-      value,
-      sound: diagnostics.length === 0,
-      locate: (path) => rangeOf(nodesAlong(document, root, path), lines),
-      locateKey: (path) => {
-        const steps = nodesAlong(document, root, path);
-        const last = steps.at(-1);
-        return last?.key !== undefined && steps.length === path.length + 1
-          ? toRange(lines, offsetsOf(last.key))
-          : rangeOf(steps, lines);
-      },
-      sourceOf: (path) => {
-        const steps = nodesAlong(document, root, path);
-        const node =
-          steps.length === path.length + 1 ? resolveAlias(document, steps.at(-1)?.node) : undefined;
-        return isScalar(node) ? (node.source ?? String(node.value)) : undefined;
-      },
-    },
-  };
+  const { value, aliases } = convert(root, report);
+  return { diagnostics, document: { value, problems: diagnostics, ...createLocator(root, aliases, lines) } };
 }
 
 function reportYaml(error: YAMLError, report: Report): void {
   const message = error.message.charAt(0).toLowerCase() + error.message.slice(1);
   if (error.code === 'TAG_RESOLVE_FAILED') {
     report('unknown-tag', message, error.pos, [], 'remove the tag; specs need none');
+  } else if (message.startsWith('maximum call stack')) {
+    report('too-deep', 'values are nested too deeply', error.pos, [], `nest at most ${MAX_DEPTH} levels`);
   } else if (error.code === 'TAB_AS_INDENT') {
     report('yaml-syntax', message, error.pos, [], 'indent with spaces');
   } else {

@@ -26,7 +26,11 @@ export function parseAbsolutePath(input: string): Parsed<string> {
 export function parseContainerPath(input: string): Parsed<string> {
   if (!input.startsWith('/'))
     return { problem: 'is not an absolute path', hint: 'start it with /, the root of the container' };
-  if (input.split('/').includes('..')) return { problem: 'contains ..', hint: 'write the path without ..' };
+  if (input.split('/').includes('..'))
+    return {
+      problem: 'contains ".."',
+      hint: 'write the path without it: a symlink could make it mean another place',
+    };
   return { value: stripSlash(posix.normalize(input)) };
 }
 

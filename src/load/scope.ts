@@ -2,7 +2,7 @@
 import type { SpecPath } from '../errors.ts';
 import { describePath, quote, type Parsed } from './describe.ts';
 import { codeOf } from './formats.ts';
-import type { PortSpec } from './spec.ts';
+import type { NamespaceMode, PortSpec } from './spec.ts';
 
 /** A diagnostic without its place in the text. */
 export interface Finding {
@@ -53,6 +53,12 @@ export function accept<T>(
 /** Items with their indexes; what the validator refused has been taken out and leaves a hole. */
 export function itemsOf<T>(list: readonly (T | undefined)[] | undefined): readonly (readonly [number, T])[] {
   return (list ?? []).flatMap((item, index) => (item === undefined ? [] : [[index, item] as const]));
+}
+
+/** For messages about a namespace that is not the container's own. */
+export function describeOwner(mode: NamespaceMode): string {
+  if (mode.mode === 'container') return `container ${mode.container}`;
+  return mode.mode === 'path' ? mode.path : 'the host';
 }
 
 type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {

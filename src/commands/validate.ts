@@ -1,0 +1,24 @@
+// validate: every problem of the specs that can be seen without looking at the machine.
+import { load } from '../load/load.ts';
+import { readSources } from '../load/read-sources.ts';
+import { EXIT, type CommandContext } from './context.ts';
+import { showDiagnostics } from './load-specs.ts';
+
+export async function validate(context: CommandContext, args: readonly string[]): Promise<number> {
+  const sources = await readSources(context.host, args, () => context.stdin(), context.workingDirectory);
+  const { specs, diagnostics } = load(sources);
+  const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error').length;
+  if (context.json) {
+    const names = specs.map(({ spec, file }) => ({ name: spec.name, file }));
+    context.stdout(`${JSON.stringify({ valid: errors === 0, specs: names, diagnostics }, undefined, 2)}\n`);
+  } else {
+    showDiagnostics(context, diagnostics, sources);
+    if (!context.quiet) context.stderr(summarize(specs.length, errors));
+  }
+  return errors === 0 ? EXIT.done : EXIT.invalid;
+}
+
+function summarize(specs: number, errors: number): string {
+  if (errors > 0) return `${errors} ${errors === 1 ? 'problem' : 'problems'}`;
+  return specs === 1 ? 'the spec is valid' : `${specs} specs are valid`;
+}

@@ -1,0 +1,178 @@
+import { describe, expect, test } from 'vitest';
+import { load } from '../../src/load/load.ts';
+import {
+  MAX_TEXT_LENGTH,
+  readSources,
+  type SourceText,
+  type SpecFiles,
+} from '../../src/load/read-sources.ts';
+
+const spec = (name: string, more = ''): string =>
+  `runspec: 1\nname: ${name}\nrootfs: { directory: ./rootfs }\n${more}`;
+const source = (file: string, text: string, baseDir = '/specs'): SourceText => ({ file, baseDir, text });
+
+describe('load', () => {
+  test('conflicts between files are told at the later one and name the earlier', () => {
+    const { specs, diagnostics } = load([
+      source('b.yaml', spec('web', 'network: { ports: ["80:80"] }\n')),
+      source('a.yaml', spec('web', 'network: { ports: ["80:81"] }\n')),
+    ]);
+    expect(diagnostics.map(({ file, code, message }) => ({ file, code, message }))).toEqual([
+      {
+        file: 'a.yaml',
+        code: 'duplicate-name',
+        message: 'name "web" is given to another container in b.yaml:2:7',
+      },
+      {
+        file: 'a.yaml',
+        code: 'port-conflict',
+        message: 'host port 80/tcp is also published by web (b.yaml:4:20)',
+      },
+    ]);
+    expect(specs.map(({ file }) => file)).toEqual(['b.yaml']);
+  });
+
+  test('a faulty document does not hide the others of its file', () => {
+    const { specs, diagnostics } = load([source('a.yaml', `${spec('a')}---\n${spec('B')}---\n${spec('c')}`)]);
+    expect(specs.map((one) => one.spec.name)).toEqual(['a', 'c']);
+    expect(diagnostics.map(({ code }) => code)).toEqual(['bad-name']);
+  });
+
+  test('diagnostics come in the order of the files, then of the text', () => {
+    const bad = spec('X', 'zzz: 1\n');
+    const { diagnostics } = load([source('2.yaml', bad), source('1.yaml', bad)]);
+    expect(diagnostics.map(({ file, range }) => `${file}:${range?.start.line}`)).toEqual([
+      '2.yaml:2',
+      '2.yaml:4',
+      '1.yaml:2',
+      '1.yaml:4',
+    ]);
+  });
+
+  test('relative paths start at the folder of the file', () => {
+    const { specs } = load([
+      source('a.yaml', spec('a'), '/srv/one'),
+      source('b.yaml', spec('b'), '/srv/two'),
+    ]);
+    expect(specs.map((one) => one.spec.rootfs)).toEqual([
+      { kind: 'directory', directory: '/srv/one/rootfs' },
+      { kind: 'directory', directory: '/srv/two/rootfs' },
+    ]);
+  });
+
+  test('a place that is not in the text is that of its nearest parent', () => {
+    const [loaded] = load([
+      source('a.yaml', spec('a', 'network:\n  ports:\n    - "80:80"\nprocess:\n'.replace('process:\n', ''))),
+    ]).specs;
+    const place = (path: readonly (string | number)[]): string => {
+      const start = loaded?.locate(path)?.start;
+      return `${start?.line}:${start?.column}`;
+    };
+    expect(place(['network', 'ports', 0])).toBe('6:7');
+    expect(place(['network', 'ports', 0, 'hostPort'])).toBe('6:7');
+    expect(place(['network', 'ports', 7])).toBe('6:5');
+    expect(place(['network', 'subnet'])).toBe('5:3');
+    expect(place(['rootfs', 'directory'])).toBe('3:22');
+    expect(place(['process', 'args'])).toBe('1:1');
+    expect(place([])).toBe('1:1');
+  });
+
+  test.each([
+    ['nested brackets', `${'['.repeat(20_000)}${']'.repeat(20_000)}`, 'too-deep'],
+    ['brackets left open', '['.repeat(MAX_TEXT_LENGTH), 'too-deep'],
+    ['nested objects', '{a: '.repeat(20_000), 'too-deep'],
+    ['lists begun on one line', '- '.repeat(100_000), 'too-deep'],
+    ['keys begun on one line', '? '.repeat(100_000), 'too-deep'],
+    [
+      'deep indentation',
+      Array.from({ length: 2500 }, (_, depth) => `${' '.repeat(depth)}a:`).join('\n'),
+      'too-deep',
+    ],
+    [
+      'ten thousand keys',
+      Array.from({ length: 10_000 }, (_, index) => `a${index}: 1`).join('\n'),
+      'unknown-key',
+    ],
+    ['a little too deep', `runspec: ${'['.repeat(150)}${']'.repeat(150)}`, 'too-deep'],
+    ['a large file', `# ${'x'.repeat(MAX_TEXT_LENGTH)}`, 'file-too-large'],
+  ])('%s is refused in bounded time', (_, text, code) => {
+    const { specs, diagnostics } = load([source('a.yaml', text)]);
+    expect(specs).toEqual([]);
+    expect(diagnostics.map((diagnostic) => diagnostic.code)).toContain(code);
+  });
+
+  test('brackets in text are no nesting', () => {
+    const brackets = '['.repeat(200);
+    const text = spec(
+      'a',
+      `process: { args: [sh, -c, "${brackets}"] }\nlayers:\n  - files:\n      /a: |\n        ${brackets}\n        ${'- '.repeat(200)}\n`,
+    );
+    expect(load([source('a.yaml', text)]).diagnostics).toEqual([]);
+  });
+
+  test('keys that objects inherit are unknown keys', () => {
+    for (const key of ['constructor', 'toString', '__proto__']) {
+      const { diagnostics } = load([source('a.yaml', spec('a', `${key}: {}\n`))]);
+      expect(diagnostics.map(({ code, path }) => ({ code, path }))).toEqual([
+        { code: 'unknown-key', path: [key] },
+      ]);
+    }
+  });
+});
+
+describe('readSources', () => {
+  const texts: Readonly<Record<string, string>> = {
+    '/w/b.yaml': 'b',
+    '/w/a.yml': 'a',
+    '/w/c.json': 'c',
+    '/w/.d.yaml': 'd',
+    '/w/e.txt': 'e',
+  };
+  const files: SpecFiles = {
+    realPath: (path) =>
+      Promise.resolve(
+        path === '/w' || path === '/empty' || path === '/dev/null' || path in texts ? path : undefined,
+      ),
+    status: (path) =>
+      Promise.resolve({
+        type: path === '/w' || path === '/empty' ? 'directory' : path === '/dev/null' ? 'character' : 'file',
+        size: 1,
+      }),
+    list: (path) =>
+      Promise.resolve(
+        path === '/w'
+          ? Object.keys(texts)
+              .map((name) => name.slice(3))
+              .toSorted()
+          : [],
+      ),
+    readText: (path) => Promise.resolve(texts[path]),
+  };
+  const read = (...args: readonly string[]): Promise<readonly SourceText[]> =>
+    readSources(files, args, () => Promise.resolve('in'), '/w');
+
+  test('a file is shown as it was named', async () => {
+    expect(await read('b.yaml', './a.yml')).toEqual([
+      source('b.yaml', 'b', '/w'),
+      source('./a.yml', 'a', '/w'),
+    ]);
+  });
+
+  test('a folder stands for its specs in the order of their names', async () => {
+    expect((await read('/w')).map(({ file }) => file)).toEqual(['/w/a.yml', '/w/b.yaml', '/w/c.json']);
+  });
+
+  test('- is standard input, with paths from the working folder', async () => {
+    expect(await read('-')).toEqual([source('<stdin>', 'in', '/w')]);
+  });
+
+  test.each([[['nowhere.yaml']], [['/empty']], [['/dev/null']], [['-', '-']], [[]]])(
+    '%j is a wrong use',
+    async (args) => {
+      await expect(read(...args)).rejects.toMatchObject({
+        name: 'UsageError',
+        hint: expect.stringMatching(/./) as string,
+      });
+    },
+  );
+});
