@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest';
+import type { CommandContext } from '../../src/commands/context.ts';
+import { schema } from '../../src/commands/schema.ts';
+import { validate } from '../../src/commands/validate.ts';
+
+const VALID = 'runspec: 1\nname: web\nrootfs: { directory: ./rootfs }\n';
+const INVALID = 'runspec: 1\nname: web\nrootfs: { directory: ./rootfs }\nresources:\n  memroy: 5M\n';
+
+interface Outcome {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(
+  command: (context: CommandContext) => Promise<number>,
+  stdin: string,
+  options: { json?: boolean; quiet?: boolean } = {},
+): Promise<Outcome> {
+  const written = { stdout: '', stderr: '' };
+  const context: Partial<CommandContext> = {
+    workingDirectory: '/specs',
+    json: false,
+    quiet: false,
+    color: false,
+    stdin: () => Promise.resolve(stdin),
+    stdout: (text) => void (written.stdout += text),
+    stderr: (line) => void (written.stderr += `${line}\n`),
+    ...options,
+  };
+  const status = await command(context as CommandContext);
+  return { status, ...written };
+}
+
+const validateStdin = (context: CommandContext): Promise<number> => validate(context, ['-']);
+
+test('a valid spec is said to be, on stderr', async () => {
+  expect(await run(validateStdin, VALID)).toEqual({ status: 0, stdout: '', stderr: 'the spec is valid\n' });
+  expect(await run(validateStdin, VALID, { quiet: true })).toEqual({ status: 0, stdout: '', stderr: '' });
+});
+
+test('a problem is shown with its place, the line with a caret, and a hint', async () => {
+  expect(await run(validateStdin, INVALID)).toEqual({
+    status: 2,
+    stdout: '',
+    stderr: `<stdin>:5:3: unknown key "memroy" in resources
+  5 |   memroy: 5M
+    |   ^^^^^^
+  hint: did you mean memory?
+1 problem
+`,
+  });
+});
+
+test('with --json the diagnostics are one document on stdout', async () => {
+  const { status, stdout, stderr } = await run(validateStdin, INVALID, { json: true });
+  expect({ status, stderr }).toEqual({ status: 2, stderr: '' });
+  expect(JSON.parse(stdout)).toEqual({
+    valid: false,
+    specs: [],
+    diagnostics: [
+      {
+        code: 'unknown-key',
+        severity: 'error',
+        message: 'unknown key "memroy" in resources',
+        hint: 'did you mean memory?',
+        path: ['resources', 'memroy'],
+        file: '<stdin>',
+        range: { start: { line: 5, column: 3, offset: 66 }, end: { line: 5, column: 9, offset: 72 } },
+      },
+    ],
+  });
+});
+
+test('schema prints the JSON Schema of the language', async () => {
+  const { status, stdout } = await run(schema, '');
+  expect(status).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    required: ['runspec', 'name', 'rootfs'],
+  });
+});
