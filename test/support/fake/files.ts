@@ -134,7 +134,7 @@ export function createFakeFiles(cgroups: CgroupFiles, onWrite: WriteListener): F
       return nodes.delete(folder);
     },
     drop(folder) {
-      for (const file of [...nodes.keys()])
+      for (const file of nodes.keys())
         if (file === folder || file.startsWith(`${folder}/`)) nodes.delete(file);
     },
     rename(from, to) {
