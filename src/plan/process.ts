@@ -29,7 +29,6 @@ export function compileProcess(spec: Spec, facts: HostFacts, places: Places, inp
   const volumes = [...new Set(spec.mounts.flatMap((mount) => (mount.type === 'volume' ? [`volume:${mount.source}`] : [])))];
   return [
     directory('dir:bundle', places.bundle, 0o700, 'tree', []),
-    directory('dir:process', places.records, 0o700, 'tree', []),
     {
       id: 'bundle',
       op: 'bundle',
@@ -58,7 +57,7 @@ export function compileProcess(spec: Spec, facts: HostFacts, places: Places, inp
       stopTimeout: spec.process.stopTimeout,
       cgroup: cgroupsPath,
       ...(spec.process.oomScoreAdj === undefined ? {} : { oomScoreAdj: spec.process.oomScoreAdj }),
-      needs: ['bundle', 'overlay:rootfs', 'dir:runtime', 'dir:process', ...input.netnsIds, ...volumes],
+      needs: ['bundle', 'overlay:rootfs', 'dir:runtime', ...input.netnsIds, ...volumes],
       after: [input.cgroupId, ...input.networkIds, 'file:/etc/resolv.conf', 'file:/etc/hosts', 'file:/etc/hostname'],
     },
   ];

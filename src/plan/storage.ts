@@ -31,7 +31,8 @@ export function placesOf(spec: Spec, facts: HostFacts): Places {
     rootfs: `${state}/rootfs`,
     bundle: `${data}/bundle`,
     runtimeRoot: `${state}/runtime`,
-    records: `${data}/process`,
+    // Beside the plan: what the process op keeps goes with the container's folder.
+    records: data,
     log: `${data}/log`,
     files: { resolvConf: `${data}/etc/resolv.conf`, hosts: `${data}/etc/hosts`, hostname: `${data}/etc/hostname` },
     upper: `${writable}/upper`,
