@@ -52,6 +52,9 @@ async function makeContext(globals: Globals, signal: AbortSignal, color: boolean
     signal,
     stdout: (text) => void process.stdout.write(text),
     stderr,
+    stdoutBytes: (chunk) => void process.stdout.write(chunk),
+    stderrBytes: (chunk) => void process.stderr.write(chunk),
+    stdinIsTerminal: process.stdin.isTTY,
     stdin: readStdin,
   };
 }

@@ -3,7 +3,7 @@ import { OperationError, UsageError } from '../errors.ts';
 import { fetchUnpinned } from '../image/resolve-layers.ts';
 import type { Spec } from '../load/spec.ts';
 import { compileAll } from '../plan/compile.ts';
-import type { Plan } from '../plan/plan.ts';
+import type { OpKind, Plan } from '../plan/plan.ts';
 import { applyChanges, type SharedRuns } from '../run/apply.ts';
 import { computeChanges, hasEffect, type Change } from '../run/changes.ts';
 import { gatherFacts } from '../run/gather-facts.ts';
@@ -17,11 +17,18 @@ import { createReporter } from './reporter.ts';
 
 export interface ApplyOptions {
   readonly keepOnFailure: boolean;
+  readonly leaveOut?: OpKind;
 }
 
 export async function apply(context: CommandContext, args: readonly string[], options: ApplyOptions): Promise<number> {
   const loaded = await loadSpecs(context, args);
   requireRoot(context);
+  await convergeLocked(context, loaded, options);
+  return EXIT.done;
+}
+
+/** @returns the plans as applied, in the order of the specs. */
+export async function convergeLocked(context: CommandContext, loaded: LoadedSpecs, options: ApplyOptions): Promise<readonly Plan[]> {
   const report = createReporter(context);
   for (const { spec } of loaded.specs) await fetchUnpinned({ ...context, progress: (text) => report.progress(spec.name, 'fetch', text) }, spec);
   return withLock(context.host, context.dataDir, context.lockTimeout, () => converge(context, loaded, report, options));
@@ -38,7 +45,7 @@ interface Work {
   readonly specFile: string;
 }
 
-async function converge(context: CommandContext, loaded: LoadedSpecs, report: Reporter, options: ApplyOptions): Promise<number> {
+async function converge(context: CommandContext, loaded: LoadedSpecs, report: Reporter, options: ApplyOptions): Promise<readonly Plan[]> {
   const session = await openSession(context);
   const specs = loaded.specs.map((one) => one.spec);
   const compiled = compileAll(specs, await gatherFacts(session, specs));
@@ -57,7 +64,7 @@ async function converge(context: CommandContext, loaded: LoadedSpecs, report: Re
   const results = await Promise.allSettled(running.values());
   const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []));
   const [failure, ...others] = failures;
-  if (failure === undefined) return EXIT.done;
+  if (failure === undefined) return works.map((work) => work.plan);
   throw others.length === 0 ? failure : new OperationError(`${failures.length} of ${works.length} containers failed`, { cleanup: failures });
 }
 
@@ -89,7 +96,7 @@ async function carryOut(
     shared: session.shared,
     sharedRuns,
     report,
-    keepOnFailure: options.keepOnFailure,
+    ...options,
   });
   const milliseconds = Math.round(context.host.now() - started);
   const changed = changes.filter((change) => change.action !== 'none').length;

@@ -24,6 +24,10 @@ export interface CommandContext {
   stdout(text: string): void;
   /** A line for people. */
   stderr(line: string): void;
+  /** What a process in the foreground writes, byte for byte. */
+  stdoutBytes(chunk: Uint8Array): void;
+  stderrBytes(chunk: Uint8Array): void;
+  readonly stdinIsTerminal: boolean;
   /** All of standard input. */
   stdin(): Promise<string>;
 }

@@ -59,7 +59,8 @@ function absolute(context: CommandContext, path: string): string {
   return path.startsWith('/') ? path : `${context.workingDirectory}/${path}`;
 }
 
-async function takeDown(context: CommandContext, session: Session, name: string, report: Reporter, options: DownOptions): Promise<void> {
+/** @throws OperationError naming what could not be reverted. */
+export async function takeDown(context: CommandContext, session: Session, name: string, report: Reporter, options: Pick<DownOptions, 'volumes'>): Promise<void> {
   const started = context.host.now();
   const record = await session.records.read(name);
   const ops = opContext(session, name, (text) => report.progress(name, '', text));

@@ -1,13 +1,16 @@
 // runspec image ls | add | rm | gc | pull: what lies in the store of layers.
-import { InvalidSpecError, UsageError } from '../errors.ts';
+import path from 'node:path';
+import { UsageError } from '../errors.ts';
 import { collectGarbage, listLayers, removeLayers, type StoredLayer } from '../image/collect.ts';
 import { ensureLayer } from '../image/ensure-layer.ts';
-import { fetchUnpinned, resolveLayers } from '../image/resolve-layers.ts';
+import { fetchUnpinned, resolveLayers, type ResolvedLayers } from '../image/resolve-layers.ts';
 import { addArchive, type LayerContext } from '../image/unpack-tarball.ts';
-import type { Spec } from '../load/spec.ts';
+import { requireRoot } from './apply.ts';
 import { EXIT, type CommandContext } from './context.ts';
+import { checkCompiled, type LoadedSpecs } from './load-specs.ts';
 
 export async function listImages(context: CommandContext): Promise<number> {
+  requireRoot(context);
   const layers = await listLayers(context.host, context.dataDir);
   if (context.json) {
     context.stdout(`${JSON.stringify(layers.map(forMachines))}\n`);
@@ -29,14 +32,17 @@ export async function listImages(context: CommandContext): Promise<number> {
 
 /** Puts archives into the store and prints their sha256, one a line, as a spec would pin them. */
 export async function addImages(context: CommandContext, files: readonly string[]): Promise<number> {
+  requireRoot(context);
   const keys: string[] = [];
-  for (const file of files) keys.push(await addArchive(layerContext(context), file));
+  for (const file of files)
+    keys.push(await addArchive(layerContext(context), path.resolve(context.workingDirectory, file)));
   context.stdout(context.json ? `${JSON.stringify(keys)}\n` : keys.map((key) => `${key}\n`).join(''));
   return EXIT.done;
 }
 
 /** `names`: keys or the unambiguous beginnings of keys. */
 export async function removeImages(context: CommandContext, names: readonly string[]): Promise<number> {
+  requireRoot(context);
   const layers = await listLayers(context.host, context.dataDir);
   const chosen = [...new Set(names.map((name) => chooseLayer(layers, name)))];
   for (const { key, usedBy } of chosen) {
@@ -53,6 +59,7 @@ export async function removeImages(context: CommandContext, names: readonly stri
 }
 
 export async function collectImages(context: CommandContext): Promise<number> {
+  requireRoot(context);
   const { layers, leftovers } = await collectGarbage(context.host, context.dataDir);
   report(
     context,
@@ -67,23 +74,27 @@ export async function collectImages(context: CommandContext): Promise<number> {
 }
 
 /** Makes every layer of the specs present, so that a later apply needs no network. */
-export async function pullImages(context: CommandContext, specs: readonly Spec[]): Promise<number> {
+export async function pullImages(context: CommandContext, loaded: LoadedSpecs): Promise<number> {
+  requireRoot(context);
   const { host, archives, dataDir, signal } = context;
   const layers = layerContext(context);
-  for (const spec of specs) {
+  const resolved: ResolvedLayers[] = [];
+  for (const { spec } of loaded.specs) {
     await fetchUnpinned(layers, spec);
-    const resolved = await resolveLayers(host, archives, dataDir, spec, signal);
-    if (resolved.diagnostics.length > 0) throw new InvalidSpecError(resolved.diagnostics);
-    for (const { recipe } of resolved.layers) {
-      if (recipe === undefined) continue;
-      await ensureLayer(layers, recipe);
-      if (!context.json) context.stdout(`${recipe.key}\n`);
-    }
-    if (context.json) {
-      const keys = resolved.layers.flatMap(({ recipe }) => (recipe === undefined ? [] : [recipe.key]));
-      context.stdout(`${JSON.stringify({ name: spec.name, layers: keys })}\n`);
-    }
+    resolved.push(await resolveLayers(host, archives, dataDir, spec, signal));
   }
+  checkCompiled(
+    context,
+    loaded,
+    resolved.map(({ diagnostics }) => ({ plan: undefined, diagnostics })),
+  );
+  const keys: string[] = [];
+  for (const { recipe } of resolved.flatMap((one) => one.layers)) {
+    if (recipe === undefined) continue;
+    await ensureLayer(layers, recipe);
+    keys.push(recipe.key);
+  }
+  report(context, [...new Set(keys)]);
   return EXIT.done;
 }
 

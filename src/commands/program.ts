@@ -162,8 +162,7 @@ function addImageCommands(
   sub('pull <spec...>', 'make every layer of the specs present').action(async (specs: string[], options: { json: boolean }) => {
     const [{ pullImages }, { loadSpecs }] = await Promise.all([load(), import('./load-specs.ts')]);
     const made = await context(options.json);
-    const loaded = await loadSpecs(made, specs);
-    done(await pullImages(made, loaded.specs.map((one) => one.spec)));
+    done(await pullImages(made, await loadSpecs(made, specs)));
   });
 }
 

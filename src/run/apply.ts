@@ -24,6 +24,8 @@ export interface Application {
   readonly record: ContainerRecord | undefined;
   readonly specFile: string;
   readonly keepOnFailure: boolean;
+  /** A kind of step that the caller carries out itself, once the others are through: `run` has the process. */
+  readonly leaveOut?: OpKind | undefined;
 }
 
 /** Shared steps of one call, so that twenty containers make their bridge once. */
@@ -61,7 +63,7 @@ async function carryOut(application: Application, before: Record<string, Before>
     'forward',
     async (step) => {
       const change = byStep.get(step) as Change;
-      if (change.action === 'none') return;
+      if (change.action === 'none' || step.op === application.leaveOut) return;
       try {
         await (step.shared === true ? runShared(application, change) : runStep(application, change, before));
       } catch (cause) {

@@ -1,0 +1,73 @@
+// run: a container in the foreground. Everything but the process is applied as usual; the process is
+// runspec's own child, and when it ends, all of it is taken down.
+import { OperationError, UsageError } from '../errors.ts';
+import { createKernelView } from '../host/kernel-view.ts';
+import type { LoadedSpec } from '../load/load.ts';
+import type { Plan, ProcessStep } from '../plan/plan.ts';
+import { readBootId } from '../run/gather-facts.ts';
+import { withLock } from '../run/lock.ts';
+import { createRecords } from '../run/records.ts';
+import { openSession } from '../run/session.ts';
+import { runForeground } from '../runtime/foreground.ts';
+import { convergeLocked, requireRoot } from './apply.ts';
+import { EXIT, type CommandContext } from './context.ts';
+import { takeDown } from './down.ts';
+import { loadSpecs } from './load-specs.ts';
+import { renderFailure } from './render-failure.ts';
+import { createReporter } from './reporter.ts';
+
+/** @returns the process's own status, or 125 when it could not be started. */
+export async function run(context: CommandContext, target: string, args: readonly string[]): Promise<number> {
+  const loaded = await loadSpecs(context, [target]);
+  const [only, ...others] = loaded.specs;
+  if (only === undefined || others.length > 0) throw new UsageError(`${target} has ${loaded.specs.length} specs`, 'run takes one; use apply for several');
+  requireRoot(context);
+  const { name } = only.spec;
+  if ((await createRecords(context.host, context.dataDir, await readBootId(context.host)).read(name)) !== undefined) {
+    throw new UsageError(`${name} is up already`, `take it down first (runspec down ${name}), or use: runspec exec ${name}`);
+  }
+  // The steps would mix with what the process says; --verbose wants them all the same.
+  const silent = { ...context, quiet: !context.verbose };
+  try {
+    return await runThrough(silent, { ...loaded, specs: [adjust(context, only, args)] });
+  } catch (error) {
+    if (!(error instanceof OperationError)) throw error;
+    renderFailure(error, context.color).lines.forEach(context.stderr);
+    return EXIT.ownFailure;
+  }
+}
+
+function adjust(context: CommandContext, loaded: LoadedSpec, args: readonly string[]): LoadedSpec {
+  const { process } = loaded.spec;
+  // A terminal is passed on, not made up: without one here, the process gets pipes.
+  const terminal = process.terminal && context.stdinIsTerminal;
+  return { ...loaded, spec: { ...loaded.spec, process: { ...process, terminal, ...(args.length === 0 ? {} : { args }) } } };
+}
+
+async function runThrough(context: CommandContext, loaded: Parameters<typeof convergeLocked>[1]): Promise<number> {
+  const [plan] = await convergeLocked(context, loaded, { keepOnFailure: false, leaveOut: 'process' });
+  if (plan === undefined) throw new OperationError('there is no plan to run');
+  let status: number;
+  try {
+    const output = { stdout: context.stdoutBytes, stderr: context.stderrBytes };
+    const mounts = await createKernelView(context.host).mounts();
+    status = await runForeground(context.host, processOf(plan), mounts, output, context.signal);
+  } finally {
+    await takeDownLocked(context, plan.name);
+  }
+  return status;
+}
+
+function processOf(plan: Plan): ProcessStep {
+  const step = plan.steps.find((one) => one.op === 'process');
+  if (step === undefined) throw new OperationError(`the plan of ${plan.name} has no process`);
+  return step;
+}
+
+async function takeDownLocked(context: CommandContext, name: string): Promise<void> {
+  // The signal that ended the process must not end the way back.
+  const calm = { ...context, signal: new AbortController().signal };
+  await withLock(context.host, context.dataDir, context.lockTimeout, async () => {
+    await takeDown(calm, await openSession(calm), name, createReporter(calm), { volumes: false });
+  });
+}
