@@ -17,10 +17,16 @@ export function createLinuxArchives(): Archives {
 const hash: Archives['hash'] = async (file, signal) => {
   const digest = createHash('sha256');
   let size = 0;
-  for await (const chunk of fs.createReadStream(file, { highWaterMark: 1024 * 1024, signal })) {
-    const bytes = chunk as Buffer;
-    digest.update(bytes);
-    size += bytes.length;
+  try {
+    for await (const chunk of fs.createReadStream(file, { highWaterMark: 1024 * 1024, signal })) {
+      const bytes = chunk as Buffer;
+      digest.update(bytes);
+      size += bytes.length;
+    }
+  } catch (error) {
+    // The stream's own AbortError does not say who interrupted.
+    signal.throwIfAborted();
+    throw error;
   }
   return { sha256: digest.digest('hex'), size };
 };

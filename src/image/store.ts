@@ -61,7 +61,8 @@ export async function openStore(host: Host, dataDir: string): Promise<StorePaths
   for (const path of foldersTo(dataDir)) {
     if ((await host.status(path)) === undefined) await host.makeDirectory(path, { mode: 0o755 });
   }
-  for (const path of Object.values(paths)) {
+  const { root, layers, work, references, hashes, locks } = paths;
+  for (const path of [root, layers, work, references, hashes, locks]) {
     if (await host.makeDirectory(path, { mode: 0o700 })) continue;
     const found = await host.status(path);
     if (found?.type === 'directory' && found.uid === 0 && (found.mode & 0o077) === 0) continue;

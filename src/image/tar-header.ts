@@ -67,11 +67,7 @@ export function paxNumber(records: ReadonlyMap<string, string>, key: string): nu
 /** A byte string as a person may see it: decoded, control characters escaped, shortened. */
 export function printable(name: string): string {
   const decoded = Buffer.from(name, 'latin1').toString('utf8');
-  // oxlint-disable-next-line no-control-regex
-  const safe = decoded.replaceAll(
-    /[\u0000-\u001f\u007f-\u009f]/g,
-    (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
+  const safe = decoded.replaceAll(/\p{Cc}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
   return safe.length > 120 ? `${safe.slice(0, 117)}...` : safe;
 }
 

@@ -95,13 +95,8 @@ describe('the closure of host files', () => {
       ['rootfs', 'host', 'files'],
       signal,
     );
-    expect(diagnostics).toEqual([
-      expect.objectContaining({
-        code,
-        path: ['rootfs', 'host', 'files', 1],
-        message: expect.stringMatching(message),
-      }),
-    ]);
+    expect(diagnostics.map((one) => [one.code, one.path])).toEqual([[code, ['rootfs', 'host', 'files', 1]]]);
+    expect(diagnostics[0]?.message).toMatch(message);
   });
 
   it('names a missing library and interpreter', async () => {
@@ -124,17 +119,16 @@ describe('the closure of host files', () => {
     ]);
   });
 
-  it('survives damaged ELF files', async () => {
+  it('takes damaged ELF files as they are', async () => {
     const bytes = fs.readFileSync('/bin/bash');
-    for (const length of [4, 20, 63, 64, 200, 4096]) {
-      fs.writeFileSync(`${scratch}/cut`, bytes.subarray(0, length), { mode: 0o755 });
-      await closeOver(host, archives, [`${scratch}/cut`], [], signal);
-    }
-    for (const offset of [32, 54, 56, 72, 96, 128]) {
-      const damaged = Buffer.from(bytes);
-      damaged.fill(0xff, offset, offset + 8);
-      fs.writeFileSync(`${scratch}/cut`, damaged, { mode: 0o755 });
-      await closeOver(host, archives, [`${scratch}/cut`], [], signal);
+    const cut = [4, 20, 63, 64, 200, 4096].map((length) => bytes.subarray(0, length));
+    const damaged = [32, 54, 56, 72, 96, 128].map((offset) =>
+      Buffer.from(bytes).fill(0xff, offset, offset + 8),
+    );
+    for (const content of [...cut, ...damaged]) {
+      fs.writeFileSync(`${scratch}/damaged`, content, { mode: 0o755 });
+      const { entries } = await closeOver(host, archives, [`${scratch}/damaged`], [], signal);
+      expect(entries.map((entry) => entry.path)).toContain(`${scratch.slice(1)}/damaged`);
     }
   });
 
@@ -172,8 +166,7 @@ describe.skipIf(!isRoot)('a root filesystem of host files', () => {
     expect(inside(root, '/bin/bash', '-c', 'echo "from $BASH"; id -un')).toBe('from /bin/bash\nroot\n');
     expect(fs.statSync(`${root}/tmp`).mode & 0o7777).toBe(0o1777);
     expect(fs.existsSync(`${root}/etc/shadow`)).toBe(false);
-    if (fs.lstatSync('/bin').isSymbolicLink())
-      expect(fs.readlinkSync(`${root}/bin`)).toBe(fs.readlinkSync('/bin'));
+    expect(fs.lstatSync(`${root}/bin`).isSymbolicLink()).toBe(fs.lstatSync('/bin').isSymbolicLink());
   });
 
   it.skipIf(!has('/usr/sbin/nginx'))('runs nginx, which knows its user', async () => {

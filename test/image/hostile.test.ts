@@ -4,14 +4,15 @@ import { describe, expect, it } from 'vitest';
 import { OperationError } from '../../src/errors.ts';
 import { createTarInspector, TAR_LIMITS } from '../../src/image/inspect-tar.ts';
 import { addArchive } from '../../src/image/unpack-tarball.ts';
-import { HOSTILE_ARCHIVES } from './hostile-archives.ts';
+import { HOSTILE_CONTENTS } from './hostile-contents.ts';
+import { HOSTILE_NAMES } from './hostile-names.ts';
 import { isRoot, layerContext, listTree, makeScratch } from './scratch.ts';
 import { archive, entry } from './write-tar.ts';
 
 describe.skipIf(!isRoot)('a hostile archive', () => {
   const scratch = makeScratch();
 
-  for (const [index, { name, bytes, refusal }] of HOSTILE_ARCHIVES.entries()) {
+  for (const [index, { name, bytes, refusal }] of [...HOSTILE_NAMES, ...HOSTILE_CONTENTS].entries()) {
     it(`is refused and leaves nothing: ${name}`, async () => {
       const base = path.join(scratch, String(index));
       const outside = path.join(base, 'outside');

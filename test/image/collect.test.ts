@@ -1,0 +1,70 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { collectGarbage, listLayers } from '../../src/image/collect.ts';
+import { processIdentity, removeStaleWork } from '../../src/image/store.ts';
+import { addArchive } from '../../src/image/unpack-tarball.ts';
+import { host, isRoot, layerContext, makeScratch } from './scratch.ts';
+import { archive, entry } from './write-tar.ts';
+
+const image = archive(entry({ name: 'image', data: 'x' }));
+const other = archive(entry({ name: 'other', data: 'x' }));
+
+describe.skipIf(!isRoot)('collecting garbage', () => {
+  const scratch = makeScratch();
+  const addBytes = async (name: string, bytes: Buffer): Promise<string> => {
+    fs.writeFileSync(`${scratch}/${name}.tar`, bytes);
+    return addArchive(layerContext(`${scratch}/data`), `${scratch}/${name}.tar`);
+  };
+  const dataDir = path.join(scratch, 'data');
+
+  it('keeps what containers refer to, applied or pending, and removes the rest with all about it', async () => {
+    const [applied, pending, unused] = [
+      await addBytes('a', image),
+      await addBytes('b', other),
+      await addBytes('c', archive(entry({ name: 'c' }))),
+    ];
+    for (const [name, file, key] of [
+      ['web', 'plan.json', applied],
+      ['db', 'pending.json', pending],
+    ] as const) {
+      fs.mkdirSync(`${dataDir}/containers/${name}`, { recursive: true });
+      fs.writeFileSync(
+        `${dataDir}/containers/${name}/${file}`,
+        JSON.stringify({ steps: [{ op: 'overlay', lower: [`${dataDir}/images/layers/${key}`] }] }),
+      );
+    }
+    fs.writeFileSync(`${dataDir}/images/layers/${'f'.repeat(64)}.json`, '{}');
+    const { layers } = await collectGarbage(host, dataDir);
+    expect(layers.map((layer) => layer.key)).toEqual([unused]);
+    expect(fs.readdirSync(`${dataDir}/images/layers`).toSorted()).toEqual(
+      [applied, `${applied}.json`, pending, `${pending}.json`].toSorted(),
+    );
+    expect(fs.readdirSync(`${dataDir}/images/hashes`).length).toBeLessThanOrEqual(2);
+    expect(fs.readdirSync(`${dataDir}/images/tmp`)).toEqual([]);
+    const users = (await listLayers(host, dataDir)).map(({ key, usedBy }) => [key, usedBy]);
+    expect(Object.fromEntries(users)).toEqual({ [applied]: ['web'], [pending]: ['db'] });
+  });
+
+  it('removes the unfinished work of dead processes only', async () => {
+    const own = processIdentity(fs.readFileSync('/proc/self/stat', 'utf8'));
+    const [pid, start] = own?.split('-') ?? [];
+    const work = `${dataDir}/images/tmp`;
+    const names = {
+      live: `${own}-0`,
+      dead: '4194305-1-0',
+      reused: `${pid}-${Number(start) - 1}-0`,
+      foreign: 'rubbish',
+    };
+    for (const name of Object.values(names)) fs.mkdirSync(`${work}/${name}/layer`, { recursive: true });
+    expect([...(await removeStaleWork(host, dataDir))].toSorted()).toEqual(
+      [names.dead, names.reused, names.foreign].toSorted(),
+    );
+    expect(fs.readdirSync(work)).toEqual([names.live]);
+  });
+
+  it('does nothing where there is no store', async () => {
+    expect(await collectGarbage(host, `${scratch}/nothing`)).toEqual({ layers: [], leftovers: 0 });
+    expect(fs.existsSync(`${scratch}/nothing`)).toBe(false);
+  });
+});
