@@ -20,6 +20,9 @@ export interface FileStatus {
   readonly rdev?: { readonly major: number; readonly minor: number };
 }
 
+/** How the name of a file ends that writeAtomic has begun and not yet renamed into place. */
+export const UNFINISHED_WRITE = '.runspec-new';
+
 export interface FileOptions {
   /** Permission bits, set exactly whatever the umask; 0o600 by default. */
   readonly mode?: number;

@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import type { FileOptions, Host } from './host.ts';
+import { UNFINISHED_WRITE, type FileOptions, type Host } from './host.ts';
 
 const { O_WRONLY, O_RDONLY, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK } =
   fs.constants;
@@ -16,7 +16,7 @@ export type WriteCalls = Pick<Host, 'writeInPlace' | 'writeAtomic' | 'append'>;
 
 /** Beside the file and always the same, so that what SIGKILL leaves behind is found by the next write or removal. */
 export function temporaryPath(file: string): string {
-  return path.join(path.dirname(file), `.${path.basename(file)}.runspec-new`);
+  return path.join(path.dirname(file), `.${path.basename(file)}${UNFINISHED_WRITE}`);
 }
 
 export function createLinuxWrites(): WriteCalls {

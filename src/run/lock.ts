@@ -2,7 +2,7 @@
 // file would hold a mount that has to go. The kernel drops the lock with the process, so no kill leaves
 // it held; its file and an otherwise empty data folder go when the work is done.
 import { BusyError } from '../errors.ts';
-import type { Host } from '../host/host.ts';
+import { UNFINISHED_WRITE, type Host } from '../host/host.ts';
 
 const LOCK_FILE = '.lock';
 
@@ -13,6 +13,7 @@ export async function withLock<T>(host: Host, dataDir: string, timeoutMs: number
   const lock = await host.lock(path, timeoutMs);
   if (lock === undefined) throw new BusyError(`another runspec is at work in ${dataDir}`);
   try {
+    await removeLeftovers(host, dataDir);
     return await work();
   } finally {
     // Removed while held: whoever waits for it sees that the file it has is nameless, and begins again.
@@ -20,6 +21,12 @@ export async function withLock<T>(host: Host, dataDir: string, timeoutMs: number
     if ((await host.list(dataDir))?.length === 0) await removeUnlessUsed(host, dataDir);
     await lock.release();
   }
+}
+
+/** What a kill in the middle of an atomic write leaves; whoever holds the lock is the only writer here. */
+async function removeLeftovers(host: Host, folder: string): Promise<void> {
+  const names = (await host.list(folder)) ?? [];
+  for (const name of names) if (name.endsWith(UNFINISHED_WRITE)) await host.removeFile(`${folder}/${name}`);
 }
 
 async function removeUnlessUsed(host: Host, folder: string): Promise<void> {
