@@ -108,6 +108,7 @@ async function createUnderMonitor(
       PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
       _OCI_SYNCPIPE: String(SYNC_FD),
       _OCI_STARTPIPE: String(START_FD),
+      ...consoleFolder(step),
     },
     detached: true,
   });
@@ -132,6 +133,14 @@ async function createUnderMonitor(
     status,
     stderr: [reply?.message ?? '', stderr()].filter((text) => text !== '').join('\n'),
   });
+}
+
+/**
+ * conmon makes the socket for a terminal in TMPDIR: in a folder of ours a kill leaves nothing behind in /tmp,
+ * and a read-only /tmp does not matter. A socket's path has at most 107 bytes.
+ */
+function consoleFolder({ runtimeRoot }: ProcessStep): { readonly TMPDIR?: string } {
+  return `${runtimeRoot}/conmon-term.XXXXXX`.length > 107 ? {} : { TMPDIR: runtimeRoot };
 }
 
 async function startCreated(host: Host, step: ProcessStep): Promise<void> {
