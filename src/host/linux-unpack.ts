@@ -2,7 +2,7 @@
 // several failures is the one to report; cleaning the folder is the caller's.
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
-import { Transform, type Readable, type Writable } from 'node:stream';
+import { Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { OperationError, type FailedCommand } from '../errors.ts';
 import type { Archives, Content, TarInspector, UnpackOptions } from './archives.ts';
@@ -34,24 +34,22 @@ export async function unpack(archive: string, directory: string, options: Unpack
       report(() => `unpacked ${megabytes(size)} of ${megabytes(status.size)}`);
     });
     const source = file.createReadStream({ start: 0, highWaterMark: CHUNK, autoClose: false });
-    const filters: Filter[] = [];
-    const tar = startUnpacking(directory);
-    filters.push(tar);
     const inspect = inspection(options.inspector, () => size);
-    const { signal } = options;
-    let decompressor: Filter | undefined;
-    let feeding: Promise<unknown>;
-    if (compression === 'none') feeding = pipeline(source, measure, inspect, tar.stdin, { signal });
-    else if (compression === 'gzip') {
-      // Loaded when needed, to keep the start of every other command short.
-      const { createGunzip } = await import('node:zlib');
-      feeding = pipeline(source, measure, createGunzip({ chunkSize: CHUNK }), inspect, tar.stdin, { signal });
-    } else {
-      decompressor = startDecompressing(compression);
-      filters.push(decompressor);
-      feeding = throughProcess(source, measure, decompressor, inspect, tar.stdin, signal);
-    }
-    await finish(feeding, filters, signal, 'cannot unpack');
+    await feed(options.signal, 'cannot unpack', async (signal, start) => {
+      const tar = start(startUnpacking(directory));
+      if (compression === 'none') return pipeline(source, measure, inspect, sink(tar), { signal });
+      if (compression === 'gzip') {
+        // Loaded when needed, to keep the start of every other command short.
+        const { createGunzip } = await import('node:zlib');
+        const gunzip = createGunzip({ chunkSize: CHUNK });
+        return pipeline(source, measure, gunzip, inspect, sink(tar), { signal });
+      }
+      const decompressor = start(startDecompressing(compression));
+      return together(signal, [
+        (either) => pipeline(source, measure, sink(decompressor), { signal: either }),
+        (either) => pipeline(decompressor.stdout, inspect, sink(tar), { signal: either }),
+      ]);
+    });
     return { sha256: hash.digest('hex'), size };
   } finally {
     await file.close();
@@ -59,8 +57,6 @@ export async function unpack(archive: string, directory: string, options: Unpack
 }
 
 export const copy: Archives['copy'] = async ({ root, names, recursive }, directory, options) => {
-  const packer = startPacking(root, recursive);
-  const tar = startUnpacking(directory);
   const report = throttle(options.progress);
   let size = 0;
   const inspect = inspection(options.inspector, () => {
@@ -68,52 +64,79 @@ export const copy: Archives['copy'] = async ({ root, names, recursive }, directo
     return size;
   });
   const count = tap((chunk) => (size += chunk.length));
-  packer.stdin.end(names.map((name) => `${name}\0`).join(''));
-  const feeding = pipeline(packer.stdout, count, inspect, tar.stdin, { signal: options.signal });
-  await finish(feeding, [packer, tar], options.signal, `cannot copy ${root}`);
+  await feed(options.signal, `cannot copy ${root}`, (signal, start) => {
+    const packer = start(startPacking(root, recursive));
+    const tar = start(startUnpacking(directory));
+    packer.stdin.end(names.map((name) => `${name}\0`).join(''));
+    return pipeline(packer.stdout, count, inspect, sink(tar), { signal });
+  });
 };
 
-async function throughProcess(
-  source: Readable,
-  measure: Transform,
-  filter: Filter,
-  inspect: Transform,
-  sink: Writable,
+/** Runs pipelines side by side; one that fails ends the others. */
+async function together(
   signal: AbortSignal,
+  parts: readonly ((signal: AbortSignal) => Promise<unknown>)[],
 ): Promise<void> {
-  const both = new AbortController();
-  const either = AbortSignal.any([signal, both.signal]);
-  // One half that fails ends the other.
-  const halves = [
-    pipeline(source, measure, filter.stdin, { signal: either }),
-    pipeline(filter.stdout, inspect, sink, { signal: either }),
-  ].map((half) =>
-    half.catch((error: unknown) => {
-      both.abort(error);
-      throw error;
-    }),
+  const failed = new AbortController();
+  const either = AbortSignal.any([signal, failed.signal]);
+  const settled = await Promise.allSettled(
+    parts.map((part) =>
+      part(either).catch((error: unknown) => {
+        failed.abort(error);
+        throw error;
+      }),
+    ),
   );
-  const settled = await Promise.allSettled(halves);
-  const failures = settled.flatMap((half) => (half.status === 'rejected' ? [half.reason as unknown] : []));
+  const failures = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
   if (failures.length > 0) throw failures.find((error) => error instanceof OperationError) ?? failures[0];
 }
 
-/** Waits for all processes, then throws the failure that explains the others. */
-async function finish(
-  feeding: Promise<unknown>,
-  filters: readonly Filter[],
-  signal: AbortSignal,
-  what: string,
-): Promise<void> {
-  let failure: unknown;
-  await feeding.catch((error: unknown) => {
-    failure = error ?? new OperationError(what);
+/**
+ * Takes bytes for a process for as long as it reads. GNU tar ends at the end-of-archive mark, perhaps before the
+ * padding behind it was written; what it leaves must be read and inspected all the same.
+ */
+function sink(filter: Filter): Writable {
+  const { stdin } = filter;
+  return new Writable({
+    highWaterMark: CHUNK,
+    write(chunk: Buffer, _encoding, done) {
+      if (stdin.destroyed) done();
+      else stdin.write(chunk, () => done());
+    },
+    final(done) {
+      if (stdin.destroyed) done();
+      else stdin.end(() => done());
+    },
+    destroy(error, done) {
+      stdin.destroy();
+      done(error);
+    },
   });
-  // A process whose pipe broke ends by itself and says why; the others are stopped.
-  const broken = isBrokenPipe(failure);
-  if (failure !== undefined && !broken) for (const filter of filters) filter.stop();
+}
+
+/** Runs what moves the bytes and waits for all processes, then throws the failure that explains the others. */
+async function feed(
+  interrupt: AbortSignal,
+  what: string,
+  move: (signal: AbortSignal, start: (filter: Filter) => Filter) => Promise<unknown>,
+): Promise<void> {
+  const filters: Filter[] = [];
+  const processFailed = new AbortController();
+  const start = (filter: Filter): Filter => {
+    filters.push(filter);
+    const stop = (): void => processFailed.abort();
+    filter.ended.then(({ status }) => (status === 0 ? undefined : stop()), stop);
+    return filter;
+  };
+  let failure: unknown;
+  try {
+    await move(AbortSignal.any([interrupt, processFailed.signal]), start);
+  } catch (error) {
+    failure = error;
+    for (const filter of filters) filter.stop();
+  }
   const ended = await Promise.all(filters.map((filter) => filter.ended));
-  signal.throwIfAborted();
+  interrupt.throwIfAborted();
   if (failure instanceof OperationError) throw failure;
   const full = ended.find((command) => isDiskFull(command.stderr));
   if (full !== undefined) {
@@ -122,9 +145,12 @@ async function finish(
       hint: 'free some space (runspec image gc removes unused layers), or choose another place with --data-dir',
     });
   }
-  if (failure !== undefined && !broken) throw describeFailure(failure, what);
-  const failed = ended.find((command) => command.status !== 0);
-  if (failed !== undefined) throw describeCommand(failed, what);
+  // Stopped because a process gave up: that one has a status and says why, the others were killed.
+  const byProcess = failure instanceof Error && failure.name === 'AbortError';
+  if (failure !== undefined && !byProcess) throw describeFailure(failure, what);
+  const failed = ended.filter((command) => command.status !== 0);
+  const cause = failed.find((command) => command.status !== undefined) ?? failed[0];
+  if (cause !== undefined) throw describeCommand(cause, what);
   if (failure !== undefined) throw describeFailure(failure, what);
 }
 
@@ -142,14 +168,6 @@ function describeFailure(failure: unknown, what: string): unknown {
   // zlib's codes, as in Z_DATA_ERROR and Z_BUF_ERROR (unexpected end of file).
   const hint = code.startsWith('Z_') ? DAMAGED : undefined;
   return new OperationError(`${what}: ${failure.message}`, { cause: failure, hint });
-}
-
-function isBrokenPipe(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    'code' in error &&
-    ['EPIPE', 'ERR_STREAM_PREMATURE_CLOSE', 'ECONNRESET'].includes(String(error.code))
-  );
 }
 
 async function detect(file: fs.promises.FileHandle): Promise<Compression> {

@@ -82,6 +82,11 @@ export const HOSTILE_CONTENTS: readonly HostileArchive[] = [
     refusal: /behind its end/,
   },
   {
+    name: 'something far behind the end, where tar no longer reads',
+    bytes: () => Buffer.concat([archive(file('a')), Buffer.alloc(2 ** 23), file('b')]),
+    refusal: /behind its end/,
+  },
+  {
     name: 'a second archive behind the first',
     bytes: (out) => Buffer.concat([archive(link('esc', out)), archive(file('esc/planted'))]),
     refusal: /behind its end/,

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { buildSync } from 'esbuild';
+import * as tar from 'tar';
 import { describe, expect, it } from 'vitest';
 import { ensureLayer } from '../../src/image/ensure-layer.ts';
 import { layerPath } from '../../src/image/store.ts';
@@ -12,6 +13,17 @@ import { archive, entry, pax } from './write-tar.ts';
 
 const digest = (file: string): string => createHash('sha256').update(fs.readFileSync(file)).digest('hex');
 const capabilities = '0100000200040000000000000000000000000000';
+
+/** Adds an archive to a store in a process of its own: DATA-DIR FILE; prints the key or the error. */
+const ADD_ARCHIVE = `
+import { createLinuxArchives } from './host/linux-archives.ts';
+import { createLinuxHost } from './host/linux.ts';
+import { addArchive } from './image/unpack-tarball.ts';
+const [dataDir, file] = process.argv.slice(2);
+const { signal } = new AbortController();
+const context = { host: createLinuxHost(), archives: createLinuxArchives(), dataDir, signal, progress() {} };
+await addArchive(context, file).then(console.log, (error) => console.log(error.message));
+`;
 
 /** A tree with everything that a root filesystem may hold. */
 function makeTree(root: string): void {
@@ -109,6 +121,21 @@ describe.skipIf(!isRoot)('unpacking an archive', () => {
     },
   );
 
+  it('takes any amount of padding, which tar does not read to its end', async () => {
+    const file = path.join(scratch, 'padded.tar');
+    fs.writeFileSync(file, Buffer.concat([archive(entry({ name: 'a' })), Buffer.alloc(2 ** 24)]));
+    const dataDir = path.join(scratch, 'padded');
+    expect(await addArchive(layerContext(dataDir), file)).toBe(digest(file));
+  });
+
+  it('takes what npm packs', async () => {
+    const file = path.join(scratch, 'npm.tgz');
+    tar.create({ sync: true, gzip: true, file, cwd: tree }, ['bin', 'tmp', 'old', 'long']);
+    const dataDir = path.join(scratch, 'npm');
+    const layer = layerPath(dataDir, await addArchive(layerContext(dataDir), file));
+    expect(listTree(layer)).toEqual(listTree(tree).filter((line) => /^(?:bin|tmp|old|long)/.test(line)));
+  });
+
   it('gives folders that the archive does not list mode 755 whatever the umask', async () => {
     const file = path.join(scratch, 'implicit');
     fs.writeFileSync(file, archive(entry({ name: 'a/b/c', data: 'x' })));
@@ -121,7 +148,8 @@ describe.skipIf(!isRoot)('unpacking an archive', () => {
 
   it('takes sparse files of an honest size, global comments and V7 folders', async () => {
     const sparse = path.join(scratch, 'sparse');
-    execFileSync('truncate', ['-s', '10M', sparse]);
+    fs.writeFileSync(sparse, '');
+    fs.truncateSync(sparse, 10 * 2 ** 20);
     fs.writeFileSync(path.join(scratch, 'other'), '');
     for (const format of ['gnu', 'posix']) {
       const file = path.join(scratch, `sparse-${format}.tar`);
@@ -218,7 +246,7 @@ describe.skipIf(!isRoot)('unpacking an archive', () => {
     // The small disk exists in a mount namespace of its own only.
     const script = path.join(scratch, 'full.mjs');
     buildSync({
-      entryPoints: ['test/image/add-archive.ts'],
+      stdin: { contents: ADD_ARCHIVE, resolveDir: 'src', loader: 'ts' },
       bundle: true,
       platform: 'node',
       format: 'esm',
