@@ -29,21 +29,26 @@ export const bridge: Op<'bridge'> = {
     return { existed: link !== undefined && link.alias !== BRIDGE_ALIAS, hadAddress: link !== undefined && hasAddress(link, step) };
   },
 
-  async apply({ host }, step) {
+  async apply({ host }, step, before) {
     const link = (await readLinks(host)).find((one) => one.name === step.name);
-    await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(link === undefined ? createLines(step) : mendLines(link, step)) });
+    // A kill between making it and naming it leaves ours without its alias.
+    const nameless = link !== undefined && link.alias === undefined && before['existed'] === false;
+    const claim = nameless ? [`link set dev ${step.name} alias ${BRIDGE_ALIAS}`] : [];
+    const wanted = link === undefined ? createLines(step) : [...claim, ...mendLines(link, step)];
+    if (wanted.length > 0) await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(wanted) });
     await host.writeInPlace(routeLocalnet(step.name), '1');
   },
 
-  async update(context, step) {
-    await bridge.apply(context, step);
+  async update(context, step, _former, before) {
+    await bridge.apply(context, step, before);
   },
 
   async revert({ host }, step, before) {
     const links = await readLinks(host);
     const link = links.find((one) => one.name === step.name);
     if (link === undefined) return { outcome: 'gone' };
-    if (before['existed'] === true || link.alias !== BRIDGE_ALIAS) {
+    const ours = link.alias === BRIDGE_ALIAS || (link.alias === undefined && before['existed'] === false);
+    if (before['existed'] === true || !ours) {
       if (before['hadAddress'] === false && hasAddress(link, step)) {
         await runChecked(host, ['ip', 'addr', 'del', step.address, 'dev', step.name]);
       }

@@ -55,10 +55,10 @@ export interface Op<K extends OpKind> {
   probe(context: OpContext, step: StepOf<K>): Promise<Probe>;
   /** Facts worth keeping before the first effect (a former value, whether it existed). Reads only. */
   before?(context: OpContext, step: StepOf<K>): Promise<Before>;
-  /** Makes the object; it may be there in part after a crash, and must then be completed. */
-  apply(context: OpContext, step: StepOf<K>): Promise<void>;
+  /** Makes the object; it may be there in part after a crash, and must then be completed. `before` is what was found first. */
+  apply(context: OpContext, step: StepOf<K>, before: Before): Promise<void>;
   /** Changes the object in place from what `former` made (or drift left) to `step`. */
-  update?(context: OpContext, step: StepOf<K>, former: StepOf<K>): Promise<void>;
+  update?(context: OpContext, step: StepOf<K>, former: StepOf<K>, before: Before): Promise<void>;
   /** Undoes it. Succeeds when it is gone already; touches only what runspec made. */
   revert(context: OpContext, step: StepOf<K>, before: Before, options: RevertOptions): Promise<Reverted>;
   /** The same as a person would type it: commands of a POSIX shell, one a line, made with `quote`. */

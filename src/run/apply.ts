@@ -10,7 +10,7 @@ import { walk } from './graph.ts';
 import type { ContainerRecord, Records } from './records.ts';
 import { recordedSteps } from './records.ts';
 import type { Reporter } from './report.ts';
-import { asFailure, revertSteps } from './revert.ts';
+import { asFailure, hintForErrno, revertSteps } from './revert.ts';
 import type { SharedState } from './shared.ts';
 
 export interface Application {
@@ -39,12 +39,15 @@ export async function applyChanges(application: Application): Promise<void> {
     return;
   }
   const before: Record<string, Before> = { ...record?.before };
-  await records.begin(plan, record, application.specFile);
-  const failure = await carryOut(application, before);
-  if (failure === undefined) {
-    await records.finish(plan, before, application.specFile);
-    return;
+  try {
+    await records.begin(plan, record, application.specFile);
+  } catch (cause) {
+    // Nothing was changed yet but the records themselves.
+    if (record === undefined) await records.remove(plan.name);
+    throw recordFailure(plan, cause);
   }
+  const failure = await carryOut(application, before);
+  if (failure === undefined) return;
   if (application.keepOnFailure) throw failure;
   application.report.rollback(context.container, failure.step ?? '');
   const cleanup = await rollBack(application, before);
@@ -52,7 +55,25 @@ export async function applyChanges(application: Application): Promise<void> {
   throw new OperationError(failure.message, { ...failure, cause: failure.cause, cleanup });
 }
 
+/** Up to the record that it is done; @returns what went wrong first. */
 async function carryOut(application: Application, before: Record<string, Before>): Promise<OperationError | undefined> {
+  const { records, plan, specFile } = application;
+  const failure = await carryOutChanges(application, before);
+  if (failure !== undefined) return failure;
+  try {
+    await records.finish(plan, before, specFile);
+    return undefined;
+  } catch (cause) {
+    return recordFailure(plan, cause);
+  }
+}
+
+function recordFailure(plan: Plan, cause: unknown): OperationError {
+  const error = cause as NodeJS.ErrnoException;
+  return new OperationError(`cannot keep the record of ${plan.name}: ${error.message}`, { cause, hint: hintForErrno(error) });
+}
+
+async function carryOutChanges(application: Application, before: Record<string, Before>): Promise<OperationError | undefined> {
   const { context, changes } = application;
   const outgoing = changes.filter((change) => change.action === 'delete' || change.action === 'replace');
   const failures = [...(await revertSteps(reversalOf(application, before), outgoing.map((change) => change.former ?? change.step)))];
@@ -88,7 +109,7 @@ async function runStep(application: Application, change: Change, before: Record<
   const name = context.container;
   await records.journal(name, { event: 'intent', direction, step: step.id, ...(found === undefined ? {} : { before: found }) });
   try {
-    await perform(context, op, change);
+    await perform(context, op, change, found ?? {});
   } catch (cause) {
     report.step({ container: name, step, action: change.action, outcome: 'failed', milliseconds: context.host.now() - started });
     await records.journal(name, { event: 'failed', direction, step: step.id, error: String(cause) });
@@ -98,10 +119,10 @@ async function runStep(application: Application, change: Change, before: Record<
   report.step({ container: name, step, action: change.action, outcome: 'done', milliseconds: context.host.now() - started, ...reason });
 }
 
-async function perform(context: OpContext, op: Op<OpKind>, change: Change): Promise<void> {
+async function perform(context: OpContext, op: Op<OpKind>, change: Change, before: Before): Promise<void> {
   const step = change.step as StepOf<OpKind>;
-  if (change.action === 'update' && op.update !== undefined) await op.update(context, step, (change.former ?? step) as StepOf<OpKind>);
-  else await op.apply(context, step);
+  if (change.action === 'update' && op.update !== undefined) await op.update(context, step, (change.former ?? step) as StepOf<OpKind>, before);
+  else await op.apply(context, step, before);
 }
 
 function runShared(application: Application, change: Change): Promise<void> {
@@ -114,7 +135,7 @@ function runShared(application: Application, change: Change): Promise<void> {
     const op = opOf(step) as Op<OpKind>;
     const found = await op.before?.(context, step as StepOf<OpKind>);
     if (found !== undefined) await shared.remember(step.id, found);
-    await perform(context, op, change);
+    await perform(context, op, change, shared.before(step.id) ?? {});
     const reason = change.reason === undefined ? {} : { reason: change.reason };
     const milliseconds = context.host.now() - started;
     report.step({ container: context.container, step, action: change.action, outcome: 'done', milliseconds, ...reason });
@@ -151,7 +172,7 @@ async function rollBack(application: Application, before: Record<string, Before>
       }
     },
   );
-  if (failures.length === 0) await records.abandon(plan.name);
+  if (failures.length === 0) await records.abandon(record);
   return failures;
 }
 
@@ -161,7 +182,7 @@ async function restore(application: Application, step: Step): Promise<void> {
   const probe = await op.probe(context, step as StepOf<OpKind>);
   if (probe.state === 'present') return;
   const action = probe.state === 'drifted' && probe.inPlace && op.update !== undefined ? 'update' : 'create';
-  await perform(context, op, { container: context.container, action, step });
+  await perform(context, op, { container: context.container, action, step }, application.record?.before[step.id] ?? {});
 }
 
 function reversalOf(application: Application, before: Readonly<Record<string, Before>>) {

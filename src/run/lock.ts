@@ -2,16 +2,14 @@
 // file would hold a mount that has to go. The kernel drops the lock with the process, so no kill leaves
 // it held; its file and an otherwise empty data folder go when the work is done.
 import { BusyError } from '../errors.ts';
-import { UNFINISHED_WRITE, type Host } from '../host/host.ts';
+import { UNFINISHED_WRITE, type Host, type Lock } from '../host/host.ts';
 
 const LOCK_FILE = '.lock';
 
 /** @throws BusyError when another runspec holds the lock for longer than `timeoutMs`. */
 export async function withLock<T>(host: Host, dataDir: string, timeoutMs: number, work: () => Promise<T>): Promise<T> {
   const path = `${dataDir}/${LOCK_FILE}`;
-  await host.makeDirectory(dataDir, { mode: 0o711 });
-  const lock = await host.lock(path, timeoutMs);
-  if (lock === undefined) throw new BusyError(`another runspec is at work in ${dataDir}`);
+  const lock = await takeLock(host, dataDir, path, timeoutMs);
   try {
     await removeLeftovers(host, dataDir);
     return await work();
@@ -20,6 +18,23 @@ export async function withLock<T>(host: Host, dataDir: string, timeoutMs: number
     await host.removeFile(path);
     if ((await host.list(dataDir))?.length === 0) await removeUnlessUsed(host, dataDir);
     await lock.release();
+  }
+}
+
+async function takeLock(host: Host, dataDir: string, path: string, timeoutMs: number): Promise<Lock> {
+  const deadline = host.now() + timeoutMs;
+  for (;;) {
+    await host.makeDirectory(dataDir, { mode: 0o711 });
+    try {
+      const lock = await host.lock(path, Math.max(0, deadline - host.now()));
+      if (lock !== undefined) return lock;
+      throw new BusyError(`another runspec is at work in ${dataDir}`);
+    } catch (error) {
+      // The holder before us has just removed the folder with its lock.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT' && host.now() <= deadline) continue;
+      if (!(error instanceof BusyError)) await removeUnlessUsed(host, dataDir);
+      throw error;
+    }
   }
 }
 

@@ -47,8 +47,8 @@ export interface Records {
   journal(name: string, entry: JournalEntry): Promise<void>;
   /** The pending plan has become the applied one. */
   finish(plan: Plan, before: Readonly<Record<string, Before>>, specFile: string): Promise<void>;
-  /** The pending plan was rolled back to the applied one. */
-  abandon(name: string): Promise<void>;
+  /** The pending plan was rolled back to the applied one, which `former` has. */
+  abandon(former: ContainerRecord): Promise<void>;
   /** Forgets the container: the last thing a complete `down` does. */
   remove(name: string): Promise<void>;
 }
@@ -85,7 +85,9 @@ export function createRecords(host: Host, dataDir: string, bootId: string): Reco
       await host.removeFile(`${folder}/pending.json`);
       await host.removeFile(`${folder}/journal.jsonl`);
     },
-    async abandon(name) {
+    async abandon({ name, applied, before, specFile, at }) {
+      // It may be the new plan that is stored as applied, when only what comes after that failed.
+      if (applied !== undefined) await store(`${folderOf(name)}/plan.json`, { ...stored(applied, before, specFile), at });
       await host.removeFile(`${folderOf(name)}/pending.json`);
       await host.removeFile(`${folderOf(name)}/journal.jsonl`);
     },

@@ -80,7 +80,7 @@ export function asFailure(step: Step, cause: unknown): OperationError {
   return new OperationError(`${opOf(step).describe(step)}: ${error.message}`, { step: step.id, cause: error, hint: hintForErrno(error) });
 }
 
-function hintForErrno(error: NodeJS.ErrnoException): string | undefined {
+export function hintForErrno(error: NodeJS.ErrnoException): string | undefined {
   switch (error.code) {
     case 'ENOSPC':
       return 'the disk is full; free some space and try again';

@@ -105,7 +105,7 @@ describe.skipIf(!isRoot)('the layer of mount points', () => {
       const before = [listTree(outside), listTree(image)];
 
       expect(await mountpoints.probe(context, step)).toEqual({ state: 'absent' });
-      await mountpoints.apply(context, step);
+      await mountpoints.apply(context, step, {});
       expect(await mountpoints.probe(context, step)).toMatchObject({ state: 'present' });
 
       expect(listTree(step.path).filter((line) => !/ (?:40|100)\d+ /.test(line))).toEqual([]);
@@ -128,7 +128,7 @@ describe.skipIf(!isRoot)('the layer of mount points', () => {
       ).toBe('2\n');
 
       const listed = listTree(step.path);
-      await mountpoints.apply(context, step);
+      await mountpoints.apply(context, step, {});
       expect(listTree(step.path)).toEqual(listed);
       expect(await mountpoints.revert(context, step, {}, { volumes: false })).toEqual({ outcome: 'removed' });
       expect(await mountpoints.revert(context, step, {}, { volumes: false })).toEqual({ outcome: 'gone' });
@@ -144,7 +144,7 @@ describe.skipIf(!isRoot)('the layer of mount points', () => {
     await mountpoints.apply(context, {
       ...step,
       targets: [...RUNTIME, { path: '/tmp/cache/x', type: 'directory', symlinks: 'resolve' }],
-    });
+    }, {});
     const lines = listTree(step.path);
     expect(lines).toContain('tmp 41777 0:0');
     expect(lines).toContain('etc 40711 5:6');
@@ -157,7 +157,7 @@ describe.skipIf(!isRoot)('the layer of mount points', () => {
       { path: '/var/run/app', type: 'directory', symlinks: 'resolve' },
       { path: '/bin/tool', type: 'file', symlinks: 'resolve' },
     ];
-    await mountpoints.apply(context, { ...step, targets });
+    await mountpoints.apply(context, { ...step, targets }, {});
     expect(listTree(step.path)).toEqual([
       'run 40755 0:0',
       'run/app 40755 0:0',
@@ -180,7 +180,7 @@ describe.skipIf(!isRoot)('the layer of mount points', () => {
         { property: '/dev', wanted: 'directory', found: 'missing' },
       ]),
     );
-    await mountpoints.apply(context, step);
+    await mountpoints.apply(context, step, {});
     expect(await mountpoints.probe(context, step)).toMatchObject({ state: 'present' });
   });
 
@@ -190,7 +190,7 @@ describe.skipIf(!isRoot)('the layer of mount points', () => {
       { path: '/data', type: 'directory', symlinks: 'resolve' },
       { path: '/data', type: 'file', symlinks: 'resolve' },
     ];
-    await expect(mountpoints.apply(context, { ...step, targets })).rejects.toThrow(
+    await expect(mountpoints.apply(context, { ...step, targets }, {})).rejects.toThrow(
       /data is wanted as a file but is a directory/,
     );
   });
