@@ -23,6 +23,8 @@ const { outputFiles } = await build({
   platform: 'node',
   format: 'cjs',
   target: 'node20',
+  // import() of a part of Node becomes require(): V8 loses the loader of a script made from compiled code.
+  supported: { 'dynamic-import': false },
   minifySyntax: true,
   minifyWhitespace: true,
   // The same code as ES modules: smaller, and quicker to load.
@@ -43,8 +45,7 @@ else {
   try {
     cachedData = fs.readFileSync(__filename + '.cache');
   } catch {}
-  const importModuleDynamically = vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER;
-  const script = new vm.Script(program(), { filename: __filename, cachedData, importModuleDynamically });
+  const script = new vm.Script(program(), { filename: __filename, cachedData });
   const run = () => script.runInThisContext().call(exports, exports, require, module, __filename, __dirname);
   if (require.main === module) run();
   // For the build: the program as it is, to be run once and asked for its compiled code.
