@@ -1,0 +1,54 @@
+// What tests ask of containers, by runspec's own command line.
+import { expect } from 'vitest';
+import type { Executed } from './execute.ts';
+import type { TestHost } from './test-host.ts';
+
+/** Standard output of a runspec that has to succeed. */
+export async function succeed(host: TestHost, ...args: readonly string[]): Promise<string> {
+  const { status, stdout, stderr } = await host.runspec(...args);
+  if (status !== 0) throw new Error(`status ${status} of runspec ${args.join(' ')}:\n${stdout}${stderr}`);
+  return stdout;
+}
+
+/** Runs argv in a container; nothing is expected of the outcome. */
+export function inside(host: TestHost, name: string): (argv: readonly string[]) => Promise<Executed> {
+  return (argv) => host.runspec('exec', name, '--', ...argv);
+}
+
+/** A row of `ps --json`. */
+export interface Row {
+  readonly name: string;
+  readonly state: string;
+  readonly pid: number | null;
+  readonly exitStatus: number | null;
+  readonly oom: boolean;
+  readonly address: string | null;
+  readonly ports: readonly string[];
+}
+
+export async function list(host: TestHost): Promise<readonly Row[]> {
+  return JSON.parse(await succeed(host, 'ps', '--json')) as readonly Row[];
+}
+
+export async function find(host: TestHost, name: string): Promise<Row> {
+  const row = (await list(host)).find((one) => one.name === name);
+  if (row === undefined) throw new Error(`ps does not list ${name}`);
+  return row;
+}
+
+/** Waits until the container's process has ended by itself. */
+export async function waitForEnd(host: TestHost, name: string): Promise<Row> {
+  await expect
+    .poll(async () => (await find(host, name)).state, { timeout: 60_000, interval: 100 })
+    .toBe('exited');
+  return find(host, name);
+}
+
+/** Pid and start time of a container's process: equal only for the same process. */
+export async function identify(host: TestHost, name: string): Promise<string> {
+  const { pid } = await find(host, name);
+  if (pid === null) throw new Error(`${name} does not run`);
+  const stat = await host.output(['cat', `/proc/${pid}/stat`]);
+  const startTime = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  return `${pid} ${startTime}`;
+}
