@@ -13,8 +13,10 @@ import { paint } from './paint.ts';
 import { describe, MARKS } from './reporter.ts';
 
 export async function plan(context: CommandContext, args: readonly string[], options: { readonly exitCode: boolean; readonly script: boolean }): Promise<number> {
-  const loaded = await loadSpecs(context, args);
   const session = await openSession(context);
+  // The kernel is asked while the spec is read: the answers take longer than the asking.
+  session.view.warmUp();
+  const loaded = await loadSpecs(context, args);
   const specs = loaded.specs.map((one) => one.spec);
   const compiled = compileAll(specs, await gatherFacts(session, specs));
   checkCompiled(context, loaded, compiled);

@@ -65,11 +65,16 @@ export interface KernelView {
   nftTable(table: string): Promise<NftTableState | undefined>;
   /** In the order of /proc/self/mountinfo: later entries cover earlier ones. */
   mounts(): Promise<readonly MountState[]>;
+  /** Begins to read what every plan needs. */
+  warmUp(): void;
   /** Drops what was read, after a change. */
   forget(): void;
 }
 
 export const NETNS_FOLDER = '/run/netns';
+
+/** The one table that is runspec's: DESIGN section 5. */
+export const NFT_TABLE = 'runspec';
 
 export function createKernelView(host: Host): KernelView {
   const known = new Map<string, Promise<unknown>>();
@@ -81,12 +86,15 @@ export function createKernelView(host: Host): KernelView {
     return reading;
   };
   const links = (): Promise<readonly LinkState[]> => once('links', () => readLinks(host));
+  const nftTable = (table: string): Promise<NftTableState | undefined> => once(`nft ${table}`, () => readNftTable(host, table));
   return {
     links,
     link: async (name) => (await links()).find((link) => link.name === name),
     netns: (name) => once(`netns ${name}`, () => readNetns(host, name)),
-    nftTable: (table) => once(`nft ${table}`, () => readNftTable(host, table)),
+    nftTable,
     mounts: () => once('mounts', () => readMounts(host)),
+    // Whoever asks later gets the failure, if there is one.
+    warmUp: () => void Promise.allSettled([links(), nftTable(NFT_TABLE)]),
     forget: () => known.clear(),
   };
 }

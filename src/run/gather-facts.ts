@@ -29,12 +29,13 @@ export interface FactSources {
 
 export async function gatherFacts(sources: FactSources, specs: readonly Spec[]): Promise<HostFacts> {
   const { host, view, stateDir, dataDir, bootId } = sources;
+  const reading = readContainers(sources, specs);
   const [cgroups, programs, network, listening, containers, layers, paths, resolver] = await Promise.all([
     readCgroups(host, view),
     findPrograms(host),
     readNetwork(host, view),
-    listeningInTheWay(host, specs),
-    readContainers(sources, specs),
+    reading.then((known) => listeningInTheWay(host, specs, known)),
+    reading,
     resolveAllLayers(sources, specs),
     readPaths(host, specs),
     readResolver(host),
@@ -64,8 +65,16 @@ async function findPrograms(host: Host): Promise<Readonly<Record<string, string>
   return Object.fromEntries(found.flatMap(([program, path]) => (path === undefined ? [] : [[program, path]])));
 }
 
-async function listeningInTheWay(host: Host, specs: readonly Spec[]): Promise<readonly ListeningSocket[]> {
-  const wanted = new Set(specs.flatMap((spec) => spec.network.ports.map((port) => port.hostPort)));
+/** Only for ports that are not published already: for a second apply there is nothing to look for. */
+async function listeningInTheWay(
+  host: Host,
+  specs: readonly Spec[],
+  containers: HostFacts['containers'],
+): Promise<readonly ListeningSocket[]> {
+  const published = (name: string): ReadonlySet<number> => new Set(containers[name]?.ports.map((port) => port.hostPort));
+  const wanted = new Set(
+    specs.flatMap((spec) => spec.network.ports.map((port) => port.hostPort).filter((port) => !published(spec.name).has(port))),
+  );
   if (wanted.size === 0) return [];
   const sockets = (await readListening(host)).filter((socket) => wanted.has(socket.port));
   return findSocketOwners(host, sockets);

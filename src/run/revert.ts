@@ -72,6 +72,7 @@ export function asFailure(step: Step, cause: unknown): OperationError {
       hint: cause.hint,
       command: cause.command,
       cleanup: cause.cleanup,
+      path: cause.path,
       step: step.id,
       cause: cause.cause,
     });
@@ -86,6 +87,9 @@ export function hintForErrno(error: NodeJS.ErrnoException): string | undefined {
       return 'the disk is full; free some space and try again';
     case 'EROFS':
       return 'the file system is read-only; choose others with --state-dir and --data-dir';
+    case 'ENOTDIR':
+    case 'EEXIST':
+      return 'something that is no folder is in the way; choose others with --state-dir and --data-dir';
     case 'EACCES':
     case 'EPERM':
       return 'run as root (sudo)';
