@@ -53,9 +53,7 @@ export async function killProcesses(
 ): Promise<void> {
   if ((await listProcesses(host, folders)).length === 0) return;
   const empty = await waitUntil(host, milliseconds, async () => {
-    const pids = await listProcesses(host, folders);
-    if (pids.length === 0) return true;
-    await killOnce(host, folders, pids);
+    await killOnce(host, folders);
     return (await listProcesses(host, folders)).length === 0;
   });
   if (empty) return;
@@ -84,26 +82,16 @@ export async function removeCgroupFolder(host: Host, folder: string): Promise<vo
   if (!removed) throw new OperationError(`cannot remove the cgroup ${folder}`, { cause: busy });
 }
 
-async function killOnce(
-  host: Host,
-  folders: readonly CgroupFolder[],
-  pids: readonly number[],
-): Promise<void> {
+// Not by cgroup.kill: a kernel that has the fix for its race with fork(2) (6.14, still in 6.18) kills every
+// later clone3(2) with CLONE_INTO_CGROUP into a cgroup that was ever killed so, which is how crun starts.
+// The cgroup has to serve for the next start, its limits being kept.
+async function killOnce(host: Host, folders: readonly CgroupFolder[]): Promise<void> {
   const freezers = await findFreezers(host, folders);
-  const unified = folders.filter(({ version }) => version === 2);
-  const killFile = `${unified[0]?.folder ?? ''}/cgroup.kill`;
-  // cgroup.kill (since 5.14) takes the whole subtree at once; forks cannot run away from it.
-  if (unified.length > 0 && (await host.status(killFile)) !== undefined) {
-    const members = await listProcesses(host, unified);
-    await host.writeInPlace(killFile, '1');
-    for (const pid of pids.filter((one) => !members.includes(one))) await host.kill(pid, 'SIGKILL');
-  } else {
-    // A frozen process cannot fork, so the list is whole.
-    const [freezer] = freezers;
-    if (freezer !== undefined) await host.writeInPlace(freezer.file, freezer.freeze);
-    for (const pid of await listProcesses(host, folders)) await host.kill(pid, 'SIGKILL');
-  }
-  // A process paused by us, or by someone before, dies only once it is thawed in every hierarchy.
+  const [freezer] = freezers;
+  // A frozen process cannot fork, so the list is whole.
+  if (freezer !== undefined) await host.writeInPlace(freezer.file, freezer.freeze);
+  for (const pid of await listProcesses(host, folders)) await host.kill(pid, 'SIGKILL');
+  // On v1 a process paused by us, or by someone before, dies only once it is thawed.
   for (const { file, thaw } of freezers) await host.writeInPlace(file, thaw);
 }
 

@@ -1,6 +1,6 @@
 // From the plan's template to the configuration a runtime takes: user, capabilities that are to be had,
 // joined namespaces and seccomp; with the checks that a runtime would answer late or not at all.
-import { OperationError } from '../errors.ts';
+import { OperationError, type SpecPath } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { BundleStep } from '../plan/plan.ts';
 import { capabilitiesOfMask, settleCapabilities } from './capabilities.ts';
@@ -15,7 +15,7 @@ import { resolveUser } from './users.ts';
 export async function completeConfig(host: Host, step: BundleStep, dataDir: string): Promise<OciConfig> {
   const template = step.config as OciConfig;
   const view = await viewOfMounts(host, step.rootfs, template.mounts);
-  const user = await resolveUser(host, view, step.user, step.additionalGids);
+  const user = await blame(['process', 'user'], () => resolveUser(host, view, step.user, step.additionalGids));
   const available = await readOwnCapabilities(host);
   const { sets, missing } = settleCapabilities(template.process.capabilities, user.uid, available);
   if (missing.length > 0) {
@@ -36,9 +36,11 @@ export async function completeConfig(host: Host, step: BundleStep, dataDir: stri
     capabilities: sets,
   };
   const check = await checkProgram(host, view, process);
-  if (check === 'missing' || check === 'not-executable') throw programError(check, process);
+  if (check === 'missing' || check === 'not-executable') {
+    await blame(['process', 'args', 0], () => Promise.reject(programError(check, process)));
+  }
   const joined = await joinNamespaces(host, dataDir, step.join);
-  const seccomp = await readSeccomp(host, step.seccomp, sets.bounding);
+  const seccomp = await blame(['security', 'seccomp'], () => readSeccomp(host, step.seccomp, sets.bounding));
   return {
     ...template,
     process,
@@ -48,6 +50,17 @@ export async function completeConfig(host: Host, step: BundleStep, dataDir: stri
       ...(seccomp === undefined ? {} : { seccomp }),
     },
   };
+}
+
+/** Says which value of the spec it is that cannot be had. */
+async function blame<T>(path: SpecPath, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof OperationError)) throw error;
+    const { message, hint, command, cleanup, cause } = error;
+    throw new OperationError(message, { hint, command, cleanup, cause, path });
+  }
 }
 
 export async function readOwnCapabilities(host: Host): Promise<readonly string[]> {

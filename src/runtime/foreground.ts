@@ -67,7 +67,7 @@ export async function runForeground(
   const started = (await host.status(pidFile)) !== undefined;
   const command = { argv, status, stderr: complaint };
   if (!started) throw createError(step, command);
-  const failure = execErrorIn((await host.readText(step.log)) ?? '');
+  const failure = execErrorIn((await host.readText(step.log)) ?? '', startedAt);
   if (failure !== undefined && status === 1) throw startError(step, { ...command, stderr: failure });
   await host.writeAtomic(`${step.records}/${EXIT_FILE}`, String(status), { mode: 0o600 });
   return status;

@@ -26,7 +26,7 @@ export async function launchProcess(
   const init = await readIdentity(host, pid);
   const startedAt = host.now();
   await startCreated(host, step);
-  await failIfNeverExecuted(host, step, pid);
+  await failIfNeverExecuted(host, step, pid, startedAt);
   const monitor = await readMonitor(host, step);
   const record: ProcessRecord = {
     version: RECORD_VERSION,
@@ -153,12 +153,17 @@ async function startCreated(host: Host, step: ProcessStep): Promise<void> {
  * `start` answers before execve(2): what the kernel says about the program (a wrong format, no interpreter)
  * goes to the container's log only. Until then the process still is the runtime's own.
  */
-async function failIfNeverExecuted(host: Host, step: ProcessStep, pid: number): Promise<void> {
+async function failIfNeverExecuted(
+  host: Host,
+  step: ProcessStep,
+  pid: number,
+  startedAt: number,
+): Promise<void> {
   for (let pause = 1; pause <= 64; pause *= 2) {
     const name = await readProcFile(host, `/proc/${pid}/comm`);
     const alive = name !== undefined && (await readIdentity(host, pid)) !== undefined;
     if (!alive) {
-      const message = execErrorIn((await host.readText(step.log)) ?? '');
+      const message = execErrorIn((await host.readText(step.log)) ?? '', startedAt);
       if (message !== undefined)
         throw startError(step, {
           argv: [step.runtime.path, 'start', step.container],

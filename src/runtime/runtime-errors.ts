@@ -1,6 +1,7 @@
 // What a runtime's or conmon's complaint means for the person who reads it. Pure.
-import { type FailedCommand, OperationError } from '../errors.ts';
+import { type FailedCommand, OperationError, type SpecPath } from '../errors.ts';
 import type { ProcessStep } from '../plan/plan.ts';
+import { createLogParser } from './log-lines.ts';
 
 const HINTS: readonly (readonly [RegExp, string])[] = [
   [
@@ -52,20 +53,22 @@ export function startError(
   step: Pick<ProcessStep, 'container' | 'runtime'>,
   command: FailedCommand,
 ): OperationError {
-  return failure(`${step.runtime.name} cannot start the process of ${step.container}`, command);
+  const path = EXEC_ERROR.test(lastWords(command.stderr)) ? ['process', 'args', 0] : undefined;
+  return failure(`${step.runtime.name} cannot start the process of ${step.container}`, command, path);
 }
 
-/** The runtime's last words in a k8s-file log, when execve(2) failed after `start` had answered. */
-export function execErrorIn(log: string): string | undefined {
-  const last = log.trimEnd().split('\n').at(-1) ?? '';
-  const message = last.replace(/^\S+ std(?:out|err) [FP] /, '');
-  return EXEC_ERROR.test(message) ? message : undefined;
+/** What a log since `startedAt` says of an execve(2) that failed after `start` had answered: it is the last entry. */
+export function execErrorIn(log: string, startedAt: number): string | undefined {
+  const last = createLogParser().push(`${log.trimEnd().split('\n').at(-1) ?? ''}\n`)[0];
+  if (last === undefined || Date.parse(last.time) < startedAt) return undefined;
+  return last.stream === 'stderr' && EXEC_ERROR.test(last.text) ? last.text : undefined;
 }
 
-function failure(message: string, command: FailedCommand): OperationError {
+function failure(message: string, command: FailedCommand, path?: SpecPath): OperationError {
   const reason = lastWords(command.stderr);
   return new OperationError(reason === '' ? message : `${message}: ${reason}`, {
     command,
+    path,
     hint: runtimeHint(command.stderr),
   });
 }

@@ -57,7 +57,7 @@ async function forgetProcess(host: Host, step: ProcessStep): Promise<boolean> {
   }
   await host.removeTree(state);
   const files = [PROCESS_FILE, EXIT_FILE, OOM_FILE].map((name) => `${step.records}/${name}`);
-  const ofMonitor = ['attach', 'ctl', 'winsz', 'container.pid', 'monitor.pid', 'oom'].map(
+  const ofMonitor = ['attach', 'ctl', 'winsz', 'container.pid', 'monitor.pid', 'oom', 'runtime.log'].map(
     (name) => `${step.bundle}/${name}`,
   );
   for (const file of [...files, ...ofMonitor]) await host.removeFile(file);

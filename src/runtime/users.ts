@@ -6,7 +6,7 @@ import { type RootView, readTextInside } from './root-view.ts';
 export interface ResolvedUser {
   readonly uid: number;
   readonly gid: number;
-  /** Without `gid`, in ascending order. */
+  /** In ascending order. */
   readonly additionalGids: readonly number[];
   readonly home: string;
 }
@@ -46,7 +46,6 @@ export async function resolveUser(
       ? groups.filter(({ members }) => members.includes(entry.name)).map((group) => group.gid)
       : [];
   const additional = new Set([...memberships, ...additionalGids]);
-  additional.delete(gid);
   return { uid: entry.uid, gid, additionalGids: [...additional].toSorted((a, b) => a - b), home: entry.home };
 }
 
