@@ -64,6 +64,10 @@ export interface OperationErrorDetails {
   readonly hint?: string | undefined;
   /** Id of the step that failed. */
   readonly step?: string | undefined;
+  /** What in the spec asked for the thing that failed. */
+  readonly path?: SpecPath | undefined;
+  /** `path` as `file:line:col`, once the text is at hand. */
+  readonly place?: string | undefined;
   readonly command?: FailedCommand | undefined;
   readonly cause?: unknown;
   /** What could not be cleaned up after the failure. */
@@ -75,6 +79,8 @@ export class OperationError extends Error {
   override readonly name = 'OperationError';
   readonly hint: string | undefined;
   readonly step: string | undefined;
+  readonly path: SpecPath | undefined;
+  readonly place: string | undefined;
   readonly command: FailedCommand | undefined;
   readonly cleanup: readonly Error[];
 
@@ -82,6 +88,8 @@ export class OperationError extends Error {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.hint = details.hint;
     this.step = details.step;
+    this.path = details.path;
+    this.place = details.place;
     this.command = details.command;
     this.cleanup = details.cleanup ?? [];
   }

@@ -13,6 +13,7 @@ import type { Reporter } from '../run/report.ts';
 import { opContext, openSession, type Session } from '../run/session.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { checkCompiled, loadSpecs, type LoadedSpecs } from './load-specs.ts';
+import { placeFailure } from './place-failure.ts';
 import { createReporter } from './reporter.ts';
 
 export interface ApplyOptions {
@@ -53,13 +54,18 @@ async function converge(context: CommandContext, loaded: LoadedSpecs, report: Re
   const works = await Promise.all(
     compiled.flatMap(({ plan }, index) => (plan === undefined ? [] : [prepare(session, plan, loaded.specs[index]?.file ?? '')])),
   );
+  for (const { plan } of works) {
+    for (const step of plan.steps) if (step.shared === true) session.shared.hold(step.id, plan.name);
+  }
   const sharedRuns: SharedRuns = new Map();
   const running = new Map<string, Promise<void>>();
   for (const work of works) {
     // A container that joins namespaces of another one of this call starts after it.
     const joined = joinedContainers(specs.find((spec) => spec.name === work.plan.name));
     const first = joined.flatMap((name) => running.get(name) ?? []);
-    running.set(work.plan.name, Promise.all(first).then(() => carryOut(context, session, work, report, sharedRuns, options)));
+    const source = loaded.specs.find((one) => one.spec.name === work.plan.name);
+    const run = Promise.all(first).then(() => carryOut(context, session, work, report, sharedRuns, options));
+    running.set(work.plan.name, run.catch((error: unknown) => Promise.reject(placeFailure(error, work.plan, source))));
   }
   const results = await Promise.allSettled(running.values());
   const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []));

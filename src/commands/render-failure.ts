@@ -24,8 +24,9 @@ export function renderFailure(error: unknown, color: boolean): RenderedFailure {
     return { status: 128 + constants.signals[error.signal], lines: [`${error.message}, ${left}`, ...error.cleanup.flatMap((one) => renderCause(one))] };
   }
   if (error instanceof OperationError) {
+    const place = error.place === undefined ? '' : `${error.place}: `;
     const step = error.step === undefined ? '' : `${error.step}: `;
-    return { status: EXIT.failed, lines: [`${label} ${step}${error.message}`, ...renderDetails(error), ...hint(error.hint), ...renderCleanup(error)] };
+    return { status: EXIT.failed, lines: [`${place}${label} ${step}${error.message}`, ...renderDetails(error), ...hint(error.hint), ...renderCleanup(error)] };
   }
   // Not foreseen: the stack is what a report needs.
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -45,7 +46,8 @@ function renderCleanup(error: OperationError): readonly string[] {
 }
 
 function renderCause(error: Error): readonly string[] {
+  const place = error instanceof OperationError && error.place !== undefined ? `${error.place}: ` : '';
   const step = error instanceof OperationError && error.step !== undefined ? `${error.step}: ` : '';
   const details = error instanceof OperationError ? [...renderDetails(error), ...(error.hint === undefined ? [] : [`  hint: ${error.hint}`]), ...renderCleanup(error)] : [];
-  return [`  - ${step}${error.message}`, ...details.map((line) => `  ${line}`)];
+  return [`  - ${place}${step}${error.message}`, ...details.map((line) => `  ${line}`)];
 }

@@ -1,0 +1,42 @@
+// Which place in a spec a step that failed goes back to, as `file:line:col`.
+import { OperationError, type SpecPath } from '../errors.ts';
+import type { LoadedSpec } from '../load/load.ts';
+import type { LayerRecipe, Plan } from '../plan/plan.ts';
+
+/** The same error with its place, when the spec has one for it. */
+export function placeFailure(error: unknown, plan: Plan, loaded: LoadedSpec | undefined): unknown {
+  if (!(error instanceof OperationError) || loaded === undefined) return error;
+  const path = error.path ?? pathOfLayer(error.step, plan, loaded);
+  const start = path === undefined ? undefined : loaded.locate(path)?.start;
+  if (start === undefined) return error;
+  const place = `${loaded.file}:${start.line}:${start.column}`;
+  const { message, hint, step, command, cleanup, cause } = error;
+  return new OperationError(message, { hint, step, command, cleanup, cause, path, place });
+}
+
+/** A plan knows layers by their content only: which of the spec's it is, its source tells. */
+function pathOfLayer(id: string | undefined, plan: Plan, { spec }: LoadedSpec): SpecPath | undefined {
+  const step = plan.steps.find((one) => one.id === id);
+  if (step?.op !== 'layer') return undefined;
+  const { kind } = step.layer;
+  const sources = [spec.rootfs, ...spec.layers];
+  const alike = sources.filter((source) => source.kind === kind);
+  const source = alike.length === 1 ? alike[0] : alike.find((one) => isSource(one, step.layer));
+  const index = source === undefined ? -1 : sources.indexOf(source);
+  if (index < 0) return undefined;
+  return index === 0 ? ['rootfs', kind] : ['layers', index - 1, kind];
+}
+
+function isSource(
+  source: LoadedSpec['spec']['layers'][number] | LoadedSpec['spec']['rootfs'],
+  recipe: LayerRecipe,
+): boolean {
+  if (source.kind === 'tarball' && recipe.kind === 'tarball') return source.tarball === recipe.tarball;
+  if (source.kind === 'directory' && recipe.kind === 'directory')
+    return source.directory === recipe.directory;
+  return (
+    source.kind === 'files' &&
+    recipe.kind === 'files' &&
+    JSON.stringify(source.files) === JSON.stringify(recipe.files)
+  );
+}
