@@ -1,10 +1,13 @@
 // One lock a host for everything that changes it, in the data folder: below the state folder its open
 // file would hold a mount that has to go. The kernel drops the lock with the process, so no kill leaves
 // it held; its file and an otherwise empty data folder go when the work is done.
-import { BusyError } from '../errors.ts';
+import { posix } from 'node:path';
+import { BusyError, UsageError } from '../errors.ts';
 import { UNFINISHED_WRITE, type Host, type Lock } from '../host/host.ts';
 
 const LOCK_FILE = '.lock';
+/** Others may pass through to what is theirs, but not look around. Of nobody else's folders, so ours are known by it. */
+const OWN_MODE = 0o711;
 
 /** @throws BusyError when another runspec holds the lock for longer than `timeoutMs`. */
 export async function withLock<T>(host: Host, dataDir: string, timeoutMs: number, work: () => Promise<T>): Promise<T> {
@@ -16,7 +19,7 @@ export async function withLock<T>(host: Host, dataDir: string, timeoutMs: number
   } finally {
     // Removed while held: whoever waits for it sees that the file it has is nameless, and begins again.
     await host.removeFile(path);
-    if ((await host.list(dataDir))?.length === 0) await removeUnlessUsed(host, dataDir);
+    await removeIfOwn(host, dataDir);
     await lock.release();
   }
 }
@@ -24,18 +27,26 @@ export async function withLock<T>(host: Host, dataDir: string, timeoutMs: number
 async function takeLock(host: Host, dataDir: string, path: string, timeoutMs: number): Promise<Lock> {
   const deadline = host.now() + timeoutMs;
   for (;;) {
-    await host.makeDirectory(dataDir, { mode: 0o711 });
     try {
+      await host.makeDirectory(dataDir, { mode: OWN_MODE });
       const lock = await host.lock(path, Math.max(0, deadline - host.now()));
       if (lock !== undefined) return lock;
       throw new BusyError(`another runspec is at work in ${dataDir}`);
     } catch (error) {
       // The holder before us has just removed the folder with its lock.
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT' && host.now() <= deadline) continue;
-      if (!(error instanceof BusyError)) await removeUnlessUsed(host, dataDir);
-      throw error;
+      const lost = (error as NodeJS.ErrnoException).code === 'ENOENT';
+      if (lost && host.now() <= deadline && (await host.status(posix.dirname(dataDir))) !== undefined) continue;
+      if (!(error instanceof BusyError)) await removeIfOwn(host, dataDir);
+      throw asUnusable(error, dataDir);
     }
   }
+}
+
+/** The kernel's own words for what is wrong with the folder. */
+function asUnusable(error: unknown, dataDir: string): unknown {
+  const reason = /^E[A-Z]+: ([^,]+)/.exec((error as Error).message)?.[1];
+  if (reason === undefined) return error;
+  return new UsageError(`cannot use the data folder ${dataDir}: ${reason}`, 'choose another one with --data-dir or RUNSPEC_DATA_DIR');
 }
 
 /** What a kill in the middle of an atomic write leaves; whoever holds the lock is the only writer here. */
@@ -44,7 +55,11 @@ async function removeLeftovers(host: Host, folder: string): Promise<void> {
   for (const name of names) if (name.endsWith(UNFINISHED_WRITE)) await host.removeFile(`${folder}/${name}`);
 }
 
-async function removeUnlessUsed(host: Host, folder: string): Promise<void> {
+/** An empty folder that we made goes; one that was there before stays. */
+async function removeIfOwn(host: Host, folder: string): Promise<void> {
+  const status = await host.status(folder);
+  if (status?.type !== 'directory' || (status.mode & 0o7777) !== OWN_MODE) return;
+  if ((await host.list(folder))?.length !== 0) return;
   try {
     await host.removeDirectory(folder);
   } catch (error) {
