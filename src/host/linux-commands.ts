@@ -21,12 +21,14 @@ export const linuxCommands: CommandCalls = {
   kill: async (pid, signal) => except(() => process.kill(pid, signal), false, 'ESRCH'),
 };
 
-/** Where administration tools live, which a user's PATH often lacks. */
-const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'];
+const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin'];
 
+/** A user's PATH often lacks the folders of administration tools: each comes with its sibling for users. */
 export function searchPath(): string {
   const own = (process.env['PATH'] ?? '').split(':').filter((folder) => folder.startsWith('/'));
-  return [...new Set([...own, ...SYSTEM_FOLDERS])].join(':');
+  if (own.length === 0) return SYSTEM_FOLDERS.join(':');
+  const siblings = SYSTEM_FOLDERS.filter((folder) => own.includes(folder.replace(/sbin$/, 'bin')));
+  return [...new Set([...own, ...siblings])].join(':');
 }
 
 /** The same words in messages everywhere, as we read some of them. */

@@ -116,13 +116,26 @@ describe('spawn', () => {
 });
 
 describe('which', () => {
+  it('goes by PATH where somebody has chosen it, and by the usual folders where nobody has', async () => {
+    const { PATH } = process.env;
+    try {
+      process.env['PATH'] = folder;
+      expect(await host.which('cat')).toBeUndefined();
+      delete process.env['PATH'];
+      expect(await host.which('cat')).toMatch(/^\/(usr\/)?bin\/cat$/);
+    } finally {
+      process.env['PATH'] = PATH;
+    }
+  });
+
   it('finds programs outside the PATH of a user, and nothing that is not a program', async () => {
     const { PATH } = process.env;
-    process.env['PATH'] = folder;
+    process.env['PATH'] = `${folder}:/usr/bin:/bin`;
     fs.writeFileSync(path.join(folder, 'data'), '', { mode: 0o644 });
     fs.mkdirSync(path.join(folder, 'sh'));
     try {
       expect(await host.which('sh')).toMatch(/^\/(usr\/)?bin\/sh$/);
+      expect(await host.which('ldconfig')).toMatch(/^\/(usr\/)?sbin\/ldconfig$/);
       expect(await host.which('data')).toBeUndefined();
       expect(await host.which('runspec-no-such-program')).toBeUndefined();
     } finally {
