@@ -7,7 +7,10 @@ export async function readCgroups(host: Host, view: KernelView): Promise<CgroupF
   const mounts = (await view.mounts()).filter((mount) => mount.type === 'cgroup' || mount.type === 'cgroup2');
   // A hierarchy may be mounted at several places: the first is the usual one below /sys/fs/cgroup.
   const unique = [...new Map(mounts.toReversed().map((mount) => [hierarchyKey(mount), mount])).values()].toReversed();
-  const hierarchies = await Promise.all(unique.map((mount) => readHierarchy(host, mount)));
+  // A mount that another one covers is still listed, but nothing can be reached through it.
+  const reachable = await Promise.all(unique.map((mount) => host.status(`${mount.target}/cgroup.procs`)));
+  const visible = unique.filter((_, index) => reachable[index] !== undefined);
+  const hierarchies = await Promise.all(visible.map((mount) => readHierarchy(host, mount)));
   const versions = new Set(hierarchies.map((hierarchy) => hierarchy.version));
   return { layout: versions.size === 2 ? 'hybrid' : versions.has(1) ? 'v1' : 'v2', hierarchies };
 }
