@@ -116,7 +116,9 @@ async function resolveTarball(scope: Scope, source: TarballSource, path: SpecPat
     });
   }
   if (status.type !== 'file')
-    return problem('not-a-file', path, `tarball ${tarball} is a ${status.type}, not a file`);
+    return problem('not-a-file', path, `tarball ${tarball} is a ${status.type}, not a file`, {
+      hint: status.type === 'directory' ? 'for a folder write directory instead of tarball' : 'name an archive',
+    });
   return layerOf(sha256 ?? (await hashArchive(host, scope.archives, dataDir, real, status, scope.signal)));
 }
 
@@ -152,7 +154,9 @@ async function resolveDirectory(
     });
   }
   if (type !== 'directory')
-    return problem('not-a-directory', path, `${source.directory} is a ${type}, not a folder`);
+    return problem('not-a-directory', path, `${source.directory} is a ${type}, not a folder`, {
+      hint: type === 'file' ? 'for an archive write tarball instead of directory' : 'name a folder',
+    });
   // The root filesystem is used where it lies; extra layers are copied, to stand at their destination.
   if (!('destination' in source)) return { layer: { path: directory } };
   const { destination } = source;

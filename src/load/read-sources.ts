@@ -99,7 +99,16 @@ async function readFile(
       'put large content into a tarball or a directory layer',
     );
   }
-  const text = await host.readText(path);
+  const text = await readPermitted(host, path, shown);
   if (text === undefined) throw new UsageError(`there is no spec ${shown}`, 'it was removed a moment ago');
   return { file: shown, baseDir: posix.dirname(path), text };
+}
+
+async function readPermitted(host: SpecFiles, path: string, shown: string): Promise<string | undefined> {
+  try {
+    return await host.readText(path);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM'))) throw error;
+    throw new UsageError(`${shown} may not be read`, 'give it the right to be read, or run runspec as its owner');
+  }
 }

@@ -76,6 +76,10 @@ function checkPaths(spec: Spec, facts: HostFacts, problems: Problems): void {
     if (mount.type !== 'bind' || facts.paths[mount.source] != null) return;
     problems.error('no-source', ['mounts', index], `the bind source ${mount.source} does not exist`, 'make it first: runspec never makes folders outside its own');
   });
+  const { seccomp } = spec.security;
+  if (seccomp.startsWith('/') && facts.paths[seccomp] == null) {
+    problems.error('no-source', ['security', 'seccomp'], `the seccomp profile ${seccomp} does not exist`, 'name a file in OCI format, or write default');
+  }
   for (const [type, namespace] of Object.entries(spec.namespaces)) {
     if (namespace.mode === 'path' && facts.paths[namespace.path] == null) {
       problems.error('no-namespace', ['namespaces', type], `there is no namespace at ${namespace.path}`, 'list them with: lsns, ip netns list');

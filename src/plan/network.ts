@@ -30,10 +30,19 @@ export function compileNetwork(spec: Spec, facts: HostFacts, problems: Problems)
 
   checkPorts(spec, facts, problems);
   const link = hostLink(spec);
+  checkBridge(spec, facts, problems);
   const lease = chooseLease(spec, link, facts, problems);
   if (lease === undefined) return { steps: base, netnsPath };
   const steps = [...base, ...linkSteps(spec, lease, netns, facts), ...firewallSteps(spec, lease)];
   return { steps, netnsPath, lease };
+}
+
+function checkBridge({ network }: Spec, facts: HostFacts, problems: Problems): void {
+  if (network.mode !== 'bridge') return;
+  const found = facts.network.links.find((one) => one.name === network.bridge);
+  if (found === undefined || found.kind === 'bridge') return;
+  const what = found.kind === undefined ? 'a link' : `a link of the kind ${found.kind}`;
+  problems.error('no-bridge', ['network', 'bridge'], `${network.bridge} is ${what}, not a bridge`, 'choose another network.bridge');
 }
 
 /** The host end of the veth pair: `rs` and 8 hex digits, as link names hold 15 characters. */

@@ -134,7 +134,7 @@ async function readPaths(host: Host, specs: readonly Spec[]): Promise<Readonly<R
     ...spec.devices,
     ...spec.resources.io.map((limit) => limit.device),
     ...Object.values(spec.namespaces).flatMap((namespace) => (namespace.mode === 'path' ? [namespace.path] : [])),
-    ...(spec.runtime.startsWith('/') ? [spec.runtime] : []),
+    ...[spec.runtime, spec.security.seccomp].filter((path) => path.startsWith('/')),
   ]);
   const statuses = await Promise.all(
     [...new Set(named)].map(async (path): Promise<[string, FileStatus | null]> => {
