@@ -20,50 +20,32 @@ export interface Reversal {
 }
 
 /** @returns what could not be undone; empty when everything is as before. */
-export async function revertSteps(reversal: Reversal, steps: readonly Step[]): Promise<readonly OperationError[]> {
-  const failures: OperationError[] = [];
-  const blocked = new Set<string>();
-  const block = (step: Step): void => step.needs.forEach((id) => blocked.add(id));
-  await walk(steps, 'backward', async (step) => {
-    if (blocked.has(step.id)) {
-      block(step);
-      return;
-    }
-    try {
-      await revertStep(reversal, step);
-    } catch (cause) {
-      block(step);
-      failures.push(asFailure(step, cause));
-    }
+export async function revertStep(reversal: Reversal, step: Step): Promise<void> {
+  const { context, shared, report } = reversal;
+  const started = context.host.now();
+  const result =
+    step.shared === true
+      ? await shared.release(step.id, context.container, () => undoShared(reversal, step))
+      : await undo(reversal, step, reversal.before[step.id]);
+  report.step({
+    container: context.container,
+    step,
+    action: 'delete',
+    outcome: result.outcome,
+    milliseconds: context.host.now() - started,
+    ...(result.outcome === 'kept' ? { reason: result.reason } : {}),
   });
-  return failures;
 }
 
-async function revertStep(reversal: Reversal, step: Step): Promise<void> {
-  const { context, records, shared, report } = reversal;
-  const started = context.host.now();
-  const done = (result: Reverted): void =>
-    report.step({
-      container: context.container,
-      step,
-      action: 'delete',
-      outcome: result.outcome,
-      milliseconds: context.host.now() - started,
-      ...(result.outcome === 'kept' ? { reason: result.reason } : {}),
-    });
-  if (step.shared === true) {
-    shared.release(step.id, context.container);
-    const users = await shared.users(step.id, context.container);
-    if (users.length > 0) {
-      done({ outcome: 'kept', reason: `used by ${users.slice(0, 3).join(', ')}` });
-      return;
-    }
-  }
-  const before = (step.shared === true ? shared.before(step.id) : reversal.before[step.id]) ?? {};
+async function undoShared(reversal: Reversal, step: Step): Promise<Reverted> {
+  const result = await undo(reversal, step, reversal.shared.before(step.id));
+  if (result.outcome !== 'kept') await reversal.shared.forget(step.id);
+  return result;
+}
+
+async function undo({ context, records, options }: Reversal, step: Step, before: Before = {}): Promise<Reverted> {
   await records.journal(context.container, { event: 'intent', direction: 'revert', step: step.id });
-  const result = await (opOf(step) as Op<OpKind>).revert(context, step as StepOf<OpKind>, before, reversal.options);
-  if (step.shared === true && result.outcome !== 'kept') await shared.forget(step.id);
-  done(result);
+  return (opOf(step) as Op<OpKind>).revert(context, step as StepOf<OpKind>, before, options);
 }
 
 export function asFailure(step: Step, cause: unknown): OperationError {

@@ -1,7 +1,7 @@
 // Things several containers use under one name: bridges, the nft table, ip_forward. What they were
 // before is kept in <data-dir>/shared.json; who uses them is read from the containers' records, never counted.
 import type { Host } from '../host/host.ts';
-import type { Before } from '../ops/op.ts';
+import type { Before, Reverted } from '../ops/op.ts';
 import type { Records } from './records.ts';
 import { recordedSteps } from './records.ts';
 
@@ -10,10 +10,13 @@ export interface SharedState {
   /** Stored before the first effect; a former value that is known already stays. */
   remember(id: string, before: Before): Promise<void>;
   forget(id: string): Promise<void>;
-  /** This container needs it no more; others of the same call see that before its record is gone. */
-  release(id: string, container: string): void;
-  /** Names of other live containers whose plans have a shared step of this id. */
-  users(id: string, except: string): Promise<readonly string[]>;
+  /** A container of this call is going to use it, though no record says so yet. */
+  hold(id: string, container: string): void;
+  /**
+   * This container needs it no more. With its last user `revert` is called, once however many let go of it
+   * at the same time; until then others are named in the answer.
+   */
+  release(id: string, container: string, revert: () => Promise<Reverted>): Promise<Reverted>;
 }
 
 interface SharedFile {
@@ -27,7 +30,19 @@ export async function openShared(host: Host, dataDir: string, bootId: string, re
   const file = text === undefined ? undefined : (JSON.parse(text) as SharedFile);
   // After a reboot the kernel has forgotten what was made: what was before does not matter any more.
   const known = new Map(Object.entries(file?.bootId === bootId ? file.before : {}));
+  const held = new Map<string, Set<string>>();
   const released = new Set<string>();
+  const reverting = new Map<string, Promise<Reverted>>();
+  const findUsers = async (id: string): Promise<readonly string[]> => {
+    const recorded = await Promise.all(
+      (await records.names()).map(async (name) => {
+        const record = await records.read(name);
+        const live = record !== undefined && record.bootId === bootId;
+        return live && recordedSteps(record).some((step) => step.shared === true && step.id === id) ? [name] : [];
+      }),
+    );
+    return [...new Set([...recorded.flat(), ...(held.get(id) ?? [])])];
+  };
   let writing: Promise<unknown> = Promise.resolve();
   const store = (): Promise<void> => {
     const next = writing.then(async () => {
@@ -47,18 +62,18 @@ export async function openShared(host: Host, dataDir: string, bootId: string, re
     async forget(id) {
       if (known.delete(id)) await store();
     },
-    release: (id, container) => {
-      released.add(`${container} ${id}`);
+    hold(id, container) {
+      held.set(id, (held.get(id) ?? new Set()).add(container));
     },
-    async users(id, except) {
-      const users: string[] = [];
-      for (const name of await records.names()) {
-        if (name === except || released.has(`${name} ${id}`)) continue;
-        const record = await records.read(name);
-        if (record === undefined || record.bootId !== bootId) continue;
-        if (recordedSteps(record).some((step) => step.shared === true && step.id === id)) users.push(name);
-      }
-      return users;
+    async release(id, container, revert) {
+      released.add(`${container} ${id}`);
+      const found = await findUsers(id);
+      // From here to the call of `revert` nothing waits: of those who let go together one is the last.
+      const users = found.filter((name) => !released.has(`${name} ${id}`));
+      if (users.length > 0) return { outcome: 'kept', reason: `used by ${users.slice(0, 3).join(', ')}` };
+      const running = reverting.get(id) ?? revert();
+      reverting.set(id, running);
+      return running;
     },
   };
 }
