@@ -15,7 +15,9 @@ import { resolveUser } from './users.ts';
 export async function completeConfig(host: Host, step: BundleStep, dataDir: string): Promise<OciConfig> {
   const template = step.config as OciConfig;
   const view = await viewOfMounts(host, step.rootfs, template.mounts);
-  const user = await blame(['process', 'user'], () => resolveUser(host, view, step.user, step.additionalGids));
+  const user = await blame(['process', 'user'], () =>
+    resolveUser(host, view, step.user, step.additionalGids),
+  );
   const available = await readOwnCapabilities(host);
   const { sets, missing } = settleCapabilities(template.process.capabilities, user.uid, available);
   if (missing.length > 0) {

@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { checkProgram } from '../../src/runtime/program.ts';
+import { viewOfMounts } from '../../src/runtime/root-view.ts';
+import { host, makeTree } from './scratch-root.ts';
+
+const folder = makeTree({
+  'root/bin/tool': '#!/bin/sh',
+  'root/bin/data': 'text',
+  'root/usr/bin/sh': '-> ../../bin/tool',
+  'root/usr/bin/loop': '-> loop',
+  'root/usr/bin/host-tool': '-> OUTSIDE/outside/host-tool',
+  'root/opt/old': '-> /srv',
+  'root/srv/keep': '',
+  'outside/host-tool': '#!/bin/sh',
+  'app/run': '#!/bin/sh',
+});
+const MOUNTS = [
+  { destination: '/proc', type: 'proc', source: 'proc' },
+  { destination: '/app', type: 'bind', source: `${folder}/app` },
+  { destination: '/opt/old', type: 'bind', source: `${folder}/app` },
+  { destination: '/scratch', type: 'tmpfs', source: 'tmpfs' },
+];
+
+describe('the program of a process', () => {
+  it.each([
+    ['tool', 'found'],
+    ['/bin/tool', 'found'],
+    ['./tool', 'found'],
+    ['sh', 'found'],
+    ['data', 'not-executable'],
+    ['/bin', 'not-executable'],
+    ['nosuch', 'missing'],
+    ['/bin/tool/x', 'missing'],
+    ['loop', 'missing'],
+    ['host-tool', 'missing'],
+    ['/app/run', 'found'],
+    ['/app/../app/run', 'found'],
+    ['/app/gone', 'missing'],
+    ['/srv/run', 'found'],
+    ['/proc/self/exe', 'unknown'],
+    ['/scratch/later', 'unknown'],
+  ])('%s is %s', async (program, expected) => {
+    const view = await viewOfMounts(host, `${folder}/root`, MOUNTS);
+    const process = { args: [program], env: ['PATH=/usr/bin:/bin:relative'], cwd: '/bin' };
+    expect(await checkProgram(host, view, process)).toBe(expected);
+  });
+
+  it('is looked for in no folder when PATH is empty', async () => {
+    const view = await viewOfMounts(host, `${folder}/root`, []);
+    expect(await checkProgram(host, view, { args: ['tool'], env: ['PATH='], cwd: '/' })).toBe('missing');
+  });
+});

@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import { createError, execErrorIn } from '../../src/runtime/runtime-errors.ts';
+import { checkRlimits } from '../../src/runtime/rlimits.ts';
+
+const step = { container: 'web', runtime: { name: 'runc', path: '/usr/sbin/runc' } };
+const START = Date.parse('2024-06-01T00:00:00Z');
+
+describe('a runtime’s complaint', () => {
+  it.each([
+    [
+      'time="x" level=error msg="runc create failed: unable to start container process: error during container init: error mounting \\"/nosuch\\" to rootfs at \\"/x\\": stat /nosuch: no such file or directory"\n',
+      'error mounting "/nosuch" to rootfs at "/x": stat /nosuch: no such file or directory',
+      'mounts',
+    ],
+    ['setrlimit (RLIM_MEMLOCK): Operation not permitted', 'setrlimit (RLIM_MEMLOCK)', 'runtime: runc'],
+    ['cgroups in hybrid mode not supported', 'hybrid', 'runtime: runc'],
+    ['the sysctl `kernel.panic` is not namespaced', 'kernel.panic', 'sysctls'],
+    ['exec container process `/bin/app`: Exec format error', 'Exec format error', 'architecture'],
+  ])('is told without decoration and with a hint', (stderr, message, hint) => {
+    const error = createError(step, { argv: ['conmon'], status: 1, stderr });
+    expect(error.message).toContain(`runc cannot create the process of web: `);
+    expect(error.message).toContain(message);
+    expect(error.message).not.toMatch(/level=|runc create failed/);
+    expect(error.hint).toContain(hint);
+    expect(error.command?.stderr).toBe(stderr);
+  });
+});
+
+describe('a failed execve', () => {
+  it.each([
+    ['2024-06-01T00:00:01.000000000+00:00 stderr F exec /bin/app: exec format error\n', true],
+    [
+      '2024-06-01T00:00:01.000000000+00:00 stderr F exec container process `/bin/app`: Exec format error\n',
+      true,
+    ],
+    ['2024-05-31T00:00:01.000000000+00:00 stderr F exec /bin/app: exec format error\n', false],
+    ['2024-06-01T00:00:01.000000000+00:00 stdout F exec /bin/app: exec format error\n', false],
+    ['2024-06-01T00:00:01.000000000+00:00 stderr F sh: exec: line 1: foo: not found\n', false],
+    ['', false],
+  ])('is the last entry of this start: %s', (log, expected) => {
+    expect(execErrorIn(log, START) !== undefined).toBe(expected);
+  });
+});
+
+describe('an rlimit', () => {
+  const limits =
+    'Limit   Soft  Hard  Units\nMax cpu time  unlimited  unlimited  seconds\nMax open files            1024                 20000                files\n';
+
+  it.each([
+    ['lower', 'RLIMIT_NOFILE', 20_000, [], true],
+    ['higher', 'RLIMIT_NOFILE', 20_001, [], false],
+    ['higher with the capability', 'RLIMIT_NOFILE', 20_001, ['CAP_SYS_RESOURCE'], true],
+    ['where there is none', 'RLIMIT_CPU', 99, [], true],
+  ])('%s', (_, type, hard, capabilities, allowed) => {
+    const check = (): void => checkRlimits([{ type, soft: 1, hard }], limits, capabilities);
+    if (allowed) expect(check).not.toThrow();
+    else expect(check).toThrow('rlimit nofile cannot be raised to 20001: the hard limit here is 20000');
+  });
+});
