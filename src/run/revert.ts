@@ -20,7 +20,26 @@ export interface Reversal {
 }
 
 /** @returns what could not be undone; empty when everything is as before. */
-export async function revertStep(reversal: Reversal, step: Step): Promise<void> {
+export async function revertSteps(reversal: Reversal, steps: readonly Step[]): Promise<readonly OperationError[]> {
+  const failures: OperationError[] = [];
+  const blocked = new Set<string>();
+  const block = (step: Step): void => step.needs.forEach((id) => blocked.add(id));
+  await walk(steps, 'backward', async (step) => {
+    if (blocked.has(step.id)) {
+      block(step);
+      return;
+    }
+    try {
+      await revertStep(reversal, step);
+    } catch (cause) {
+      block(step);
+      failures.push(asFailure(step, cause));
+    }
+  });
+  return failures;
+}
+
+async function revertStep(reversal: Reversal, step: Step): Promise<void> {
   const { context, shared, report } = reversal;
   const started = context.host.now();
   const result =
