@@ -1,0 +1,122 @@
+import { statSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { bundle } from '../../src/ops/bundle.ts';
+import type { OpContext } from '../../src/ops/op.ts';
+import type { BundleStep } from '../../src/plan/plan.ts';
+import { buildConfig } from '../../src/runtime/config.ts';
+import type { OciConfig } from '../../src/runtime/oci.ts';
+import { makeInput } from '../runtime/make-spec.ts';
+import { host, makeTree } from '../runtime/scratch-root.ts';
+
+const MEMBERS = ['bin/sh', 'bin/app'].map((name) => [`root/${name}`, '#!/bin/sh'] as const);
+
+function makeStep(
+  change: Partial<BundleStep> = {},
+  process: object = {},
+): { step: BundleStep; context: OpContext; folder: string } {
+  const folder = makeTree({
+    ...Object.fromEntries(MEMBERS),
+    'root/etc/passwd': 'app:x:1000:1001::/home/app:/bin/sh',
+    'data/containers/keep': '',
+    'seccomp.json': '{"defaultAction": "SCMP_ACT_ALLOW"}',
+    'docker.json': '{"defaultAction": "SCMP_ACT_ALLOW", "archMap": []}',
+  });
+  const config = buildConfig({ ...makeInput({ process }), rootfs: `${folder}/root` });
+  const step: BundleStep = {
+    op: 'bundle',
+    id: 'bundle',
+    needs: [],
+    after: [],
+    path: `${folder}/bundle`,
+    rootfs: `${folder}/root`,
+    user: '',
+    additionalGids: [],
+    seccomp: 'default',
+    join: [],
+    config,
+    ...change,
+  };
+  return { step, folder, context: { host, dataDir: `${folder}/data` } as unknown as OpContext };
+}
+
+async function written(made: ReturnType<typeof makeStep>): Promise<OciConfig> {
+  await bundle.apply(made.context, made.step, {});
+  return JSON.parse((await host.readText(`${made.step.path}/config.json`)) ?? '') as OciConfig;
+}
+
+describe('the bundle', () => {
+  it('is absent, then present, then absent again', async () => {
+    const { step, context } = makeStep();
+    expect(await bundle.probe(context, step)).toEqual({ state: 'absent' });
+    await bundle.apply(context, step, {});
+    expect(await bundle.probe(context, step)).toEqual({ state: 'present', owned: true });
+    const undo = (): ReturnType<typeof bundle.revert> => bundle.revert(context, step, {}, { volumes: false });
+    expect(await undo()).toEqual({ outcome: 'removed' });
+    expect(await undo()).toEqual({ outcome: 'gone' });
+    expect(await host.status(step.path)).toBeUndefined();
+  });
+
+  it('is for root alone', async () => {
+    const made = makeStep();
+    await written(made);
+    expect(statSync(`${made.step.path}/config.json`).mode & 0o777).toBe(0o600);
+  });
+
+  it('has the user, its home and the filter filled in', async () => {
+    const { process, linux } = await written(makeStep({ user: 'app' }));
+    expect(process.user).toEqual({ uid: 1000, gid: 1001 });
+    expect(process.env).toContain('HOME=/home/app');
+    expect(process.capabilities.effective).toEqual([]);
+    expect(linux.seccomp?.defaultAction).toBe('SCMP_ACT_ERRNO');
+  });
+
+  it('keeps the HOME of the spec', async () => {
+    const { process } = await written(makeStep({ user: 'app' }, { env: { HOME: '/data' } }));
+    expect(process.env.filter((entry) => entry.startsWith('HOME='))).toEqual(['HOME=/data']);
+  });
+
+  it('has no filter when unconfined, and the one of a file as it is', async () => {
+    expect((await written(makeStep({ seccomp: 'unconfined' }))).linux.seccomp).toBeUndefined();
+    const made = makeStep();
+    const own = { ...made, step: { ...made.step, seccomp: `${made.folder}/seccomp.json` } };
+    expect((await written(own)).linux.seccomp).toEqual({ defaultAction: 'SCMP_ACT_ALLOW', syscalls: [] });
+  });
+
+  it.each([
+    ['docker.json', 'is not in OCI format'],
+    ['nosuch.json', 'no seccomp profile'],
+    ['root/bin/sh', 'is not JSON'],
+  ])('refuses the seccomp profile %s', async (file, message) => {
+    const made = makeStep();
+    const step = { ...made.step, seccomp: `${made.folder}/${file}` };
+    await expect(bundle.apply(made.context, step, {})).rejects.toThrow(message);
+  });
+
+  it('refuses a program that is not there, and writes nothing', async () => {
+    const { step, context } = makeStep({}, { args: ['nosuch'] });
+    await expect(bundle.apply(context, step, {})).rejects.toThrow(
+      'no program nosuch in the root file system',
+    );
+    expect(await host.status(`${step.path}/config.json`)).toBeUndefined();
+  });
+
+  it('refuses to join a container that does not run', async () => {
+    const { step, context } = makeStep({ join: [{ type: 'network', container: 'db' }] });
+    await expect(bundle.apply(context, step, {})).rejects.toThrow('db does not run');
+  });
+
+  it('has drifted when the spec changed or someone edited it', async () => {
+    const { step, context } = makeStep();
+    await bundle.apply(context, step, {});
+    expect((await bundle.probe(context, { ...step, user: 'app' })).state).toBe('drifted');
+    const file = `${step.path}/config.json`;
+    const text = (await host.readText(file)) ?? '';
+    await host.writeAtomic(file, text.replace('"noNewPrivileges":true', '"noNewPrivileges":false'));
+    expect(await bundle.probe(context, step)).toMatchObject({
+      state: 'drifted',
+      differences: [{ found: 'edited' }],
+    });
+    await host.writeAtomic(file, '{');
+    expect((await bundle.probe(context, step)).state).toBe('drifted');
+  });
+});

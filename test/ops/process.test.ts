@@ -1,0 +1,124 @@
+import { describe, expect, it } from 'vitest';
+import type { OpContext } from '../../src/ops/op.ts';
+import { process as op } from '../../src/ops/process.ts';
+import type { ProcessStep } from '../../src/plan/plan.ts';
+import { readContainerState } from '../../src/runtime/container-state.ts';
+import { readBootId, readIdentity } from '../../src/runtime/proc.ts';
+import {
+  launchOf,
+  type ProcessRecord,
+  RECORD_VERSION,
+  writeProcessRecord,
+} from '../../src/runtime/records.ts';
+import { host, makeTree } from '../runtime/scratch-root.ts';
+
+const folder = makeTree({ keep: '' });
+const context = { host } as unknown as OpContext;
+
+/** A record of this test's own process, which is certain to run. */
+async function makeRecord(name: string, change: Partial<ProcessRecord> = {}): Promise<ProcessStep> {
+  const records = `${folder}/${name}`;
+  await host.makeDirectory(records);
+  const step: ProcessStep = {
+    op: 'process',
+    id: 'process',
+    needs: [],
+    after: [],
+    container: 'web',
+    bundle: `${folder}/bundle`,
+    runtime: { name: 'runc', path: '/usr/sbin/runc' },
+    runtimeRoot: `${folder}/runtime`,
+    records,
+    log: `${folder}/log`,
+    terminal: false,
+    stopSignal: 'SIGTERM',
+    stopTimeout: 0,
+    cgroup: '/runspec/web',
+  };
+  const init = await readIdentity(host, process.pid);
+  if (init === undefined) throw new Error('this process is not in /proc');
+  await writeProcessRecord(host, records, {
+    version: RECORD_VERSION,
+    container: 'web',
+    bootId: await readBootId(host),
+    init,
+    monitor: init,
+    startedAt: 1000,
+    launch: launchOf(step),
+    ...change,
+  });
+  return step;
+}
+
+describe('the process', () => {
+  it('is present while its init and its monitor live', async () => {
+    const step = await makeRecord('present');
+    expect(await op.probe(context, step)).toEqual({
+      state: 'present',
+      owned: true,
+      detail: `pid ${process.pid}`,
+    });
+  });
+
+  it('is absent without a record', async () => {
+    const step = await makeRecord('none');
+    await host.removeFile(`${step.records}/process.json`);
+    expect(await op.probe(context, step)).toEqual({ state: 'absent' });
+    expect(await readContainerState(host, step.records)).toEqual({ status: 'absent' });
+  });
+
+  it('is not believed to be another process with its pid', async () => {
+    const step = await makeRecord('reused', { init: { pid: process.pid, startTime: '1' } });
+    expect(await op.probe(context, step)).toEqual({ state: 'absent' });
+  });
+
+  it('is not believed to have lived through a reboot', async () => {
+    const step = await makeRecord('rebooted', { bootId: 'another' });
+    expect(await op.probe(context, step)).toEqual({ state: 'absent' });
+  });
+
+  it('has drifted when nobody keeps its log any more', async () => {
+    const step = await makeRecord('unmonitored', { monitor: { pid: process.pid, startTime: '1' } });
+    expect(await op.probe(context, step)).toMatchObject({
+      state: 'drifted',
+      inPlace: false,
+      differences: [{ property: 'monitor', found: 'gone' }],
+    });
+  });
+
+  it('has drifted when it was started otherwise', async () => {
+    const step = await makeRecord('otherwise');
+    expect(await op.probe(context, { ...step, terminal: true })).toMatchObject({
+      state: 'drifted',
+      differences: [{ property: 'terminal', wanted: 'true', found: 'false' }],
+    });
+  });
+
+  it.each([
+    ['well', '0', true, { exitStatus: 0, oom: false }],
+    ['by itself', '3', false, { exitStatus: 3, oom: false }],
+    ['by the OOM killer', '137', true, { exitStatus: 137, oom: true }],
+    ['unseen', undefined, false, { exitStatus: undefined, oom: false }],
+  ])('that ended %s has a state that says so', async (how, status, oom, expected) => {
+    const gone = { pid: process.pid, startTime: '1' };
+    const step = await makeRecord(`ended ${how}`, { init: gone, monitor: gone });
+    if (status !== undefined) await host.writeAtomic(`${step.records}/exit`, status);
+    if (oom) await host.writeAtomic(`${step.records}/oom`, '');
+    expect(await readContainerState(host, step.records)).toMatchObject({
+      status: 'exited',
+      startedAt: 1000,
+      ...expected,
+    });
+  });
+
+  it('counts OOM kills in its cgroup since the start, when conmon missed them', async () => {
+    const gone = { pid: process.pid, startTime: '1' };
+    const file = `${folder}/memory.events`;
+    await host.writeAtomic(file, 'oom 5\noom_kill 2\n');
+    const step = await makeRecord('counted', { init: gone, monitor: gone, oom: { file, kills: 1 } });
+    await host.writeAtomic(`${step.records}/exit`, '137');
+    expect(await readContainerState(host, step.records)).toMatchObject({ oom: true });
+    await host.writeAtomic(file, 'oom 5\noom_kill 1\n');
+    expect(await readContainerState(host, step.records)).toMatchObject({ oom: false });
+  });
+});
