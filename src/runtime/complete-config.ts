@@ -8,7 +8,7 @@ import { joinNamespaces } from './joined-namespaces.ts';
 import type { OciConfig, OciSeccomp } from './oci.ts';
 import { checkProgram, programError } from './program.ts';
 import { checkRlimits } from './rlimits.ts';
-import { viewOfMounts } from './root-view.ts';
+import { findForeignMountpoint, viewOfMounts } from './root-view.ts';
 import { seccompFor } from './seccomp.ts';
 import { resolveUser } from './users.ts';
 

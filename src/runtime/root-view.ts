@@ -92,6 +92,24 @@ export async function viewOfMounts(
   return { root, binds };
 }
 
+/**
+ * The first destination that lies in a bind of the user's own folder and does not exist there: a runtime
+ * would make it, on the host. `owned` are runspec's folders, in which it may.
+ */
+export async function findForeignMountpoint(
+  host: Host,
+  { root, binds }: RootView,
+  owned: string,
+): Promise<{ readonly destination: string; readonly source: string } | undefined> {
+  for (const [index, { destination }] of binds.entries()) {
+    const outer = { root, binds: binds.slice(0, index) };
+    const source = outer.binds.findLast((bind) => isAtOrBelow(destination, bind.destination))?.source;
+    if (source === undefined || isAtOrBelow(source, owned)) continue;
+    if ((await lookUp(host, outer, destination)) === 'missing') return { destination, source };
+  }
+  return undefined;
+}
+
 function toHostPath({ root, binds }: RootView, path: string): string | undefined {
   const bind = binds.findLast(({ destination }) => isAtOrBelow(path, destination));
   if (bind === undefined) return path === '/' ? root : `${root}${path}`;

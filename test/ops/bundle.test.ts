@@ -105,6 +105,26 @@ describe('the bundle', () => {
     await expect(bundle.apply(context, step, {})).rejects.toThrow('db does not run');
   });
 
+  it.each([
+    ['missing', 'has no place in'],
+    ['there', undefined],
+  ])('lets no runtime make a mount point in a folder of the user: %s', async (name, message) => {
+    const made = makeStep();
+    const mine = makeTree({ 'there/keep': '' });
+    const config = made.step.config as OciConfig;
+    const mounts = [
+      { destination: '/data', type: 'bind', source: mine, options: [] },
+      { destination: `/data/${name}`, type: 'tmpfs', source: 'tmpfs', options: [] },
+    ];
+    const applied = bundle.apply(made.context, { ...made.step, config: { ...config, mounts } }, {});
+    const outcome = await applied.then(
+      () => undefined,
+      (error: Error) => error.message,
+    );
+    expect(outcome?.includes(message ?? '')).toBe(message === undefined ? undefined : true);
+    expect(await host.list(mine)).toEqual(['there']);
+  });
+
   it('has drifted when the spec changed or someone edited it', async () => {
     const { step, context } = makeStep();
     await bundle.apply(context, step, {});
