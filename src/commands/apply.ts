@@ -1,6 +1,7 @@
 // apply: converge the host to the specs.
 import { OperationError, UsageError } from '../errors.ts';
 import { fetchUnpinned } from '../image/resolve-layers.ts';
+import { removeStaleWork } from '../image/store.ts';
 import type { Spec } from '../load/spec.ts';
 import { compileAll } from '../plan/compile.ts';
 import type { OpKind, Plan } from '../plan/plan.ts';
@@ -47,6 +48,7 @@ interface Work {
 }
 
 async function converge(context: CommandContext, loaded: LoadedSpecs, report: Reporter, options: ApplyOptions): Promise<readonly Plan[]> {
+  await removeStaleWork(context.host, context.dataDir);
   const session = await openSession(context);
   const specs = loaded.specs.map((one) => one.spec);
   const compiled = compileAll(specs, await gatherFacts(session, specs));

@@ -1,5 +1,6 @@
 // down: reverse what was applied, by what the records say; the spec may be edited, renamed or gone.
 import { OperationError, UsageError } from '../errors.ts';
+import { removeStaleWork } from '../image/store.ts';
 import { load } from '../load/load.ts';
 import { readSources } from '../load/read-sources.ts';
 import { opOf } from '../ops/index.ts';
@@ -26,6 +27,7 @@ export async function down(context: CommandContext, args: readonly string[], opt
   requireRoot(context);
   const report = createReporter(context);
   return withLock(context.host, context.dataDir, context.lockTimeout, async () => {
+    await removeStaleWork(context.host, context.dataDir);
     const session = await openSession(context);
     const known = await session.records.names();
     const names = options.all ? known : await findNames(context, known, args);

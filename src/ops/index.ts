@@ -4,6 +4,7 @@ import { address } from './address.ts';
 import { bridge } from './bridge.ts';
 import { bundle } from './bundle.ts';
 import { cgroup } from './cgroup.ts';
+import { controller } from './controller.ts';
 import { directory } from './directory.ts';
 import { file } from './file.ts';
 import { layer } from './layer.ts';
@@ -24,6 +25,7 @@ const OPS: { readonly [K in OpKind]: Op<K> } = {
   bridge,
   bundle,
   cgroup,
+  controller,
   directory,
   file,
   layer,

@@ -8,6 +8,9 @@ import type { Difference, Op } from './op.ts';
 import { quote, quoteAll } from './shell.ts';
 
 export const process: Op<'process'> = {
+  // What matters when it is stopped; the rest is compared with what it was launched with.
+  passive: ['stopSignal', 'stopTimeout'],
+
   describe: (step) => `process of ${step.container} under ${step.runtime.name} and conmon`,
 
   async probe({ host }, step) {

@@ -9,7 +9,7 @@ import type { HostFacts } from './facts.ts';
 import { compileNetwork } from './network.ts';
 import { PLAN_VERSION, type Plan, type Step } from './plan.ts';
 import { createProblems, type Problems } from './problems.ts';
-import { compileCgroup } from './resources.ts';
+import { compileResources } from './resources.ts';
 import { chooseRuntime } from './runtime.ts';
 import { compileStorage, placesOf } from './storage.ts';
 
@@ -38,7 +38,7 @@ export function compile(spec: Spec, facts: HostFacts): Compiled {
   checkPaths(spec, facts, problems);
   const runtime = chooseRuntime(spec, facts, problems);
   const network = compileNetwork(spec, facts, problems);
-  const cgroup = compileCgroup(spec, facts, problems);
+  const resources = compileResources(spec, facts, problems);
   const places = placesOf(spec, facts);
   const storage = compileStorage(spec, facts, places, network.lease);
   const process =
@@ -52,7 +52,7 @@ export function compile(spec: Spec, facts: HostFacts): Compiled {
             ...(network.netnsPath === undefined ? {} : { netnsPath: network.netnsPath }),
             networkIds: network.steps.map((step) => step.id),
             netnsIds: network.steps.filter((step) => step.op === 'netns').map((step) => step.id),
-            cgroupId: cgroup.id,
+            cgroupId: resources.cgroup.id,
             runtime,
           },
           problems,
@@ -66,7 +66,7 @@ export function compile(spec: Spec, facts: HostFacts): Compiled {
     runtime,
     ...(network.lease === undefined ? {} : { lease: network.lease }),
     ports: network.lease === undefined ? [] : spec.network.ports,
-    steps: ordered([...storage, cgroup, ...network.steps, ...process]),
+    steps: ordered([...storage, ...resources.steps, ...network.steps, ...process]),
   };
   return { plan, diagnostics };
 }

@@ -111,6 +111,13 @@ export interface PrivateMountStep extends StepBase {
   readonly path: string;
 }
 
+/** A cgroup v2 controller, on for the children of the root cgroup. */
+export interface ControllerStep extends StepBase {
+  readonly op: 'controller';
+  readonly mountpoint: string;
+  readonly controller: string;
+}
+
 export interface CgroupStep extends StepBase {
   readonly op: 'cgroup';
   /** Below the root of each hierarchy, as in `/runspec/web`. */
@@ -243,6 +250,7 @@ export type Step =
   | MountpointsStep
   | OverlayStep
   | PrivateMountStep
+  | ControllerStep
   | CgroupStep
   | NetnsFolderStep
   | NetnsStep

@@ -8,6 +8,10 @@ export function checkPorts(spec: Spec, facts: HostFacts, problems: Problems): vo
   spec.network.ports.forEach((port, index) => {
     const path = ['network', 'ports', index];
     const shown = showPort(port);
+    if (port.hostIP?.includes(':') === true) {
+      problems.error('not-supported', path, `port ${shown} cannot be published: containers have IPv4 addresses only`, 'publish on an IPv4 address, or on all of them');
+      return;
+    }
     if (port.hostIP !== undefined && !isOwnAddress(port.hostIP, facts)) {
       const known = facts.network.addresses.map((one) => one.address).filter((one) => !one.includes(':'));
       problems.error('not-an-address', path, `${port.hostIP} is not an address of this host`, `it has ${[...new Set(known)].join(', ')}`);

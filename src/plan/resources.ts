@@ -1,7 +1,7 @@
 // Limits in the spec's words to files of cgroup v1 and v2, decided controller by controller.
 import type { IoLimit, ResourcesSpec, Spec } from '../load/spec.ts';
 import type { CgroupFacts, HostFacts } from './facts.ts';
-import type { CgroupHierarchy, CgroupStep } from './plan.ts';
+import type { CgroupHierarchy, CgroupStep, Step } from './plan.ts';
 import type { Problems } from './problems.ts';
 
 /** Microseconds: the kernel's default, and the one in `cpu.max "10000 100000"`. */
@@ -13,7 +13,16 @@ interface Limit {
   readonly files: (version: 1 | 2) => readonly { readonly name: string; readonly value: string }[];
 }
 
-export function compileCgroup(spec: Spec, facts: HostFacts, problems: Problems): CgroupStep {
+/** The cgroup, after the switches of the v2 controllers it needs. */
+export function compileResources(spec: Spec, facts: HostFacts, problems: Problems): { readonly cgroup: CgroupStep; readonly steps: readonly Step[] } {
+  const cgroup = compileCgroup(spec, facts, problems);
+  const controllers = cgroup.hierarchies.flatMap(({ version, mountpoint, controllers: names }) =>
+    version === 1 ? [] : names.map((controller): Step => ({ id: `controller:${controller}`, op: 'controller', mountpoint, controller, needs: [], after: [], shared: true })),
+  );
+  return { cgroup, steps: [...controllers, { ...cgroup, needs: controllers.map((step) => step.id) }] };
+}
+
+function compileCgroup(spec: Spec, facts: HostFacts, problems: Problems): CgroupStep {
   const limits = [...limitsOf(spec.resources), ...ioLimits(spec, facts, problems)];
   const files = new Map<string, { name: string; value: string; controller: string }[]>();
   for (const limit of limits) {

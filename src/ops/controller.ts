@@ -1,0 +1,46 @@
+// A cgroup v2 controller switched on for the children of the root cgroup. Where systemd has not done so,
+// runspec does, and switches it off again with its last user.
+import { OperationError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import type { ControllerStep } from '../plan/plan.ts';
+import type { Op } from './op.ts';
+import { quote } from './shell.ts';
+
+export const controller: Op<'controller'> = {
+  describe: (step) => `cgroup controller ${step.controller} below ${step.mountpoint}`,
+
+  async probe({ host }, step) {
+    return (await isEnabled(host, step)) ? { state: 'present', owned: true } : { state: 'absent' };
+  },
+
+  async before({ host }, step) {
+    return { enabled: await isEnabled(host, step) };
+  },
+
+  async apply({ host }, step) {
+    if (!(await isEnabled(host, step))) await host.writeInPlace(switchOf(step), `+${step.controller}`);
+  },
+
+  async revert({ host }, step, before) {
+    if (before['enabled'] === true) return { outcome: 'kept', reason: 'it was on before' };
+    if (!(await isEnabled(host, step))) return { outcome: 'gone' };
+    try {
+      await host.writeInPlace(switchOf(step), `-${step.controller}`);
+    } catch (cause) {
+      // Another cgroup hands it on to its own children by now: it is theirs as well.
+      if ((cause as NodeJS.ErrnoException).code === 'EBUSY') return { outcome: 'kept', reason: 'other cgroups use it' };
+      throw new OperationError(`cannot switch off ${step.controller}`, { cause });
+    }
+    return { outcome: 'removed' };
+  },
+
+  toShell: (step) => [`echo ${quote(`+${step.controller}`)} > ${quote(switchOf(step))}`],
+};
+
+function switchOf(step: ControllerStep): string {
+  return `${step.mountpoint}/cgroup.subtree_control`;
+}
+
+async function isEnabled(host: Host, step: ControllerStep): Promise<boolean> {
+  return ((await host.readText(switchOf(step))) ?? '').trim().split(' ').includes(step.controller);
+}
