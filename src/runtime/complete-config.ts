@@ -15,6 +15,12 @@ import { resolveUser } from './users.ts';
 export async function completeConfig(host: Host, step: BundleStep, dataDir: string): Promise<OciConfig> {
   const template = step.config as OciConfig;
   const view = await viewOfMounts(host, step.rootfs, template.mounts);
+  const foreign = await findForeignMountpoint(host, view, dataDir);
+  if (foreign !== undefined) {
+    throw new OperationError(`the mount on ${foreign.destination} has no place in ${foreign.source}`, {
+      hint: 'make the folder (or, for a file, an empty file) in it first; runspec changes nothing in a folder of yours',
+    });
+  }
   const user = await blame(['process', 'user'], () =>
     resolveUser(host, view, step.user, step.additionalGids),
   );
