@@ -14,6 +14,8 @@ export interface LinkState {
   readonly up: boolean;
   /** Name of the bridge it is a port of. */
   readonly master: string | undefined;
+  /** As a port of a bridge: packets may leave by the port they came from. */
+  readonly hairpin: boolean;
   readonly addresses: readonly { readonly family: 'inet' | 'inet6'; readonly address: string; readonly prefix: number }[];
 }
 
@@ -197,11 +199,12 @@ function parseLinks(json: unknown): readonly LinkState[] {
     .map((link) => ({
       name: text(link['ifname']) ?? '',
       alias: text(link['ifalias']),
-      kind: isRecord(link['linkinfo']) ? text(link['linkinfo']['info_kind']) : undefined,
+      kind: text(record(link['linkinfo'])['info_kind']),
       mtu: Number(link['mtu']),
       mac: text(link['address']) ?? '',
       up: Array.isArray(link['flags']) && link['flags'].includes('UP'),
       master: text(link['master']),
+      hairpin: record(record(link['linkinfo'])['info_slave_data'])['hairpin'] === true,
       addresses: asList(link['addr_info']).map((address) => ({
         family: address['family'] === 'inet6' ? ('inet6' as const) : ('inet' as const),
         address: text(address['local']) ?? '',

@@ -23,6 +23,7 @@ export const veth: Op<'veth'> = {
     const localnet = step.address === undefined ? '1' : ((await host.readText(routeLocalnet(step.link)))?.trim() ?? 'missing');
     const differences = [
       ...compare('master', step.bridge ?? 'none', outside.master ?? 'none'),
+      ...(step.bridge === undefined ? [] : compare('hairpin', hairpin(step), outside.hairpin ? 'on' : 'off')),
       ...compare('state', 'up', outside.up ? 'up' : 'down'),
       ...compare('mtu', String(step.mtu), String(outside.mtu)),
       ...compare(`${step.interface} mtu`, String(step.mtu), String(peer.mtu)),
@@ -51,6 +52,7 @@ export const veth: Op<'veth'> = {
     await runChecked(host, ['ip', '-batch', '-'], {
       stdin: lines([
         `link set dev ${step.link} alias ${step.alias} mtu ${step.mtu} ${step.bridge === undefined ? 'nomaster' : `master ${step.bridge}`} up`,
+        ...portLines(step),
         ...(step.address === undefined || hasAddress ? [] : [`addr add ${step.address} dev ${step.link}`]),
       ]),
     });
@@ -80,6 +82,16 @@ function createLines(step: VethStep): readonly string[] {
   return [
     `link add ${step.link} mtu ${step.mtu} type veth peer name ${step.interface} mtu ${step.mtu} address ${step.mac} netns ${step.netns}`,
     `link set dev ${step.link} alias ${step.alias}${step.bridge === undefined ? '' : ` master ${step.bridge}`} up`,
+    ...(step.hairpin === true ? portLines(step) : []),
     ...(step.address === undefined ? [] : [`addr add ${step.address} dev ${step.link}`]),
   ];
+}
+
+/** With br_netfilter a packet that a container sends to its own published port never leaves the bridge. */
+function portLines(step: VethStep): readonly string[] {
+  return step.bridge === undefined ? [] : [`link set dev ${step.link} type bridge_slave hairpin ${hairpin(step)}`];
+}
+
+function hairpin(step: VethStep): 'on' | 'off' {
+  return step.hairpin === true ? 'on' : 'off';
 }

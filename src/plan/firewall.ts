@@ -8,6 +8,7 @@ export const NFT_TABLE = 'runspec';
  * Sets and maps:
  * - `networks`: links behind which containers are (bridges, host ends of point-to-point veths)
  * - `within`: pairs of one such link with itself: traffic that stays on one bridge
+ * - `members`: addresses of containers on these networks
  * - `sources`: addresses to masquerade when they leave their network
  * - `ports`, `ports_on`: published ports on every host address, and on one
  */
@@ -15,6 +16,7 @@ export const FIREWALL: Pick<NftTableStep, 'sets' | 'chains'> = {
   sets: [
     { name: 'networks', declaration: 'set { type ifname; }' },
     { name: 'within', declaration: 'set { type ifname . ifname; }' },
+    { name: 'members', declaration: 'set { type ipv4_addr; }' },
     { name: 'sources', declaration: 'set { type ipv4_addr; }' },
     { name: 'ports', declaration: 'map { type inet_proto . inet_service : ipv4_addr . inet_service; }' },
     { name: 'ports_on', declaration: 'map { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }' },
@@ -44,7 +46,8 @@ export const FIREWALL: Pick<NftTableStep, 'sets' | 'chains'> = {
         // A port published on loopback: the answer must come back through us.
         'oifname @networks ip saddr 127.0.0.0/8 masquerade',
         // A container that reaches a sibling (or itself) by a published port: else the answer takes the short way.
-        'iifname @networks oifname @networks ct status dnat masquerade',
+        // By address, because what br_netfilter sends through here has no input interface.
+        'ip saddr @members oifname @networks ct status dnat masquerade',
         'ip saddr @sources oifname != @networks masquerade',
       ],
     },

@@ -89,7 +89,7 @@ function linkSteps(spec: Spec, lease: Lease, netns: string, facts: HostFacts): r
     forward,
     { id: bridgeId, op: 'bridge', name: network.bridge, address: `${lease.gateway}/${prefix}`, mtu, needs: [], after: [], shared: true },
     // Only after the bridge: a pair that lost its bridge joins the new one, and the container keeps its interface.
-    { ...pair, needs: [`netns:${netns}`], after: [bridgeId], bridge: network.bridge },
+    { ...pair, needs: [`netns:${netns}`], after: [bridgeId], bridge: network.bridge, ...(network.ports.length === 0 ? {} : { hairpin: true }) },
     address,
   ];
 }
@@ -113,6 +113,7 @@ function firewallSteps(spec: Spec, lease: Lease): readonly Step[] {
     { id: table, op: 'nft-table', table: NFT_TABLE, ...FIREWALL, needs: [], after: ['sysctl:net.ipv4.ip_forward'], shared: true },
     linkElement(`network:${lease.link}`, 'networks', lease.link),
     linkElement(`within:${lease.link}`, 'within', `${lease.link} . ${lease.link}`),
+    element(`member:${lease.address}`, { set: 'members', key: lease.address }, owner),
     ...(spec.network.nat ? [element(`nat:${lease.address}`, { set: 'sources', key: lease.address }, owner)] : []),
     ...spec.network.ports.map((port) => element(portId(port), { ...portKey(port), value: `${lease.address} . ${port.containerPort}` }, owner)),
   ];

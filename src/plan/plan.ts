@@ -166,6 +166,8 @@ export interface VethStep extends StepBase {
   readonly mac: string;
   /** Joined by the host end; absent in point-to-point mode, where the host end has `address` itself. */
   readonly bridge?: string;
+  /** The bridge may send a packet back by the port it came from: a container that calls its own published port. */
+  readonly hairpin?: true;
   readonly address?: string;
 }
 

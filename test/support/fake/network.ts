@@ -8,6 +8,7 @@ export interface FakeLink {
   mac: string;
   up: boolean;
   master: string | undefined;
+  hairpin: boolean;
   addresses: string[];
   /** The other end of a veth pair. */
   peer: { readonly netns: string; readonly name: string } | undefined;
@@ -61,6 +62,7 @@ export function createFakeNetwork(onLink: LinkListener): FakeNetwork {
       mac,
       up: false,
       master: undefined,
+      hairpin: false,
       addresses: [],
       peer: undefined,
     };
@@ -113,6 +115,8 @@ export function createFakeNetwork(onLink: LinkListener): FakeNetwork {
           else if (word === 'mtu') target.mtu = Number(value);
           else if (word === 'address') target.mac = value;
           else if (word === 'master') target.master = link(netns, value).name;
+          else if (word === 'hairpin') target.hairpin = value === 'on';
+          else if (word === 'type' && value === 'bridge_slave') continue;
           else throw unknown(['link', 'set', ...rest]);
         }
       }
@@ -187,7 +191,10 @@ function showLink(one: FakeLink): object {
     address: one.mac,
     flags: one.up ? ['UP'] : [],
     master: one.master,
-    linkinfo: one.kind === undefined ? undefined : { info_kind: one.kind },
+    linkinfo:
+      one.kind === undefined
+        ? undefined
+        : { info_kind: one.kind, info_slave_data: { hairpin: one.hairpin } },
     addr_info: one.addresses.map((address) => {
       const [local, prefix] = address.split('/');
       return { family: 'inet', local, prefixlen: Number(prefix) };
