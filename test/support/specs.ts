@@ -31,7 +31,7 @@ export function copySpec(host: TestHost, file: string, edit = (text: string): st
 }
 
 /** Programs of the small root file system. */
-const PROGRAMS = ['bash', 'cat', 'sleep', 'perl', 'ls', 'id', 'touch', 'stty', 'head'];
+const PROGRAMS = ['bash', 'env', 'cat', 'sleep', 'perl', 'ls', 'id', 'touch', 'stty', 'head', 'timeout'];
 
 function findPrograms(): readonly string[] {
   return PROGRAMS.map((program) => {

@@ -18,18 +18,20 @@ export interface Question {
   readonly seconds?: number;
 }
 
+// head takes a datagram as one; bash's read would take its first byte and lose the rest.
 const ASK = `
   exec 3<>"/dev/$1/$2/$3" || exit 1
   printf '%s\\n' "$4" >&3
-  IFS= read -r -t "$5" -u 3 line || exit 2
-  printf '%s' "$line"`;
+  line=$(head -n 1 <&3)
+  printf '%s' "$line"
+  [ -n "$line" ]`;
 
 /** The line that comes back; undefined when nobody answers. */
 export async function ask(run: Run, question: Question): Promise<string | undefined> {
   const { protocol = 'tcp', address, port, text = 'hello', seconds = 5 } = question;
   // A packet that is dropped would keep connect(2) waiting for minutes.
   const shell = ['timeout', String(seconds), 'bash', '-c', ASK, 'bash'];
-  const { status, stdout } = await run([...shell, protocol, address, String(port), text, String(seconds)]);
+  const { status, stdout } = await run([...shell, protocol, address, String(port), text]);
   return status === 0 ? stdout : undefined;
 }
 
