@@ -6,7 +6,7 @@ import type { Host } from '../host/host.ts';
 import type { BundleStep } from '../plan/plan.ts';
 import { completeConfig } from '../runtime/complete-config.ts';
 import { readJoinedPath } from '../runtime/joined-namespaces.ts';
-import type { OciConfig } from '../runtime/oci.ts';
+import type { OciConfig } from '../oci/runtime-spec.ts';
 import type { Difference, Op } from './op.ts';
 import { hereDocument, quote } from './shell.ts';
 

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { Diagnostic } from '../errors.ts';
 import type { Spec } from '../load/spec.ts';
-import { findConfigProblems } from '../runtime/config.ts';
+import { findConfigProblems } from '../oci/config.ts';
 import { compileProcess } from './process.ts';
 import type { HostFacts } from './facts.ts';
 import { compileNetwork } from './network.ts';

@@ -8,6 +8,8 @@ export interface HostFacts {
   readonly stateDir: string;
   readonly dataDir: string;
   readonly cgroups: CgroupFacts;
+  /** runspec has CAP_SYS_RESOURCE: without it no limit can be raised. */
+  readonly mayRaiseLimits: boolean;
   /** Absolute paths of the programs found. */
   readonly programs: Readonly<Record<string, string>>;
   readonly network: NetworkFacts;

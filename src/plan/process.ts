@@ -1,6 +1,6 @@
 // The bundle and the process of one container as steps.
 import type { Spec } from '../load/spec.ts';
-import { buildConfig, joinedNamespaces, type DeviceFacts } from '../runtime/config.ts';
+import { buildConfig, joinedNamespaces, type DeviceFacts } from '../oci/config.ts';
 import type { HostFacts } from './facts.ts';
 import type { Plan, Step } from './plan.ts';
 import type { Problems } from './problems.ts';

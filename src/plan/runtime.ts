@@ -7,7 +7,8 @@ import type { Problems } from './problems.ts';
 const INSTALL = 'install one: apt-get install runc conmon (or crun on a host with cgroup v2 only); runspec doctor says more';
 
 export function chooseRuntime(spec: Spec, facts: HostFacts, problems: Problems): Plan['runtime'] | undefined {
-  const { programs, cgroups } = facts;
+  const { programs } = facts;
+  const crunFailure = whyCrunFails(facts);
   if (programs['conmon'] === undefined) {
     problems.error('no-conmon', ['runtime'], 'conmon is not installed; it keeps the log and exit status of the process', INSTALL);
   }
@@ -21,9 +22,7 @@ export function chooseRuntime(spec: Spec, facts: HostFacts, problems: Problems):
     case 'runc': {
       const path = programs[spec.runtime];
       if (path === undefined) problems.error('no-runtime', ['runtime'], `${spec.runtime} is not installed`, INSTALL);
-      if (spec.runtime === 'crun' && !crunWorks(facts)) {
-        problems.error('no-runtime', ['runtime'], `crun does not start on a host with ${cgroups.layout} cgroups`, 'use runtime: auto or runc');
-      }
+      if (spec.runtime === 'crun' && crunFailure !== undefined) problems.error('no-runtime', ['runtime'], crunFailure, 'use runtime: auto or runc');
       return path === undefined ? undefined : { name: spec.runtime, path };
     }
     default:
@@ -33,14 +32,19 @@ export function chooseRuntime(spec: Spec, facts: HostFacts, problems: Problems):
       }
       return { name: spec.runtime.slice(spec.runtime.lastIndexOf('/') + 1), path: spec.runtime };
   }
-  if (programs['crun'] !== undefined && crunWorks(facts)) return { name: 'crun', path: programs['crun'] };
+  if (programs['crun'] !== undefined && crunFailure === undefined) return { name: 'crun', path: programs['crun'] };
   if (programs['runc'] !== undefined) return { name: 'runc', path: programs['runc'] };
-  const found = programs['crun'] === undefined ? 'no OCI runtime is installed' : `crun does not start on a host with ${cgroups.layout} cgroups, and runc is not installed`;
+  const found = programs['crun'] === undefined ? 'no OCI runtime is installed' : `${crunFailure}, and runc is not installed`;
   problems.error('no-runtime', ['runtime'], found, INSTALL);
   return undefined;
 }
 
-// crun: "cgroups in hybrid mode not supported" (FACTS.md; libcrun/cgroup-utils.c): v1 and v2 mounted side by side.
-function crunWorks(facts: HostFacts): boolean {
-  return facts.cgroups.layout !== 'hybrid';
+/**
+ * Measured with crun 1.8.1: "cgroups in hybrid mode not supported" where v1 and v2 are mounted side by side, and
+ * "setrlimit (RLIM_MEMLOCK)" where devices are filtered by a BPF program (v2) without CAP_SYS_RESOURCE.
+ */
+function whyCrunFails({ cgroups, mayRaiseLimits }: HostFacts): string | undefined {
+  if (cgroups.layout === 'hybrid') return 'crun does not start on a host with hybrid cgroups';
+  if (cgroups.layout === 'v2' && !mayRaiseLimits) return 'crun needs CAP_SYS_RESOURCE on a host with cgroup v2';
+  return undefined;
 }

@@ -1,8 +1,8 @@
 // The files of one container as steps: layers, the layer of mount points, the writable layer, the
 // overlay over them, and the generated files of /etc.
 import type { Spec } from '../load/spec.ts';
-import type { GeneratedFiles } from '../runtime/mounts.ts';
-import { mountTargets } from '../runtime/mounts.ts';
+import type { GeneratedFiles } from '../oci/mounts.ts';
+import { mountTargets } from '../oci/mounts.ts';
 import { renderHosts, renderResolvConf } from './etc-files.ts';
 import type { HostFacts } from './facts.ts';
 import type { DirectoryStep, FileStep, Lease, Step } from './plan.ts';

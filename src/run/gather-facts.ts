@@ -42,6 +42,7 @@ export async function gatherFacts(sources: FactSources, specs: readonly Spec[]):
   ]);
   return {
     bootId,
+    mayRaiseLimits: await hasCapability(host, CAP_SYS_RESOURCE),
     stateDir,
     dataDir,
     cgroups,
@@ -54,6 +55,14 @@ export async function gatherFacts(sources: FactSources, specs: readonly Spec[]):
     resolver,
     diagnostics: layers.diagnostics,
   };
+}
+
+/** Number of the capability: linux/capability.h. */
+const CAP_SYS_RESOURCE = 24n;
+
+async function hasCapability(host: Host, capability: bigint): Promise<boolean> {
+  const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec((await host.readText('/proc/self/status')) ?? '')?.[1] ?? '0';
+  return ((BigInt(`0x${mask}`) >> capability) & 1n) === 1n;
 }
 
 export async function readBootId(host: Host): Promise<string> {

@@ -3,13 +3,13 @@
 import { OperationError, type SpecPath } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { BundleStep } from '../plan/plan.ts';
-import { capabilitiesOfMask, settleCapabilities } from './capabilities.ts';
+import { capabilitiesOfMask, settleCapabilities } from '../oci/capabilities.ts';
 import { joinNamespaces } from './joined-namespaces.ts';
-import type { OciConfig, OciSeccomp } from './oci.ts';
+import type { OciConfig, OciSeccomp } from '../oci/runtime-spec.ts';
 import { checkProgram, programError } from './program.ts';
 import { checkRlimits } from './rlimits.ts';
 import { findForeignMountpoint, viewOfMounts } from './root-view.ts';
-import { seccompFor } from './seccomp.ts';
+import { seccompFor } from '../oci/seccomp.ts';
 import { resolveUser } from './users.ts';
 
 export async function completeConfig(host: Host, step: BundleStep, dataDir: string): Promise<OciConfig> {

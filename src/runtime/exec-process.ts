@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { OperationError } from '../errors.ts';
 import type { Child, Host } from '../host/host.ts';
 import type { ProcessStep } from '../plan/plan.ts';
-import type { OciCapabilities, OciConfig, OciProcess } from './oci.ts';
+import type { OciCapabilities, OciConfig, OciProcess } from '../oci/runtime-spec.ts';
 import { checkProgram, programError } from './program.ts';
 import type { RootView } from './root-view.ts';
 import { runtimeHint } from './runtime-errors.ts';

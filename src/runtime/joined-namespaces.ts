@@ -3,7 +3,7 @@ import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { BundleStep } from '../plan/plan.ts';
 import { readContainerState } from './container-state.ts';
-import type { OciNamespace } from './oci.ts';
+import type { OciNamespace } from '../oci/runtime-spec.ts';
 import { recordsFolder } from './records.ts';
 
 /** By OCI's type, the name below /proc/PID/ns. */

@@ -2,7 +2,7 @@
 // because a runtime's own words about it come late and name no place to look.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { normalizePath } from './paths.ts';
+import { normalizePath } from '../oci/paths.ts';
 import { type RootView, lookUp } from './root-view.ts';
 
 export type ProgramCheck = 'found' | 'unknown' | 'missing' | 'not-executable';

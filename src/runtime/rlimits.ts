@@ -1,6 +1,6 @@
 // Whether the limits asked for can be set: lowering is free, raising a hard limit needs CAP_SYS_RESOURCE. Pure.
 import { OperationError } from '../errors.ts';
-import type { OciRlimit } from './oci.ts';
+import type { OciRlimit } from '../oci/runtime-spec.ts';
 
 /** The rows of /proc/PID/limits. */
 const ROWS: Readonly<Record<string, string>> = {

@@ -2,7 +2,7 @@
 // inside only. Reads only; an image's symlink never leads a lookup to the host's own files.
 import { OperationError } from '../errors.ts';
 import type { FileStatus, Host } from '../host/host.ts';
-import { isAtOrBelow, normalizePath } from './paths.ts';
+import { isAtOrBelow, normalizePath } from '../oci/paths.ts';
 
 export interface RootView {
   /** Host path of the root. */

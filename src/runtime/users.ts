@@ -52,7 +52,8 @@ export async function resolveUser(
 function findUser(passwd: readonly PasswdEntry[], user: string): PasswdEntry {
   const named = passwd.find(({ name }) => name === user);
   if (named !== undefined) return named;
-  const uid = parseId(user);
+  // An image without a user database still has its root.
+  const uid = user === 'root' ? 0 : parseId(user);
   if (uid === undefined) {
     throw new OperationError(`no user ${user} in the root file system`, {
       hint: hintOfNames('users', '/etc/passwd', passwd),

@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { bundle } from '../../src/ops/bundle.ts';
 import type { OpContext } from '../../src/ops/op.ts';
 import type { BundleStep } from '../../src/plan/plan.ts';
-import { buildConfig } from '../../src/runtime/config.ts';
-import type { OciConfig } from '../../src/runtime/oci.ts';
-import { makeInput } from '../runtime/make-spec.ts';
+import { buildConfig } from '../../src/oci/config.ts';
+import type { OciConfig } from '../../src/oci/runtime-spec.ts';
+import { makeInput } from '../oci/make-spec.ts';
 import { host, makeTree } from '../runtime/scratch-root.ts';
 
 const MEMBERS = ['bin/sh', 'bin/app'].map((name) => [`root/${name}`, '#!/bin/sh'] as const);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { buildConfig, findConfigProblems, joinedNamespaces } from '../../src/runtime/config.ts';
-import { mountTargets } from '../../src/runtime/mounts.ts';
+import { buildConfig, findConfigProblems, joinedNamespaces } from '../../src/oci/config.ts';
+import { mountTargets } from '../../src/oci/mounts.ts';
 import { makeInput, makeSpec } from './make-spec.ts';
 
 const destinations = (input: ReturnType<typeof makeInput>): readonly string[] =>

@@ -1,7 +1,7 @@
 // The default system call filter, resolved for a set of capabilities and an architecture, in OCI's
 // format. Pure. A call that is not listed answers ENOSYS, so that libraries fall back to an older one.
 import profile from './seccomp-default.json' with { type: 'json' };
-import type { OciSeccomp, OciSyscall } from './oci.ts';
+import type { OciSeccomp, OciSyscall } from './runtime-spec.ts';
 
 const ENOSYS = 38;
 const EPERM = 1;

@@ -1,6 +1,6 @@
 // A Spec with the defaults of the language, for tests of what is made from one.
 import type { Spec } from '../../src/load/spec.ts';
-import type { ConfigInput } from '../../src/runtime/config.ts';
+import type { ConfigInput } from '../../src/oci/config.ts';
 
 type Change = {
   readonly [K in keyof Spec]?: Spec[K] extends readonly unknown[] | string | boolean

@@ -4,7 +4,7 @@ import {
   capabilitiesOfMask,
   chooseCapabilities,
   settleCapabilities,
-} from '../../src/runtime/capabilities.ts';
+} from '../../src/oci/capabilities.ts';
 
 const DEFAULTS = capabilitiesOfMask('a80425fb').toSorted();
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ALL_CAPABILITIES, capabilitiesOfMask } from '../../src/runtime/capabilities.ts';
-import { seccompFor } from '../../src/runtime/seccomp.ts';
+import { ALL_CAPABILITIES, capabilitiesOfMask } from '../../src/oci/capabilities.ts';
+import { seccompFor } from '../../src/oci/seccomp.ts';
 
 const DEFAULTS = capabilitiesOfMask('a80425fb');
 

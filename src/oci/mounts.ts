@@ -2,7 +2,7 @@
 import type { MountSpec, Spec } from '../load/spec.ts';
 import type { HostFacts } from '../plan/facts.ts';
 import type { Mountpoint } from '../plan/plan.ts';
-import type { OciMount } from './oci.ts';
+import type { OciMount } from './runtime-spec.ts';
 import { isAtOrBelow, normalizePath, pathDepth } from './paths.ts';
 
 /** Absolute host paths of the generated files that are bound over /etc. */

@@ -1,5 +1,5 @@
 // Which capabilities a process gets: Docker's default set, changed as the spec says. Pure.
-import type { OciCapabilities } from './oci.ts';
+import type { OciCapabilities } from './runtime-spec.ts';
 
 /** Docker's default set (mask a80425fb). */
 const DEFAULTS: readonly string[] = [
