@@ -57,7 +57,9 @@ function fish(program: Command): string {
   );
   const options = program.commands.flatMap((command) =>
     command.options.flatMap((option) =>
-      option.long == null ? [] : [`complete -c runspec -n "__fish_seen_subcommand_from ${command.name()}" -l ${option.long.slice(2)} -d "${option.description}"`],
+      typeof option.long === 'string'
+        ? [`complete -c runspec -n "__fish_seen_subcommand_from ${command.name()}" -l ${option.long.slice(2)} -d "${option.description}"`]
+        : [],
     ),
   );
   const names = BY_NAME.map((name) => `complete -c runspec -n "__fish_seen_subcommand_from ${name}" -a "(${NAMES.replaceAll('$', '\\$')})"`);

@@ -4,8 +4,7 @@ import { removeStaleWork } from '../image/store.ts';
 import { load } from '../load/load.ts';
 import { readSources } from '../load/read-sources.ts';
 import { opOf } from '../ops/index.ts';
-import type { Op } from '../ops/op.ts';
-import type { DirectoryStep, OpKind, Step, StepOf } from '../plan/plan.ts';
+import type { DirectoryStep } from '../plan/plan.ts';
 import { withLock } from '../run/lock.ts';
 import { recordedSteps } from '../run/records.ts';
 import type { Reporter } from '../run/report.ts';
@@ -92,7 +91,7 @@ export async function takeDown(context: CommandContext, session: Session, name: 
 async function removeWritable(session: Session, name: string): Promise<boolean> {
   const path = `${session.dataDir}/writable/${name}`;
   const step: DirectoryStep = { id: 'dir:writable', op: 'directory', path, mode: 0o700, removal: 'volume', needs: [], after: [] };
-  const op = opOf(step as Step) as Op<OpKind>;
-  const result = await op.revert(opContext(session, name, () => undefined), step as StepOf<OpKind>, {}, { volumes: true });
+  const op = opOf(step);
+  const result = await op.revert(opContext(session, name, () => undefined), step, {}, { volumes: true });
   return result.outcome === 'removed';
 }

@@ -1,8 +1,7 @@
 // plan: what apply would do, down to kernel objects. Changes nothing and needs no lock.
 import { opOf } from '../ops/index.ts';
-import type { Op } from '../ops/op.ts';
 import { compileAll } from '../plan/compile.ts';
-import type { OpKind, Plan, StepOf } from '../plan/plan.ts';
+import type { Plan } from '../plan/plan.ts';
 import { computeChanges, hasEffect, type Change } from '../run/changes.ts';
 import { gatherFacts } from '../run/gather-facts.ts';
 import { recordedSteps } from '../run/records.ts';
@@ -62,7 +61,7 @@ function toJson(plans: readonly Plan[], changes: readonly (readonly Change[])[])
 
 function renderScript(plans: readonly Plan[]): string {
   const body = plans.flatMap((plan) =>
-    plan.steps.flatMap((step) => ['', `# ${step.id}: ${describe(step)}`, ...(opOf(step) as Op<OpKind>).toShell(step as StepOf<OpKind>)]),
+    plan.steps.flatMap((step) => ['', `# ${step.id}: ${describe(step)}`, ...opOf(step).toShell(step)]),
   );
   return `${['#!/bin/sh', 'set -eu', ...body].join('\n')}\n`;
 }

@@ -1,7 +1,6 @@
 // Shows a run as it goes: a line a step for people, one JSON event a line for programs.
 import { opOf } from '../ops/index.ts';
-import type { Op } from '../ops/op.ts';
-import type { OpKind, Step, StepOf } from '../plan/plan.ts';
+import type { Step } from '../plan/plan.ts';
 import type { Action } from '../run/changes.ts';
 import type { Reporter, StepReport } from '../run/report.ts';
 import type { CommandContext } from './context.ts';
@@ -10,7 +9,7 @@ import { paint } from './paint.ts';
 export const MARKS: Readonly<Record<Action, string>> = { create: '+', update: '~', replace: '±', delete: '-', none: ' ' };
 
 export function describe(step: Step): string {
-  return (opOf(step) as Op<OpKind>).describe(step as StepOf<OpKind>);
+  return opOf(step).describe(step);
 }
 
 export function createReporter(context: CommandContext): Reporter {

@@ -1,8 +1,8 @@
 // status: one container's steps compared with the kernel.
 import { UsageError } from '../errors.ts';
 import { opOf } from '../ops/index.ts';
-import type { Difference, Op, Probe } from '../ops/op.ts';
-import type { OpKind, Step, StepOf } from '../plan/plan.ts';
+import type { Difference, Probe } from '../ops/op.ts';
+import type { Step } from '../plan/plan.ts';
 import { recordedSteps } from '../run/records.ts';
 import { opContext, openSession } from '../run/session.ts';
 import { readContainerState } from '../runtime/container-state.ts';
@@ -21,7 +21,7 @@ export async function status(context: CommandContext, name: string): Promise<num
   }
   const steps = record.applied?.steps ?? recordedSteps(record);
   const ops = opContext(session, name, () => undefined);
-  const probes = await Promise.all(steps.map((step) => (opOf(step) as Op<OpKind>).probe(ops, step as StepOf<OpKind>)));
+  const probes = await Promise.all(steps.map((step) => opOf(step).probe(ops, step)));
   const row = toRow(record, record.bootId === session.bootId, await readContainerState(context.host, recordsFolder(context.dataDir, name)));
   const clean = record.pending === undefined && probes.every((probe) => probe.state === 'present');
   if (context.json) {

@@ -1,5 +1,5 @@
 // The registry: a kind of step without an op, or an op of another kind, does not compile.
-import type { OpKind, StepOf } from '../plan/plan.ts';
+import type { OpKind, Step } from '../plan/plan.ts';
 import { address } from './address.ts';
 import { bridge } from './bridge.ts';
 import { bundle } from './bundle.ts';
@@ -41,7 +41,7 @@ const OPS: { readonly [K in OpKind]: Op<K> } = {
   veth,
 };
 
-/** The op of a step. The registry ties kinds to ops, so the pair fits though the union has lost its tag. */
-export function opOf<K extends OpKind>(step: StepOf<K>): Op<K> {
-  return OPS[step.op as K] as Op<K>;
+/** The op of a step. The registry ties kinds to ops, so the two fit, though the union has lost which kind it is. */
+export function opOf(step: Step): Op<OpKind> {
+  return OPS[step.op] as Op<OpKind>;
 }

@@ -48,7 +48,7 @@ export interface RevertOptions {
 
 export interface Op<K extends OpKind> {
   /** Properties that only matter when the step is reverted: a change of one changes nothing now. */
-  readonly passive?: readonly (keyof StepOf<K>)[];
+  readonly passive?: readonly string[];
   /** What the step is in one line for people, naming the kernel object. */
   describe(step: StepOf<K>): string;
   /** Reads only. */

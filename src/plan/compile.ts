@@ -34,7 +34,7 @@ export function compileAll(specs: readonly Spec[], facts: HostFacts): readonly C
 
 export function compile(spec: Spec, facts: HostFacts): Compiled {
   const problems = createProblems();
-  const found = facts.diagnostics.filter((diagnostic) => diagnostic.container === spec.name).map(({ container: _, ...diagnostic }) => diagnostic);
+  const found = facts.diagnostics.filter((diagnostic) => diagnostic.container === spec.name).map(({ code, severity, path, message, hint }): Diagnostic => ({ code, severity, path, message, ...(hint === undefined ? {} : { hint }) }));
   checkPaths(spec, facts, problems);
   const runtime = chooseRuntime(spec, facts, problems);
   const network = compileNetwork(spec, facts, problems);
@@ -73,15 +73,15 @@ export function compile(spec: Spec, facts: HostFacts): Compiled {
 
 function checkPaths(spec: Spec, facts: HostFacts, problems: Problems): void {
   spec.mounts.forEach((mount, index) => {
-    if (mount.type !== 'bind' || facts.paths[mount.source] != null) return;
+    if (mount.type !== 'bind' || exists(mount.source, facts)) return;
     problems.error('no-source', ['mounts', index], `the bind source ${mount.source} does not exist`, 'make it first: runspec never makes folders outside its own');
   });
   const { seccomp } = spec.security;
-  if (seccomp.startsWith('/') && facts.paths[seccomp] == null) {
+  if (seccomp.startsWith('/') && !exists(seccomp, facts)) {
     problems.error('no-source', ['security', 'seccomp'], `the seccomp profile ${seccomp} does not exist`, 'name a file in OCI format, or write default');
   }
   for (const [type, namespace] of Object.entries(spec.namespaces)) {
-    if (namespace.mode === 'path' && facts.paths[namespace.path] == null) {
+    if (namespace.mode === 'path' && !exists(namespace.path, facts)) {
       problems.error('no-namespace', ['namespaces', type], `there is no namespace at ${namespace.path}`, 'list them with: lsns, ip netns list');
     }
     if (namespace.mode === 'container' && facts.containers[namespace.container] === undefined) {
@@ -90,6 +90,10 @@ function checkPaths(spec: Spec, facts: HostFacts, problems: Problems): void {
       problems.error('no-container', ['namespaces', type], `there is no container ${namespace.container} to share the ${type} namespace with`, hint);
     }
   }
+}
+
+function exists(path: string, facts: HostFacts): boolean {
+  return facts.paths[path] !== undefined && facts.paths[path] !== null;
 }
 
 /** Steps in an order that satisfies their edges, keeping the given order where the edges leave it open. */
@@ -114,5 +118,6 @@ function canonicalJson(value: unknown): string {
     const entries = Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1));
     return `{${entries.map(([key, field]) => `${JSON.stringify(key)}:${canonicalJson(field)}`).join(',')}}`;
   }
-  return JSON.stringify(value) ?? 'null';
+  // A property that is undefined is left out, as JSON does.
+  return value === undefined ? 'null' : JSON.stringify(value);
 }

@@ -3,7 +3,7 @@ import { InterruptedError, OperationError } from '../errors.ts';
 import { createKernelView } from '../host/kernel-view.ts';
 import type { Before, Op, OpContext } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
-import type { OpKind, Plan, Step, StepOf } from '../plan/plan.ts';
+import type { OpKind, Plan, Step } from '../plan/plan.ts';
 import type { Change } from './changes.ts';
 import { hasEffect } from './changes.ts';
 import { walk } from './graph.ts';
@@ -52,7 +52,8 @@ export async function applyChanges(application: Application): Promise<void> {
   application.report.rollback(context.container, failure.step ?? '');
   const cleanup = await rollBack(application, before);
   if (context.signal.aborted) throw new InterruptedError(context.signal.reason as 'SIGINT' | 'SIGTERM' | 'SIGHUP', cleanup);
-  throw new OperationError(failure.message, { ...failure, cause: failure.cause, cleanup });
+  const { hint, step, command, cause } = failure;
+  throw new OperationError(failure.message, { hint, step, command, cause, cleanup });
 }
 
 /** Up to the record that it is done; @returns what went wrong first. */
@@ -100,11 +101,11 @@ async function carryOutChanges(application: Application, before: Record<string, 
 async function runStep(application: Application, change: Change, before: Record<string, Before>): Promise<void> {
   const { context, records, report } = application;
   const { step } = change;
-  const op = opOf(step) as Op<OpKind>;
+  const op = opOf(step);
   const started = context.host.now();
   const direction = change.action === 'update' ? 'update' : 'apply';
   // Only the first look counts: later ones would see our own work.
-  const found = before[step.id] ?? (await op.before?.(context, step as StepOf<OpKind>));
+  const found = before[step.id] ?? (await op.before?.(context, step));
   if (found !== undefined) before[step.id] = found;
   const name = context.container;
   await records.journal(name, { event: 'intent', direction, step: step.id, ...(found === undefined ? {} : { before: found }) });
@@ -120,8 +121,8 @@ async function runStep(application: Application, change: Change, before: Record<
 }
 
 async function perform(context: OpContext, op: Op<OpKind>, change: Change, before: Before): Promise<void> {
-  const step = change.step as StepOf<OpKind>;
-  if (change.action === 'update' && op.update !== undefined) await op.update(context, step, (change.former ?? step) as StepOf<OpKind>, before);
+  const step = change.step;
+  if (change.action === 'update' && op.update !== undefined) await op.update(context, step, change.former ?? step, before);
   else await op.apply(context, step, before);
 }
 
@@ -132,8 +133,8 @@ function runShared(application: Application, change: Change): Promise<void> {
   if (running !== undefined) return running;
   const run = async (): Promise<void> => {
     const started = context.host.now();
-    const op = opOf(step) as Op<OpKind>;
-    const found = await op.before?.(context, step as StepOf<OpKind>);
+    const op = opOf(step);
+    const found = await op.before?.(context, step);
     if (found !== undefined) await shared.remember(step.id, found);
     await perform(context, op, change, shared.before(step.id) ?? {});
     const reason = change.reason === undefined ? {} : { reason: change.reason };
@@ -153,12 +154,12 @@ async function rollBack(application: Application, before: Record<string, Before>
   const touched = changes.filter((change) => change.action !== 'none' && change.action !== 'delete');
   if (record?.applied === undefined) {
     const left = record === undefined ? plan.steps : [...plan.steps, ...recordedSteps(record)];
-    const failures = await revertSteps(reversalOf(calm, before), left);
+    const failures = await revertSteps(reversalOf(calm, before), left.map((step) => withoutKeeping(changes, step)));
     if (failures.length === 0) await records.remove(plan.name);
     return failures;
   }
   const created = touched.filter((change) => change.former === undefined || change.action === 'replace');
-  const failures = [...(await revertSteps(reversalOf(calm, before), created.map((change) => change.step)))];
+  const failures = [...(await revertSteps(reversalOf(calm, before), created.map((change) => withoutKeeping(changes, change.step))))];
   const lost = new Set(changes.filter((change) => change.former !== undefined && change.action !== 'none').map((change) => change.step.id));
   calm.context.view.forget();
   await walk(
@@ -176,10 +177,17 @@ async function rollBack(application: Application, before: Record<string, Before>
   return failures;
 }
 
+/** Volumes and writable layers outlive a container, but not an apply that made them and failed. */
+function withoutKeeping(changes: readonly Change[], step: Step): Step {
+  if (step.op !== 'directory' || step.removal !== 'volume') return step;
+  const made = changes.some((change) => change.step.id === step.id && change.action === 'create' && change.former === undefined);
+  return made ? { ...step, removal: 'tree' } : step;
+}
+
 async function restore(application: Application, step: Step): Promise<void> {
   const { context } = application;
-  const op = opOf(step) as Op<OpKind>;
-  const probe = await op.probe(context, step as StepOf<OpKind>);
+  const op = opOf(step);
+  const probe = await op.probe(context, step);
   if (probe.state === 'present') return;
   const action = probe.state === 'drifted' && probe.inPlace && op.update !== undefined ? 'update' : 'create';
   await perform(context, op, { container: context.container, action, step }, application.record?.before[step.id] ?? {});

@@ -72,10 +72,10 @@ function follow(change: Change, cause: string): Change {
 const ORDER_ONLY = new Set(['id', 'op', 'needs', 'after', 'shared']);
 
 function differingProperties(former: Step, step: Step, passive: readonly string[]): readonly string[] {
-  const properties = new Set([...Object.keys(former), ...Object.keys(step)]);
-  const value = (of: Step, property: string): string => JSON.stringify((of as unknown as Record<string, unknown>)[property]) ?? '';
-  return [...properties].filter(
-    (property) => !ORDER_ONLY.has(property) && !passive.includes(property) && value(former, property) !== value(step, property),
+  const texts = (of: Step): ReadonlyMap<string, string> => new Map(Object.entries(of).map(([property, value]) => [property, JSON.stringify(value)]));
+  const [before, after] = [texts(former), texts(step)];
+  return [...new Set([...before.keys(), ...after.keys()])].filter(
+    (property) => !ORDER_ONLY.has(property) && !passive.includes(property) && before.get(property) !== after.get(property),
   );
 }
 

@@ -2,9 +2,9 @@
 // goes on after a failure and collects what could not be undone. `down` and the rollback of a failed
 // apply are the same code.
 import { OperationError } from '../errors.ts';
-import type { Before, Op, OpContext, Reverted, RevertOptions } from '../ops/op.ts';
+import type { Before, OpContext, Reverted, RevertOptions } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
-import type { OpKind, Step, StepOf } from '../plan/plan.ts';
+import type { Step } from '../plan/plan.ts';
 import { walk } from './graph.ts';
 import type { Records } from './records.ts';
 import type { Reporter } from './report.ts';
@@ -64,7 +64,7 @@ async function undoShared(reversal: Reversal, step: Step): Promise<Reverted> {
 
 async function undo({ context, records, options }: Reversal, step: Step, before: Before = {}): Promise<Reverted> {
   await records.journal(context.container, { event: 'intent', direction: 'revert', step: step.id });
-  return (opOf(step) as Op<OpKind>).revert(context, step as StepOf<OpKind>, before, options);
+  return opOf(step).revert(context, step, before, options);
 }
 
 export function asFailure(step: Step, cause: unknown): OperationError {
