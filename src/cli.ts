@@ -1,4 +1,5 @@
 // argv to a command to an exit status. The only place that prints errors and ends the process.
+import { isatty } from 'node:tty';
 import type { CommandContext } from './commands/context.ts';
 import type { Globals } from './commands/program.ts';
 
@@ -54,7 +55,8 @@ async function makeContext(globals: Globals, signal: AbortSignal, color: boolean
     stderr,
     stdoutBytes: (chunk) => void process.stdout.write(chunk),
     stderrBytes: (chunk) => void process.stderr.write(chunk),
-    stdinIsTerminal: process.stdin.isTTY,
+    // Not by process.stdin, whose streams take 2 ms to load.
+    stdinIsTerminal: isatty(0),
     stdin: readStdin,
   };
 }
@@ -67,6 +69,7 @@ async function readStdin(): Promise<string> {
 
 // process.exit would cut off what a pipe has not taken yet.
 async function flush(): Promise<void> {
-  const drained = (stream: NodeJS.WriteStream): Promise<void> => new Promise((resolve) => stream.write('', () => resolve()));
+  const drained = (stream: NodeJS.WriteStream): Promise<void> =>
+    new Promise((resolve) => stream.write('', () => resolve()));
   await Promise.all([drained(process.stdout), drained(process.stderr)]);
 }

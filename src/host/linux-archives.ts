@@ -76,7 +76,7 @@ const read: Archives['read'] = async (file, offset, length) => {
   // Synchronous: a closure reads a few headers of many files, each within microseconds.
   const fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
   try {
-    const buffer = Buffer.alloc(length);
+    const buffer = Buffer.allocUnsafe(length);
     return buffer.subarray(0, fs.readSync(fd, buffer, 0, length, offset));
   } finally {
     fs.closeSync(fd);

@@ -170,6 +170,8 @@ function findProgram(program: string): string | undefined {
 }
 
 function isProgram(file: string): boolean {
+  // Most folders of PATH do not have it, and thrown errors are slow.
+  if (!fs.existsSync(file)) return false;
   const usable = (): boolean => {
     fs.accessSync(file, X_OK);
     return fs.statSync(file).isFile();

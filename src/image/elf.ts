@@ -29,6 +29,10 @@ const DT_STRTAB = 5;
 const DT_STRSZ = 10;
 const DT_RPATH = 15;
 const DT_RUNPATH = 29;
+/** Tags whose value is a place in the table of strings. */
+const NAMES: readonly number[] = [DT_NEEDED, DT_RPATH, DT_RUNPATH];
+/** Bytes of the longest search path we read whole. */
+const NAME_MAX = 16 * 1024;
 /** Far above what linkers write; a damaged header must not make us read gigabytes. */
 const TABLE_MAX = 16 * 2 ** 20;
 /** A page, which holds the program headers and the interpreter's name of nearly every file. */
@@ -102,11 +106,17 @@ export async function readElf(archives: Pick<Archives, 'read'>, path: string): P
   const load = segments.find(
     (one) => one.type === PT_LOAD && address >= one.address && address < one.address + one.size,
   );
+  // Of a table that may have megabytes only what is asked for: the few names lie close together.
+  const places = tags.filter(([tag]) => NAMES.includes(tag)).map(([, at]) => at);
+  const first = Math.min(...places);
+  const last = Math.min(Math.max(...places) + NAME_MAX, value(DT_STRSZ));
   const names = await contents(
-    load && { ...load, offset: load.offset + address - load.address, size: value(DT_STRSZ) },
+    load && places.length > 0
+      ? { ...load, offset: load.offset + address - load.address + first, size: Math.max(0, last - first) }
+      : undefined,
   );
   const texts = (wanted: number): string[] =>
-    tags.filter(([tag]) => tag === wanted).map(([, at]) => textAt(names, at));
+    tags.filter(([tag]) => tag === wanted).map(([, at]) => textAt(names, at - first));
   const paths = (wanted: number): string[] =>
     texts(wanted)
       .flatMap((list) => list.split(':'))

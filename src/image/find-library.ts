@@ -34,18 +34,25 @@ export interface FoundLibrary {
 export type LibraryFinder = (name: string, search: LibrarySearch) => Promise<FoundLibrary | undefined>;
 
 export function createLibraryFinder(host: Host, archives: Archives, readElf: ElfReader): LibraryFinder {
-  let cache: ReadonlyMap<string, readonly string[]> | undefined;
-  const fits = async (candidate: string, { elf }: LibrarySearch): Promise<boolean> => {
+  let cache: CacheLookup | undefined;
+  const read = async (candidate: string): Promise<Elf | undefined> => {
     const real = await host.realPath(candidate);
-    if (real === undefined || (await host.status(real))?.type !== 'file') return false;
-    const found = await readElf(real);
+    if (real === undefined || (await host.status(real))?.type !== 'file') return undefined;
+    return readElf(real);
+  };
+  // Every object needs libc: each candidate is looked up once.
+  const known = new Map<string, Promise<Elf | undefined>>();
+  const fits = async (candidate: string, { elf }: LibrarySearch): Promise<boolean> => {
+    const reading = known.get(candidate) ?? read(candidate);
+    known.set(candidate, reading);
+    const found = await reading;
     return found !== undefined && found.bits === elf.bits && found.machine === elf.machine;
   };
   return async (name, search) => {
     if (name.includes('/')) return (await fits(name, search)) ? { path: name, byCache: false } : undefined;
     const builtIn = defaultFolders(search);
     cache ??= search.musl ? undefined : await readCache(host, archives);
-    const cached = (search.musl ? undefined : cache?.get(name)) ?? [];
+    const cached = (search.musl ? undefined : cache?.(name)) ?? [];
     const candidates = [
       ...runPaths(search).map((folder) => `${folder}/${name}`),
       ...cached,
@@ -80,29 +87,53 @@ function defaultFolders({ elf, musl }: LibrarySearch): readonly string[] {
   return [...multiarch, ...plain];
 }
 
-async function readCache(host: Host, archives: Archives): Promise<ReadonlyMap<string, readonly string[]>> {
+type CacheLookup = (name: string) => readonly string[];
+
+async function readCache(host: Host, archives: Archives): Promise<CacheLookup> {
   const status = await host.status('/etc/ld.so.cache');
-  if (status?.type !== 'file') return new Map();
-  return parseCache(await archives.read('/etc/ld.so.cache', 0, status.size));
+  return openCache(
+    status?.type === 'file' ? await archives.read('/etc/ld.so.cache', 0, status.size) : Buffer.alloc(0),
+  );
 }
 
 const CACHE_MAGIC = 'glibc-ld.so.cache1.1';
 
+/** Bytes of the header, and of an entry: flags, name, path, OS version (4 bytes each) and hwcap (8 bytes). */
+const CACHE_HEADER = 48;
+const CACHE_ENTRY = 24;
+
 /**
- * Paths by library name. The new format of glibc 2.2 and later, alone or behind the old one; entries for
- * particular CPUs (hwcap not 0) are passed over, because the container may move to another.
+ * Gives paths by library name. The new format of glibc 2.2 and later, alone or behind the old one; entries for
+ * particular CPUs (hwcap not 0) are passed over, because the container may move to another. The bytes are
+ * searched for each name, which takes microseconds where a table of all of them takes 3 ms to make.
  */
-export function parseCache(file: Buffer): ReadonlyMap<string, readonly string[]> {
+export function openCache(file: Buffer): CacheLookup {
   const start = file.indexOf(CACHE_MAGIC);
-  const found = new Map<string, string[]>();
-  if (start === -1 || file.length < start + 48) return found;
-  const count = file.readUInt32LE(start + 20);
-  const text = (at: number): string => file.toString('utf8', start + at, file.indexOf(0, start + at));
-  // 48 bytes of header, then flags, name, path, OS version (4 bytes each) and hwcap (8 bytes) for each entry.
-  for (let entry = 0, at = start + 48; entry < count && at + 24 <= file.length; entry++, at += 24) {
-    if (file.readBigUInt64LE(at + 16) !== 0n) continue;
-    const name = text(file.readUInt32LE(at + 4));
-    found.set(name, [...(found.get(name) ?? []), text(file.readUInt32LE(at + 8))]);
-  }
+  if (start === -1 || file.length < start + CACHE_HEADER) return () => [];
+  const table = file.subarray(
+    start + CACHE_HEADER,
+    start + CACHE_HEADER + file.readUInt32LE(start + 20) * CACHE_ENTRY,
+  );
+  const strings = start + CACHE_HEADER + table.length;
+  return (name) => {
+    const found: { readonly entry: number; readonly path: string }[] = [];
+    // The name of one entry may be the end of another one's path.
+    for (const place of placesOf(file, Buffer.from(`${name}\0`), strings)) {
+      const reference = Buffer.alloc(4);
+      reference.writeUInt32LE(place - start);
+      for (const at of placesOf(table, reference, 0)) {
+        const entry = at - 4;
+        if (entry % CACHE_ENTRY !== 0 || table.readBigUInt64LE(entry + 16) !== 0n) continue;
+        const path = start + table.readUInt32LE(entry + 8);
+        found.push({ entry, path: file.toString('utf8', path, file.indexOf(0, path)) });
+      }
+    }
+    return found.toSorted((a, b) => a.entry - b.entry).map(({ path }) => path);
+  };
+}
+
+function placesOf(file: Buffer, bytes: Buffer, from: number): readonly number[] {
+  const found: number[] = [];
+  for (let at = file.indexOf(bytes, from); at !== -1; at = file.indexOf(bytes, at + 1)) found.push(at);
   return found;
 }
