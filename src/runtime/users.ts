@@ -1,7 +1,7 @@
 // Who a process runs as: names and numbers looked up in the container's own /etc/passwd and /etc/group.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { type RootView, readTextInside } from './root-view.ts';
+import { type RootView, lookUp, readTextInside } from './root-view.ts';
 
 export interface ResolvedUser {
   readonly uid: number;
@@ -35,8 +35,8 @@ export async function resolveUser(
   user: string,
   additionalGids: readonly number[],
 ): Promise<ResolvedUser> {
-  const passwd = parsePasswd((await readTextInside(host, view, '/etc/passwd')) ?? '');
-  const groups = parseGroup((await readTextInside(host, view, '/etc/group')) ?? '');
+  const passwd = parsePasswd(await readDatabase(host, view, '/etc/passwd'));
+  const groups = parseGroup(await readDatabase(host, view, '/etc/group'));
   const [userName = '', groupName = ''] = user.split(':');
   const entry = findUser(passwd, userName === '' ? '0' : userName);
   const gid = groupName === '' ? entry.gid : findGroup(groups, groupName);
@@ -47,6 +47,17 @@ export async function resolveUser(
       : [];
   const additional = new Set([...memberships, ...additionalGids]);
   return { uid: entry.uid, gid, additionalGids: [...additional].toSorted((a, b) => a - b), home: entry.home };
+}
+
+/** runc reads these too, from within: a fifo would keep it waiting for ever. */
+async function readDatabase(host: Host, view: RootView, path: string): Promise<string> {
+  const found = await lookUp(host, view, path);
+  if (typeof found !== 'string' && found.status.type !== 'file') {
+    throw new OperationError(`${path} in the root file system is a ${found.status.type}, not a file`, {
+      hint: `put a file in its place: layers: [{ files: { ${path}: "…" } }]`,
+    });
+  }
+  return (await readTextInside(host, view, path)) ?? '';
 }
 
 function findUser(passwd: readonly PasswdEntry[], user: string): PasswdEntry {
