@@ -1,8 +1,10 @@
 // What the kernel says now about links, namespaces, nft tables and mounts, read once and kept until
 // forgotten, so that probing twenty containers costs a handful of processes. Reads only.
 import { OperationError } from '../errors.ts';
+import type { ListeningSocket } from '../plan/facts.ts';
 import { runChecked } from './commands.ts';
 import type { Host } from './host.ts';
+import { readListening } from './listening.ts';
 
 export interface LinkState {
   readonly name: string;
@@ -16,7 +18,11 @@ export interface LinkState {
   readonly master: string | undefined;
   /** As a port of a bridge: packets may leave by the port they came from. */
   readonly hairpin: boolean;
-  readonly addresses: readonly { readonly family: 'inet' | 'inet6'; readonly address: string; readonly prefix: number }[];
+  readonly addresses: readonly {
+    readonly family: 'inet' | 'inet6';
+    readonly address: string;
+    readonly prefix: number;
+  }[];
 }
 
 export interface RouteState {
@@ -65,6 +71,7 @@ export interface KernelView {
   /** Undefined when there is no namespace of that name. */
   netns(name: string): Promise<NetnsState | undefined>;
   nftTable(table: string): Promise<NftTableState | undefined>;
+  listening(): Promise<readonly ListeningSocket[]>;
   /** In the order of /proc/self/mountinfo: later entries cover earlier ones. */
   mounts(): Promise<readonly MountState[]>;
   /** Begins to read what every plan needs. */
@@ -88,15 +95,18 @@ export function createKernelView(host: Host): KernelView {
     return reading;
   };
   const links = (): Promise<readonly LinkState[]> => once('links', () => readLinks(host));
-  const nftTable = (table: string): Promise<NftTableState | undefined> => once(`nft ${table}`, () => readNftTable(host, table));
+  const nftTable = (table: string): Promise<NftTableState | undefined> =>
+    once(`nft ${table}`, () => readNftTable(host, table));
+  const listening = (): Promise<readonly ListeningSocket[]> => once('listening', () => readListening(host));
   return {
     links,
     link: async (name) => (await links()).find((link) => link.name === name),
     netns: (name) => once(`netns ${name}`, () => readNetns(host, name)),
     nftTable,
+    listening,
     mounts: () => once('mounts', () => readMounts(host)),
     // Whoever asks later gets the failure, if there is one.
-    warmUp: () => void Promise.allSettled([links(), nftTable(NFT_TABLE)]),
+    warmUp: () => void Promise.allSettled([links(), nftTable(NFT_TABLE), listening()]),
     forget: () => known.clear(),
   };
 }
@@ -108,7 +118,9 @@ export async function readLinks(host: Host): Promise<readonly LinkState[]> {
 
 async function readNetns(host: Host, name: string): Promise<NetnsState | undefined> {
   if ((await host.status(`${NETNS_FOLDER}/${name}`)) === undefined) return undefined;
-  const result = await host.run(['ip', '-n', name, '-d', '-j', '-batch', '-'], { stdin: 'addr show\nroute show\n' });
+  const result = await host.run(['ip', '-n', name, '-d', '-j', '-batch', '-'], {
+    stdin: 'addr show\nroute show\n',
+  });
   // A file that is left without its mount is no namespace: ip says "Invalid argument" for it.
   if (result.status !== 0) return undefined;
   const lines = result.stdout.split('\n').filter((line) => line.startsWith('['));
@@ -143,20 +155,33 @@ async function readNftTable(host: Host, table: string): Promise<NftTableState | 
     if (set !== undefined) {
       const fields = record(set);
       const elements = Array.isArray(fields['elem']) ? fields['elem'] : [];
-      sets.set(text(fields['name']) ?? '', elements.map(parseElement));
+      const types = typeof fields['type'] === 'string' ? [fields['type']] : Array.isArray(fields['type']) ? fields['type'] : [];
+      sets.set(text(fields['name']) ?? '', elements.map((element) => parseElement(element, types)));
     }
   }
   return { chains, sets };
 }
 
-function parseElement(element: unknown): NftElementState {
+function parseElement(element: unknown, types: readonly unknown[]): NftElementState {
   const [key, value] = Array.isArray(element) ? (element as unknown[]) : [element, undefined];
   const wrapped = isRecord(key) && 'elem' in key ? record(key['elem']) : undefined;
   return {
-    key: showNftValue(wrapped === undefined ? key : wrapped['val']),
+    key: nameProtocols(showNftValue(wrapped === undefined ? key : wrapped['val']), types),
     value: value === undefined ? undefined : showNftValue(value),
     comment: wrapped === undefined ? undefined : text(wrapped['comment']),
   };
+}
+
+/** Numbers of protocols: nft has their names from /etc/protocols, which small systems lack. */
+const PROTOCOLS = new Map([
+  ['6', 'tcp'],
+  ['17', 'udp'],
+]);
+
+function nameProtocols(key: string, types: readonly unknown[]): string {
+  if (!types.includes('inet_proto')) return key;
+  const parts = key.split(' . ');
+  return parts.map((part, index) => (types[index] === 'inet_proto' ? (PROTOCOLS.get(part) ?? part) : part)).join(' . ');
 }
 
 function showNftValue(value: unknown): string {
@@ -166,7 +191,10 @@ function showNftValue(value: unknown): string {
 
 export async function readMounts(host: Host): Promise<readonly MountState[]> {
   const table = (await host.readText('/proc/self/mountinfo')) ?? '';
-  return table.split('\n').filter((line) => line !== '').map(parseMount);
+  return table
+    .split('\n')
+    .filter((line) => line !== '')
+    .map(parseMount);
 }
 
 // man 5 proc: id parent major:minor root target options [tag…] - type source superOptions
@@ -190,7 +218,9 @@ function parseMount(line: string): MountState {
 
 // The kernel writes space, tab, newline and backslash as three octal digits, byte by byte.
 function unescapeOctal(field: string): string {
-  return field.replaceAll(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+  return field.replaceAll(/\\([0-7]{3})/g, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  );
 }
 
 function parseLinks(json: unknown): readonly LinkState[] {
@@ -219,7 +249,10 @@ function parseJson(stdout: string, program: string): unknown {
   try {
     return JSON.parse(stdout === '' ? '[]' : stdout);
   } catch (cause) {
-    throw new OperationError(`${program} printed what is not JSON`, { cause, hint: `is another program named ${program} on PATH?` });
+    throw new OperationError(`${program} printed what is not JSON`, {
+      cause,
+      hint: `is another program named ${program} on PATH?`,
+    });
   }
 }
 
