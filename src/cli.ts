@@ -20,7 +20,8 @@ async function main(): Promise<void> {
   const wait: (NodeJS.Signals & ('SIGINT' | 'SIGTERM' | 'SIGHUP'))[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   // The first signal asks for a roll-back; further ones must not cut it short.
   for (const signal of wait) process.on(signal, () => interrupt.abort(signal));
-  let color = process.stderr.isTTY && process.env['NO_COLOR'] === undefined;
+  // Asked of the descriptor: process.stderr takes a millisecond to make, and often nobody needs it.
+  let color = isatty(2) && process.env['NO_COLOR'] === undefined;
   try {
     const program = createProgram(RUNSPEC_VERSION, async (globals) => {
       color = color && globals.color;
@@ -29,7 +30,7 @@ async function main(): Promise<void> {
     process.exitCode = await program(argv);
   } catch (error) {
     const { lines, status } = renderFailure(error, color);
-    process.stderr.write(lines.map((line) => `${line}\n`).join(''));
+    write(process.stderr, lines.map((line) => `${line}\n`).join(''));
     process.exitCode = status;
   }
   // Nothing is left to do, whatever handle a library still holds.
@@ -42,7 +43,7 @@ async function makeContext(globals: Globals, signal: AbortSignal, color: boolean
     import('./host/linux.ts'),
     import('./host/linux-archives.ts'),
   ]);
-  const stderr = (line: string): void => void process.stderr.write(`${line}\n`);
+  const stderr = (line: string): void => write(process.stderr, `${line}\n`);
   return {
     ...globals,
     host: createLinuxHost(),
@@ -51,10 +52,10 @@ async function makeContext(globals: Globals, signal: AbortSignal, color: boolean
     workingDirectory: process.cwd(),
     color,
     signal,
-    stdout: (text) => void process.stdout.write(text),
+    stdout: (text) => write(process.stdout, text),
     stderr,
-    stdoutBytes: (chunk) => void process.stdout.write(chunk),
-    stderrBytes: (chunk) => void process.stderr.write(chunk),
+    stdoutBytes: (chunk) => write(process.stdout, chunk),
+    stderrBytes: (chunk) => write(process.stderr, chunk),
     // Not by process.stdin, whose streams take 2 ms to load.
     stdinIsTerminal: isatty(0),
     stdin: readStdin,
@@ -67,9 +68,16 @@ async function readStdin(): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
+const written = new Set<NodeJS.WriteStream>();
+
+function write(stream: NodeJS.WriteStream, chunk: string | Uint8Array): void {
+  written.add(stream);
+  stream.write(chunk);
+}
+
 // process.exit would cut off what a pipe has not taken yet.
 async function flush(): Promise<void> {
   const drained = (stream: NodeJS.WriteStream): Promise<void> =>
     new Promise((resolve) => stream.write('', () => resolve()));
-  await Promise.all([drained(process.stdout), drained(process.stderr)]);
+  await Promise.all([...written].map(drained));
 }

@@ -32,12 +32,11 @@ export type FileCalls = Pick<
   | 'freeBytes'
 >;
 
-const readInBackground = promisify(fs.readFile);
+const read = promisify(fs.read);
 
 export const linuxFiles: FileCalls = {
   readText: async (file) => {
-    // The kernel walks its whole hash of sockets for these, 4 ms each: meanwhile others may run.
-    if (file.startsWith('/proc/net/')) return readInBackground(file, 'utf8');
+    if (SOCKET_TABLES.has(file)) return readInBackground(file);
     return except(() => readRegularFile(file), undefined, ...MISSING);
   },
   setMode: async (file, mode) => setMode(file, mode),
@@ -61,6 +60,25 @@ export const linuxFiles: FileCalls = {
     return bsize * bfree;
   },
 };
+
+/** The kernel walks its whole hash of sockets for these, 4 ms each: meanwhile others may run. */
+const SOCKET_TABLES: ReadonlySet<string> = new Set(['/proc/net/tcp', '/proc/net/tcp6']);
+
+/** One trip through the thread pool where fs.readFile makes five, each of which waits for the main thread. */
+async function readInBackground(file: string): Promise<string | undefined> {
+  const fd = except(() => fs.openSync(file, O_RDONLY), undefined, ...MISSING);
+  if (fd === undefined) return undefined;
+  try {
+    let text = '';
+    for (;;) {
+      const { bytesRead, buffer } = await read(fd, Buffer.allocUnsafe(65_536), 0, 65_536, null);
+      if (bytesRead === 0) return text;
+      text += buffer.toString('latin1', 0, bytesRead);
+    }
+  } finally {
+    fs.closeSync(fd);
+  }
+}
 
 function succeeds(call: () => void, ...codes: readonly string[]): boolean {
   return except(() => (call(), true), false, ...codes);

@@ -4,7 +4,8 @@ import type { Archives } from '../host/archives.ts';
 import { readCgroups } from '../host/cgroup-facts.ts';
 import type { FileStatus, Host } from '../host/host.ts';
 import type { KernelView } from '../host/kernel-view.ts';
-import { findSocketOwners, readListening, readNetwork } from '../host/network-facts.ts';
+import { findSocketOwners } from '../host/listening.ts';
+import { readNetwork } from '../host/network-facts.ts';
 import { readResolver } from '../host/resolver-facts.ts';
 import { resolveLayers } from '../image/resolve-layers.ts';
 import type { Spec } from '../load/spec.ts';
@@ -34,7 +35,7 @@ export async function gatherFacts(sources: FactSources, specs: readonly Spec[]):
     readCgroups(host, view),
     findPrograms(host),
     readNetwork(host, view),
-    reading.then((known) => listeningInTheWay(host, specs, known)),
+    reading.then((known) => listeningInTheWay(sources, specs, known)),
     reading,
     resolveAllLayers(sources, specs),
     readPaths(host, specs),
@@ -70,29 +71,41 @@ export async function readBootId(host: Host): Promise<string> {
 }
 
 async function findPrograms(host: Host): Promise<Readonly<Record<string, string>>> {
-  const found = await Promise.all(PROGRAMS.map(async (program) => [program, await host.which(program)] as const));
-  return Object.fromEntries(found.flatMap(([program, path]) => (path === undefined ? [] : [[program, path]])));
+  const found = await Promise.all(
+    PROGRAMS.map(async (program) => [program, await host.which(program)] as const),
+  );
+  return Object.fromEntries(
+    found.flatMap(([program, path]) => (path === undefined ? [] : [[program, path]])),
+  );
 }
 
 /** Only for ports that are not published already: for a second apply there is nothing to look for. */
 async function listeningInTheWay(
-  host: Host,
+  { host, view }: FactSources,
   specs: readonly Spec[],
   containers: HostFacts['containers'],
 ): Promise<readonly ListeningSocket[]> {
-  const published = (name: string): ReadonlySet<number> => new Set(containers[name]?.ports.map((port) => port.hostPort));
+  const published = (name: string): ReadonlySet<number> =>
+    new Set(containers[name]?.ports.map((port) => port.hostPort));
   const wanted = new Set(
-    specs.flatMap((spec) => spec.network.ports.map((port) => port.hostPort).filter((port) => !published(spec.name).has(port))),
+    specs.flatMap((spec) =>
+      spec.network.ports.map((port) => port.hostPort).filter((port) => !published(spec.name).has(port)),
+    ),
   );
   if (wanted.size === 0) return [];
-  const sockets = (await readListening(host)).filter((socket) => wanted.has(socket.port));
+  const sockets = (await view.listening()).filter((socket) => wanted.has(socket.port));
   return findSocketOwners(host, sockets);
 }
 
-async function readContainers(sources: FactSources, specs: readonly Spec[]): Promise<HostFacts['containers']> {
+async function readContainers(
+  sources: FactSources,
+  specs: readonly Spec[],
+): Promise<HostFacts['containers']> {
   const { host, records, dataDir, bootId } = sources;
   const joined = new Set(
-    specs.flatMap((spec) => Object.values(spec.namespaces).flatMap((one) => (one.mode === 'container' ? [one.container] : []))),
+    specs.flatMap((spec) =>
+      Object.values(spec.namespaces).flatMap((one) => (one.mode === 'container' ? [one.container] : [])),
+    ),
   );
   const entries = await Promise.all(
     (await records.names()).map(async (name): Promise<readonly [string, ContainerFacts][]> => {
@@ -100,7 +113,9 @@ async function readContainers(sources: FactSources, specs: readonly Spec[]): Pro
       if (record === undefined) return [];
       // After a reboot nothing of another container is there; its own former address it may have again.
       if (record.bootId !== bootId && !specs.some((spec) => spec.name === name)) return [];
-      const state = joined.has(name) ? await readContainerState(host, recordsFolder(dataDir, name)) : undefined;
+      const state = joined.has(name)
+        ? await readContainerState(host, recordsFolder(dataDir, name))
+        : undefined;
       return [[name, { ...takenBy(record), ...(state?.status === 'running' ? { pid: state.pid } : {}) }]];
     }),
   );
@@ -115,8 +130,15 @@ function takenBy(record: ContainerRecord): ContainerFacts {
 async function resolveAllLayers(
   { host, archives, dataDir, signal }: FactSources,
   specs: readonly Spec[],
-): Promise<{ readonly byName: Record<string, readonly ResolvedLayer[]>; readonly diagnostics: readonly (Diagnostic & { container: string })[] }> {
-  const resolved = await Promise.all(specs.map(async (spec) => [spec.name, await resolveLayers(host, archives, dataDir, spec, signal)] as const));
+): Promise<{
+  readonly byName: Record<string, readonly ResolvedLayer[]>;
+  readonly diagnostics: readonly (Diagnostic & { container: string })[];
+}> {
+  const resolved = await Promise.all(
+    specs.map(
+      async (spec) => [spec.name, await resolveLayers(host, archives, dataDir, spec, signal)] as const,
+    ),
+  );
   return {
     byName: Object.fromEntries(resolved.map(([name, { layers }]) => [name, layers])),
     diagnostics: resolved.flatMap(([container, { diagnostics, unfetched }]) => [
@@ -137,12 +159,17 @@ function notFetched(url: string): Diagnostic {
   };
 }
 
-async function readPaths(host: Host, specs: readonly Spec[]): Promise<Readonly<Record<string, FileStatus | null>>> {
+async function readPaths(
+  host: Host,
+  specs: readonly Spec[],
+): Promise<Readonly<Record<string, FileStatus | null>>> {
   const named = specs.flatMap((spec) => [
     ...spec.mounts.flatMap((mount) => (mount.type === 'bind' ? [mount.source] : [])),
     ...spec.devices,
     ...spec.resources.io.map((limit) => limit.device),
-    ...Object.values(spec.namespaces).flatMap((namespace) => (namespace.mode === 'path' ? [namespace.path] : [])),
+    ...Object.values(spec.namespaces).flatMap((namespace) =>
+      namespace.mode === 'path' ? [namespace.path] : [],
+    ),
     ...[spec.runtime, spec.security.seccomp].filter((path) => path.startsWith('/')),
   ]);
   const statuses = await Promise.all(

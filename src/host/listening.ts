@@ -1,0 +1,79 @@
+// Sockets that would be in the way of a published port, and the processes that hold them. Reads only.
+import type { ListeningSocket } from '../plan/facts.ts';
+import type { Host } from './host.ts';
+
+const LISTEN = '0A';
+const UNCONNECTED = '07';
+
+/** TCP sockets that listen and UDP sockets that are bound, in runspec's own network namespace. */
+export async function readListening(host: Host): Promise<readonly ListeningSocket[]> {
+  const tables = [
+    ['tcp', '/proc/net/tcp', LISTEN],
+    ['tcp', '/proc/net/tcp6', LISTEN],
+    ['udp', '/proc/net/udp', UNCONNECTED],
+    ['udp', '/proc/net/udp6', UNCONNECTED],
+  ] as const;
+  const texts = await Promise.all(tables.map(([, path]) => host.readText(path)));
+  return tables.flatMap(([protocol, , state], index) => parseSockets(texts[index] ?? '', protocol, state));
+}
+
+function parseSockets(table: string, protocol: 'tcp' | 'udp', wanted: string): readonly ListeningSocket[] {
+  return table
+    .split('\n')
+    .slice(1)
+    .flatMap((line): readonly ListeningSocket[] => {
+      // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
+      const fields = line.trim().split(/\s+/);
+      const [host, port] = (fields[1] ?? '').split(':');
+      if (host === undefined || port === undefined || fields[3] !== wanted) return [];
+      return [
+        { protocol, address: hexAddress(host), port: Number.parseInt(port, 16), inode: fields[9] ?? '' },
+      ];
+    });
+}
+
+/** Finds which process holds each socket; a walk through /proc, so only for those that are in the way. */
+export async function findSocketOwners(
+  host: Host,
+  sockets: readonly ListeningSocket[],
+): Promise<readonly ListeningSocket[]> {
+  if (sockets.length === 0) return [];
+  const wanted = new Map(sockets.map((socket) => [`socket:[${socket.inode}]`, socket]));
+  const found = new Map<ListeningSocket, ListeningSocket>();
+  for (const pid of (await host.list('/proc')) ?? []) {
+    if (!/^\d+$/.test(pid)) continue;
+    for (const link of await descriptorLinks(host, pid)) {
+      const socket = wanted.get(link);
+      if (socket === undefined || found.has(socket)) continue;
+      const command = (await host.readText(`/proc/${pid}/comm`))?.trim() ?? 'unknown';
+      found.set(socket, { ...socket, owner: { pid: Number(pid), command } });
+    }
+  }
+  return sockets.map((socket) => found.get(socket) ?? socket);
+}
+
+async function descriptorLinks(host: Host, pid: string): Promise<readonly string[]> {
+  try {
+    const names = (await host.list(`/proc/${pid}/fd`)) ?? [];
+    return await Promise.all(names.map((name) => host.readLink(`/proc/${pid}/fd/${name}`)));
+  } catch {
+    // It ended while we looked, or is another user's: then it cannot be named, and the port is still taken.
+    return [];
+  }
+}
+
+/** An address as the tables of /proc/net have it: words in the byte order of the machine. */
+export function hexAddress(hex: string): string {
+  if (hex.length === 8) return bytesOf(hex).toReversed().join('.');
+  const bytes = [0, 8, 16, 24].flatMap((start) => bytesOf(hex.slice(start, start + 8)).toReversed());
+  if (bytes.every((byte) => byte === 0)) return '::';
+  if (bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 255) return bytes.slice(12).join('.');
+  if (bytes.slice(0, 15).every((byte) => byte === 0) && bytes[15] === 1) return '::1';
+  return Array.from({ length: 8 }, (_, index) =>
+    (((bytes[index * 2] ?? 0) << 8) | (bytes[index * 2 + 1] ?? 0)).toString(16),
+  ).join(':');
+}
+
+export function bytesOf(hex: string): readonly number[] {
+  return (hex.match(/../g) ?? []).map((digits) => Number.parseInt(digits, 16));
+}
