@@ -20,6 +20,7 @@ const PROGRAMS = [
   ['mount', 'overlays', 'util-linux'],
   ['flock', 'the lock between two runspecs', 'util-linux'],
   ['tar', 'unpacking archives', 'tar'],
+  ['sync', 'layers that survive a power cut', 'coreutils'],
   ['gzip', 'unpacking .tar.gz', 'gzip'],
   ['xz', 'unpacking .tar.xz', 'xz-utils'],
   ['zstd', 'unpacking .tar.zst', 'zstd'],

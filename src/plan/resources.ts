@@ -13,10 +13,13 @@ interface Limit {
   readonly files: (version: 1 | 2) => readonly { readonly name: string; readonly value: string }[];
 }
 
-/** The cgroup, after the switches of the v2 controllers it needs. */
+/**
+ * The cgroup, after the switches of the v2 controllers. crun and runc switch on every controller there is when
+ * they make a cgroup; done before them, it can be undone.
+ */
 export function compileResources(spec: Spec, facts: HostFacts, problems: Problems): { readonly cgroup: CgroupStep; readonly steps: readonly Step[] } {
   const cgroup = compileCgroup(spec, facts, problems);
-  const controllers = cgroup.hierarchies.flatMap(({ version, mountpoint, controllers: names }) =>
+  const controllers = facts.cgroups.hierarchies.flatMap(({ version, mountpoint, controllers: names }) =>
     version === 1 ? [] : names.map((controller): Step => ({ id: `controller:${controller}`, op: 'controller', mountpoint, controller, needs: [], after: [], shared: true })),
   );
   return { cgroup, steps: [...controllers, { ...cgroup, needs: controllers.map((step) => step.id) }] };
