@@ -39,7 +39,8 @@ export const privateMount: Op<'private-mount'> = {
     const mounts = await readMounts(host);
     const mount = topMount(mounts, step.path);
     if (mount === undefined) {
-      const left = before['existed'] === true ? undefined : await host.list(step.path);
+      // Without a note of what was before it was undone already, and an empty folder is somebody else's.
+      const left = before['existed'] === false ? await host.list(step.path) : undefined;
       return { outcome: left?.length === 0 && (await host.removeDirectory(step.path)) ? 'removed' : 'gone' };
     }
     const below = mounts.find((other) => other.target.startsWith(`${step.path}/`));

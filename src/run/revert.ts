@@ -5,6 +5,7 @@ import { OperationError } from '../errors.ts';
 import type { Before, OpContext, Reverted, RevertOptions } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
 import type { Step } from '../plan/plan.ts';
+import { findForeignMount } from './foreign-mounts.ts';
 import { walk } from './graph.ts';
 import type { Records } from './records.ts';
 import type { Reporter } from './report.ts';
@@ -21,6 +22,8 @@ export interface Reversal {
 
 /** @returns what could not be undone; empty when everything is as before. */
 export async function revertSteps(reversal: Reversal, steps: readonly Step[]): Promise<readonly OperationError[]> {
+  const foreign = steps.length === 0 ? undefined : await findForeignMount(reversal.context);
+  if (foreign !== undefined) return [foreign];
   const failures: OperationError[] = [];
   const blocked = new Set<string>();
   const block = (step: Step): void => step.needs.forEach((id) => blocked.add(id));
