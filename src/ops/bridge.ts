@@ -2,9 +2,10 @@
 // its last port, a foreign one is never changed beyond what joining needs and never removed.
 import { OperationError } from '../errors.ts';
 import { runChecked } from '../host/commands.ts';
+import type { Host } from '../host/host.ts';
 import { readLinks, type LinkState } from '../host/kernel-view.ts';
 import type { BridgeStep } from '../plan/plan.ts';
-import type { Difference, Op } from './op.ts';
+import type { Before, Difference, Op } from './op.ts';
 import { quote } from './shell.ts';
 
 export const BRIDGE_ALIAS = 'runspec';
@@ -24,9 +25,11 @@ export const bridge: Op<'bridge'> = {
       : { state: 'drifted', differences, inPlace: true };
   },
 
-  async before({ view }, step) {
+  async before({ host, view }, step) {
     const link = await view.link(step.name);
-    return { existed: link !== undefined && link.alias !== BRIDGE_ALIAS, hadAddress: link !== undefined && hasAddress(link, step) };
+    if (link === undefined || link.alias === BRIDGE_ALIAS) return { existed: false, hadAddress: link !== undefined && hasAddress(link, step) };
+    const localnet = (await host.readText(routeLocalnet(step.name)))?.trim() ?? '0';
+    return { existed: true, hadAddress: hasAddress(link, step), wasUp: link.up, localnet };
   },
 
   async apply({ host }, step, before) {
@@ -49,10 +52,8 @@ export const bridge: Op<'bridge'> = {
     if (link === undefined) return { outcome: 'gone' };
     const ours = link.alias === BRIDGE_ALIAS || (link.alias === undefined && before['existed'] === false);
     if (before['existed'] === true || !ours) {
-      if (before['hadAddress'] === false && hasAddress(link, step)) {
-        await runChecked(host, ['ip', 'addr', 'del', step.address, 'dev', step.name]);
-      }
-      return { outcome: 'kept', reason: 'it was there before' };
+      await leaveForeign(host, step, link, before);
+      return { outcome: 'kept', reason: 'it was there before', foreign: true };
     }
     const ports = links.filter((one) => one.master === step.name).map((one) => one.name);
     if (ports.length > 0) return { outcome: 'kept', reason: `it still has the ports ${ports.slice(0, 3).join(', ')}` };
@@ -65,6 +66,16 @@ export const bridge: Op<'bridge'> = {
     `echo 1 > ${quote(routeLocalnet(step.name))}`,
   ],
 };
+
+/** Puts back what joining changed. */
+async function leaveForeign(host: Host, step: BridgeStep, link: LinkState, before: Before): Promise<void> {
+  if (before['localnet'] === '0') await host.writeInPlace(routeLocalnet(step.name), '0');
+  const undone = [
+    ...(before['hadAddress'] === false && hasAddress(link, step) ? [`addr del ${step.address} dev ${step.name}`] : []),
+    ...(before['wasUp'] === false && link.up ? [`link set dev ${step.name} down`] : []),
+  ];
+  if (undone.length > 0) await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(undone) });
+}
 
 function createLines(step: BridgeStep): readonly string[] {
   return [

@@ -42,7 +42,7 @@ export const directory: Op<'directory'> = {
       return { outcome: (await host.removeTree(step.path)) ? 'removed' : 'gone' };
     }
     if (step.removal === 'tree') return { outcome: (await host.removeTree(step.path)) ? 'removed' : 'gone' };
-    if (before['existed'] === true) return { outcome: 'kept', reason: 'it was there before' };
+    if (before['existed'] === true) return { outcome: 'kept', reason: 'it was there before', foreign: true };
     const content = await host.list(step.path);
     if (content === undefined) return { outcome: 'gone' };
     if (content.length > 0) return { outcome: 'kept', reason: `it still holds ${content.slice(0, 3).join(', ')}` };

@@ -28,7 +28,7 @@ export const netnsFolder: Op<'netns-folder'> = {
   },
 
   async revert({ host }, _step, before) {
-    if (before['mounted'] === true) return { outcome: 'kept', reason: 'it was there before' };
+    if (before['mounted'] === true) return { outcome: 'kept', reason: 'it was there before', foreign: true };
     const names = await host.list(NETNS_FOLDER);
     if (names === undefined) return { outcome: 'gone' };
     if (names.length > 0) return { outcome: 'kept', reason: `it still holds ${names.slice(0, 3).join(', ')}` };

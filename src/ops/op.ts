@@ -22,8 +22,10 @@ export type Probe =
 /** What a step found before its first effect, kept in the journal for the way back. */
 export type Before = Readonly<Record<string, string | number | boolean>>;
 
-/** What became of a revert: `kept` says why the object stays. */
-export type Reverted = { readonly outcome: 'removed' | 'gone' } | { readonly outcome: 'kept'; readonly reason: string };
+/** What became of a revert: `kept` says why the object stays; `foreign`: it was there before, and nothing of ours is left on it. */
+export type Reverted =
+  | { readonly outcome: 'removed' | 'gone' }
+  | { readonly outcome: 'kept'; readonly reason: string; readonly foreign?: true };
 
 export interface OpContext {
   readonly host: Host;

@@ -35,7 +35,7 @@ export const privateMount: Op<'private-mount'> = {
   },
 
   async revert({ host }, step, before) {
-    if (before['mounted'] === true) return { outcome: 'kept', reason: 'it was a mount point before' };
+    if (before['mounted'] === true) return { outcome: 'kept', reason: 'it was a mount point before', foreign: true };
     const mounts = await readMounts(host);
     const mount = topMount(mounts, step.path);
     if (mount === undefined) {

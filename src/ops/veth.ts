@@ -80,7 +80,8 @@ export const veth: Op<'veth'> = {
 
 function createLines(step: VethStep): readonly string[] {
   return [
-    `link add ${step.link} mtu ${step.mtu} type veth peer name ${step.interface} mtu ${step.mtu} address ${step.mac} netns ${step.netns}`,
+    // A bridge without an address of its own takes the lowest of its ports': ours is never the one.
+    `link add ${step.link} address fe${step.mac.slice(2)} mtu ${step.mtu} type veth peer name ${step.interface} mtu ${step.mtu} address ${step.mac} netns ${step.netns}`,
     `link set dev ${step.link} alias ${step.alias}${step.bridge === undefined ? '' : ` master ${step.bridge}`} up`,
     ...(step.hairpin === true ? portLines(step) : []),
     ...(step.address === undefined ? [] : [`addr add ${step.address} dev ${step.link}`]),

@@ -61,7 +61,7 @@ async function revertStep(reversal: Reversal, step: Step): Promise<void> {
 
 async function undoShared(reversal: Reversal, step: Step): Promise<Reverted> {
   const result = await undo(reversal, step, reversal.shared.before(step.id));
-  if (result.outcome !== 'kept') await reversal.shared.forget(step.id);
+  if (result.outcome !== 'kept' || result.foreign === true) await reversal.shared.forget(step.id);
   return result;
 }
 
