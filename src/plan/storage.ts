@@ -52,9 +52,11 @@ export function compileStorage(spec: Spec, facts: HostFacts, places: Places, lea
     const below = layers.slice(0, index).flatMap((other) => (other.recipe === undefined ? [] : [layerId(other.recipe.key)]));
     return [{ id: layerId(layer.recipe.key), op: 'layer', layer: layer.recipe, needs: [], after: [...new Set(below)], shared: true }];
   });
-  const uniqueLayers = [...new Map(layerSteps.map((step) => [step.id, step])).values()];
+  // By the edges of its first place: one that comes again further up would wait for itself.
+  const uniqueLayers = layerSteps.filter((step, index) => layerSteps.findIndex((other) => other.id === step.id) === index);
   const layerIds = uniqueLayers.map((step) => step.id);
-  const lower = layers.map((layer) => layer.path);
+  // overlayfs refuses a folder twice (ELOOP). All that a lower one shows is hidden by the same one above it.
+  const lower = [...new Set(layers.map((layer) => layer.path).toReversed())].toReversed();
   const init = `${places.data}/mountpoints`;
   const writable = writableSteps(spec, facts, places);
   return [
