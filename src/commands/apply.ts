@@ -3,7 +3,7 @@ import { OperationError, UsageError } from '../errors.ts';
 import { fetchUnpinned } from '../image/resolve-layers.ts';
 import { removeStaleWork } from '../image/store.ts';
 import type { Spec } from '../load/spec.ts';
-import { compileAll } from '../plan/compile.ts';
+import { afterJoined, compileAll } from '../plan/compile.ts';
 import type { OpKind, Plan } from '../plan/plan.ts';
 import { applyChanges, type SharedRuns } from '../run/apply.ts';
 import { computeChanges, hasEffect, type Change } from '../run/changes.ts';
@@ -61,7 +61,8 @@ async function converge(context: CommandContext, loaded: LoadedSpecs, report: Re
   }
   const sharedRuns: SharedRuns = new Map();
   const running = new Map<string, Promise<void>>();
-  for (const work of works) {
+  const names = afterJoined(specs).map((spec) => spec.name);
+  for (const work of works.toSorted((one, other) => names.indexOf(one.plan.name) - names.indexOf(other.plan.name))) {
     // A container that joins namespaces of another one of this call starts after it.
     const joined = joinedContainers(specs.find((spec) => spec.name === work.plan.name));
     const first = joined.flatMap((name) => running.get(name) ?? []);

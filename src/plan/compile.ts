@@ -19,25 +19,52 @@ export interface Compiled {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** Compiles specs that go to one host together: each sees the leases and ports of those before it. */
+/**
+ * Compiles specs that go to one host together: each sees the leases and ports of the others.
+ * @returns one result a spec, in their order.
+ */
 export function compileAll(specs: readonly Spec[], facts: HostFacts): readonly Compiled[] {
   let known = facts;
-  return specs.map((spec) => {
-    const compiled = compile(spec, known);
-    if (compiled.plan !== undefined) {
-      const { lease, ports } = compiled.plan;
-      known = { ...known, containers: { ...known.containers, [spec.name]: { ...(lease === undefined ? {} : { lease }), ports } } };
-    }
-    return compiled;
-  });
+  const compiled = new Map<Spec, Compiled>();
+  for (const spec of inCompileOrder(specs)) {
+    const result = compile(spec, known, specs);
+    compiled.set(spec, result);
+    if (result.plan === undefined) continue;
+    const { lease, ports } = result.plan;
+    known = { ...known, containers: { ...known.containers, [spec.name]: { ...(lease === undefined ? {} : { lease }), ports } } };
+  }
+  return specs.flatMap((spec) => compiled.get(spec) ?? []);
 }
 
-export function compile(spec: Spec, facts: HostFacts): Compiled {
+/** Who names an address or a subnet goes before who takes what is free, and a container before those that join its namespaces. */
+function inCompileOrder(specs: readonly Spec[]): readonly Spec[] {
+  const isFixed = ({ network }: Spec): boolean => network.address !== undefined || network.subnet !== undefined || network.gateway !== undefined;
+  return afterJoined([...specs.filter(isFixed), ...specs.filter((spec) => !isFixed(spec))]);
+}
+
+/** In the order given, except that containers come before those that join their namespaces. */
+export function afterJoined(specs: readonly Spec[]): readonly Spec[] {
+  const result = new Set<Spec>();
+  const begun = new Set<Spec>();
+  const visit = (spec: Spec): void => {
+    // Two that wait for each other have no order; the first of them is told that the other is not there.
+    if (begun.has(spec)) return;
+    begun.add(spec);
+    const joined = Object.values(spec.namespaces).flatMap((one) => (one.mode === 'container' ? [one.container] : []));
+    for (const other of specs) if (joined.includes(other.name)) visit(other);
+    result.add(spec);
+  };
+  specs.forEach(visit);
+  return [...result];
+}
+
+/** @param together all specs that go to the host in this call, the one being compiled among them. */
+export function compile(spec: Spec, facts: HostFacts, together: readonly Spec[] = []): Compiled {
   const problems = createProblems();
   const found = facts.diagnostics.filter((diagnostic) => diagnostic.container === spec.name).map(({ code, severity, path, message, hint }): Diagnostic => ({ code, severity, path, message, ...(hint === undefined ? {} : { hint }) }));
   checkPaths(spec, facts, problems);
   const runtime = chooseRuntime(spec, facts, problems);
-  const network = compileNetwork(spec, facts, problems);
+  const network = compileNetwork(spec, facts, problems, together);
   const resources = compileResources(spec, facts, problems);
   const places = placesOf(spec, facts);
   const storage = compileStorage(spec, facts, places, network.lease);

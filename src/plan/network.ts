@@ -15,7 +15,7 @@ export interface CompiledNetwork {
   readonly lease?: Lease;
 }
 
-export function compileNetwork(spec: Spec, facts: HostFacts, problems: Problems): CompiledNetwork {
+export function compileNetwork(spec: Spec, facts: HostFacts, problems: Problems, together: readonly Spec[]): CompiledNetwork {
   const namespace = spec.namespaces.network;
   if (namespace.mode === 'path') return { steps: [], netnsPath: namespace.path };
   if (spec.network.mode === 'host' || namespace.mode !== 'private') return { steps: [] };
@@ -33,7 +33,7 @@ export function compileNetwork(spec: Spec, facts: HostFacts, problems: Problems)
   checkBridge(spec, facts, problems);
   const lease = chooseLease(spec, link, facts, problems);
   if (lease === undefined) return { steps: base, netnsPath };
-  const steps = [...base, ...linkSteps(spec, lease, netns, facts), ...firewallSteps(spec, lease)];
+  const steps = [...base, ...linkSteps(spec, lease, netns, facts, together), ...firewallSteps(spec, lease)];
   return { steps, netnsPath, lease };
 }
 
@@ -54,10 +54,10 @@ function hostLink(spec: Spec): string {
   return spec.network.mode === 'bridge' ? spec.network.bridge : vethName(spec.name);
 }
 
-function linkSteps(spec: Spec, lease: Lease, netns: string, facts: HostFacts): readonly Step[] {
+function linkSteps(spec: Spec, lease: Lease, netns: string, facts: HostFacts, together: readonly Spec[]): readonly Step[] {
   const { network } = spec;
   const prefix = lease.subnet.split('/')[1] ?? '24';
-  const mtu = network.mtu ?? egressMtu(facts);
+  const mtu = mtuOf(spec, facts);
   const vethId = `veth:${network.interface}`;
   const forward: Step = { id: 'sysctl:net.ipv4.ip_forward', op: 'sysctl', key: 'net.ipv4.ip_forward', value: '1', needs: [], after: [], shared: true };
   const pair = {
@@ -87,7 +87,7 @@ function linkSteps(spec: Spec, lease: Lease, netns: string, facts: HostFacts): r
   const bridgeId = `bridge:${network.bridge}`;
   return [
     forward,
-    { id: bridgeId, op: 'bridge', name: network.bridge, address: `${lease.gateway}/${prefix}`, mtu, needs: [], after: [], shared: true },
+    { id: bridgeId, op: 'bridge', name: network.bridge, address: `${lease.gateway}/${prefix}`, mtu: bridgeMtu(spec, facts, together), needs: [], after: [], shared: true },
     // Only after the bridge: a pair that lost its bridge joins the new one, and the container keeps its interface.
     { ...pair, needs: [`netns:${netns}`], after: [bridgeId], bridge: network.bridge, ...(network.ports.length === 0 ? {} : { hairpin: true }) },
     address,
@@ -126,6 +126,20 @@ function portId(port: PortSpec): string {
 function portKey(port: PortSpec): { readonly set: string; readonly key: string } {
   const key = `${port.protocol} . ${port.hostPort}`;
   return port.hostIP === undefined ? { set: 'ports', key } : { set: 'ports_on', key: `${port.hostIP} . ${key}` };
+}
+
+function mtuOf({ network }: Spec, facts: HostFacts): number {
+  return network.mtu ?? egressMtu(facts);
+}
+
+/** The least of all ports, so that each container wants the same of the bridge they share. */
+function bridgeMtu(spec: Spec, facts: HostFacts, together: readonly Spec[]): number {
+  const { bridge } = spec.network;
+  const here = together.filter((other) => other.network.mode === 'bridge' && other.network.bridge === bridge);
+  const names = new Set([spec.name, ...here.map((other) => other.name)]);
+  const elsewhere = Object.entries(facts.containers).some(([name, { lease }]) => !names.has(name) && lease?.link === bridge);
+  const present = elsewhere ? facts.network.links.filter((link) => link.name === bridge).map((link) => link.mtu) : [];
+  return Math.min(mtuOf(spec, facts), ...here.map((other) => mtuOf(other, facts)), ...present);
 }
 
 /** The mtu of the link that the default route takes, so that packets of a container need no fragments. */
