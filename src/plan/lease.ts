@@ -17,9 +17,16 @@ export function chooseLease(spec: Spec, link: string, facts: HostFacts, problems
   );
   const subnet = chooseSubnet(spec, link, facts, problems, own?.link === link ? own : undefined);
   if (subnet === undefined) return undefined;
+  const present = gatewayOfOthers(spec, link, subnet, facts);
+  if (network.gateway !== undefined && present !== undefined && network.gateway !== present) {
+    const hint = `use ${present}, or another network.bridge`;
+    problems.error('gateway-mismatch', ['network', 'gateway'], `the gateway of ${link} is ${present}, not ${network.gateway}`, hint);
+    return undefined;
+  }
   const gateway = network.gateway ?? existingGateway(link, subnet, facts) ?? showAddress(hostRange(subnet).first);
   if (!contains(subnet, parseAddress(gateway) ?? -1)) {
-    problems.error('outside-subnet', ['network', 'gateway'], `gateway ${gateway} is outside the subnet ${showBlock(subnet)}`);
+    const path = ['network', 'gateway'];
+    problems.error('outside-subnet', path, `gateway ${gateway} is outside the subnet ${showBlock(subnet)}`, 'set network.subnet to the subnet of the gateway');
     return undefined;
   }
 
@@ -30,9 +37,10 @@ export function chooseLease(spec: Spec, link: string, facts: HostFacts, problems
     problems.error('subnet-full', path, `no free address is left in ${showBlock(subnet)}`, 'take containers down, or choose a larger network.subnet');
     return undefined;
   }
-  if (!contains(subnet, parseAddress(address) ?? -1)) {
+  const wrong = whyNoHost(subnet, address);
+  if (wrong !== undefined) {
     const path = ['network', 'address'];
-    problems.error('outside-subnet', path, `address ${address} is outside the subnet ${showBlock(subnet)}`, 'set network.subnet to the subnet of the address');
+    problems.error('outside-subnet', path, `address ${address} is ${wrong} ${showBlock(subnet)}`, 'choose another address, or set network.subnet to its subnet');
     return undefined;
   }
   const holder = taken.get(address) ?? (address === gateway ? `the gateway of ${link}` : undefined);
@@ -41,6 +49,13 @@ export function chooseLease(spec: Spec, link: string, facts: HostFacts, problems
     return undefined;
   }
   return { link, subnet: showBlock(subnet), address, gateway };
+}
+
+function whyNoHost(subnet: Block, address: string): string | undefined {
+  const value = parseAddress(address) ?? -1;
+  const { first, last } = hostRange(subnet);
+  if (!contains(subnet, value)) return 'outside the subnet';
+  return value < first || value > last ? 'the network or broadcast address of' : undefined;
 }
 
 function chooseSubnet(spec: Spec, link: string, facts: HostFacts, problems: Problems, own: Lease | undefined): Block | undefined {
@@ -84,19 +99,30 @@ function blockOfLink(link: string, facts: HostFacts, name: string): Block | unde
   return address === undefined ? undefined : parsed(`${address.address}/${address.prefix}`);
 }
 
+/** The gateway that others on the link go by: a bridge has one. */
+function gatewayOfOthers(spec: Spec, link: string, subnet: Block, facts: HostFacts): string | undefined {
+  return Object.entries(facts.containers).find(
+    ([name, { lease }]) => name !== spec.name && lease?.link === link && lease.subnet === showBlock(subnet),
+  )?.[1].lease?.gateway;
+}
+
 function existingGateway(link: string, subnet: Block, facts: HostFacts): string | undefined {
   const neighbour = Object.values(facts.containers).find((container) => container.lease?.link === link);
   const address = facts.network.addresses.find((one) => one.link === link && contains(subnet, parseAddress(one.address) ?? -1));
   return address?.address ?? (neighbour?.lease?.subnet === showBlock(subnet) ? neighbour.lease.gateway : undefined);
 }
 
-/** Blocks that may not be chosen: routes and addresses of other links, leases on other links. The default route is none. */
+/**
+ * Blocks that may not be chosen: routes and addresses of other links, leases on other links. A default route is
+ * none, nor are its halves, by which VPNs take precedence over it.
+ */
 function usedBlocks(link: string, facts: HostFacts, name: string): readonly { readonly block: Block; readonly what: string }[] {
+  const left = linkLeft(link, facts, name);
   const routes = facts.network.routes
-    .filter((route) => route.link !== link && route.destination !== '0.0.0.0/0')
+    .filter((route) => route.link !== link && route.link !== left && parsed(route.destination).prefix > 1)
     .map((route) => ({ block: parsed(route.destination), what: `the route ${route.destination} by ${route.link}` }));
   const addresses = facts.network.addresses
-    .filter((one) => one.link !== link && parseAddress(one.address) !== undefined)
+    .filter((one) => one.link !== link && one.link !== left && parseAddress(one.address) !== undefined)
     .map((one) => ({ block: parsed(`${one.address}/${one.prefix}`), what: `${one.address}/${one.prefix} of ${one.link}` }));
   const leases = Object.entries(facts.containers).flatMap(([other, container]) =>
     other === name || container.lease === undefined || container.lease.link === link
@@ -104,6 +130,15 @@ function usedBlocks(link: string, facts: HostFacts, name: string): readonly { re
       : [{ block: parsed(container.lease.subnet), what: `the network of container ${other}` }],
   );
   return [...routes, ...addresses, ...leases];
+}
+
+/** The link that the container is on now and leaves: when it is ours and has no other user, it is gone before the new one comes. */
+function linkLeft(link: string, facts: HostFacts, name: string): string | undefined {
+  const former = facts.containers[name]?.lease?.link;
+  if (former === undefined || former === link) return undefined;
+  const isOurs = facts.network.links.find((one) => one.name === former)?.alias?.split(':')[0] === 'runspec';
+  const isShared = Object.entries(facts.containers).some(([other, { lease }]) => other !== name && lease?.link === former);
+  return isOurs && !isShared ? former : undefined;
 }
 
 function keepOwn(own: Lease | undefined, subnet: Block, gateway: string, taken: ReadonlyMap<string, string>): string | undefined {
