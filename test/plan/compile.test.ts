@@ -1,0 +1,85 @@
+// Every file of test/fixtures/plan is a list of cases; a new case is a new entry there.
+import { spawnSync } from 'node:child_process';
+import { describe, expect, test } from 'vitest';
+import { opOf } from '../../src/ops/index.ts';
+import { compileAll, type Compiled } from '../../src/plan/compile.ts';
+import type { Plan } from '../../src/plan/plan.ts';
+import { factsOf, readCases, specsOf, type Expectation, type PlanCase } from './read-cases.ts';
+
+const compileCase = (one: PlanCase): readonly Compiled[] => compileAll(specsOf(one), factsOf(one));
+
+const show = ({ severity, code, path, message }: Compiled['diagnostics'][number]): string =>
+  `${severity} ${code} at ${path.join('.')}: ${message}`;
+
+function check({ plan, diagnostics }: Compiled, expected: Expectation): void {
+  expect(diagnostics.map(show)).toEqual(expected.problems ?? []);
+  const hasErrors = diagnostics.some((diagnostic) => diagnostic.severity === 'error');
+  expect(plan === undefined).toBe(hasErrors);
+  for (const { hint } of diagnostics) expect(hint).toMatch(/.../);
+  if (plan === undefined) return;
+  const ids = plan.steps.map((step) => step.id);
+  if (expected.lease !== undefined) expect(plan.lease ?? null).toEqual(expected.lease);
+  if (expected.runtime !== undefined) expect(plan.runtime).toEqual(expected.runtime);
+  for (const [id, fields] of Object.entries(expected.steps ?? {})) {
+    expect(ids).toContain(id);
+    expect(plan.steps.find((step) => step.id === id)).toMatchObject(fields);
+  }
+  for (const id of expected.without ?? []) expect(ids).not.toContain(id);
+  expect(ids.filter((id) => expected.order?.includes(id))).toEqual(expected.order ?? []);
+}
+
+describe.each(readCases())('$file', ({ cases }) => {
+  test.each(cases)('$title', (one) => {
+    const compiled = compileCase(one);
+    const expected = Array.isArray(one.expect) ? (one.expect as Expectation[]) : [one.expect as Expectation];
+    expect(compiled).toHaveLength(expected.length);
+    compiled.forEach((each, index) => check(each, expected[index] as Expectation));
+  });
+});
+
+describe('every plan', () => {
+  const plans = readCases().flatMap(({ file, cases }) =>
+    cases.flatMap((one) =>
+      compileCase(one).flatMap(({ plan }) =>
+        plan === undefined ? [] : [{ title: `${file}: ${one.title}: ${plan.name}`, one, plan }],
+      ),
+    ),
+  );
+
+  test.each(plans)('is the same from the same input: $title', ({ one, plan }) => {
+    expect(compileCase(one).map((compiled) => compiled.plan)).toContainEqual(plan);
+    const again = compileCase(one).find((compiled) => compiled.plan?.name === plan.name);
+    expect(JSON.stringify(again?.plan)).toBe(JSON.stringify(plan));
+  });
+
+  test.each(plans)('is plain JSON: $title', ({ plan }) => {
+    expect(JSON.parse(JSON.stringify(plan))).toStrictEqual(plan);
+  });
+
+  test.each(plans)('has each id once, and what a step stands on before it: $title', ({ plan }) => {
+    const ids = plan.steps.map((step) => step.id);
+    expect(new Set(ids).size).toBe(ids.length);
+    plan.steps.forEach((step, index) => {
+      const before = ids.slice(0, index);
+      // What a step cannot outlive is a step of the same plan.
+      for (const id of step.needs) expect(before).toContain(id);
+      for (const id of step.after) if (ids.includes(id)) expect(before).toContain(id);
+    });
+  });
+
+  test.each(plans)('renders as a script that a shell accepts: $title', ({ plan }) => {
+    const { status, stderr } = spawnSync('sh', ['-n'], { input: scriptOf(plan), encoding: 'utf8' });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  });
+
+  test.each(plans)('describes each step in one line: $title', ({ plan }) => {
+    for (const step of plan.steps) expect(opOf(step).describe(step)).toMatch(/^[^\n]{5,}$/);
+  });
+});
+
+function scriptOf(plan: Plan): string {
+  return plan.steps
+    .flatMap((step) => opOf(step).toShell(step))
+    .map((line) => `${line}\n`)
+    .join('');
+}
