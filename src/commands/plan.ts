@@ -1,5 +1,6 @@
 // plan: what apply would do, down to kernel objects. Changes nothing and needs no lock.
 import { opOf } from '../ops/index.ts';
+import { unprivileged } from '../host/unprivileged.ts';
 import { compileAll } from '../plan/compile.ts';
 import type { Plan } from '../plan/plan.ts';
 import { computeChanges, hasEffect, type Change } from '../run/changes.ts';
@@ -12,7 +13,9 @@ import { paint } from './paint.ts';
 import { describe, MARKS } from './reporter.ts';
 
 export async function plan(context: CommandContext, args: readonly string[], options: { readonly exitCode: boolean; readonly script: boolean }): Promise<number> {
-  const session = await openSession(context);
+  const host = context.isRoot ? context.host : unprivileged(context.host);
+  if (!context.isRoot) context.stderr('without root, what is up already cannot be seen: this is the plan for an empty host');
+  const session = await openSession({ ...context, host });
   // The kernel is asked while the spec is read: the answers take longer than the asking.
   session.view.warmUp();
   const loaded = await loadSpecs(context, args);
