@@ -93,7 +93,12 @@ export function createFakeFiles(cgroups: CgroupFiles, onWrite: WriteListener): F
       const node = get(file);
       if (node.type !== 'file') throw fault('EINVAL', 'not a regular file', file);
       if (file.endsWith('/cgroup.subtree_control')) {
-        node.text = `${[...new Set([...node.text.split(/\s+/), ...text.replaceAll('+', '').split(' ')])].join(' ').trim()}\n`;
+        const enabled = new Set(node.text.split(/\s+/).filter((word) => word !== ''));
+        for (const word of text.trim().split(' ')) {
+          if (word.startsWith('-')) enabled.delete(word.slice(1));
+          else enabled.add(word.slice(1));
+        }
+        node.text = enabled.size === 0 ? '' : `${[...enabled].join(' ')}\n`;
       } else {
         node.text = file.startsWith('/proc/') || hierarchyOf(file) !== undefined ? `${text.trim()}\n` : text;
       }
