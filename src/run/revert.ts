@@ -21,10 +21,15 @@ export interface Reversal {
 }
 
 /** @returns what could not be undone; empty when everything is as before. */
-export async function revertSteps(reversal: Reversal, steps: readonly Step[]): Promise<readonly OperationError[]> {
+export async function revertSteps(
+  reversal: Reversal,
+  steps: readonly Step[],
+): Promise<readonly OperationError[]> {
   const foreign = steps.length === 0 ? undefined : await findForeignMount(reversal.context);
   if (foreign !== undefined) return [foreign];
   const failures: OperationError[] = [];
+  const unannounced = await announce(reversal, steps);
+  if (unannounced !== undefined) return [unannounced];
   const blocked = new Set<string>();
   const block = (step: Step): void => step.needs.forEach((id) => blocked.add(id));
   await walk(steps, 'backward', async (step) => {
@@ -40,6 +45,18 @@ export async function revertSteps(reversal: Reversal, steps: readonly Step[]): P
     }
   });
   return failures;
+}
+
+/** Journals every intent ahead of the first effect, with one sync of the disk. */
+async function announce(
+  { context, records }: Reversal,
+  steps: readonly Step[],
+): Promise<OperationError | undefined> {
+  const journal = (step: Step): Promise<void> =>
+    records.journal(context.container, { event: 'intent', direction: 'revert', step: step.id });
+  const failed = (await Promise.allSettled(steps.map(journal))).find((one) => one.status === 'rejected');
+  const last = steps.at(-1);
+  return failed === undefined || last === undefined ? undefined : asFailure(last, failed.reason);
 }
 
 async function revertStep(reversal: Reversal, step: Step): Promise<void> {
@@ -65,8 +82,7 @@ async function undoShared(reversal: Reversal, step: Step): Promise<Reverted> {
   return result;
 }
 
-async function undo({ context, records, options }: Reversal, step: Step, before: Before = {}): Promise<Reverted> {
-  await records.journal(context.container, { event: 'intent', direction: 'revert', step: step.id });
+async function undo({ context, options }: Reversal, step: Step, before: Before = {}): Promise<Reverted> {
   return opOf(step).revert(context, step, before, options);
 }
 
@@ -82,7 +98,11 @@ export function asFailure(step: Step, cause: unknown): OperationError {
     });
   }
   const error = cause instanceof Error ? cause : new Error(String(cause));
-  return new OperationError(`${opOf(step).describe(step)}: ${error.message}`, { step: step.id, cause: error, hint: hintForErrno(error) });
+  return new OperationError(`${opOf(step).describe(step)}: ${error.message}`, {
+    step: step.id,
+    cause: error,
+    hint: hintForErrno(error),
+  });
 }
 
 export function hintForErrno(error: NodeJS.ErrnoException): string | undefined {

@@ -24,7 +24,12 @@ interface SharedFile {
   readonly before: Readonly<Record<string, Before>>;
 }
 
-export async function openShared(host: Host, dataDir: string, bootId: string, records: Records): Promise<SharedState> {
+export async function openShared(
+  host: Host,
+  dataDir: string,
+  bootId: string,
+  records: Records,
+): Promise<SharedState> {
   const path = `${dataDir}/shared.json`;
   const text = await host.readText(path);
   const file = text === undefined ? undefined : (JSON.parse(text) as SharedFile);
@@ -38,26 +43,43 @@ export async function openShared(host: Host, dataDir: string, bootId: string, re
       (await records.names()).map(async (name) => {
         const record = await records.read(name);
         const live = record !== undefined && record.bootId === bootId;
-        return live && recordedSteps(record).some((step) => step.shared === true && step.id === id) ? [name] : [];
+        return live && recordedSteps(record).some((step) => step.shared === true && step.id === id)
+          ? [name]
+          : [];
       }),
     );
     return [...new Set([...recorded.flat(), ...(held.get(id) ?? [])])];
   };
+  const storing = new Map<string, Promise<void>>();
   let writing: Promise<unknown> = Promise.resolve();
+  let waiting: Promise<void> | undefined;
+  const write = async (): Promise<void> => {
+    if (known.size === 0) await host.removeFile(path);
+    else
+      await host.writeAtomic(
+        path,
+        `${JSON.stringify({ bootId, before: Object.fromEntries(known) } satisfies SharedFile)}\n`,
+      );
+  };
+  // What comes while a write is under way goes to the disk with the next one, all together.
   const store = (): Promise<void> => {
-    const next = writing.then(async () => {
-      if (known.size === 0) await host.removeFile(path);
-      else await host.writeAtomic(path, `${JSON.stringify({ bootId, before: Object.fromEntries(known) } satisfies SharedFile)}\n`);
+    waiting ??= writing.then(() => {
+      waiting = undefined;
+      const next = write();
+      writing = next.catch(() => undefined);
+      return next;
     });
-    writing = next.catch(() => undefined);
-    return next;
+    return waiting;
   };
   return {
     before: (id) => known.get(id),
     async remember(id, before) {
-      if (known.has(id)) return;
-      known.set(id, before);
-      await store();
+      if (!known.has(id)) {
+        known.set(id, before);
+        storing.set(id, store());
+      }
+      // Another container of this call may have been first: it too must be sure that it is on the disk.
+      await storing.get(id);
     },
     async forget(id) {
       if (known.delete(id)) await store();
