@@ -31,9 +31,12 @@ export function searchPath(): string {
   return [...new Set([...own, ...siblings])].join(':');
 }
 
-/** The same words in messages everywhere, as we read some of them. */
+/**
+ * Nothing of the caller's: runc passes NOTIFY_SOCKET and LISTEN_FDS on, tar obeys TAR_OPTIONS. The same words
+ * in messages everywhere, as we read some of them.
+ */
 function childEnvironment(extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
-  return { ...process.env, PATH: searchPath(), LC_ALL: 'C', ...extra };
+  return { PATH: searchPath(), LC_ALL: 'C', ...extra };
 }
 
 async function run(argv: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
