@@ -27,9 +27,9 @@ export const bridge: Op<'bridge'> = {
 
   async before({ host, view }, step) {
     const link = await view.link(step.name);
-    if (link === undefined || link.alias === BRIDGE_ALIAS) return { existed: false, hadAddress: link !== undefined && hasAddress(link, step) };
+    if (link === undefined || link.alias === BRIDGE_ALIAS) return { existed: false };
     const localnet = (await host.readText(routeLocalnet(step.name)))?.trim() ?? '0';
-    return { existed: true, hadAddress: hasAddress(link, step), wasUp: link.up, localnet };
+    return { existed: true, addresses: showAddresses(link), wasUp: link.up, localnet };
   },
 
   async apply({ host }, step, before) {
@@ -42,8 +42,12 @@ export const bridge: Op<'bridge'> = {
     await host.writeInPlace(routeLocalnet(step.name), '1');
   },
 
-  async update(context, step, _former, before) {
+  async update(context, step, former, before) {
     await bridge.apply(context, step, before);
+    if (former.address === step.address || wasThere(before, former.address)) return;
+    // Its route would go on leading the former subnet here.
+    const link = (await readLinks(context.host)).find((one) => one.name === step.name);
+    if (link !== undefined && hasAddress(link, former)) await runChecked(context.host, removeAddress(former));
   },
 
   async revert({ host }, step, before) {
@@ -71,10 +75,20 @@ export const bridge: Op<'bridge'> = {
 async function leaveForeign(host: Host, step: BridgeStep, link: LinkState, before: Before): Promise<void> {
   if (before['localnet'] === '0') await host.writeInPlace(routeLocalnet(step.name), '0');
   const undone = [
-    ...(before['hadAddress'] === false && hasAddress(link, step) ? [`addr del ${step.address} dev ${step.name}`] : []),
+    ...(before['addresses'] !== undefined && !wasThere(before, step.address) && hasAddress(link, step)
+      ? [`addr del ${step.address} dev ${step.name}`]
+      : []),
     ...(before['wasUp'] === false && link.up ? [`link set dev ${step.name} down`] : []),
   ];
   if (undone.length > 0) await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(undone) });
+}
+
+function wasThere(before: Before, address: string): boolean {
+  return String(before['addresses'] ?? '').split(', ').includes(address);
+}
+
+function removeAddress(step: BridgeStep): readonly string[] {
+  return ['ip', 'addr', 'del', step.address, 'dev', step.name];
 }
 
 function createLines(step: BridgeStep): readonly string[] {
