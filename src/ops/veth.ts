@@ -1,5 +1,6 @@
 // A veth pair: one end on the host (a port of the bridge, or point to point with an address of its own),
 // the other inside the container's network namespace.
+import { OperationError } from '../errors.ts';
 import { commandError, runChecked } from '../host/commands.ts';
 import { readLinks } from '../host/kernel-view.ts';
 import type { VethStep } from '../plan/plan.ts';
@@ -40,20 +41,26 @@ export const veth: Op<'veth'> = {
   async apply(context, step) {
     const { host } = context;
     const existing = (await readLinks(host)).find((link) => link.name === step.link);
+    if (existing !== undefined && (existing.kind !== 'veth' || (existing.alias ?? step.alias) !== step.alias)) {
+      throw new OperationError(`the link ${step.link} belongs to another: ${existing.alias ?? existing.kind ?? 'a device'}`, {
+        hint: `remove it (ip link del ${step.link}), or rename the container`,
+      });
+    }
     // Half of a pair left by a kill: the kernel removes both ends together, so begin again.
     if (existing !== undefined) await runChecked(host, ['ip', 'link', 'del', 'dev', step.link]);
     await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(createLines(step)) });
     if (step.address !== undefined) await host.writeInPlace(routeLocalnet(step.link), '1');
   },
 
-  async update({ host }, step) {
+  async update({ host }, step, former) {
     const link = (await readLinks(host)).find((one) => one.name === step.link);
-    const hasAddress = link?.addresses.some((one) => `${one.address}/${one.prefix}` === step.address) ?? false;
+    const has = (address: string | undefined): boolean => link?.addresses.some((one) => `${one.address}/${one.prefix}` === address) ?? false;
     await runChecked(host, ['ip', '-batch', '-'], {
       stdin: lines([
         `link set dev ${step.link} alias ${step.alias} mtu ${step.mtu} ${step.bridge === undefined ? 'nomaster' : `master ${step.bridge}`} up`,
         ...portLines(step),
-        ...(step.address === undefined || hasAddress ? [] : [`addr add ${step.address} dev ${step.link}`]),
+        ...(step.address === undefined || has(step.address) ? [] : [`addr add ${step.address} dev ${step.link}`]),
+        ...(former.address === step.address || !has(former.address) ? [] : [`addr del ${former.address} dev ${step.link}`]),
       ]),
     });
     if (step.address !== undefined) await host.writeInPlace(routeLocalnet(step.link), '1');
