@@ -1,6 +1,9 @@
 // One element of a set or map of the table `inet runspec`: a published port, a masqueraded address, a bridge.
+import { OperationError } from '../errors.ts';
 import { commandError } from '../host/commands.ts';
+import type { KernelView, NftElementState } from '../host/kernel-view.ts';
 import { runNft, tryNft } from '../host/nft.ts';
+import { LINK_SETS } from '../plan/firewall.ts';
 import type { NftElementStep } from '../plan/plan.ts';
 import type { Op } from './op.ts';
 import { hereDocument } from './shell.ts';
@@ -9,8 +12,7 @@ export const nftElement: Op<'nft-element'> = {
   describe: (step) => `nft ${step.set} { ${step.key}${step.value === undefined ? '' : ` : ${step.value}`} }`,
 
   async probe({ view }, step) {
-    const elements = (await view.nftTable(step.table))?.sets.get(step.set) ?? [];
-    const found = elements.find((element) => element.key === step.key);
+    const found = await findElement(view, step);
     if (found === undefined) return { state: 'absent' };
     if (found.value === step.value && found.comment === step.comment) return { state: 'present', owned: true };
     return {
@@ -27,13 +29,18 @@ export const nftElement: Op<'nft-element'> = {
   },
 
   // One transaction: no packet meets the map without the element.
-  async update({ host }, step) {
+  async update({ host, view }, step) {
+    const owner = (await findElement(view, step))?.comment ?? step.comment;
+    if (owner !== step.comment) {
+      throw new OperationError(`${step.key} in the nft set ${step.set} belongs to ${owner}`, {
+        hint: `take ${owner.replace('runspec:', '')} down, or: nft delete element inet ${step.table} ${step.set} '{ ${keyOf(step)} }'`,
+      });
+    }
     await runNft(host, deleteScript(step) + addScript(step));
   },
 
   async revert({ host, view }, step) {
-    const elements = (await view.nftTable(step.table))?.sets.get(step.set) ?? [];
-    const found = elements.find((element) => element.key === step.key);
+    const found = await findElement(view, step);
     if (found === undefined) return { outcome: 'gone' };
     if (found.comment !== step.comment) return { outcome: 'kept', reason: `it belongs to ${found.comment ?? 'someone else'}` };
     const result = await tryNft(host, deleteScript(step));
@@ -45,11 +52,21 @@ export const nftElement: Op<'nft-element'> = {
   toShell: (step) => hereDocument(['nft', '-f', '-'], addScript(step)),
 };
 
+async function findElement(view: KernelView, step: NftElementStep): Promise<NftElementState | undefined> {
+  const elements = (await view.nftTable(step.table))?.sets.get(step.set) ?? [];
+  return elements.find((element) => element.key === step.key);
+}
+
+/** A link may have the name of a keyword (`bridge`) or begin with a digit: nft takes both in quotes only. */
+function keyOf(step: NftElementStep): string {
+  return LINK_SETS.has(step.set) ? step.key.split(' . ').map((name) => `"${name}"`).join(' . ') : step.key;
+}
+
 function addScript(step: NftElementStep): string {
   const value = step.value === undefined ? '' : ` : ${step.value}`;
-  return `add element inet ${step.table} ${step.set} { ${step.key} comment "${step.comment}"${value} }\n`;
+  return `add element inet ${step.table} ${step.set} { ${keyOf(step)} comment "${step.comment}"${value} }\n`;
 }
 
 function deleteScript(step: NftElementStep): string {
-  return `delete element inet ${step.table} ${step.set} { ${step.key} }\n`;
+  return `delete element inet ${step.table} ${step.set} { ${keyOf(step)} }\n`;
 }

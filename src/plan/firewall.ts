@@ -4,6 +4,9 @@ import type { NftTableStep } from './plan.ts';
 
 export const NFT_TABLE = 'runspec';
 
+/** Sets whose keys are names of links. */
+export const LINK_SETS: ReadonlySet<string> = new Set(['networks', 'within']);
+
 /**
  * Sets and maps:
  * - `networks`: links behind which containers are (bridges, host ends of point-to-point veths)
