@@ -22,8 +22,9 @@ export const controller: Op<'controller'> = {
   },
 
   async revert({ host }, step, before) {
-    if (before['enabled'] === true) return { outcome: 'kept', reason: 'it was on before' };
     if (!(await isEnabled(host, step))) return { outcome: 'gone' };
+    // Nothing is known of one that was found on: it is not ours to switch off.
+    if (before['enabled'] !== false) return { outcome: 'kept', reason: 'it was on before', foreign: true };
     try {
       await host.writeInPlace(switchOf(step), `-${step.controller}`);
     } catch (cause) {

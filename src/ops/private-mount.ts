@@ -17,8 +17,9 @@ export const privateMount: Op<'private-mount'> = {
   },
 
   async before({ host, view }, step) {
+    const mounts = await view.mounts();
     return {
-      mounted: topMount(await view.mounts(), step.path) !== undefined,
+      mounted: isForeign(mounts, topMount(mounts, step.path)),
       existed: (await host.status(step.path)) !== undefined,
     };
   },
@@ -35,9 +36,11 @@ export const privateMount: Op<'private-mount'> = {
   },
 
   async revert({ host }, step, before) {
-    if (before['mounted'] === true) return { outcome: 'kept', reason: 'it was a mount point before', foreign: true };
     const mounts = await readMounts(host);
     const mount = topMount(mounts, step.path);
+    if (isForeign(mounts, mount) || (mount !== undefined && before['mounted'] === true)) {
+      return { outcome: 'kept', reason: 'it was a mount point before', foreign: true };
+    }
     if (mount === undefined) {
       // Without a note of what was before it was undone already, and an empty folder is somebody else's.
       const left = before['existed'] === false ? await host.list(step.path) : undefined;
@@ -56,6 +59,14 @@ export const privateMount: Op<'private-mount'> = {
 /** The mount that a look-up of `path` ends in, when `path` is a mount point at all. */
 export function topMount(mounts: readonly MountState[], path: string): MountState | undefined {
   return mounts.findLast((mount) => mount.target === path);
+}
+
+/** What is mounted there is something else than the folder itself. */
+function isForeign(mounts: readonly MountState[], mount: MountState | undefined): boolean {
+  const around = mounts.find((other) => other.id === mount?.parent);
+  if (mount === undefined || around === undefined) return false;
+  const below = around.target === '/' ? mount.target : mount.target.slice(around.target.length);
+  return mount.device !== around.device || mount.root !== (around.root === '/' ? below : around.root + below);
 }
 
 function bindCommand(path: string): readonly string[] {

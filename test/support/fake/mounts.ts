@@ -47,14 +47,14 @@ export function createFakeMounts(): FakeMounts {
     at: (path) =>
       mounts.map(({ target }) => target).filter((target) => target === path || target.startsWith(`${path}/`)),
     has: (target) => mounts.some((mount) => mount.target === target),
-    isShared: (path) =>
-      mounts.findLast(({ target }) => target === '/' || path === target || path.startsWith(`${target}/`))
-        ?.propagation === 'shared',
+    isShared: (path) => mounts.findLast(({ target }) => isWithin(path, target))?.propagation === 'shared',
     table: () =>
       mounts
-        .map(({ id, root, target, options, propagation, type, source }) => {
+        .map(({ id, root, target, options, propagation, type, source }, index) => {
           const tag = propagation === 'shared' ? ` shared:${id}` : '';
-          return `${id} 1 0:${id} ${root} ${target} rw,relatime${tag} - ${type} ${source} ${options}\n`;
+          const around = mounts.slice(0, index).findLast((other) => isWithin(target, other.target));
+          const device = source === '/dev/root' ? '254:0' : `0:${id}`;
+          return `${id} ${around?.id ?? 1} ${device} ${root} ${target} rw,relatime${tag} - ${type} ${source} ${options}\n`;
         })
         .join(''),
     dump: () => mounts.map(({ id: _id, ...mount }) => `mount ${JSON.stringify(mount)}`),
@@ -62,4 +62,8 @@ export function createFakeMounts(): FakeMounts {
   self.add({ target: '/', type: 'ext4', source: '/dev/root', propagation: 'shared' });
   self.add({ target: '/proc', type: 'proc', source: 'proc' });
   return self;
+}
+
+function isWithin(path: string, target: string): boolean {
+  return target === '/' || path === target || path.startsWith(`${target}/`);
 }
