@@ -92,7 +92,14 @@ export const STEPS = {
     address: '10.209.0.2/24',
     gateway: '10.209.0.1',
   },
-  sysctl: { ...base, id: 'sysctl:net.ipv4.ip_forward', op: 'sysctl', key: 'net.ipv4.ip_forward', value: '1', shared: true },
+  sysctl: {
+    ...base,
+    id: 'sysctl:net.ipv4.ip_forward',
+    op: 'sysctl',
+    key: 'net.ipv4.ip_forward',
+    value: '1',
+    shared: true,
+  },
   'nft-table': { ...base, id: 'nft:table', op: 'nft-table', table: 'runspec', ...FIREWALL, shared: true },
   'nft-element': {
     ...base,
