@@ -52,6 +52,7 @@ async function makeContext(globals: Globals, signal: AbortSignal, color: boolean
     workingDirectory: process.cwd(),
     color,
     signal,
+    onSignal,
     stdout: (text) => write(process.stdout, text),
     stderr,
     stdoutBytes: (chunk) => write(process.stdout, chunk),
@@ -59,6 +60,16 @@ async function makeContext(globals: Globals, signal: AbortSignal, color: boolean
     // Not by process.stdin, whose streams take 2 ms to load.
     stdinIsTerminal: isatty(0),
     stdin: readStdin,
+  };
+}
+
+// Without a listener of ours SIGUSR1 starts Node's debugger.
+const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
+
+function onSignal(listener: (signal: NodeJS.Signals) => void): () => void {
+  for (const signal of FORWARDED) process.on(signal, listener);
+  return () => {
+    for (const signal of FORWARDED) process.off(signal, listener);
   };
 }
 

@@ -20,6 +20,8 @@ export interface CommandContext {
   readonly color: boolean;
   /** Fires with the signal's name as reason when the user interrupts. */
   readonly signal: AbortSignal;
+  /** Calls `listener` for every signal that a process in the foreground should get, until the function it gives is called. */
+  onSignal(listener: (signal: NodeJS.Signals) => void): () => void;
   /** Data, as it is: line ends are the caller's. */
   stdout(text: string): void;
   /** A line for people. */

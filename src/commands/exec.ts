@@ -36,7 +36,7 @@ async function tryExec(
   args: readonly string[],
   options: ExecOptions,
 ): Promise<ExecOutcome> {
-  const { host, signal } = context;
+  const { host } = context;
   const wrong = options.env.find((entry) => !/^[^=]+=/.test(entry));
   if (wrong !== undefined) throw new UsageError(`--env ${wrong} has no value`, 'write it as NAME=value');
   if (options.cwd !== undefined && !options.cwd.startsWith('/')) {
@@ -55,7 +55,7 @@ async function tryExec(
       interactive: options.interactive,
       terminal: options.tty,
       env: options.env,
-      signal,
+      signals: context,
       ...(options.user === undefined ? {} : { user: options.user }),
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });

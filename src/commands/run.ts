@@ -51,7 +51,7 @@ async function runThrough(context: CommandContext, loaded: Parameters<typeof con
   try {
     const output = { stdout: context.stdoutBytes, stderr: context.stderrBytes };
     const mounts = await createKernelView(context.host).mounts();
-    status = await runForeground(context.host, processOf(plan), mounts, output, context.signal);
+    status = await runForeground(context.host, processOf(plan), mounts, output, context);
   } finally {
     await takeDownLocked(context, plan.name);
   }

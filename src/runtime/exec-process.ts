@@ -20,8 +20,15 @@ export interface ExecRequest {
   /** `NAME=value`, over the container's environment. */
   readonly env: readonly string[];
   readonly cwd?: string;
-  /** Reason of its abort: the signal to pass on. */
+  readonly signals: SignalSource;
+}
+
+/** Signals to runspec that are meant for the process in the foreground. */
+export interface SignalSource {
+  /** Aborted when one has come already; its reason names it. */
   readonly signal: AbortSignal;
+  /** Calls `listener` for each that comes from now on, until the function it gives is called. */
+  onSignal(listener: (signal: NodeJS.Signals) => void): () => void;
 }
 
 /** As Docker: 127 no such program, 126 not executable, 125 anything else that kept it from starting. */
@@ -85,7 +92,7 @@ async function runExec(
   const input = request.interactive || request.terminal ? 'inherit' : 'null';
   // Without a terminal of its own it leaves the group that Ctrl-C goes to, and each signal comes once, from here.
   const child = host.spawn(argv, { stdio: [input, 'inherit', 'inherit'], detached: !request.terminal });
-  const status = await waitForwarding(host, child, request.signal);
+  const status = await waitForwarding(host, child, request.signals);
   const message = runtimeErrorIn((await host.readText(log)) ?? '');
   // A status of its own below 125 cannot be the runtime's complaint about a start.
   if (message === undefined || (status !== 255 && status !== 1)) return { status };
@@ -98,12 +105,12 @@ async function runExec(
 }
 
 /** @returns the status a shell would show: 128 + the number of a signal. */
-export async function waitForwarding(host: Host, child: Child, signal: AbortSignal): Promise<number> {
-  const forward = (): void => void host.kill(child.pid, signal.reason as NodeJS.Signals);
-  if (signal.aborted) forward();
-  else signal.addEventListener('abort', forward, { once: true });
+export async function waitForwarding(host: Host, child: Child, signals: SignalSource): Promise<number> {
+  const forward = (signal: NodeJS.Signals): void => void host.kill(child.pid, signal);
+  const stop = signals.onSignal(forward);
+  if (signals.signal.aborted) forward(signals.signal.reason as NodeJS.Signals);
   const ended = await child.exited;
-  signal.removeEventListener('abort', forward);
+  stop();
   return ended.signal === undefined ? (ended.status ?? 125) : 128 + constants.signals[ended.signal];
 }
 

@@ -3,7 +3,7 @@
 import type { Child, Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
 import type { ProcessStep } from '../plan/plan.ts';
-import { waitForwarding } from './exec-process.ts';
+import { type SignalSource, waitForwarding } from './exec-process.ts';
 import { readOomBaseline } from './launch.ts';
 import { createLogEntries, type LogEntries } from './log-entries.ts';
 import { type ProcessIdentity, readBootId, readIdentity } from './proc.ts';
@@ -17,7 +17,7 @@ export interface ForegroundOutput {
 
 /**
  * Runs the bundle to its end.
- * @param signal its abort's reason is passed on to the process.
+ * @param signals are passed on to the process.
  * @returns its exit status, 128 + the number of a signal.
  * @throws OperationError when it could not be started.
  */
@@ -26,7 +26,7 @@ export async function runForeground(
   step: ProcessStep,
   mounts: readonly MountState[],
   output: ForegroundOutput,
-  signal: AbortSignal,
+  signals: SignalSource,
 ): Promise<number> {
   await makeFolders(host, step.records);
   await makeFolders(host, step.runtimeRoot);
@@ -60,7 +60,7 @@ export async function runForeground(
       ...(oom === undefined ? {} : { oom }),
     });
   });
-  const status = await waitForwarding(host, child, signal);
+  const status = await waitForwarding(host, child, signals);
   await recorded;
   await drained;
   const complaint = (await host.readText(errorLog)) ?? '';
