@@ -1,4 +1,5 @@
 // What tests ask of containers, by runspec's own command line.
+import fs from 'node:fs';
 import { expect } from 'vitest';
 import type { Executed } from './execute.ts';
 import type { TestHost } from './test-host.ts';
@@ -53,4 +54,33 @@ export async function identify(host: TestHost, name: string): Promise<string> {
   const stat = await host.output(['cat', `/proc/${pid}/stat`]);
   const startTime = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
   return `${pid} ${startTime}`;
+}
+
+/** Ids of the steps that `plan` would carry out, with what it would do. */
+export async function pending(host: TestHost, file: string): Promise<readonly string[]> {
+  const { status, stdout } = await host.runspec('plan', '--exit-code', file);
+  const marked = stdout.split('\n').filter((line) => /^\s*[-+~±]/.test(line));
+  expect(status).toBe(marked.length === 0 ? 0 : 3);
+  return marked;
+}
+
+/** Steps that are not as they should be, by `status --json`. */
+export async function drift(host: TestHost, name: string): Promise<readonly string[]> {
+  const { status, stdout } = await host.runspec('status', name, '--json');
+  const { clean, steps } = JSON.parse(stdout) as {
+    readonly clean: boolean;
+    readonly steps: readonly { readonly id: string; readonly state: string }[];
+  };
+  expect(status).toBe(clean ? 0 : 3);
+  return steps.filter((step) => step.state !== 'present').map((step) => `${step.id} ${step.state}`);
+}
+
+const limitFiles = (name: string): readonly string[] => [
+  `/sys/fs/cgroup/memory/runspec/${name}/memory.limit_in_bytes`,
+  `/sys/fs/cgroup/runspec/${name}/memory.max`,
+];
+
+export function memoryLimit(name: string): string {
+  const file = limitFiles(name).find((one) => fs.existsSync(one));
+  return file === undefined ? 'none' : fs.readFileSync(file, 'utf8').trim();
 }

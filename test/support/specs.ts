@@ -73,11 +73,7 @@ export function writeSpec(host: TestHost, base: string, keys: SpecKeys = {}): Pl
 }
 
 /** args of a process that waits without a program of its own, and ends at once at SIGTERM. */
-export const WAIT: readonly string[] = [
-  'bash',
-  '-c',
-  'trap "exit 0" TERM; while :; do read -r -t 3600 <> <(:); done',
-];
+export const WAIT: readonly string[] = ['perl', '-e', '$SIG{TERM} = sub { exit 0 }; sleep 1000 while 1'];
 
 /** args of the server of test/fixtures/serve.pl, as in `serve('web', 'tcp:80')`. */
 export function serve(name: string, ...ports: readonly string[]): readonly string[] {

@@ -70,8 +70,21 @@ describe.skipIf(archive === undefined)('specs/alpine.yaml', () => {
       .split('\n')
       .filter((name) => name !== 'core');
     expect(found.toSorted()).toEqual([
-      ...['console', 'fd', 'full', 'mqueue', 'null', 'ptmx', 'pts', 'random', 'shm'],
-      ...['stderr', 'stdin', 'stdout', 'tty', 'urandom', 'zero'],
+      'console',
+      'fd',
+      'full',
+      'mqueue',
+      'null',
+      'ptmx',
+      'pts',
+      'random',
+      'shm',
+      'stderr',
+      'stdin',
+      'stdout',
+      'tty',
+      'urandom',
+      'zero',
     ]);
   });
 });

@@ -1,0 +1,137 @@
+// exec: what it shares with the process, what it can be told, and how it ends.
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { succeed } from '../support/containers.ts';
+import { requireSystem } from '../support/requirements.ts';
+import { shareHost } from '../support/shared-host.ts';
+import { WAIT, writeSpec, type PlacedSpec } from '../support/specs.ts';
+
+const CLI = path.resolve(import.meta.dirname, '../../dist/cli.js');
+
+describe.skipIf(!requireSystem())('exec', () => {
+  let spec: PlacedSpec;
+  const getHost = shareHost({
+    start: async (host) => {
+      const process = { args: WAIT, env: { GREETING: 'hello', LEFT: 'alone' }, cwd: '/srv' };
+      spec = writeSpec(host, 'exec', { process, resources: { pids: 50 } });
+      await succeed(host, 'apply', spec.file);
+    },
+  });
+  const exec = (...args: readonly string[]) => getHost().runspec('exec', spec.name, ...args);
+
+  it('shares namespaces, cgroup and confinement with the process', async () => {
+    const script = `
+      for one in uts pid mnt net ipc cgroup; do
+        [ "$(perl -e 'print readlink shift' /proc/self/ns/$one)" = "$(perl -e 'print readlink shift' /proc/1/ns/$one)" ] || echo "another $one"
+      done
+      grep() { while read -r key value; do [[ $key = $1 ]] && echo "$key $value"; done; }
+      for one in CapEff: CapBnd: NoNewPrivs: Seccomp:; do
+        [ "$(grep $one </proc/self/status)" = "$(grep $one </proc/1/status)" ] || echo "another $one"
+      done`;
+    expect(await exec('--', 'bash', '-c', script)).toMatchObject({ status: 0, stdout: '', stderr: '' });
+    const { stdout } = await exec('--', 'cat', '/proc/self/cgroup');
+    expect(stdout).toBe((await exec('--', 'cat', '/proc/1/cgroup')).stdout);
+    const server = await getHost().startRunspec(
+      'exec',
+      spec.name,
+      '--',
+      'bash',
+      '-c',
+      'echo up; exec sleep 100',
+    );
+    await expect.poll(server.written, { timeout: 10_000 }).toContain('up');
+    const pids = await getHost().output([
+      'sh',
+      '-c',
+      'cat /sys/fs/cgroup/pids/runspec/$1/cgroup.procs /sys/fs/cgroup/runspec/$1/cgroup.procs 2>/dev/null || :',
+      'sh',
+      spec.name,
+    ]);
+    expect(pids.trim().split('\n')).toHaveLength(2);
+    await exec('--', 'bash', '-c', 'kill -9 -1');
+    await server.ended;
+  });
+
+  it('has the environment and the folder of the process, unless told otherwise', async () => {
+    expect((await exec('--', 'bash', '-c', 'echo $GREETING $PWD')).stdout).toBe('hello /srv\n');
+    const told = await exec(
+      '-e',
+      'GREETING=good bye',
+      '--env',
+      'NEW=x=y',
+      '-w',
+      '/etc',
+      '--',
+      'bash',
+      '-c',
+      'echo $GREETING $NEW $LEFT $PWD',
+    );
+    expect(told.stdout).toBe('good bye x=y alone /etc\n');
+  });
+
+  it('takes another user, by name or number', async () => {
+    expect((await exec('-u', 'ana', '--', 'id')).stdout).toBe(
+      'uid=1000(ana) gid=1000(ana) groups=1000(ana)\n',
+    );
+    expect((await exec('-u', '1000:0', '--', 'id')).stdout).toMatch(/^uid=1000\(ana\) gid=0\(root\)/);
+    expect((await exec('-u', '4242', '--', 'bash', '-c', 'echo $UID; { :> /etc/x; } 2>&1')).stdout).toMatch(
+      /^4242\n.*Permission denied/,
+    );
+    expect(await exec('-u', 'nobody-knows', '--', 'id')).toMatchObject({ status: 125 });
+  });
+
+  it.each([
+    ['the command’s own', ['bash', '-c', 'exit 41'], 41],
+    ['128 and the number of a signal', ['bash', '-c', 'kill -9 $$'], 137],
+    ['127 for what is not there', ['no-such-program'], 127],
+    ['127 for a path that is not there', ['/no/such/program'], 127],
+    ['126 for what cannot be executed', ['/etc/passwd'], 126],
+  ])('ends with a status: %s', async (_, argv, status) => {
+    expect(await exec('--', ...argv)).toMatchObject({ status });
+  });
+
+  it('says what is wrong about a container that is not there: 125', async () => {
+    const { status, stderr } = await getHost().runspec('exec', 'nobody', '--', 'id');
+    expect(status).toBe(125);
+    expect(stderr).toContain('nobody');
+  });
+
+  it('keeps standard output and error apart, and passes input with -i only', async () => {
+    const both = await exec('--', 'bash', '-c', 'echo out; echo err >&2');
+    expect(both).toMatchObject({ stdout: 'out\n', stderr: 'err\n' });
+    const cli = [process.execPath, CLI, 'exec', spec.name];
+    const text = 'line\n'.repeat(20_000);
+    const piped = await getHost().exec([...cli, '-i', '--', 'cat'], { stdin: text });
+    expect(piped.stdout === text).toBe(true);
+    expect((await getHost().exec([...cli, '--', 'cat'], { stdin: 'ignored' })).stdout).toBe('');
+  });
+
+  it('has a terminal with -t', async () => {
+    const cli = `${process.execPath} ${CLI} exec -it ${spec.name} --`;
+    const terminal = (command: string) =>
+      getHost().exec(['script', '-qec', `stty rows 33 cols 99; ${cli} ${command}`, '/dev/null'], {
+        stdin: '',
+      });
+    // runc passes the size on a moment after the start.
+    const sized = 'until [ "$(stty size)" != "0 0" ]; do sleep 0.05; done; stty size';
+    const { stdout, status } = await terminal(`bash -c 'test -t 0 && test -t 1 && { ${sized}; exit 7; }'`);
+    expect(stdout).toContain('33 99');
+    expect(status).toBe(7);
+    expect((await exec('--', 'bash', '-c', 'test -t 0')).status).toBe(1);
+  });
+
+  it('passes a signal on', async () => {
+    const started = await getHost().startRunspec(
+      'exec',
+      spec.name,
+      '--',
+      'perl',
+      '-e',
+      '$| = 1; $SIG{TERM} = sub { print "told"; exit 9 }; print "up "; sleep 100',
+    );
+    await expect.poll(started.written, { timeout: 10_000 }).toContain('up');
+    started.kill('SIGTERM');
+    expect((await started.ended).status).toBe(9);
+    expect(started.written()).toBe('up told');
+  });
+});

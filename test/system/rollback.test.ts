@@ -1,0 +1,167 @@
+// An apply that fails or is interrupted leaves the host as it was, and says which step and why.
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { drift, identify, list, succeed } from '../support/containers.ts';
+import { requireSystem } from '../support/requirements.ts';
+import { shareHost } from '../support/shared-host.ts';
+import { serve, WAIT, writeSpec, type SpecKeys } from '../support/specs.ts';
+import { type TestHost } from '../support/test-host.ts';
+
+const CLI = path.resolve(import.meta.dirname, '../../dist/cli.js');
+
+const NETWORK = { bridge: 'conv0', subnet: '10.70.0.0/24', address: '10.70.0.2', ports: ['8080:80'] };
+
+const WEB: SpecKeys = {
+  process: { args: serve('web', 'tcp:80'), stopTimeout: '5s' },
+  resources: { cpus: 0.5, memory: '64M', pids: 50 },
+  network: NETWORK,
+  dns: { servers: ['4.2.2.4'], hosts: { db: '10.70.0.9' } },
+};
+
+describe.skipIf(!requireSystem())('an apply that fails', () => {
+  let before: Awaited<ReturnType<TestHost['snapshot']>>;
+  const getHost = shareHost({
+    start: async (host) => {
+      // Layers stay in the store; what a failure leaves is looked for without them.
+      const spec = writeSpec(host, 'first', { network: NETWORK });
+      await succeed(host, 'apply', spec.file);
+      await succeed(host, 'down', spec.name);
+      fs.mkdirSync(`${host.folder}/specs`, { recursive: true });
+    },
+  });
+  const failing = async (base: string, keys: SpecKeys) => {
+    const host = getHost();
+    const spec = writeSpec(host, base, { network: NETWORK, ...keys });
+    before = await host.snapshot();
+    const result = await host.runspec('apply', spec.file);
+    expect(await host.settledDiff(before)).toEqual([]);
+    expect(await list(host)).toEqual([]);
+    return result;
+  };
+
+  it('for want of the program says so, with the step, and leaves nothing', async () => {
+    const { status, stderr } = await failing('program', { process: { args: ['/no/such/program'] } });
+    expect([1, 2]).toContain(status);
+    expect(stderr).toMatch(/no program \/no\/such\/program/);
+    expect(stderr).toMatch(/program\.json:\d+:\d+|bundle|process/);
+  });
+
+  it('for want of the user says so, and leaves nothing', async () => {
+    const { status, stderr } = await failing('user', { process: { args: WAIT, user: 'nobody-knows' } });
+    expect([1, 2]).toContain(status);
+    expect(stderr).toContain('nobody-knows');
+  });
+
+  it('in the runtime names the step, the command, its words and a hint, and leaves nothing', async () => {
+    const runtime = getHost().write(
+      'specs/runtime',
+      '#!/bin/sh\necho "the runtime has no mind to" >&2\nexit 9\n',
+    );
+    fs.chmodSync(runtime, 0o755);
+    const { status, stderr } = await failing('runtime', { runtime });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^error: process: /m);
+    expect(stderr).toContain('the runtime has no mind to');
+    expect(stderr).toMatch(/^ {2}command: .*conmon/m);
+  });
+
+  it('in a command names the step, the command and its words, and leaves nothing', async () => {
+    const host = getHost();
+    // An `ip` that cannot make veth pairs.
+    const wrapper = host.write(
+      'specs/bin/ip',
+      '#!/bin/sh\ncase "$*" in *-batch*) ;; *) exec /sbin/ip "$@" ;; esac\nlines=$(cat)\n' +
+        'case "$lines" in *"type veth"*) echo "RTNETLINK answers: Not today" >&2; exit 2 ;; esac\n' +
+        'printf "%s\\n" "$lines" | /sbin/ip "$@"\n',
+    );
+    fs.chmodSync(wrapper, 0o755);
+    const { file } = writeSpec(host, 'command', { network: NETWORK });
+    before = await host.snapshot();
+    const PATH = `${path.dirname(wrapper)}:${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`;
+    const { status, stderr } = await host.exec([process.execPath, CLI, 'apply', file], { env: { PATH } });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/error: veth:eth0: /);
+    expect(stderr).toMatch(/^ {2}command: \S*ip .*\(exit status 2\)/m);
+    expect(stderr).toMatch(/^ {2}\| RTNETLINK answers: Not today/m);
+    expect(await host.settledDiff(before)).toEqual([]);
+  });
+
+  it('in a write to the kernel names the step and the file, and leaves nothing', async () => {
+    const { status, stderr } = await failing('cpuset', { resources: { cpuset: '0-4000' } });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^error: cgroup\S*: .*cpuset\.cpus/m);
+  });
+
+  it('leaves what was up before as it was', async () => {
+    const host = getHost();
+    const spec = writeSpec(host, 'stays', { ...WEB, process: { args: WAIT } });
+    await succeed(host, 'apply', spec.file);
+    const identity = await identify(host, spec.name);
+    const up = await host.snapshot();
+    const changed = writeSpec(host, 'stays', {
+      ...WEB,
+      network: { ...NETWORK, ports: ['8081:80'], nat: false },
+      resources: { memory: '32M', cpuset: '0-4000' },
+      process: { args: WAIT },
+    });
+    expect((await host.runspec('apply', changed.file)).status).toBe(1);
+    writeSpec(host, 'stays', { ...WEB, process: { args: WAIT } });
+    expect(await identify(host, spec.name)).toBe(identity);
+    expect(await host.settledDiff(up)).toEqual([]);
+    expect(await drift(host, spec.name)).toEqual([]);
+    await succeed(host, 'down', spec.name);
+  });
+
+  it('keeps what was made when told so, and down removes it', async () => {
+    const host = getHost();
+    const { file, name } = writeSpec(host, 'kept', {
+      network: NETWORK,
+      process: { args: WAIT },
+      resources: { cpuset: '0-4000' },
+    });
+    before = await host.snapshot();
+    expect(await host.runspec('apply', '--keep-on-failure', file)).toMatchObject({ status: 1 });
+    expect((await list(host)).map((row) => row.state)).toEqual(['partial']);
+    await succeed(host, 'down', name);
+    expect(await host.settledDiff(before)).toEqual([]);
+  });
+
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('is rolled back when %s comes in the middle', async (signal, status) => {
+    const host = getHost();
+    // A runtime that takes its time, so that the signal finds the apply in its middle.
+    const runtime = host.write('specs/slow', '#!/bin/sh\nsleep 0.7\nexec runc "$@"\n');
+    fs.chmodSync(runtime, 0o755);
+    const { file } = writeSpec(host, 'slow', { network: NETWORK, runtime });
+    before = await host.snapshot();
+    const apply = await host.startRunspec('apply', file);
+    await expect.poll(apply.written, { timeout: 20_000, interval: 10 }).toContain('address 10.70.0.2');
+    apply.kill(signal);
+    expect((await apply.ended).status).toBe(status);
+    expect(apply.written()).toContain(`interrupted by ${signal}, rolled back`);
+    expect(await host.settledDiff(before)).toEqual([]);
+  });
+
+  it('because another runspec is at work ends with 4', async () => {
+    const host = getHost();
+    const { file, name } = writeSpec(host, 'busy', {});
+    const hold = 'open(F, ">>", shift); flock(F, 2); $| = 1; print "held"; sleep 1000';
+    const holder = await host.start(['perl', '-e', hold, `${host.dataDir}/.lock`]);
+    await expect.poll(holder.written, { timeout: 10_000 }).toContain('held');
+    for (const args of [
+      ['apply', file],
+      ['down', name],
+    ]) {
+      expect(await host.runspec('--lock-timeout', '200ms', ...args)).toMatchObject({ status: 4 });
+    }
+    expect((await host.runspec('ps')).status).toBe(0);
+    expect((await host.runspec('plan', file)).status).toBe(0);
+    holder.kill('SIGKILL');
+    await holder.ended;
+    await succeed(host, 'apply', file);
+    await succeed(host, 'down', name);
+  });
+});
