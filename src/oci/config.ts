@@ -61,6 +61,8 @@ const READONLY_PATHS: readonly string[] = [
   '/proc/irq',
   '/proc/sys',
   '/proc/sysrq-trigger',
+  // On cgroup v1 runc mounts each hierarchy read-only and forgets the tmpfs they are in.
+  '/sys/fs/cgroup',
 ];
 
 /** Making a node is no access to it; then null, zero, full, random, urandom, tty, console, ptmx and pts. */

@@ -124,7 +124,7 @@ function volumeSteps(spec: Spec, facts: HostFacts): readonly Step[] {
   const names = [...new Set(spec.mounts.flatMap((mount) => (mount.type === 'volume' ? [mount.source] : [])))];
   if (names.length === 0) return [];
   return [
-    { ...directory('dir:volumes', `${facts.dataDir}/volumes`, 0o711, 'empty', []), shared: true },
+    { ...directory('dir:volumes', `${facts.dataDir}/volumes`, 0o700, 'empty', []), shared: true },
     ...names.map((name): Step => ({ ...directory(`volume:${name}`, volumePath(facts, name), 0o755, 'volume', ['dir:volumes']), shared: true })),
   ];
 }
