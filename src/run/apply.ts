@@ -49,13 +49,16 @@ export async function applyChanges(application: Application): Promise<void> {
   }
   const failure = await carryOut(application, before);
   if (failure === undefined) return;
-  if (application.keepOnFailure) throw failure;
+  if (application.keepOnFailure) throw context.signal.aborted ? interrupted(context, [failure]) : failure;
   application.report.rollback(context.container, failure.step ?? '');
   const cleanup = await rollBack(application, before);
-  if (context.signal.aborted)
-    throw new InterruptedError(context.signal.reason as 'SIGINT' | 'SIGTERM' | 'SIGHUP', cleanup);
+  if (context.signal.aborted) throw interrupted(context, cleanup);
   const { hint, step, command, cause } = failure;
   throw new OperationError(failure.message, { hint, step, command, cause, cleanup });
+}
+
+function interrupted({ signal }: OpContext, cleanup: readonly Error[]): InterruptedError {
+  return new InterruptedError(signal.reason as InterruptedError['signal'], cleanup);
 }
 
 /** Up to the record that it is done; @returns what went wrong first. */
@@ -292,17 +295,19 @@ function withoutKeeping(changes: readonly Change[], step: Step): Step {
 }
 
 async function restore(application: Application, step: Step): Promise<void> {
-  const { context } = application;
+  const { context, record, shared } = application;
   const op = opOf(step);
   const probe = await op.probe(context, step);
   if (probe.state === 'present') return;
   const action = probe.state === 'drifted' && probe.inPlace && op.update !== undefined ? 'update' : 'create';
-  await perform(
-    context,
-    op,
-    { container: context.container, action, step },
-    application.record?.before[step.id] ?? {},
-  );
+  let before = record?.before[step.id];
+  if (step.shared === true) {
+    // It was forgotten when it was let go of, and is to be undone once more by the next `down`.
+    shared.hold(step.id, context.container);
+    before = shared.before(step.id) ?? (await op.before?.(context, step));
+    if (before !== undefined) await shared.remember(step.id, before);
+  }
+  await perform(context, op, { container: context.container, action, step }, before ?? {});
 }
 
 function reversalOf(application: Application, before: Readonly<Record<string, Before>>) {

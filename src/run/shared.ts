@@ -1,5 +1,6 @@
 // Things several containers use under one name: bridges, the nft table, ip_forward. What they were
 // before is kept in <data-dir>/shared.json; who uses them is read from the containers' records, never counted.
+import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Before, Reverted } from '../ops/op.ts';
 import type { Records } from './records.ts';
@@ -24,6 +25,9 @@ interface SharedFile {
   readonly before: Readonly<Record<string, Before>>;
 }
 
+const UNREADABLE =
+  'move it away to go on without it; what was changed for all containers (ip_forward) then stays so';
+
 export async function openShared(
   host: Host,
   dataDir: string,
@@ -32,7 +36,7 @@ export async function openShared(
 ): Promise<SharedState> {
   const path = `${dataDir}/shared.json`;
   const text = await host.readText(path);
-  const file = text === undefined ? undefined : (JSON.parse(text) as SharedFile);
+  const file = text === undefined ? undefined : parseShared(text, path);
   // After a reboot the kernel has forgotten what was made: what was before does not matter any more.
   const known = new Map(Object.entries(file?.bootId === bootId ? file.before : {}));
   const held = new Map<string, Set<string>>();
@@ -85,6 +89,8 @@ export async function openShared(
       if (known.delete(id)) await store();
     },
     hold(id, container) {
+      released.delete(`${container} ${id}`);
+      reverting.delete(id);
       held.set(id, (held.get(id) ?? new Set()).add(container));
     },
     async release(id, container, revert) {
@@ -98,4 +104,14 @@ export async function openShared(
       return running;
     },
   };
+}
+
+function parseShared(text: string, path: string): SharedFile {
+  try {
+    const file = JSON.parse(text) as Partial<SharedFile> | null;
+    if (typeof file?.bootId === 'string' && typeof file.before === 'object') return file as SharedFile;
+  } catch (cause) {
+    throw new OperationError(`the record ${path} cannot be read`, { cause, hint: UNREADABLE });
+  }
+  throw new OperationError(`the record ${path} is not one of runspec`, { hint: UNREADABLE });
 }
