@@ -91,6 +91,13 @@ describe.skipIf(!requireSystem())('published ports', () => {
     ];
     const answers = await Promise.all(tried.map((question) => quietly(onRemote, question)));
     expect(answers).toEqual(tried.map(() => undefined));
+    // The answer to such a packet would be lost on its way; what counts is whether it arrives.
+    const stray = { protocol: 'udp', address: '127.0.0.1', text: 'stray' } as const;
+    await Promise.all([5353, 5454].map((port) => quietly(onRemote, { ...stray, port })));
+    await ask(onRemote, { protocol: 'udp', address, port: 5353, text: 'honest' });
+    const logs = await succeed(getHost(), 'logs', web.name);
+    expect(logs).toContain(`datagram of ${remote.address}: honest`);
+    expect(logs).not.toContain('stray');
     // What is published for all still is.
     expect(await ask(onRemote, { address: '10.60.0.1', port: 8080 })).toBe(`web ${remote.address} hello`);
   });
