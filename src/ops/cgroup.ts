@@ -2,23 +2,36 @@
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { CgroupHierarchy, CgroupStep } from '../plan/plan.ts';
+import { liftLimits, sameLimit, type LimitFile } from './cgroup-limits.ts';
 import type { Difference, Op } from './op.ts';
 import { quote } from './shell.ts';
 
 export const cgroup: Op<'cgroup'> = {
   describe: (step) => {
-    const limits = step.hierarchies.flatMap((hierarchy) => hierarchy.files.map((file) => `${file.name}=${file.value}`));
+    const limits = step.hierarchies.flatMap((hierarchy) =>
+      hierarchy.files.map((file) => `${file.name}=${file.value}`),
+    );
     return `cgroup ${step.path}${limits.length === 0 ? '' : ` with ${limits.join(', ')}`}`;
   },
 
   async probe({ host }, step) {
-    const found = await Promise.all(step.hierarchies.map((hierarchy) => probeHierarchy(host, step, hierarchy)));
+    const found = await Promise.all(
+      step.hierarchies.map((hierarchy) => probeHierarchy(host, step, hierarchy)),
+    );
     if (found.every((one) => one === 'absent')) return { state: 'absent' };
     const differences = found.flatMap((one, index): readonly Difference[] => {
       if (one !== 'absent') return one;
-      return [{ property: 'folder', wanted: folderOf(step, step.hierarchies[index] as CgroupHierarchy), found: 'missing' }];
+      return [
+        {
+          property: 'folder',
+          wanted: folderOf(step, step.hierarchies[index] as CgroupHierarchy),
+          found: 'missing',
+        },
+      ];
     });
-    return differences.length === 0 ? { state: 'present', owned: true } : { state: 'drifted', differences, inPlace: true };
+    return differences.length === 0
+      ? { state: 'present', owned: true }
+      : { state: 'drifted', differences, inPlace: true };
   },
 
   async apply({ host }, step) {
@@ -50,7 +63,9 @@ export const cgroup: Op<'cgroup'> = {
   toShell: (step) =>
     step.hierarchies.flatMap((hierarchy) => [
       `mkdir -p ${quote(folderOf(step, hierarchy))}`,
-      ...hierarchy.files.map((file) => `echo ${quote(file.value)} > ${quote(`${folderOf(step, hierarchy)}/${file.name}`)}`),
+      ...hierarchy.files.map(
+        (file) => `echo ${quote(file.value)} > ${quote(`${folderOf(step, hierarchy)}/${file.name}`)}`,
+      ),
     ]),
 };
 
@@ -58,7 +73,11 @@ function folderOf(step: CgroupStep, hierarchy: CgroupHierarchy): string {
   return `${hierarchy.mountpoint}${step.path}`;
 }
 
-async function probeHierarchy(host: Host, step: CgroupStep, hierarchy: CgroupHierarchy): Promise<readonly Difference[] | 'absent'> {
+async function probeHierarchy(
+  host: Host,
+  step: CgroupStep,
+  hierarchy: CgroupHierarchy,
+): Promise<readonly Difference[] | 'absent'> {
   const folder = folderOf(step, hierarchy);
   if ((await host.status(folder)) === undefined) return 'absent';
   const differences: Difference[] = [];
@@ -69,21 +88,6 @@ async function probeHierarchy(host: Host, step: CgroupStep, hierarchy: CgroupHie
     }
   }
   return differences;
-}
-
-/** Whether the kernel shows `wanted` as `found`: memory is rounded down to pages, io limits are merged into lines. */
-function sameLimit(name: string, wanted: string, found: string): boolean {
-  if (wanted === found) return true;
-  if (name.startsWith('memory.')) {
-    const pages = (text: string): number => Math.floor(Number(text) / 4096);
-    // v1 shows "no limit" as the largest page-aligned number.
-    if (wanted === '-1') return Number(found) > 2 ** 62;
-    return pages(wanted) === pages(found);
-  }
-  if (name === 'io.max') return wanted.split(' ').every((word) => found.split('\n').some((line) => line.split(' ').includes(word)));
-  if (name.startsWith('blkio.throttle.')) return found.split('\n').includes(wanted);
-  if (name === 'cpu.weight') return found === wanted;
-  return false;
 }
 
 async function makeFolders(host: Host, step: CgroupStep, hierarchy: CgroupHierarchy): Promise<void> {
@@ -97,7 +101,8 @@ async function makeFolders(host: Host, step: CgroupStep, hierarchy: CgroupHierar
         const parent = folder;
         folder = `${folder}/${part}`;
         await host.makeDirectory(folder, { mode: 0o755 });
-        if (hierarchy.controllers.includes('cpuset') && hierarchy.version === 1) await inheritCpuset(host, parent, folder);
+        if (hierarchy.controllers.includes('cpuset') && hierarchy.version === 1)
+          await inheritCpuset(host, parent, folder);
       }
       return;
     } catch (error) {
@@ -120,58 +125,64 @@ async function enableControllers(host: Host, folder: string, controllers: readon
   const file = `${folder}/cgroup.subtree_control`;
   const enabled = ((await host.readText(file)) ?? '').trim().split(' ');
   const missing = controllers.filter((controller) => !enabled.includes(controller));
-  if (missing.length > 0) await host.writeInPlace(file, missing.map((controller) => `+${controller}`).join(' '));
+  if (missing.length > 0)
+    await host.writeInPlace(file, missing.map((controller) => `+${controller}`).join(' '));
 }
 
 async function writeLimits(
   host: Host,
   step: CgroupStep,
   hierarchy: CgroupHierarchy,
-  former: readonly { readonly name: string; readonly value: string }[],
+  former: readonly LimitFile[],
 ): Promise<void> {
   const folder = folderOf(step, hierarchy);
-  const resets = former
-    .filter((file) => !hierarchy.files.some((wanted) => wanted.name === file.name))
-    .flatMap((file) => {
-      const value = unlimited(file.name, file.value);
-      return value === undefined ? [] : [{ name: file.name, value }];
-    });
-  for (const { name, value } of await inWritableOrder(host, folder, [...resets, ...hierarchy.files])) {
+  const lifted = await Promise.all(
+    liftLimits(former, hierarchy.files).map(async (file) =>
+      file.value === '' ? inherited(host, step, hierarchy, file.name) : file,
+    ),
+  );
+  for (const { name, value } of await inWritableOrder(host, folder, [...lifted, ...hierarchy.files])) {
     const found = (await host.readText(`${folder}/${name}`))?.trim();
     if (found !== undefined && sameLimit(name, value, found)) continue;
     try {
       await host.writeInPlace(`${folder}/${name}`, value);
     } catch (cause) {
-      throw new OperationError(`cannot set ${folder}/${name} to ${value}: ${(cause as Error).message}`, { cause, hint: limitHint(cause) });
+      throw new OperationError(`cannot set ${folder}/${name} to ${value}: ${(cause as Error).message}`, {
+        cause,
+        hint: limitHint(cause),
+      });
     }
   }
+}
+
+/** v2 takes an empty list for the one of the cgroup above; v1 wants it said. */
+async function inherited(
+  host: Host,
+  step: CgroupStep,
+  hierarchy: CgroupHierarchy,
+  name: string,
+): Promise<LimitFile> {
+  if (hierarchy.version === 2) return { name, value: '\n' };
+  const folder = folderOf(step, hierarchy);
+  const above = await host.readText(`${folder.slice(0, folder.lastIndexOf('/'))}/${name}`);
+  return { name, value: above?.trim() ?? '' };
 }
 
 // v1 refuses memory+swap below memory: growing raises memsw first, shrinking lowers memory first.
 async function inWritableOrder(
   host: Host,
   folder: string,
-  files: readonly { readonly name: string; readonly value: string }[],
-): Promise<readonly { readonly name: string; readonly value: string }[]> {
+  files: readonly LimitFile[],
+): Promise<readonly LimitFile[]> {
   const memory = files.find((file) => file.name === 'memory.limit_in_bytes');
   const swap = files.find((file) => file.name === 'memory.memsw.limit_in_bytes');
   if (memory === undefined || swap === undefined) return files;
-  const current = Number((await host.readText(`${folder}/memory.memsw.limit_in_bytes`))?.trim() ?? Number.MAX_VALUE);
+  const current = Number(
+    (await host.readText(`${folder}/memory.memsw.limit_in_bytes`))?.trim() ?? Number.MAX_VALUE,
+  );
   const limit = memory.value === '-1' ? Number.MAX_VALUE : Number(memory.value);
   const rest = files.filter((file) => file !== memory && file !== swap);
   return limit > current ? [...rest, swap, memory] : [...rest, memory, swap];
-}
-
-/** What lifts a limit that a newer spec no longer asks for. */
-function unlimited(name: string, value: string): string | undefined {
-  if (name === 'cpu.cfs_quota_us' || name.startsWith('memory.limit') || name.startsWith('memory.memsw')) return '-1';
-  if (name === 'cpu.max') return 'max 100000';
-  if (name === 'memory.max' || name === 'memory.swap.max' || name === 'pids.max') return 'max';
-  if (name === 'cpu.weight') return '100';
-  if (name === 'cpu.shares') return '1024';
-  if (name === 'io.max') return value.replaceAll(/=\d+/g, '=max');
-  if (name.startsWith('blkio.throttle.')) return value.replace(/ \d+$/, ' 0');
-  return undefined;
 }
 
 function limitHint(cause: unknown): string | undefined {
@@ -194,7 +205,8 @@ async function removeFolders(host: Host, folder: string): Promise<boolean> {
   const names = await host.list(folder);
   if (names === undefined) return false;
   for (const name of names) {
-    if ((await host.status(`${folder}/${name}`))?.type === 'directory') await removeFolders(host, `${folder}/${name}`);
+    if ((await host.status(`${folder}/${name}`))?.type === 'directory')
+      await removeFolders(host, `${folder}/${name}`);
   }
   // The kernel lets go of dying processes a moment after they were reaped.
   for (let waited = 0; ; waited += 5) {
