@@ -1,35 +1,13 @@
 // Carries out the changes of one container as a transaction: all of them, or none.
 import { InterruptedError, OperationError } from '../errors.ts';
-import { createKernelView } from '../host/kernel-view.ts';
-import type { Before, Op, OpContext } from '../ops/op.ts';
+import type { Before, OpContext } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
-import type { OpKind, Plan, Step } from '../plan/plan.ts';
-import type { Change } from './changes.ts';
-import { hasEffect } from './changes.ts';
+import type { Plan } from '../plan/plan.ts';
+import { perform, reversalOf, type Application } from './application.ts';
+import { hasEffect, type Change } from './changes.ts';
 import { walk } from './graph.ts';
-import type { ContainerRecord, Records } from './records.ts';
-import { recordedSteps } from './records.ts';
-import type { Reporter } from './report.ts';
 import { asFailure, hintForErrno, revertSteps } from './revert.ts';
-import type { SharedState } from './shared.ts';
-
-export interface Application {
-  readonly context: OpContext;
-  readonly records: Records;
-  readonly shared: SharedState;
-  readonly sharedRuns: SharedRuns;
-  readonly report: Reporter;
-  readonly plan: Plan;
-  readonly changes: readonly Change[];
-  readonly record: ContainerRecord | undefined;
-  readonly specFile: string;
-  readonly keepOnFailure: boolean;
-  /** A kind of step that the caller carries out itself, once the others are through: `run` has the process. */
-  readonly leaveOut?: OpKind | undefined;
-}
-
-/** Shared steps of one call, so that twenty containers make their bridge once. */
-export type SharedRuns = Map<string, Promise<void>>;
+import { rollBack } from './roll-back.ts';
 
 /** @throws OperationError or InterruptedError after everything done was undone. */
 export async function applyChanges(application: Application): Promise<void> {
@@ -53,8 +31,8 @@ export async function applyChanges(application: Application): Promise<void> {
   application.report.rollback(context.container, failure.step ?? '');
   const cleanup = await rollBack(application, before);
   if (context.signal.aborted) throw interrupted(context, cleanup);
-  const { hint, step, command, cause } = failure;
-  throw new OperationError(failure.message, { hint, step, command, cause, cleanup });
+  const { hint, step, path, command, cause } = failure;
+  throw new OperationError(failure.message, { hint, step, path, command, cause, cleanup });
 }
 
 function interrupted({ signal }: OpContext, cleanup: readonly Error[]): InterruptedError {
@@ -204,13 +182,6 @@ async function runStep(
   });
 }
 
-async function perform(context: OpContext, op: Op<OpKind>, change: Change, before: Before): Promise<void> {
-  const step = change.step;
-  if (change.action === 'update' && op.update !== undefined)
-    await op.update(context, step, change.former ?? step, before);
-  else await op.apply(context, step, before);
-}
-
 function runShared(application: Application, change: Change): Promise<void> {
   const { context, shared, sharedRuns, report } = application;
   const { step } = change;
@@ -234,83 +205,4 @@ function runShared(application: Application, change: Change): Promise<void> {
   const promise = run();
   sharedRuns.set(step.id, promise);
   return promise;
-}
-
-/** Back to the applied plan, or to nothing; a former step that was taken away or changed is made again. */
-async function rollBack(
-  application: Application,
-  before: Record<string, Before>,
-): Promise<readonly OperationError[]> {
-  const { context, records, record, changes, plan } = application;
-  // An interrupt must not stop the way back.
-  const calm: Application = {
-    ...application,
-    context: { ...context, signal: new AbortController().signal, view: createKernelView(context.host) },
-  };
-  const touched = changes.filter((change) => change.action !== 'none' && change.action !== 'delete');
-  if (record?.applied === undefined) {
-    const left = record === undefined ? plan.steps : [...plan.steps, ...recordedSteps(record)];
-    const failures = await revertSteps(
-      reversalOf(calm, before),
-      left.map((step) => withoutKeeping(changes, step)),
-    );
-    if (failures.length === 0) await records.remove(plan.name);
-    return failures;
-  }
-  const created = touched.filter((change) => change.former === undefined || change.action === 'replace');
-  const failures = [
-    ...(await revertSteps(
-      reversalOf(calm, before),
-      created.map((change) => withoutKeeping(changes, change.step)),
-    )),
-  ];
-  const lost = new Set(
-    changes
-      .filter((change) => change.former !== undefined && change.action !== 'none')
-      .map((change) => change.step.id),
-  );
-  calm.context.view.forget();
-  await walk(
-    record.applied.steps.filter((step) => lost.has(step.id)),
-    'forward',
-    async (step) => {
-      try {
-        await restore(calm, step);
-      } catch (cause) {
-        failures.push(asFailure(step, cause));
-      }
-    },
-  );
-  if (failures.length === 0) await records.abandon(record);
-  return failures;
-}
-
-/** Volumes and writable layers outlive a container, but not an apply that made them and failed. */
-function withoutKeeping(changes: readonly Change[], step: Step): Step {
-  if (step.op !== 'directory' || step.removal !== 'volume') return step;
-  const made = changes.some(
-    (change) => change.step.id === step.id && change.action === 'create' && change.former === undefined,
-  );
-  return made ? { ...step, removal: 'tree' } : step;
-}
-
-async function restore(application: Application, step: Step): Promise<void> {
-  const { context, record, shared } = application;
-  const op = opOf(step);
-  const probe = await op.probe(context, step);
-  if (probe.state === 'present') return;
-  const action = probe.state === 'drifted' && probe.inPlace && op.update !== undefined ? 'update' : 'create';
-  let before = record?.before[step.id];
-  if (step.shared === true) {
-    // It was forgotten when it was let go of, and is to be undone once more by the next `down`.
-    shared.hold(step.id, context.container);
-    before = shared.before(step.id) ?? (await op.before?.(context, step));
-    if (before !== undefined) await shared.remember(step.id, before);
-  }
-  await perform(context, op, { container: context.container, action, step }, before ?? {});
-}
-
-function reversalOf(application: Application, before: Readonly<Record<string, Before>>) {
-  const { context, records, shared, report } = application;
-  return { context, records, shared, report, before, options: { volumes: false } } as const;
 }

@@ -1,0 +1,43 @@
+// What the carrying out of one container's changes needs, and a single change of it.
+import type { Before, Op, OpContext } from '../ops/op.ts';
+import type { OpKind, Plan } from '../plan/plan.ts';
+import type { Change } from './changes.ts';
+import type { ContainerRecord, Records } from './records.ts';
+import type { Reporter } from './report.ts';
+import type { Reversal } from './revert.ts';
+import type { SharedState } from './shared.ts';
+
+export interface Application {
+  readonly context: OpContext;
+  readonly records: Records;
+  readonly shared: SharedState;
+  readonly sharedRuns: SharedRuns;
+  readonly report: Reporter;
+  readonly plan: Plan;
+  readonly changes: readonly Change[];
+  readonly record: ContainerRecord | undefined;
+  readonly specFile: string;
+  readonly keepOnFailure: boolean;
+  /** A kind of step that the caller carries out itself, once the others are through: `run` has the process. */
+  readonly leaveOut?: OpKind | undefined;
+}
+
+/** Shared steps of one call, so that twenty containers make their bridge once. */
+export type SharedRuns = Map<string, Promise<void>>;
+
+export async function perform(
+  context: OpContext,
+  op: Op<OpKind>,
+  change: Change,
+  before: Before,
+): Promise<void> {
+  const step = change.step;
+  if (change.action === 'update' && op.update !== undefined)
+    await op.update(context, step, change.former ?? step, before);
+  else await op.apply(context, step, before);
+}
+
+export function reversalOf(application: Application, before: Readonly<Record<string, Before>>): Reversal {
+  const { context, records, shared, report } = application;
+  return { context, records, shared, report, before, options: { volumes: false } };
+}

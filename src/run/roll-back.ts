@@ -1,0 +1,87 @@
+// The way back of an apply that failed: to what was applied before, or to nothing.
+import type { OperationError } from '../errors.ts';
+import { createKernelView } from '../host/kernel-view.ts';
+import type { Before } from '../ops/op.ts';
+import { opOf } from '../ops/index.ts';
+import type { Step } from '../plan/plan.ts';
+import { perform, reversalOf, type Application } from './application.ts';
+import type { Change } from './changes.ts';
+import { walk } from './graph.ts';
+import { recordedSteps } from './records.ts';
+import { asFailure, revertSteps } from './revert.ts';
+
+/** Back to the applied plan, or to nothing; a former step that was taken away or changed is made again. */
+export async function rollBack(
+  application: Application,
+  before: Record<string, Before>,
+): Promise<readonly OperationError[]> {
+  const { context, records, record, changes, plan } = application;
+  // An interrupt must not stop the way back.
+  const calm: Application = {
+    ...application,
+    context: { ...context, signal: new AbortController().signal, view: createKernelView(context.host) },
+  };
+  const touched = changes.filter((change) => change.action !== 'none' && change.action !== 'delete');
+  if (record?.applied === undefined) {
+    const left = record === undefined ? plan.steps : [...plan.steps, ...recordedSteps(record)];
+    const failures = await revertSteps(
+      reversalOf(calm, before),
+      left.map((step) => withoutKeeping(changes, step)),
+    );
+    if (failures.length === 0) await records.remove(plan.name);
+    return failures;
+  }
+  const created = touched.filter((change) => change.former === undefined || change.action === 'replace');
+  const failures = [
+    ...(await revertSteps(
+      reversalOf(calm, before),
+      created.map((change) => withoutKeeping(changes, change.step)),
+    )),
+  ];
+  const lost = new Map(
+    changes
+      .filter((change) => change.former !== undefined && change.action !== 'none')
+      .map((change) => [change.step.id, change]),
+  );
+  calm.context.view.forget();
+  await walk(record.applied.steps, 'forward', async (step) => {
+    const change = lost.get(step.id);
+    if (change === undefined) return;
+    try {
+      await restore(calm, step, change);
+    } catch (cause) {
+      failures.push(asFailure(step, cause));
+    }
+  });
+  if (failures.length === 0) await records.abandon(record);
+  return failures;
+}
+
+/** Volumes and writable layers outlive a container, but not an apply that made them and failed. */
+function withoutKeeping(changes: readonly Change[], step: Step): Step {
+  if (step.op !== 'directory' || step.removal !== 'volume') return step;
+  const made = changes.some(
+    (change) => change.step.id === step.id && change.action === 'create' && change.former === undefined,
+  );
+  return made ? { ...step, removal: 'tree' } : step;
+}
+
+async function restore(application: Application, step: Step, change: Change): Promise<void> {
+  const { context, record, shared } = application;
+  const op = opOf(step);
+  const probe = await op.probe(context, step);
+  // What an update added beyond the former step, such as one more limit, no probe of that step sees.
+  const wasUpdated = change.action === 'update' && probe.state !== 'absent';
+  if (probe.state === 'present' && !wasUpdated) return;
+  const inPlace = wasUpdated || (probe.state === 'drifted' && probe.inPlace);
+  const action = inPlace && op.update !== undefined ? 'update' : 'create';
+  let before = record?.before[step.id];
+  if (step.shared === true) {
+    // It was forgotten when it was let go of, and is to be undone once more by the next `down`.
+    shared.hold(step.id, context.container);
+    before = shared.before(step.id) ?? (await op.before?.(context, step));
+    if (before !== undefined) await shared.remember(step.id, before);
+  }
+  const former = wasUpdated ? change.step : step;
+  await perform(context, op, { container: context.container, action, step, former }, before ?? {});
+}
