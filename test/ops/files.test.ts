@@ -1,0 +1,208 @@
+// Folders, files, mounts and sysctls: drift, and what is not ours.
+import { describe, expect, it } from 'vitest';
+import type { DirectoryStep } from '../../src/plan/plan.ts';
+import { createFakeOps } from './fake-context.ts';
+import { STEPS } from './steps.ts';
+
+describe('a folder', () => {
+  const step = (removal: DirectoryStep['removal']): DirectoryStep => ({ ...STEPS.directory, removal });
+
+  it('with another mode is mended in place', async () => {
+    const ops = createFakeOps();
+    await ops.apply(STEPS.directory);
+    ops.machine.files.setMode('/run/one', 0o777);
+    expect(await ops.probe(STEPS.directory)).toEqual({
+      state: 'drifted',
+      inPlace: true,
+      differences: [{ property: 'mode', wanted: '711', found: '777' }],
+    });
+    await ops.update(STEPS.directory);
+    expect(await ops.probe(STEPS.directory)).toMatchObject({ state: 'present' });
+  });
+
+  it('of a volume keeps the mode that its user gave it', async () => {
+    const ops = createFakeOps();
+    await ops.apply(step('volume'));
+    ops.machine.files.setMode('/run/one', 0o777);
+    expect(await ops.probe(step('volume'))).toMatchObject({ state: 'present' });
+  });
+
+  it('in whose place a file is cannot be mended in place', async () => {
+    const ops = createFakeOps();
+    ops.machine.files.put('/run/one', '');
+    expect(await ops.probe(STEPS.directory)).toMatchObject({ state: 'drifted', inPlace: false });
+  });
+
+  it.each([
+    ['empty', 'kept'],
+    ['tree', 'removed'],
+    ['keep', 'kept'],
+    ['volume', 'kept'],
+  ] as const)('of the kind %s with something in it is %s', async (removal, outcome) => {
+    const ops = createFakeOps();
+    const before = await ops.apply(step(removal));
+    ops.machine.files.put('/run/one/file', 'x');
+    expect(await ops.revert(step(removal), before)).toMatchObject({ outcome });
+    expect(ops.machine.files.find('/run/one/file') === undefined).toBe(outcome === 'removed');
+  });
+
+  it('of a volume goes when volumes are to go', async () => {
+    const ops = createFakeOps();
+    await ops.apply(step('volume'));
+    ops.machine.files.put('/run/one/file', 'x');
+    expect(await ops.revert(step('volume'), {}, true)).toEqual({ outcome: 'removed' });
+  });
+
+  it('that was there before stays', async () => {
+    const ops = createFakeOps();
+    ops.machine.files.makeDirectory('/run/one');
+    const before = await ops.apply(step('empty'));
+    expect(await ops.revert(step('empty'), before)).toMatchObject({
+      outcome: 'kept',
+      reason: 'it was there before',
+    });
+  });
+});
+
+describe('a file', () => {
+  it('with another text is rewritten through the same inode, which a container may have mounted', async () => {
+    const ops = createFakeOps();
+    await ops.apply(STEPS.file);
+    const inode = ops.machine.files.find('/run/hosts')?.inode;
+    const wanted = { ...STEPS.file, text: 'two\n' } as const;
+    expect(await ops.probe(wanted)).toEqual({
+      state: 'drifted',
+      inPlace: true,
+      differences: [{ property: 'content', wanted: 'two', found: 'one' }],
+    });
+    await ops.update(wanted, STEPS.file);
+    expect(ops.machine.files.read('/run/hosts')).toBe('two\n');
+    expect(ops.machine.files.find('/run/hosts')?.inode).toBe(inode);
+  });
+
+  it('in whose place a symlink is is never written through', async () => {
+    const ops = createFakeOps();
+    ops.machine.files.makeSymlink('/etc/shadow', '/run/hosts');
+    expect(await ops.probe(STEPS.file)).toMatchObject({
+      state: 'drifted',
+      inPlace: false,
+      differences: [{ property: 'type', wanted: 'file', found: 'symlink' }],
+    });
+  });
+});
+
+describe('an overlay', () => {
+  it('of other layers is made anew', async () => {
+    const ops = createFakeOps();
+    for (const folder of ['/run/root']) ops.machine.files.makeDirectory(folder);
+    await ops.apply(STEPS.overlay);
+    const other = { ...STEPS.overlay, lower: ['/srv/other'], upper: '/run/elsewhere' } as const;
+    expect(await ops.probe(other)).toEqual({
+      state: 'drifted',
+      inPlace: false,
+      differences: [
+        { property: 'lowerdir', wanted: '/srv/other', found: '/srv/c\\,d:/srv/a\\:b' },
+        { property: 'upperdir', wanted: '/run/elsewhere', found: '/run/upper' },
+      ],
+    });
+  });
+
+  it('with more layers than the mount options hold is refused', async () => {
+    const ops = createFakeOps();
+    const lower = Array.from(
+      { length: 60 },
+      (_, index) => `/var/lib/runspec/images/layers/${'0'.repeat(50)}${index}`,
+    );
+    await expect(ops.apply({ ...STEPS.overlay, lower })).rejects.toThrow(
+      '60 layers do not fit the mount options',
+    );
+  });
+
+  it('that is busy says who holds it', async () => {
+    const ops = createFakeOps();
+    ops.machine.files.makeDirectory('/run/root');
+    await ops.apply(STEPS.overlay);
+    ops.machine.mounts.add({ target: '/run/root/mnt', type: 'tmpfs', source: 'tmpfs' });
+    ops.machine.files.makeDirectory('/proc/77');
+    ops.machine.files.put('/proc/77/comm', 'sh\n');
+    ops.machine.files.makeSymlink('/run/root/tmp', '/proc/77/cwd');
+    await expect(ops.revert(STEPS.overlay)).rejects.toMatchObject({
+      message: expect.stringMatching(/^cannot unmount \/run\/root: .*busy/) as string,
+      hint: 'held by sh (pid 77); end it and take the container down again',
+    });
+  });
+});
+
+describe('the private mount', () => {
+  const step = STEPS['private-mount'];
+
+  it('that became shared is made private in place', async () => {
+    const ops = createFakeOps();
+    await ops.apply(step);
+    ops.machine.mounts.setPropagation('/run/runspec', 'shared');
+    expect(await ops.probe(step)).toMatchObject({ state: 'drifted', inPlace: true });
+    await ops.update(step);
+    expect(await ops.probe(step)).toMatchObject({ state: 'present' });
+  });
+
+  it('stays while something is mounted below it', async () => {
+    const ops = createFakeOps();
+    const before = await ops.apply(step);
+    ops.machine.mounts.add({ target: '/run/runspec/db/rootfs', type: 'overlay', source: 'overlay' });
+    expect(await ops.revert(step, before)).toEqual({
+      outcome: 'kept',
+      reason: '/run/runspec/db/rootfs is still mounted below it',
+    });
+  });
+
+  it('is not the one that somebody else mounted there', async () => {
+    const ops = createFakeOps();
+    ops.machine.files.makeDirectory('/run/runspec', { mode: 0o755 });
+    ops.machine.mounts.add({ target: '/run/runspec', type: 'tmpfs', source: 'tmpfs' });
+    const clean = ops.machine.dump();
+    const before = await ops.apply(step);
+    expect(await ops.probe(step)).toMatchObject({ state: 'present' });
+    expect(await ops.revert(step, before)).toMatchObject({ outcome: 'kept' });
+    expect(await ops.revert(step)).toMatchObject({ outcome: 'kept' });
+    expect(ops.machine.dump()).toEqual(clean);
+  });
+
+  it('that lost its record is still known as ours', async () => {
+    const ops = createFakeOps();
+    await ops.apply(step);
+    const before = await ops.apply(step);
+    expect(before).toMatchObject({ mounted: false });
+    expect(await ops.revert(step)).toEqual({ outcome: 'removed' });
+  });
+});
+
+describe('a sysctl', () => {
+  it('that was as wanted before stays', async () => {
+    const ops = createFakeOps();
+    ops.machine.files.write('/proc/sys/net/ipv4/ip_forward', '1');
+    const before = await ops.apply(STEPS.sysctl);
+    expect(await ops.revert(STEPS.sysctl, before)).toEqual({ outcome: 'gone' });
+    expect(ops.machine.files.read('/proc/sys/net/ipv4/ip_forward')).toBe('1\n');
+  });
+
+  it('that somebody set to another value since stays at it', async () => {
+    const ops = createFakeOps();
+    const before = await ops.apply(STEPS.sysctl);
+    ops.machine.files.write('/proc/sys/net/ipv4/ip_forward', '2');
+    expect(await ops.revert(STEPS.sysctl, before)).toEqual({
+      outcome: 'kept',
+      reason: 'someone set it to 2 since',
+    });
+  });
+
+  it('gives back what the kernel changed along with it', async () => {
+    const ops = createFakeOps();
+    const redirects = '/proc/sys/net/ipv4/conf/all/accept_redirects';
+    ops.machine.files.write('/proc/sys/net/ipv4/conf/default/forwarding', '1');
+    ops.machine.files.write(redirects, '0');
+    const clean = ops.machine.dump();
+    const before = await ops.apply(STEPS.sysctl);
+    expect(await ops.revert(STEPS.sysctl, before)).toEqual({ outcome: 'removed' });
+    expect(ops.machine.dump()).toEqual(clean);
+  });
+});
