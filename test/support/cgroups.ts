@@ -42,7 +42,7 @@ function hierarchies(): readonly string[] {
   if (fs.existsSync(path.join(ROOT, 'cgroup.procs'))) return [ROOT];
   const found = names(ROOT).map((name) => path.join(ROOT, name));
   // `cpu` is often a symlink to `cpu,cpuacct`: once is enough.
-  return found.filter((folder) => fs.lstatSync(folder).isDirectory());
+  return found.filter((folder) => fs.lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === true);
 }
 
 function below(folder: string): readonly string[] {
