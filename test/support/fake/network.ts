@@ -192,9 +192,7 @@ function showLink(one: FakeLink): object {
     flags: one.up ? ['UP'] : [],
     master: one.master,
     linkinfo:
-      one.kind === undefined
-        ? undefined
-        : { info_kind: one.kind, info_slave_data: { hairpin: one.hairpin } },
+      one.kind === undefined ? undefined : { info_kind: one.kind, info_slave_data: { hairpin: one.hairpin } },
     addr_info: one.addresses.map((address) => {
       const [local, prefix] = address.split('/');
       return { family: 'inet', local, prefixlen: Number(prefix) };
