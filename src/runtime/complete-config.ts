@@ -6,6 +6,7 @@ import type { BundleStep } from '../plan/plan.ts';
 import { capabilitiesOfMask, settleCapabilities } from '../oci/capabilities.ts';
 import { joinNamespaces } from './joined-namespaces.ts';
 import type { OciConfig, OciSeccomp } from '../oci/runtime-spec.ts';
+import { checkRoot } from './check-root.ts';
 import { checkProgram, programError } from './program.ts';
 import { checkRlimits } from './rlimits.ts';
 import { findForeignMountpoint, viewOfMounts } from './root-view.ts';
@@ -14,6 +15,7 @@ import { resolveUser } from './users.ts';
 
 export async function completeConfig(host: Host, step: BundleStep, dataDir: string): Promise<OciConfig> {
   const template = step.config as OciConfig;
+  await checkRoot(host, step.rootfs);
   const view = await viewOfMounts(host, step.rootfs, template.mounts);
   const foreign = await findForeignMountpoint(host, view, dataDir);
   if (foreign !== undefined) {

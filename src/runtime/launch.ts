@@ -3,8 +3,10 @@
 import { OperationError } from '../errors.ts';
 import type { Child, Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
+import type { OciConfig } from '../oci/runtime-spec.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import { cgroupFolders } from './cgroup-processes.ts';
+import { checkRoot } from './check-root.ts';
 import { readOomKills } from './container-state.ts';
 import { enterMonitorCgroup, makeMonitorCgroup } from './monitor-cgroup.ts';
 import { type ProcessIdentity, readBootId, readIdentity, readProcFile } from './proc.ts';
@@ -21,6 +23,7 @@ export async function launchProcess(
 ): Promise<ProcessRecord> {
   await makeFolders(host, step.records);
   await makeFolders(host, step.runtimeRoot);
+  await checkRootOfBundle(host, step);
   const oom = await readOomBaseline(host, step, mounts);
   const pid = await createUnderMonitor(host, step, mounts);
   const init = await readIdentity(host, pid);
@@ -41,6 +44,12 @@ export async function launchProcess(
   };
   await writeProcessRecord(host, step.records, record);
   return record;
+}
+
+/** A process that is started again finds the root as the one before has left it. */
+async function checkRootOfBundle(host: Host, step: ProcessStep): Promise<void> {
+  const text = await host.readText(`${step.bundle}/config.json`);
+  if (text !== undefined) await checkRoot(host, (JSON.parse(text) as OciConfig).root.path);
 }
 
 /** The kernel's count of OOM kills before the start: a cgroup may have seen an earlier process of this container. */
