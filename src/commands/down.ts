@@ -93,5 +93,11 @@ async function removeWritable(session: Session, name: string): Promise<boolean> 
   const step: DirectoryStep = { id: 'dir:writable', op: 'directory', path, mode: 0o700, removal: 'volume', needs: [], after: [] };
   const op = opOf(step);
   const result = await op.revert(opContext(session, name, () => undefined), step, {}, { volumes: true });
+  // The folder of all such layers goes with its last one, as it does in a down with --volumes.
+  const parent = path.slice(0, path.lastIndexOf('/'));
+  if ((await session.host.list(parent))?.length === 0) {
+    await session.host.removeDirectory(parent);
+    await session.shared.forget('dir:writables');
+  }
   return result.outcome === 'removed';
 }
