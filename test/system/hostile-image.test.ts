@@ -4,8 +4,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { requireSystem } from '../support/requirements.ts';
+import { listPrecious, makeSentinel } from '../support/sentinel.ts';
 import { copyRootfs, makeRootfs } from '../support/small-rootfs.ts';
-import { listFiles } from '../support/snapshot-files.ts';
 import { createTestHost, type TestHost } from '../support/test-host.ts';
 
 /** Places a container has anyway, and those that the spec below mounts something on. */
@@ -62,7 +62,8 @@ describe.skipIf(!requireSystem())('hostile images', () => {
       '/bin/mkdir',
       '/bin/sleep',
     ]);
-    sentinel = await makeSentinel(host);
+    sentinel = makeSentinel(host);
+    host.write('site/index', 'the site\n');
   });
   afterAll(() => host.destroy());
 
@@ -81,14 +82,7 @@ mounts:
 ${more}`,
     );
 
-  /** What the machine could lose: the sentinel to the byte, and what is in /dev. */
-  const precious = (): readonly string[] => {
-    const root = `/proc/${host.pid}/root`;
-    return [
-      ...listFiles(root, sentinel, []),
-      ...fs.readdirSync('/dev').map((name) => describeDevice(`/dev/${name}`)),
-    ];
-  };
+  const precious = (): readonly string[] => listPrecious(host, sentinel);
 
   /** Plants in a copy of the base. */
   const image = async (kind: string, places: readonly string[]): Promise<string> => {
@@ -169,46 +163,6 @@ ${more}`,
     expect(await survives('archive', file)).toEqual(SEEN);
   });
 });
-
-function describeDevice(file: string): string {
-  const found = fs.lstatSync(file);
-  const target = found.isSymbolicLink() ? fs.readlinkSync(file) : '';
-  return `${file} ${found.mode} ${found.uid}:${found.gid} ${found.rdev} ${target}`;
-}
-
-/** Names that runtimes and runspec create, replace or delete, so that one that goes wrong is seen. */
-async function makeSentinel(host: TestHost): Promise<string> {
-  const sentinel = path.join(host.folder, 'sentinel');
-  const names = [
-    'ptmx',
-    'fd',
-    'stdin',
-    'stdout',
-    'stderr',
-    'null',
-    'core',
-    'resolv.conf',
-    'hosts',
-    'hostname',
-  ];
-  for (const name of [
-    ...names,
-    'secret',
-    'passwd',
-    'group',
-    'deep/ptmx',
-    'pts/0',
-    'shm/x',
-    'mqueue/x',
-    'fs/cgroup/x',
-  ]) {
-    host.write(`sentinel/${name}`, 'x');
-  }
-  host.write('sentinel/passwd', 'intruder:x:4242:4242::/:/bin/sh\n');
-  host.write('sentinel/group', 'intruders:x:4242:\n');
-  host.write('site/index', 'the site\n');
-  return sentinel;
-}
 
 async function plant(host: TestHost, file: string, kind: string, sentinel: string): Promise<void> {
   const parent = path.dirname(file);
