@@ -49,8 +49,14 @@ function decide(container: string, step: Step, former: Step | undefined, probe: 
   });
   const op = opOf(step);
   switch (probe.state) {
-    case 'absent':
-      return former === undefined ? change('create') : change('create', 'it is gone from the host');
+    case 'absent': {
+      if (former === undefined) return change('create');
+      const moved = step.shared === true ? [] : differingProperties(former, step, op.passive ?? []);
+      // The former one may be in another place, as with another --state-dir: it must not stay there.
+      return moved.length === 0
+        ? change('create', 'it is gone from the host')
+        : change('replace', `changed in the spec: ${moved.join(', ')}`);
+    }
     case 'drifted': {
       const reason = probe.differences.map((one) => `${one.property}: ${one.found} -> ${one.wanted}`).join('; ');
       return change(probe.inPlace && op.update !== undefined ? 'update' : 'replace', reason);

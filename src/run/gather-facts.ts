@@ -116,15 +116,17 @@ async function readContainers(
       const state = joined.has(name)
         ? await readContainerState(host, recordsFolder(dataDir, name))
         : undefined;
-      return [[name, { ...takenBy(record), ...(state?.status === 'running' ? { pid: state.pid } : {}) }]];
+      return [[name, { ...takenBy(record, bootId), ...(state?.status === 'running' ? { pid: state.pid } : {}) }]];
     }),
   );
   return Object.fromEntries(entries.flat());
 }
 
-function takenBy(record: ContainerRecord): ContainerFacts {
+function takenBy(record: ContainerRecord, bootId: string): ContainerFacts {
   const plan = record.pending ?? record.applied;
-  return { ports: plan?.ports ?? [], ...(plan?.lease === undefined ? {} : { lease: plan.lease }) };
+  // A reboot took the published ports: whoever listens on one since has it.
+  const ports = record.bootId === bootId ? (plan?.ports ?? []) : [];
+  return { ports, ...(plan?.lease === undefined ? {} : { lease: plan.lease }) };
 }
 
 async function resolveAllLayers(

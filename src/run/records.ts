@@ -127,7 +127,7 @@ async function readStored(host: Host, path: string): Promise<StoredPlan | undefi
   if (text === undefined) return undefined;
   try {
     const stored = JSON.parse(text) as StoredPlan;
-    if (stored.version === PLAN_VERSION) return stored;
+    if (stored.version === PLAN_VERSION && Array.isArray(stored.plan.steps)) return stored;
   } catch (cause) {
     throw new OperationError(`the record ${path} cannot be read`, { cause, hint: 'move it away to go on without it' });
   }
