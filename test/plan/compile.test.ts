@@ -18,8 +18,9 @@ function check({ plan, diagnostics }: Compiled, expected: Expectation): void {
   for (const { hint } of diagnostics) expect(hint).toMatch(/.../);
   if (plan === undefined) return;
   const ids = plan.steps.map((step) => step.id);
-  if (expected.lease !== undefined) expect(plan.lease ?? null).toEqual(expected.lease);
-  if (expected.runtime !== undefined) expect(plan.runtime).toEqual(expected.runtime);
+  const { lease = plan.lease ?? null, runtime = plan.runtime } = expected;
+  expect(plan.lease ?? null).toEqual(lease);
+  expect(plan.runtime).toEqual(runtime);
   for (const [id, fields] of Object.entries(expected.steps ?? {})) {
     expect(ids).toContain(id);
     expect(plan.steps.find((step) => step.id === id)).toMatchObject(fields);
@@ -63,7 +64,7 @@ describe('every plan', () => {
       const before = ids.slice(0, index);
       // What a step cannot outlive is a step of the same plan.
       for (const id of step.needs) expect(before).toContain(id);
-      for (const id of step.after) if (ids.includes(id)) expect(before).toContain(id);
+      for (const id of step.after.filter((other) => ids.includes(other))) expect(before).toContain(id);
     });
   });
 

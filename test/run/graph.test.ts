@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import type { Step } from '../../src/plan/plan.ts';
+import { walk } from '../../src/run/graph.ts';
+
+const step = (id: string, needs: readonly string[] = [], after: readonly string[] = []): Step => ({
+  id,
+  op: 'netns-folder',
+  needs,
+  after,
+});
+
+const STEPS = [step('a'), step('b', ['a']), step('c', [], ['a']), step('d', ['b', 'c']), step('e')];
+
+/** Begin and end of each step, as they happen; each takes a turn of the event loop. */
+async function trace(
+  steps: readonly Step[],
+  direction: 'forward' | 'backward',
+  stop?: (events: readonly string[]) => boolean,
+): Promise<readonly string[]> {
+  const events: string[] = [];
+  await walk(
+    steps,
+    direction,
+    async ({ id }) => {
+      events.push(`${id}+`);
+      await new Promise((resolve) => setImmediate(resolve));
+      events.push(`${id}-`);
+    },
+    stop === undefined ? undefined : () => stop(events),
+  );
+  return events;
+}
+
+const isBefore = (events: readonly string[], one: string, other: string): boolean =>
+  events.indexOf(one) < events.indexOf(other) && events.includes(one);
+
+describe('a walk', () => {
+  it('begins a step when those it needs and those it comes after are through', async () => {
+    const events = await trace(STEPS, 'forward');
+    expect(events).toHaveLength(10);
+    for (const [first, then] of ['a b', 'a c', 'b d', 'c d'].map((pair) => pair.split(' ')))
+      expect(isBefore(events, `${first}-`, `${then}+`)).toBe(true);
+  });
+
+  it('does side by side what does not depend on each other', async () => {
+    const events = await trace(STEPS, 'forward');
+    expect(isBefore(events, 'e+', 'a-')).toBe(true);
+    expect(isBefore(events, 'c+', 'b-')).toBe(true);
+  });
+
+  it('goes the other way round backward', async () => {
+    const events = await trace(STEPS, 'backward');
+    for (const [first, then] of ['b a', 'c a', 'd b', 'd c'].map((pair) => pair.split(' ')))
+      expect(isBefore(events, `${first}-`, `${then}+`)).toBe(true);
+  });
+
+  it('begins nothing more once it is to stop, and waits for what is under way', async () => {
+    const events = await trace(STEPS, 'forward', (seen) => seen.includes('a-'));
+    expect(events).toContain('a-');
+    expect(events).toContain('e-');
+    expect(events).not.toContain('b+');
+    expect(events).not.toContain('d+');
+  });
+
+  it('does both of two steps with one id, and what needs them waits for both', async () => {
+    const steps = [step('a'), { ...step('a') }, step('b', ['a'])];
+    const events = await trace(steps, 'backward');
+    expect(events.filter((event) => event === 'a+')).toHaveLength(2);
+    expect(events.slice(0, 2)).toEqual(['b+', 'b-']);
+  });
+
+  it('passes over edges to steps that are not there', async () => {
+    expect(await trace([step('x', ['missing'])], 'forward')).toEqual(['x+', 'x-']);
+  });
+});

@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { BusyError } from '../../src/errors.ts';
+import { withLock } from '../../src/run/lock.ts';
+import { createFakeHost } from '../support/fake-host.ts';
+import { createGate } from '../support/fake/gate.ts';
+import { createFakeMachine } from '../support/fake/machine.ts';
+
+const DATA = '/var/lib/runspec';
+
+describe('the lock', () => {
+  it('lets one work at a time, and names the folder to the other', async () => {
+    const host = createFakeHost(createFakeMachine(), createGate());
+    await withLock(host, DATA, 0, async () => {
+      const second = withLock(host, DATA, 0, () => Promise.resolve('in'));
+      await expect(second).rejects.toThrow(new BusyError(`another runspec is at work in ${DATA}`));
+    });
+    expect(await withLock(host, DATA, 0, () => Promise.resolve('in'))).toBe('in');
+  });
+
+  it('leaves no file and no empty folder of its own, also when the work fails', async () => {
+    const machine = createFakeMachine();
+    const clean = machine.dump();
+    const host = createFakeHost(machine, createGate());
+    await expect(withLock(host, DATA, 0, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    expect(machine.dump()).toEqual(clean);
+  });
+
+  it('leaves an empty folder that was there before', async () => {
+    const machine = createFakeMachine();
+    machine.files.makeDirectory(DATA, { mode: 0o755 });
+    const clean = machine.dump();
+    await withLock(createFakeHost(machine, createGate()), DATA, 0, () => Promise.resolve());
+    expect(machine.dump()).toEqual(clean);
+  });
+
+  it('sweeps up what a kill in the middle of a write has left', async () => {
+    const machine = createFakeMachine();
+    machine.files.makeDirectory(DATA, { mode: 0o711 });
+    machine.files.put(`${DATA}/.shared.json.runspec-new`, '{"boo');
+    await withLock(createFakeHost(machine, createGate()), DATA, 0, () => Promise.resolve());
+    expect(machine.files.find(DATA)).toBeUndefined();
+  });
+
+  it('says what is wrong with a folder that cannot be used', async () => {
+    const machine = createFakeMachine();
+    machine.files.put('/var/lib/file', '');
+    const host = createFakeHost(machine, createGate());
+    await expect(withLock(host, '/var/lib/file/data', 0, () => Promise.resolve())).rejects.toThrow(
+      'cannot use the data folder /var/lib/file/data: not a directory',
+    );
+  });
+});

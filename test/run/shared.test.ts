@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest';
+import type { Reverted } from '../../src/ops/op.ts';
+import type { Plan } from '../../src/plan/plan.ts';
+import { planOf } from '../crash/plans.ts';
+import { createFakeMachine, type FakeMachine } from '../support/fake/machine.ts';
+import { apply, DATA, down, open } from './fake-session.ts';
+
+const ID = 'sysctl:ip_forward';
+const web = planOf('web', '10.209.0.2', 8080);
+const db = planOf('db', '10.209.0.3', 5432);
+
+async function up(...plans: readonly Plan[]): Promise<FakeMachine> {
+  const machine = createFakeMachine();
+  for (const plan of plans) await apply(await open(machine), plan);
+  return machine;
+}
+
+describe('a shared thing', () => {
+  it('stays with its other users, who are named', async () => {
+    const { shared } = await open(await up(web, db));
+    const never = (): Promise<Reverted> => Promise.reject(new Error('undone'));
+    expect(await shared.release(ID, 'web', never)).toEqual({ outcome: 'kept', reason: 'used by db' });
+  });
+
+  it('is undone once when its last users leave together', async () => {
+    const { shared } = await open(await up(web, db));
+    let times = 0;
+    const undo = (): Promise<Reverted> => {
+      times += 1;
+      return Promise.resolve({ outcome: 'removed' });
+    };
+    const results = await Promise.all(['web', 'db'].map((name) => shared.release(ID, name, undo)));
+    expect(times).toBe(1);
+    expect(results).toContainEqual({ outcome: 'removed' });
+  });
+
+  it('stays with a container of this call that no record names yet', async () => {
+    const { shared } = await open(await up(web));
+    shared.hold(ID, 'new');
+    expect(await shared.release(ID, 'web', () => Promise.reject(new Error('undone')))).toMatchObject({
+      reason: 'used by new',
+    });
+  });
+
+  it('that was let go of and is used again is undone a second time', async () => {
+    const { shared } = await open(await up(web));
+    let times = 0;
+    const undo = (): Promise<Reverted> => {
+      times += 1;
+      return Promise.resolve({ outcome: 'removed' });
+    };
+    await shared.release(ID, 'web', undo);
+    shared.hold(ID, 'web');
+    expect(await shared.release(ID, 'db', undo)).toMatchObject({ reason: 'used by web' });
+    await shared.release(ID, 'web', undo);
+    expect(times).toBe(2);
+  });
+
+  it('has no users after a reboot', async () => {
+    const machine = await up(web, db);
+    machine.files.put('/proc/sys/kernel/random/boot_id', 'another boot\n');
+    const { shared } = await open(machine);
+    expect(shared.before(ID)).toBeUndefined();
+    expect(await shared.release(ID, 'web', () => Promise.resolve({ outcome: 'gone' }))).toEqual({
+      outcome: 'gone',
+    });
+  });
+
+  it('comes back to what it was before the first of them', async () => {
+    const machine = await up(web);
+    const first = (await open(machine)).shared.before(ID);
+    await apply(await open(machine), db);
+    expect((await open(machine)).shared.before(ID)).toEqual(first);
+    expect(first).toMatchObject({ value: '0' });
+    for (const name of ['web', 'db']) expect(await down(await open(machine), name)).toEqual([]);
+    expect(machine.files.read('/proc/sys/net/ipv4/ip_forward')).toBe('0\n');
+    expect(machine.files.find(`${DATA}/shared.json`)).toBeUndefined();
+  });
+
+  it.each(['', '{"bootId":', 'null', '{"bootId":"x"}'])(
+    'with the record %j is an error with a hint',
+    async (text) => {
+      const machine = await up(web);
+      machine.files.put(`${DATA}/shared.json`, text);
+      await expect(open(machine)).rejects.toMatchObject({
+        name: 'OperationError',
+        message: expect.stringContaining(`${DATA}/shared.json`) as string,
+        hint: expect.stringMatching(/.../) as string,
+      });
+    },
+  );
+});
