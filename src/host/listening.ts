@@ -52,14 +52,11 @@ export async function findSocketOwners(
   return sockets.map((socket) => found.get(socket) ?? socket);
 }
 
+/** What ends while we look, or is another user's, cannot be named: the port is still taken. */
 async function descriptorLinks(host: Host, pid: string): Promise<readonly string[]> {
-  try {
-    const names = (await host.list(`/proc/${pid}/fd`)) ?? [];
-    return await Promise.all(names.map((name) => host.readLink(`/proc/${pid}/fd/${name}`)));
-  } catch {
-    // It ended while we looked, or is another user's: then it cannot be named, and the port is still taken.
-    return [];
-  }
+  const names = (await host.list(`/proc/${pid}/fd`).catch(() => undefined)) ?? [];
+  // A busy process closes some all the time: the others tell all the same.
+  return Promise.all(names.map((name) => host.readLink(`/proc/${pid}/fd/${name}`).catch(() => '')));
 }
 
 /** An address as the tables of /proc/net have it: words in the byte order of the machine. */
