@@ -8,9 +8,12 @@ const UPSTREAM_FILES = ['/run/systemd/resolve/resolv.conf', '/run/NetworkManager
 export async function readResolver(host: Host): Promise<ResolverFacts> {
   const own = parseResolvConf((await host.readText('/etc/resolv.conf')) ?? '');
   const reachable = own.servers.filter((server) => !isLoopback(server));
-  if (reachable.length > 0 || own.servers.length === 0) return { ...own, servers: reachable, local: own.servers };
+  if (reachable.length > 0 || own.servers.length === 0)
+    return { ...own, servers: reachable, local: own.servers };
   for (const path of UPSTREAM_FILES) {
-    const upstream = parseResolvConf((await host.readText(path)) ?? '').servers.filter((server) => !isLoopback(server));
+    const upstream = parseResolvConf((await host.readText(path)) ?? '').servers.filter(
+      (server) => !isLoopback(server),
+    );
     if (upstream.length > 0) return { ...own, servers: upstream, local: own.servers };
   }
   return { ...own, servers: [], local: own.servers };
@@ -21,8 +24,14 @@ function parseResolvConf(text: string): Omit<ResolverFacts, 'local'> {
     .split('\n')
     .filter((line) => !/^\s*[#;]/.test(line))
     .map((line) => line.trim().split(/\s+/));
-  const values = (keyword: string): readonly string[] => words.flatMap(([first, ...rest]) => (first === keyword ? rest : []));
-  return { servers: values('nameserver'), search: values('search'), options: values('options') };
+  const values = (...keywords: readonly string[]): readonly (readonly string[])[] =>
+    words.flatMap(([first = '', ...rest]) => (keywords.includes(first) ? [rest] : []));
+  return {
+    // resolv.conf(5): one server a line, of several search lines the last, and all options.
+    servers: values('nameserver').flatMap(([server]) => server ?? []),
+    search: values('search', 'domain').at(-1) ?? [],
+    options: values('options').flat(),
+  };
 }
 
 function isLoopback(server: string): boolean {
