@@ -2,7 +2,7 @@
 // forgotten, so that probing twenty containers costs a handful of processes. Reads only.
 import { OperationError } from '../errors.ts';
 import type { ListeningSocket } from '../plan/facts.ts';
-import { runChecked } from './commands.ts';
+import { commandError, runChecked } from './commands.ts';
 import type { Host } from './host.ts';
 import { readListening } from './listening.ts';
 
@@ -138,9 +138,7 @@ async function readNftTable(host: Host, table: string): Promise<NftTableState | 
   const result = await host.run(['nft', '-j', 'list', 'table', 'inet', table]);
   if (result.status !== 0) {
     if (/No such file or directory|does not exist/.test(result.stderr)) return undefined;
-    throw new OperationError(`cannot read the nft table inet ${table}`, {
-      command: { argv: result.argv, status: result.status, stderr: result.stderr },
-    });
+    throw commandError(`cannot read the nft table inet ${table}`, result);
   }
   const chains = new Map<string, string[]>();
   const sets = new Map<string, NftElementState[]>();
