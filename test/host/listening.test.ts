@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import { findSocketOwners, readListening } from '../../src/host/listening.ts';
+import { createFixtureHost, fixture } from './fixture-host.ts';
+
+describe('the sockets of a host', () => {
+  const host = createFixtureHost({
+    files: {
+      ...Object.fromEntries(
+        ['tcp', 'tcp6', 'udp', 'udp6'].map((name) => [`/proc/net/${name}`, fixture(`proc-net-${name}.txt`)]),
+      ),
+      '/proc/77/comm': 'nginx\n',
+      // Closed while it is looked at.
+      '/proc/77/fd/9': '',
+    },
+    links: {
+      '/proc/77/fd/3': 'socket:[825212]',
+      '/proc/77/fd/4': '/dev/null',
+      '/proc/78/fd/3': 'socket:[1]',
+    },
+  });
+
+  it('are those that listen and those that are bound, not those that are connected', async () => {
+    const found = (await readListening(host)).map(
+      ({ protocol, address, port }) => `${protocol} ${address} ${port}`,
+    );
+    expect(found).toEqual([
+      'tcp 127.0.0.1 9090',
+      'tcp 0.0.0.0 8080',
+      'tcp ::1 6060',
+      'tcp :: 7070',
+      'udp 127.0.0.1 5353',
+    ]);
+  });
+
+  it('are told with their process where it can be found', async () => {
+    const found = await findSocketOwners(host, await readListening(host));
+    expect(found.find(({ port }) => port === 8080)?.owner).toEqual({ pid: 77, command: 'nginx' });
+    expect(found.find(({ port }) => port === 9090)?.owner).toBeUndefined();
+    expect(found).toHaveLength(5);
+  });
+
+  it('bound to an IPv4 address in IPv6 notation have the IPv4 address', async () => {
+    const line =
+      ' 0: 0000000000000000FFFF0000020200C0:1F90 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 9 1';
+    const mapped = createFixtureHost({ files: { '/proc/net/tcp6': `sl\n${line}\n` } });
+    expect(await readListening(mapped)).toEqual([
+      { protocol: 'tcp', address: '192.0.2.2', port: 8080, inode: '9' },
+    ]);
+  });
+});
