@@ -32,8 +32,10 @@ export const bridge: Op<'bridge'> = {
     return { existed: true, addresses: showAddresses(link), wasUp: link.up, localnet };
   },
 
-  async apply({ host }, step, before) {
-    const link = (await readLinks(host)).find((one) => one.name === step.name);
+  async apply({ host, view }, step, before) {
+    // What was not there a moment ago, ip itself refuses to make twice.
+    const absent = (await view.link(step.name)) === undefined;
+    const link = absent ? undefined : (await readLinks(host)).find((one) => one.name === step.name);
     // A kill between making it and naming it leaves ours without its alias.
     const nameless = link !== undefined && link.alias === undefined && before['existed'] === false;
     const claim = nameless ? [`link set dev ${step.name} alias ${BRIDGE_ALIAS}`] : [];

@@ -39,8 +39,10 @@ export const veth: Op<'veth'> = {
   },
 
   async apply(context, step) {
-    const { host } = context;
-    const existing = (await readLinks(host)).find((link) => link.name === step.link);
+    const { host, view } = context;
+    // What was not there a moment ago, ip itself refuses to make twice.
+    const absent = (await view.link(step.link)) === undefined;
+    const existing = absent ? undefined : (await readLinks(host)).find((link) => link.name === step.link);
     if (existing !== undefined && (existing.kind !== 'veth' || (existing.alias ?? step.alias) !== step.alias)) {
       throw new OperationError(`the link ${step.link} belongs to another: ${existing.alias ?? existing.kind ?? 'a device'}`, {
         hint: `remove it (ip link del ${step.link}), or rename the container`,

@@ -42,17 +42,11 @@ export async function openShared(
   const held = new Map<string, Set<string>>();
   const released = new Set<string>();
   const reverting = new Map<string, Promise<Reverted>>();
+  // Records are read once: under the lock only this call changes them, and it says so by hold and release.
+  let recorded: Promise<ReadonlyMap<string, readonly string[]>> | undefined;
   const findUsers = async (id: string): Promise<readonly string[]> => {
-    const recorded = await Promise.all(
-      (await records.names()).map(async (name) => {
-        const record = await records.read(name);
-        const live = record !== undefined && record.bootId === bootId;
-        return live && recordedSteps(record).some((step) => step.shared === true && step.id === id)
-          ? [name]
-          : [];
-      }),
-    );
-    return [...new Set([...recorded.flat(), ...(held.get(id) ?? [])])];
+    recorded ??= readUsers(records, bootId);
+    return [...new Set([...((await recorded).get(id) ?? []), ...(held.get(id) ?? [])])];
   };
   const storing = new Map<string, Promise<void>>();
   let writing: Promise<unknown> = Promise.resolve();
@@ -104,6 +98,18 @@ export async function openShared(
       return running;
     },
   };
+}
+
+/** Names of containers by the id of what they share. */
+async function readUsers(records: Records, bootId: string): Promise<ReadonlyMap<string, readonly string[]>> {
+  const users = new Map<string, string[]>();
+  for (const name of await records.names()) {
+    const record = await records.read(name);
+    if (record === undefined || record.bootId !== bootId) continue;
+    const steps = recordedSteps(record).filter((step) => step.shared === true);
+    for (const id of new Set(steps.map((step) => step.id))) users.set(id, [...(users.get(id) ?? []), name]);
+  }
+  return users;
 }
 
 function parseShared(text: string, path: string): SharedFile {
