@@ -5,25 +5,11 @@ import { listFiles } from './snapshot-files.ts';
 import type { TestHost } from './test-host.ts';
 
 /** Names that runtimes and runspec create, replace or delete, so that one that goes wrong is seen. */
-const NAMES = [
-  ...[
-    'ptmx',
-    'fd',
-    'stdin',
-    'stdout',
-    'stderr',
-    'null',
-    'core',
-    'resolv.conf',
-    'hosts',
-    'hostname',
-    'secret',
-  ],
-  ...['deep/ptmx', 'pts/0', 'shm/x', 'mqueue/x', 'fs/cgroup/x'],
-];
+const NAMES =
+  'ptmx fd stdin stdout stderr null core resolv.conf hosts hostname secret deep/ptmx pts/0 shm/x mqueue/x fs/cgroup/x';
 
 export function makeSentinel(host: TestHost): string {
-  for (const name of NAMES) host.write(`sentinel/${name}`, 'x');
+  for (const name of NAMES.split(' ')) host.write(`sentinel/${name}`, 'x');
   host.write('sentinel/passwd', 'intruder:x:4242:4242::/:/bin/sh\n');
   host.write('sentinel/group', 'intruders:x:4242:\n');
   const sentinel = path.join(host.folder, 'sentinel');

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { archive, entry } from '../image/write-tar.ts';
 import { findCgroups } from '../support/cgroups.ts';
+import { succeed } from '../support/containers.ts';
 import { requireSystem } from '../support/requirements.ts';
 import { createTestHost, type TestHost } from '../support/test-host.ts';
 import type { Snapshot } from '../support/snapshot.ts';
@@ -48,21 +49,21 @@ describe.skipIf(!supported)('confinement', () => {
     const applied = await host.exec([process.execPath, CLI, '--quiet', 'apply', file, neighbour], {
       env: { CALLERS_SECRET: SECRET, NOTIFY_SOCKET: SECRET, LISTEN_FDS: '1' },
     });
-    expect(applied.status, applied.stderr).toBe(0);
+    if (applied.status !== 0) throw new Error(applied.stderr);
     found['as its process'] = parse(await logUntilEnd(host, name));
     const executed = await host.exec(
       [process.execPath, CLI, 'exec', name, '--', '/usr/bin/perl', '/probe.pl'],
       { env: { CALLERS_SECRET: SECRET } },
     );
-    expect(executed.status, executed.stderr).toBe(0);
+    if (executed.status !== 0) throw new Error(executed.stderr);
     found['by exec'] = parse(executed.stdout);
   });
 
   afterAll(async () => {
     try {
-      const { status, stderr } = await host.runspec('down', '--all', '--volumes');
-      expect(status, stderr).toBe(0);
-      expect(await host.settledDiff(before)).toEqual([]);
+      await succeed(host, 'down', '--all', '--volumes');
+      const left = await host.settledDiff(before);
+      if (left.length > 0) throw new Error(`the host is not as it was before:\n${left.join('\n')}`);
     } finally {
       await host.destroy();
     }

@@ -67,14 +67,14 @@ describe.skipIf(!requireSystem())('removal', () => {
   it.each(PLACES)('leaves a folder alone that is bound into $name', async (place) => {
     const host = await createTestHost();
     try {
-      await leaveAlone(host, place);
+      await expectLeftAlone(host, place);
     } finally {
       await host.destroy();
     }
   });
 });
 
-async function leaveAlone(host: TestHost, { at, covers, more, volumes }: Place): Promise<void> {
+async function expectLeftAlone(host: TestHost, { at, covers, more, volumes }: Place): Promise<void> {
   const name = host.name('kept');
   const rootfs = await makeRootfs(host, 'base', ['/bin/sleep']);
   fs.mkdirSync(path.join(rootfs, 'mnt'));
@@ -97,14 +97,15 @@ async function leaveAlone(host: TestHost, { at, covers, more, volumes }: Place):
   await host.output(['mount', '--bind', precious, target]);
   for (const moment of [60, 90, 120, 150]) {
     await killAfter(await host.start([process.execPath, CLI, ...down]), moment);
-    expect(look(), `killed after ${moment} ms`).toEqual(kept);
+    expect(look()).toEqual(kept);
   }
-  for (const attempt of ['first', 'again']) {
+  // The second time nothing is left to do but what was in the way.
+  for (let attempt = 0; attempt < 2; attempt += 1) {
     const { status, stderr } = await host.runspec(...down);
-    expect(look(), attempt).toEqual(kept);
-    expect(status, stderr).toBe(1);
+    expect(look()).toEqual(kept);
+    expect(status).toBe(1);
     expect(stderr).toContain(target);
-    expect(stderr).toMatch(/hint: .*umount|hint: .*unmount/);
+    expect(stderr).toMatch(/hint: .*(umount|unmount)/);
   }
 
   await host.output(['umount', target]);
