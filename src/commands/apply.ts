@@ -23,7 +23,11 @@ export interface ApplyOptions {
   readonly leaveOut?: OpKind;
 }
 
-export async function apply(context: CommandContext, args: readonly string[], options: ApplyOptions): Promise<number> {
+export async function apply(
+  context: CommandContext,
+  args: readonly string[],
+  options: ApplyOptions,
+): Promise<number> {
   const loaded = await loadSpecs(context, args);
   requireRoot(context);
   await convergeLocked(context, loaded, options);
@@ -31,14 +35,22 @@ export async function apply(context: CommandContext, args: readonly string[], op
 }
 
 /** @returns the plans as applied, in the order of the specs. */
-export async function convergeLocked(context: CommandContext, loaded: LoadedSpecs, options: ApplyOptions): Promise<readonly Plan[]> {
+export async function convergeLocked(
+  context: CommandContext,
+  loaded: LoadedSpecs,
+  options: ApplyOptions,
+): Promise<readonly Plan[]> {
   const report = createReporter(context);
-  for (const { spec } of loaded.specs) await fetchUnpinned({ ...context, progress: (text) => report.progress(spec.name, 'fetch', text) }, spec);
-  return withLock(context.host, context.dataDir, context.lockTimeout, () => converge(context, loaded, report, options));
+  for (const { spec } of loaded.specs)
+    await fetchUnpinned({ ...context, progress: (text) => report.progress(spec.name, 'fetch', text) }, spec);
+  return withLock(context.host, context.dataDir, context.lockTimeout, () =>
+    converge(context, loaded, report, options),
+  );
 }
 
 export function requireRoot(context: CommandContext): void {
-  if (!context.isRoot) throw new UsageError('this needs root', 'run it with sudo; validate, plan, ps and schema do not need it');
+  if (!context.isRoot)
+    throw new UsageError('this needs root', 'run it with sudo; validate, plan, ps and schema do not need it');
 }
 
 interface Work {
@@ -48,14 +60,22 @@ interface Work {
   readonly specFile: string;
 }
 
-async function converge(context: CommandContext, loaded: LoadedSpecs, report: Reporter, options: ApplyOptions): Promise<readonly Plan[]> {
+async function converge(
+  context: CommandContext,
+  loaded: LoadedSpecs,
+  report: Reporter,
+  options: ApplyOptions,
+): Promise<readonly Plan[]> {
   await removeStaleWork(context.host, context.dataDir);
   const session = await openSession(context);
+  session.view.warmUp({ sockets: false });
   const specs = loaded.specs.map((one) => one.spec);
   const compiled = compileAll(specs, await gatherFacts(session, specs));
   checkCompiled(context, loaded, compiled);
   const works = await Promise.all(
-    compiled.flatMap(({ plan }, index) => (plan === undefined ? [] : [prepare(session, plan, loaded.specs[index]?.file ?? '')])),
+    compiled.flatMap(({ plan }, index) =>
+      plan === undefined ? [] : [prepare(session, plan, loaded.specs[index]?.file ?? '')],
+    ),
   );
   for (const { plan } of works) {
     for (const step of plan.steps) if (step.shared === true) session.shared.hold(step.id, plan.name);
@@ -63,29 +83,45 @@ async function converge(context: CommandContext, loaded: LoadedSpecs, report: Re
   const sharedRuns: SharedRuns = new Map();
   const running = new Map<string, Promise<void>>();
   const names = afterJoined(specs).map((spec) => spec.name);
-  for (const work of works.toSorted((one, other) => names.indexOf(one.plan.name) - names.indexOf(other.plan.name))) {
+  for (const work of works.toSorted(
+    (one, other) => names.indexOf(one.plan.name) - names.indexOf(other.plan.name),
+  )) {
     // A container that joins namespaces of another one of this call starts after it.
     const joined = joinedContainers(specs.find((spec) => spec.name === work.plan.name));
     const first = joined.flatMap((name) => running.get(name) ?? []);
     const source = loaded.specs.find((one) => one.spec.name === work.plan.name);
     const run = Promise.all(first).then(() => carryOut(context, session, work, report, sharedRuns, options));
-    running.set(work.plan.name, run.catch((error: unknown) => Promise.reject(placeFailure(error, work.plan, source))));
+    running.set(
+      work.plan.name,
+      run.catch((error: unknown) => Promise.reject(placeFailure(error, work.plan, source))),
+    );
   }
   const results = await Promise.allSettled(running.values());
-  const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []));
+  const failures = results.flatMap((result) =>
+    result.status === 'rejected' ? [result.reason as Error] : [],
+  );
   const [failure, ...others] = failures;
   if (failure === undefined) return works.map((work) => work.plan);
-  throw others.length === 0 ? failure : new OperationError(`${failures.length} of ${works.length} containers failed`, { cleanup: failures });
+  throw others.length === 0
+    ? failure
+    : new OperationError(`${failures.length} of ${works.length} containers failed`, { cleanup: failures });
 }
 
 function joinedContainers(spec: Spec | undefined): readonly string[] {
-  return Object.values(spec?.namespaces ?? {}).flatMap((one) => (one.mode === 'container' ? [one.container] : []));
+  return Object.values(spec?.namespaces ?? {}).flatMap((one) =>
+    one.mode === 'container' ? [one.container] : [],
+  );
 }
 
 async function prepare(session: Session, plan: Plan, specFile: string): Promise<Work> {
   const record = await session.records.read(plan.name);
   const context = opContext(session, plan.name, () => undefined);
-  return { plan, specFile, record, changes: await computeChanges(context, plan, record === undefined ? [] : recordedSteps(record)) };
+  return {
+    plan,
+    specFile,
+    record,
+    changes: await computeChanges(context, plan, record === undefined ? [] : recordedSteps(record)),
+  };
 }
 
 async function carryOut(
@@ -110,12 +146,20 @@ async function carryOut(
   });
   const milliseconds = Math.round(context.host.now() - started);
   const changed = changes.filter((change) => change.action !== 'none').length;
-  if (context.json) context.stdout(`${JSON.stringify({ event: 'applied', container: plan.name, changed, milliseconds })}\n`);
-  else if (!context.quiet) context.stderr(hasEffect(changes) ? `${plan.name} is up${where(plan)}  ${milliseconds} ms` : `${plan.name} is up to date${where(plan)}`);
+  if (context.json)
+    context.stdout(`${JSON.stringify({ event: 'applied', container: plan.name, changed, milliseconds })}\n`);
+  else if (!context.quiet)
+    context.stderr(
+      hasEffect(changes)
+        ? `${plan.name} is up${where(plan)}  ${milliseconds} ms`
+        : `${plan.name} is up to date${where(plan)}`,
+    );
 }
 
 function where(plan: Plan): string {
   const address = plan.lease === undefined ? '' : `, address ${plan.lease.address}`;
-  const ports = plan.ports.map((port) => `${port.hostIP ?? '*'}:${port.hostPort}->${port.containerPort}/${port.protocol}`);
+  const ports = plan.ports.map(
+    (port) => `${port.hostIP ?? '*'}:${port.hostPort}->${port.containerPort}/${port.protocol}`,
+  );
   return `${address}${ports.length === 0 ? '' : `, ports ${ports.join(' ')}`}`;
 }

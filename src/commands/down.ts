@@ -21,35 +21,63 @@ export interface DownOptions {
 
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
-export async function down(context: CommandContext, args: readonly string[], options: DownOptions): Promise<number> {
-  if (args.length === 0 && !options.all) throw new UsageError('nothing to take down', 'give names or specs, or --all');
+export async function down(
+  context: CommandContext,
+  args: readonly string[],
+  options: DownOptions,
+): Promise<number> {
+  if (args.length === 0 && !options.all)
+    throw new UsageError('nothing to take down', 'give names or specs, or --all');
   requireRoot(context);
   const report = createReporter(context);
   return withLock(context.host, context.dataDir, context.lockTimeout, async () => {
     await removeStaleWork(context.host, context.dataDir);
     const session = await openSession(context);
+    // Read while the process ends.
+    session.view.warmUp({ sockets: false });
     const known = await session.records.names();
     const names = options.all ? known : await findNames(context, known, args);
-    const results = await Promise.allSettled(names.map((name) => takeDown(context, session, name, report, options)));
-    const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []));
+    const results = await Promise.allSettled(
+      names.map((name) => takeDown(context, session, name, report, options)),
+    );
+    const failures = results.flatMap((result) =>
+      result.status === 'rejected' ? [result.reason as Error] : [],
+    );
     const [failure, ...others] = failures;
     if (failure === undefined) return EXIT.done;
-    throw others.length === 0 ? failure : new OperationError(`${failures.length} of ${names.length} containers are not down`, { cleanup: failures });
+    throw others.length === 0
+      ? failure
+      : new OperationError(`${failures.length} of ${names.length} containers are not down`, {
+          cleanup: failures,
+        });
   });
 }
 
 /** A container's name goes before a file of the same name: `down` must work when the file says something else by now. */
-async function findNames(context: CommandContext, known: readonly string[], args: readonly string[]): Promise<readonly string[]> {
+async function findNames(
+  context: CommandContext,
+  known: readonly string[],
+  args: readonly string[],
+): Promise<readonly string[]> {
   const names = await Promise.all(
     args.map(async (arg): Promise<readonly string[]> => {
       if (known.includes(arg)) return [arg];
       const isPath = arg === '-' || (await context.host.realPath(absolute(context, arg))) !== undefined;
       if (!isPath) {
         if (NAME.test(arg)) return [arg];
-        throw new UsageError(`${arg} is neither a container nor a file`, known.length === 0 ? 'no container is up' : `up are: ${known.join(', ')}`);
+        throw new UsageError(
+          `${arg} is neither a container nor a file`,
+          known.length === 0 ? 'no container is up' : `up are: ${known.join(', ')}`,
+        );
       }
-      const { specs } = load(await readSources(context.host, [arg], () => context.stdin(), context.workingDirectory));
-      if (specs.length === 0) throw new UsageError(`${arg} has no valid spec to take a name from`, 'give the name of the container; see: runspec ps');
+      const { specs } = load(
+        await readSources(context.host, [arg], () => context.stdin(), context.workingDirectory),
+      );
+      if (specs.length === 0)
+        throw new UsageError(
+          `${arg} has no valid spec to take a name from`,
+          'give the name of the container; see: runspec ps',
+        );
       return specs.map((one) => one.spec.name);
     }),
   );
@@ -61,25 +89,44 @@ function absolute(context: CommandContext, path: string): string {
 }
 
 /** @throws OperationError naming what could not be reverted. */
-export async function takeDown(context: CommandContext, session: Session, name: string, report: Reporter, options: Pick<DownOptions, 'volumes'>): Promise<void> {
+export async function takeDown(
+  context: CommandContext,
+  session: Session,
+  name: string,
+  report: Reporter,
+  options: Pick<DownOptions, 'volumes'>,
+): Promise<void> {
   const started = context.host.now();
   const record = await session.records.read(name);
   const ops = opContext(session, name, (text) => report.progress(name, '', text));
   if (record === undefined) {
     const left = options.volumes ? await removeWritable(session, name) : false;
-    if (!context.quiet && !context.json) context.stderr(left ? `${name}: its writable layer is removed` : `${name} is not up`);
+    if (!context.quiet && !context.json)
+      context.stderr(left ? `${name}: its writable layer is removed` : `${name} is not up`);
     // A kill before the first plan was stored leaves an empty folder.
     await session.records.remove(name);
     return;
   }
   const failures = await revertSteps(
-    { context: ops, records: session.records, shared: session.shared, report, before: record.before, options: { volumes: options.volumes } },
+    {
+      context: ops,
+      records: session.records,
+      shared: session.shared,
+      report,
+      before: record.before,
+      options: { volumes: options.volumes },
+    },
     recordedSteps(record),
   );
   const [failure, ...others] = failures;
   if (failure !== undefined) {
     if (others.length === 0) throw failure;
-    throw new OperationError(`${name}: ${failures.length} steps could not be reverted`, { step: failure.step, hint: failure.hint, cause: failure, cleanup: others });
+    throw new OperationError(`${name}: ${failures.length} steps could not be reverted`, {
+      step: failure.step,
+      hint: failure.hint,
+      cause: failure,
+      cleanup: others,
+    });
   }
   await session.records.remove(name);
   const milliseconds = Math.round(context.host.now() - started);
@@ -90,9 +137,22 @@ export async function takeDown(context: CommandContext, session: Session, name: 
 /** A persistent writable layer outlives its container; this is the second chance to remove it. */
 async function removeWritable(session: Session, name: string): Promise<boolean> {
   const path = `${session.dataDir}/writable/${name}`;
-  const step: DirectoryStep = { id: 'dir:writable', op: 'directory', path, mode: 0o700, removal: 'volume', needs: [], after: [] };
+  const step: DirectoryStep = {
+    id: 'dir:writable',
+    op: 'directory',
+    path,
+    mode: 0o700,
+    removal: 'volume',
+    needs: [],
+    after: [],
+  };
   const op = opOf(step);
-  const result = await op.revert(opContext(session, name, () => undefined), step, {}, { volumes: true });
+  const result = await op.revert(
+    opContext(session, name, () => undefined),
+    step,
+    {},
+    { volumes: true },
+  );
   // The folder of all such layers goes with its last one, as it does in a down with --volumes.
   const parent = path.slice(0, path.lastIndexOf('/'));
   if ((await session.host.list(parent))?.length === 0) {

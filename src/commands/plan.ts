@@ -12,12 +12,17 @@ import { checkCompiled, loadSpecs } from './load-specs.ts';
 import { paint } from './paint.ts';
 import { describe, MARKS } from './reporter.ts';
 
-export async function plan(context: CommandContext, args: readonly string[], options: { readonly exitCode: boolean; readonly script: boolean }): Promise<number> {
+export async function plan(
+  context: CommandContext,
+  args: readonly string[],
+  options: { readonly exitCode: boolean; readonly script: boolean },
+): Promise<number> {
   const host = context.isRoot ? context.host : unprivileged(context.host);
-  if (!context.isRoot) context.stderr('without root, what is up already cannot be seen: this is the plan for an empty host');
+  if (!context.isRoot)
+    context.stderr('without root, what is up already cannot be seen: this is the plan for an empty host');
   const session = await openSession({ ...context, host });
   // The kernel is asked while the spec is read: the answers take longer than the asking.
-  session.view.warmUp();
+  session.view.warmUp({ sockets: true });
   const loaded = await loadSpecs(context, args);
   const specs = loaded.specs.map((one) => one.spec);
   const compiled = compileAll(specs, await gatherFacts(session, specs));
@@ -26,7 +31,11 @@ export async function plan(context: CommandContext, args: readonly string[], opt
   const changes = await Promise.all(
     plans.map(async (one) => {
       const record = await session.records.read(one.name);
-      return computeChanges(opContext(session, one.name, () => undefined), one, record === undefined ? [] : recordedSteps(record));
+      return computeChanges(
+        opContext(session, one.name, () => undefined),
+        one,
+        record === undefined ? [] : recordedSteps(record),
+      );
     }),
   );
   if (options.script) context.stdout(renderScript(plans));
@@ -40,9 +49,12 @@ function renderPlan(context: CommandContext, plan: Plan, changes: readonly Chang
     const mark = MARKS[change.action];
     const text = `${mark} ${change.step.id.padEnd(28)} ${describe(change.step)}`;
     const colored = change.action === 'none' ? paint(context, 'dim', text) : text;
-    return change.reason === undefined ? colored : `${colored}\n${' '.repeat(31)}${paint(context, 'yellow', change.reason)}`;
+    return change.reason === undefined
+      ? colored
+      : `${colored}\n${' '.repeat(31)}${paint(context, 'yellow', change.reason)}`;
   });
-  const count = (action: Change['action']): number => changes.filter((change) => change.action === action).length;
+  const count = (action: Change['action']): number =>
+    changes.filter((change) => change.action === action).length;
   const summary = hasEffect(changes)
     ? `${count('create')} to create, ${count('update')} to update, ${count('replace')} to replace, ${count('delete')} to delete`
     : 'nothing to do';
@@ -57,7 +69,13 @@ function toJson(plans: readonly Plan[], changes: readonly (readonly Change[])[])
       name: plan.name,
       runtime: plan.runtime,
       lease: plan.lease ?? null,
-      changes: (changes[index] ?? []).map(({ step, action, reason }) => ({ id: step.id, op: step.op, action, reason: reason ?? null, step })),
+      changes: (changes[index] ?? []).map(({ step, action, reason }) => ({
+        id: step.id,
+        op: step.op,
+        action,
+        reason: reason ?? null,
+        step,
+      })),
     })),
   };
 }

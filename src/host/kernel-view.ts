@@ -74,8 +74,8 @@ export interface KernelView {
   listening(): Promise<readonly ListeningSocket[]>;
   /** In the order of /proc/self/mountinfo: later entries cover earlier ones. */
   mounts(): Promise<readonly MountState[]>;
-  /** Begins to read what every plan needs. */
-  warmUp(): void;
+  /** Begins to read what every plan needs, so that the answers come while other work is done. */
+  warmUp(what: { readonly sockets: boolean }): void;
   /** Drops what was read, after a change. */
   forget(): void;
 }
@@ -106,7 +106,8 @@ export function createKernelView(host: Host): KernelView {
     listening,
     mounts: () => once('mounts', () => readMounts(host)),
     // Whoever asks later gets the failure, if there is one.
-    warmUp: () => void Promise.allSettled([links(), nftTable(NFT_TABLE), listening()]),
+    warmUp: ({ sockets }) =>
+      void Promise.allSettled([links(), nftTable(NFT_TABLE), ...(sockets ? [listening()] : [])]),
     forget: () => known.clear(),
   };
 }
@@ -153,8 +154,16 @@ async function readNftTable(host: Host, table: string): Promise<NftTableState | 
     if (set !== undefined) {
       const fields = record(set);
       const elements = Array.isArray(fields['elem']) ? fields['elem'] : [];
-      const types = typeof fields['type'] === 'string' ? [fields['type']] : Array.isArray(fields['type']) ? fields['type'] : [];
-      sets.set(text(fields['name']) ?? '', elements.map((element) => parseElement(element, types)));
+      const types =
+        typeof fields['type'] === 'string'
+          ? [fields['type']]
+          : Array.isArray(fields['type'])
+            ? fields['type']
+            : [];
+      sets.set(
+        text(fields['name']) ?? '',
+        elements.map((element) => parseElement(element, types)),
+      );
     }
   }
   return { chains, sets };
@@ -179,7 +188,9 @@ const PROTOCOLS = new Map([
 function nameProtocols(key: string, types: readonly unknown[]): string {
   if (!types.includes('inet_proto')) return key;
   const parts = key.split(' . ');
-  return parts.map((part, index) => (types[index] === 'inet_proto' ? (PROTOCOLS.get(part) ?? part) : part)).join(' . ');
+  return parts
+    .map((part, index) => (types[index] === 'inet_proto' ? (PROTOCOLS.get(part) ?? part) : part))
+    .join(' . ');
 }
 
 function showNftValue(value: unknown): string {

@@ -1,5 +1,6 @@
 // The address and default route of the interface inside the container's network namespace.
 import { runChecked } from '../host/commands.ts';
+import { NETNS_FOLDER } from '../host/kernel-view.ts';
 import type { AddressStep } from '../plan/plan.ts';
 import { lines } from './bridge.ts';
 import type { Difference, Op } from './op.ts';
@@ -12,7 +13,9 @@ export const address: Op<'address'> = {
     const link = inside?.links.find((one) => one.name === step.interface);
     if (inside === undefined || link === undefined) return { state: 'absent' };
     const differences: Difference[] = [];
-    const found = link.addresses.filter((one) => one.family === 'inet').map((one) => `${one.address}/${one.prefix}`);
+    const found = link.addresses
+      .filter((one) => one.family === 'inet')
+      .map((one) => `${one.address}/${one.prefix}`);
     if (!found.includes(step.address)) {
       differences.push({ property: 'address', wanted: step.address, found: found.join(', ') || 'none' });
     }
@@ -32,12 +35,14 @@ export const address: Op<'address'> = {
 
   async update({ host }, step, former) {
     const stale = former.address === step.address ? [] : [`addr flush dev ${step.interface} scope global`];
-    await runChecked(host, ['ip', '-n', step.netns, '-batch', '-'], { stdin: lines([...stale, ...commands(step)]) });
+    await runChecked(host, ['ip', '-n', step.netns, '-batch', '-'], {
+      stdin: lines([...stale, ...commands(step)]),
+    });
   },
 
   // The address goes with its interface, and that with the veth pair.
-  async revert({ view }, step) {
-    const inside = await view.netns(step.netns);
+  async revert({ host }, step) {
+    const inside = await host.status(`${NETNS_FOLDER}/${step.netns}`);
     return { outcome: inside === undefined ? 'gone' : 'removed' };
   },
 
