@@ -39,14 +39,22 @@ async function main(): Promise<void> {
 }
 
 async function makeContext(globals: Globals, signal: AbortSignal, color: boolean): Promise<CommandContext> {
-  const [{ createLinuxHost }, { createLinuxArchives }] = await Promise.all([
+  const [{ createLinuxHost }, { createLinuxArchives }, { resolvePlace }] = await Promise.all([
     import('./host/linux.ts'),
     import('./host/linux-archives.ts'),
+    import('./commands/resolve-place.ts'),
+  ]);
+  const host = createLinuxHost();
+  const [stateDir, dataDir] = await Promise.all([
+    resolvePlace(host, globals.stateDir),
+    resolvePlace(host, globals.dataDir),
   ]);
   const stderr = (line: string): void => write(process.stderr, `${line}\n`);
   return {
     ...globals,
-    host: createLinuxHost(),
+    stateDir,
+    dataDir,
+    host,
     archives: createLinuxArchives(),
     isRoot: process.geteuid?.() === 0,
     workingDirectory: process.cwd(),
