@@ -95,6 +95,17 @@ export class OperationError extends Error {
   }
 }
 
+/** Several containers of one call failed, each for reasons of its own. Exit status 1. */
+export class SeveralFailures extends Error {
+  override readonly name = 'SeveralFailures';
+  readonly failures: readonly Error[];
+
+  constructor(message: string, failures: readonly Error[]) {
+    super(message);
+    this.failures = failures;
+  }
+}
+
 /** Another runspec holds the lock past the time-out. Exit status 4. */
 export class BusyError extends Error {
   override readonly name = 'BusyError';

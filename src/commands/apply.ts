@@ -1,5 +1,5 @@
 // apply: converge the host to the specs.
-import { OperationError, UsageError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import { fetchUnpinned } from '../image/resolve-layers.ts';
 import { removeStaleWork } from '../image/store.ts';
 import type { Spec } from '../load/spec.ts';
@@ -14,6 +14,7 @@ import { recordedSteps, type ContainerRecord } from '../run/records.ts';
 import type { Reporter } from '../run/report.ts';
 import { opContext, openSession, type Session } from '../run/session.ts';
 import { EXIT, type CommandContext } from './context.ts';
+import { joinFailures } from './join-failures.ts';
 import { checkCompiled, loadSpecs, type LoadedSpecs } from './load-specs.ts';
 import { placeFailure } from './place-failure.ts';
 import { createReporter } from './reporter.ts';
@@ -102,9 +103,7 @@ async function converge(
   );
   const [failure, ...others] = failures;
   if (failure === undefined) return works.map((work) => work.plan);
-  throw others.length === 0
-    ? failure
-    : new OperationError(`${failures.length} of ${works.length} containers failed`, { cleanup: failures });
+  throw joinFailures([failure, ...others], `${failures.length} of ${works.length} containers failed`);
 }
 
 function joinedContainers(spec: Spec | undefined): readonly string[] {

@@ -1,5 +1,5 @@
 // down: reverse what was applied, by what the records say; the spec may be edited, renamed or gone.
-import { OperationError, UsageError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import { removeStaleWork } from '../image/store.ts';
 import { load } from '../load/load.ts';
 import { readSources } from '../load/read-sources.ts';
@@ -12,6 +12,7 @@ import { revertSteps } from '../run/revert.ts';
 import { opContext, openSession, type Session } from '../run/session.ts';
 import { requireRoot } from './apply.ts';
 import { EXIT, type CommandContext } from './context.ts';
+import { joinFailures } from './join-failures.ts';
 import { createReporter } from './reporter.ts';
 
 export interface DownOptions {
@@ -45,11 +46,7 @@ export async function down(
     );
     const [failure, ...others] = failures;
     if (failure === undefined) return EXIT.done;
-    throw others.length === 0
-      ? failure
-      : new OperationError(`${failures.length} of ${names.length} containers are not down`, {
-          cleanup: failures,
-        });
+    throw joinFailures([failure, ...others], `${failures.length} of ${names.length} containers are not down`);
   });
 }
 
@@ -120,13 +117,7 @@ export async function takeDown(
   );
   const [failure, ...others] = failures;
   if (failure !== undefined) {
-    if (others.length === 0) throw failure;
-    throw new OperationError(`${name}: ${failures.length} steps could not be reverted`, {
-      step: failure.step,
-      hint: failure.hint,
-      cause: failure,
-      cleanup: others,
-    });
+    throw joinFailures([failure, ...others], `${name}: ${failures.length} steps could not be reverted`);
   }
   await session.records.remove(name);
   const milliseconds = Math.round(context.host.now() - started);

@@ -1,6 +1,6 @@
 // Errors for people: what failed, the command and its stderr, a hint, and what could not be cleaned up.
 import { constants } from 'node:os';
-import { BusyError, InterruptedError, InvalidSpecError, OperationError, UsageError } from '../errors.ts';
+import { BusyError, InterruptedError, InvalidSpecError, OperationError, SeveralFailures, UsageError } from '../errors.ts';
 import { quoteAll } from '../ops/shell.ts';
 import { EXIT } from './context.ts';
 import { paint } from './paint.ts';
@@ -22,6 +22,10 @@ export function renderFailure(error: unknown, color: boolean): RenderedFailure {
   if (error instanceof InterruptedError) {
     const left = error.cleanup.length === 0 ? 'rolled back' : 'rolled back in part';
     return { status: 128 + constants.signals[error.signal], lines: [`${error.message}, ${left}`, ...error.cleanup.flatMap((one) => renderCause(one))] };
+  }
+  if (error instanceof SeveralFailures) {
+    const each = error.failures.map((failure) => renderFailure(failure, color));
+    return { status: EXIT.failed, lines: [...each.flatMap(({ lines }) => lines), `${label} ${error.message}`] };
   }
   if (error instanceof OperationError) {
     const place = error.place === undefined ? '' : `${error.place}: `;

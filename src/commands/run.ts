@@ -1,6 +1,6 @@
 // run: a container in the foreground. Everything but the process is applied as usual; the process is
 // runspec's own child, and when it ends, all of it is taken down.
-import { OperationError, UsageError } from '../errors.ts';
+import { OperationError, SeveralFailures, UsageError } from '../errors.ts';
 import { createKernelView } from '../host/kernel-view.ts';
 import type { LoadedSpec } from '../load/load.ts';
 import type { Plan, ProcessStep } from '../plan/plan.ts';
@@ -31,7 +31,7 @@ export async function run(context: CommandContext, target: string, args: readonl
   try {
     return await runThrough(silent, { ...loaded, specs: [adjust(context, only, args)] });
   } catch (error) {
-    if (!(error instanceof OperationError)) throw error;
+    if (!(error instanceof OperationError || error instanceof SeveralFailures)) throw error;
     renderFailure(error, context.color).lines.forEach(context.stderr);
     return EXIT.ownFailure;
   }
