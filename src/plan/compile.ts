@@ -103,6 +103,7 @@ function checkPaths(spec: Spec, facts: HostFacts, problems: Problems): void {
     if (mount.type !== 'bind' || exists(mount.source, facts)) return;
     problems.error('no-source', ['mounts', index], `the bind source ${mount.source} does not exist`, 'make it first: runspec never makes folders outside its own');
   });
+  checkResolver(spec, facts, problems);
   const { seccomp } = spec.security;
   if (seccomp.startsWith('/') && !exists(seccomp, facts)) {
     problems.error('no-source', ['security', 'seccomp'], `the seccomp profile ${seccomp} does not exist`, 'name a file in OCI format, or write default');
@@ -117,6 +118,18 @@ function checkPaths(spec: Spec, facts: HostFacts, problems: Problems): void {
       problems.error('no-container', ['namespaces', type], `there is no container ${namespace.container} to share the ${type} namespace with`, hint);
     }
   }
+}
+
+/** An empty resolv.conf is no error, but not what anyone expects either. */
+function checkResolver(spec: Spec, { resolver }: HostFacts, problems: Problems): void {
+  const asksHost = spec.dns.servers === undefined && (spec.network.mode === 'bridge' || spec.network.mode === 'veth');
+  if (!asksHost || resolver.servers.length > 0 || resolver.local.length === 0) return;
+  problems.warning(
+    'no-name-server',
+    ['network'],
+    `the host's name servers (${resolver.local.join(', ')}) are on its loopback, where the container cannot reach them`,
+    'set dns.servers',
+  );
 }
 
 function exists(path: string, facts: HostFacts): boolean {

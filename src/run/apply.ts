@@ -8,6 +8,7 @@ import { hasEffect, type Change } from './changes.ts';
 import { walk } from './graph.ts';
 import { asFailure, hintForErrno, revertSteps } from './revert.ts';
 import { rollBack } from './roll-back.ts';
+import type { JournalEntry } from './records.ts';
 
 /** @throws OperationError or InterruptedError after everything done was undone. */
 export async function applyChanges(application: Application): Promise<void> {
@@ -78,6 +79,7 @@ async function carryOutChanges(
   const byStep = new Map(
     changes.filter((change) => change.action !== 'delete').map((change) => [change.step, change]),
   );
+  const outcomes: Promise<unknown>[] = [];
   const stop = (): boolean => failures.length > 0 || context.signal.aborted;
   if (!stop()) failures.push(...(await announce(application, [...byStep.values()], before)));
   await walk(
@@ -87,13 +89,17 @@ async function carryOutChanges(
       const change = byStep.get(step) as Change;
       if (change.action === 'none' || step.op === application.leaveOut) return;
       try {
-        await (step.shared === true ? runShared(application, change) : runStep(application, change, before));
+        await (step.shared === true
+          ? runShared(application, change, outcomes)
+          : runStep(application, change, before, outcomes));
       } catch (cause) {
         failures.push(asFailure(step, cause));
       }
     },
     stop,
   );
+  const unwritten = (await Promise.all(outcomes)).find((problem) => problem !== undefined);
+  if (unwritten !== undefined) failures.push(recordFailure(application.plan, unwritten));
   if (context.signal.aborted)
     return failures[0] ?? new OperationError(`interrupted by ${String(context.signal.reason)}`);
   return failures[0];
@@ -110,14 +116,6 @@ async function announce(
 ): Promise<readonly OperationError[]> {
   const { context, records, shared, leaveOut } = application;
   const failures: OperationError[] = [];
-  const look = async ({ step }: Change): Promise<void> => {
-    // Only the first look counts: later ones would see our own work.
-    const known = step.shared === true ? shared.before(step.id) : before[step.id];
-    const found = known ?? (await opOf(step).before?.(context, step));
-    if (found === undefined) return;
-    if (step.shared === true) await shared.remember(step.id, found);
-    else before[step.id] = found;
-  };
   const attempt = async (change: Change, work: () => Promise<void>): Promise<void> => {
     try {
       await work();
@@ -126,83 +124,77 @@ async function announce(
     }
   };
   const wanted = changes.filter((change) => change.action !== 'none' && change.step.op !== leaveOut);
+  const looks = new Map<Change, Before | undefined>();
+  const look = async (change: Change): Promise<void> => {
+    const { step } = change;
+    // Only the first look counts: later ones would see our own work.
+    const known = step.shared === true ? shared.before(step.id) : before[step.id];
+    looks.set(change, known ?? (await opOf(step).before?.(context, step)));
+  };
   await Promise.all(wanted.map((change) => attempt(change, () => look(change))));
   if (failures.length > 0) return failures;
-  const own = wanted.filter((change) => change.step.shared !== true);
-  await Promise.all(
-    own.map((change) =>
-      attempt(change, () => {
-        const { id } = change.step;
-        const found = before[id];
-        const direction = change.action === 'update' ? 'update' : 'apply';
-        return records.journal(context.container, {
-          event: 'intent',
-          direction,
-          step: id,
-          ...(found === undefined ? {} : { before: found }),
-        });
-      }),
-    ),
-  );
+  const keep = async (change: Change): Promise<void> => {
+    const { id } = change.step;
+    const found = looks.get(change);
+    if (change.step.shared === true) {
+      if (found !== undefined) await shared.remember(id, found);
+      return;
+    }
+    if (found !== undefined) before[id] = found;
+    const direction = change.action === 'update' ? 'update' : 'apply';
+    await records.journal(context.container, {
+      event: 'intent',
+      direction,
+      step: id,
+      ...(found === undefined ? {} : { before: found }),
+    });
+  };
+  await Promise.all(wanted.map((change) => attempt(change, () => keep(change))));
   return failures;
 }
 
+/** Performs a change, says how it went, and has the outcome journalled without waiting for the disk. */
 async function runStep(
   application: Application,
   change: Change,
   before: Readonly<Record<string, Before>>,
+  outcomes: Promise<unknown>[],
 ): Promise<void> {
   const { context, records, report } = application;
-  const { step } = change;
-  const op = opOf(step);
+  const { step, action, reason } = change;
   const started = context.host.now();
-  const direction = change.action === 'update' ? 'update' : 'apply';
-  const name = context.container;
+  const say = (outcome: 'done' | 'failed', error?: unknown): void => {
+    const milliseconds = context.host.now() - started;
+    const because = reason === undefined ? {} : { reason };
+    report.step({ container: context.container, step, action, outcome, milliseconds, ...because });
+    const direction = action === 'update' ? 'update' : 'apply';
+    const entry: JournalEntry = {
+      event: outcome,
+      direction,
+      step: step.id,
+      ...(error === undefined ? {} : { error: String(error) }),
+    };
+    // A failure to journal comes back as a value: the step's own failure is the one to hear of first.
+    outcomes.push(
+      records.journal(context.container, entry).then(
+        () => undefined,
+        (problem: unknown) => problem,
+      ),
+    );
+  };
   try {
-    await perform(context, op, change, before[step.id] ?? {});
+    await perform(context, opOf(step), change, before[step.id] ?? {});
   } catch (cause) {
-    report.step({
-      container: name,
-      step,
-      action: change.action,
-      outcome: 'failed',
-      milliseconds: context.host.now() - started,
-    });
-    await records.journal(name, { event: 'failed', direction, step: step.id, error: String(cause) });
+    say('failed', cause);
     throw cause;
   }
-  const reason = change.reason === undefined ? {} : { reason: change.reason };
-  report.step({
-    container: name,
-    step,
-    action: change.action,
-    outcome: 'done',
-    milliseconds: context.host.now() - started,
-    ...reason,
-  });
+  say('done');
 }
 
-function runShared(application: Application, change: Change): Promise<void> {
-  const { context, shared, sharedRuns, report } = application;
-  const { step } = change;
-  const running = sharedRuns.get(step.id);
-  if (running !== undefined) return running;
-  const run = async (): Promise<void> => {
-    const started = context.host.now();
-    const op = opOf(step);
-    await perform(context, op, change, shared.before(step.id) ?? {});
-    const reason = change.reason === undefined ? {} : { reason: change.reason };
-    const milliseconds = context.host.now() - started;
-    report.step({
-      container: context.container,
-      step,
-      action: change.action,
-      outcome: 'done',
-      milliseconds,
-      ...reason,
-    });
-  };
-  const promise = run();
-  sharedRuns.set(step.id, promise);
-  return promise;
+function runShared(application: Application, change: Change, outcomes: Promise<unknown>[]): Promise<void> {
+  const { shared, sharedRuns } = application;
+  const { id } = change.step;
+  const running = sharedRuns.get(id) ?? runStep(application, change, { [id]: shared.before(id) ?? {} }, outcomes);
+  sharedRuns.set(id, running);
+  return running;
 }
