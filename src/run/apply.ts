@@ -163,7 +163,7 @@ async function runStep(
   const { context, records, report } = application;
   const { step, action, reason } = change;
   const started = context.host.now();
-  const say = (outcome: 'done' | 'failed', error?: unknown): void => {
+  const say = (outcome: 'done' | 'failed', error?: string): void => {
     const milliseconds = context.host.now() - started;
     const because = reason === undefined ? {} : { reason };
     report.step({ container: context.container, step, action, outcome, milliseconds, ...because });
@@ -172,7 +172,7 @@ async function runStep(
       event: outcome,
       direction,
       step: step.id,
-      ...(error === undefined ? {} : { error: String(error) }),
+      ...(error === undefined ? {} : { error }),
     };
     // A failure to journal comes back as a value: the step's own failure is the one to hear of first.
     outcomes.push(
@@ -185,7 +185,7 @@ async function runStep(
   try {
     await perform(context, opOf(step), change, before[step.id] ?? {});
   } catch (cause) {
-    say('failed', cause);
+    say('failed', cause instanceof Error ? cause.message : String(cause));
     throw cause;
   }
   say('done');

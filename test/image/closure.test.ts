@@ -134,7 +134,7 @@ describe('the closure of host files', () => {
 
   it.skipIf(!has('/etc/ld.so.cache'))('reads the cache of the dynamic loader', async () => {
     const cache = openCache(fs.readFileSync('/etc/ld.so.cache'));
-    const libc = cache('libc.so.6')?.[0] ?? cache('libc.musl-x86_64.so.1')?.[0];
+    const [libc] = [...cache('libc.so.6'), ...cache('libc.musl-x86_64.so.1')];
     expect(fs.existsSync(libc ?? '')).toBe(true);
     expect(openCache(Buffer.from('rubbish'))('libc.so.6')).toEqual([]);
   });
