@@ -4,11 +4,20 @@ import type { CommandResult, Host, RunOptions } from './host.ts';
 
 /** What a person should try when a known complaint appears on stderr. */
 const HINTS: readonly (readonly [RegExp, string])[] = [
-  [/Operation not permitted|Permission denied|must be root/i, 'run as root (sudo), with CAP_SYS_ADMIN and CAP_NET_ADMIN'],
+  [
+    /Operation not permitted|Permission denied|must be root/i,
+    'run as root (sudo), with CAP_SYS_ADMIN and CAP_NET_ADMIN',
+  ],
   [/No space left on device/i, 'the disk or a kernel table is full; free some space and apply again'],
   [/Read-only file system/i, 'choose a writable place with --state-dir and --data-dir'],
-  [/unknown filesystem type 'overlay'|unknown filesystem type "overlay"/i, 'load the kernel module: modprobe overlay'],
-  [/Operation not supported|Unknown device type|RTNETLINK answers: Not supported/i, 'the kernel lacks a module for this (veth, bridge, nf_tables)'],
+  [
+    /unknown filesystem type 'overlay'|unknown filesystem type "overlay"/i,
+    'load the kernel module: modprobe overlay',
+  ],
+  [
+    /Operation not supported|Unknown device type|RTNETLINK answers: Not supported/i,
+    'the kernel lacks a module for this (veth, bridge, nf_tables)',
+  ],
 ];
 
 export function hintFor(stderr: string): string | undefined {
@@ -24,7 +33,11 @@ export function commandError(message: string, result: CommandResult): OperationE
 }
 
 /** @throws OperationError when the command's status is not 0. */
-export async function runChecked(host: Host, argv: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
+export async function runChecked(
+  host: Host,
+  argv: readonly string[],
+  options: RunOptions = {},
+): Promise<CommandResult> {
   const result = await host.run(argv, options);
   if (result.status === 0) return result;
   const reason = result.stderr.trim().split('\n').at(-1) ?? '';

@@ -28,6 +28,11 @@ export interface FileOptions {
   readonly mode?: number;
   readonly uid?: number;
   readonly gid?: number;
+  /**
+   * False for what is found and made again when a power cut took it: not synced to the disk, which takes
+   * longer than all the rest of a write. True by default.
+   */
+  readonly sync?: boolean;
 }
 
 export interface RunOptions {
@@ -61,7 +66,10 @@ export interface Child {
   readonly pid: number;
   /** The parent's end of a `pipe`. */
   pipe(fd: number): Duplex;
-  readonly exited: Promise<{ readonly status: number | undefined; readonly signal: NodeJS.Signals | undefined }>;
+  readonly exited: Promise<{
+    readonly status: number | undefined;
+    readonly signal: NodeJS.Signals | undefined;
+  }>;
   /** Lets runspec end while the child goes on. */
   release(): void;
 }

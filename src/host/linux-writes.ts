@@ -1,5 +1,6 @@
 // Writing text to files: in place, atomically, and appended with one sync for all who wait.
-// Only in-place writes may be lost by a power cut; everything else is on disk when it resolves.
+// Only in-place writes, and those that say so, may be lost by a power cut; everything else is on disk when it
+// resolves.
 import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -66,7 +67,7 @@ async function writeAtomic(file: string, text: string, options: FileOptions = {}
       const { uid = made.uid, gid = made.gid } = options;
       if (uid !== made.uid || gid !== made.gid) fs.fchownSync(fd, uid, gid);
       fs.fchmodSync(fd, options.mode ?? 0o600);
-      await fsync(fd);
+      if (options.sync !== false) await fsync(fd);
     } finally {
       fs.closeSync(fd);
     }
@@ -75,7 +76,7 @@ async function writeAtomic(file: string, text: string, options: FileOptions = {}
     fs.rmSync(temporary, { force: true });
     throw withPath(error, file);
   }
-  await syncDirectory(path.dirname(file));
+  if (options.sync !== false) await syncDirectory(path.dirname(file));
 }
 
 interface Append {

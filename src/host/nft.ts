@@ -14,7 +14,8 @@ const queues = new WeakMap<Host, Waiting[]>();
 /** @throws OperationError when nft refuses the script. */
 export async function runNft(host: Host, script: string): Promise<void> {
   const result = await tryNft(host, script);
-  if (result.status !== 0) throw commandError(`nft refused a change: ${result.stderr.trim().split('\n')[0] ?? ''}`, result);
+  if (result.status !== 0)
+    throw commandError(`nft refused a change: ${result.stderr.trim().split('\n')[0] ?? ''}`, result);
 }
 
 /** The same for a script whose refusal the caller understands. */

@@ -29,7 +29,7 @@ export async function makeEmptyFile(host: Host, layer: string, steps: readonly P
     return;
   }
   const model = last.status?.type === 'file' ? last.status : { mode: 0o644, uid: 0, gid: 0 };
-  await host.writeAtomic(path, '', { mode: model.mode, uid: model.uid, gid: model.gid });
+  await host.writeAtomic(path, '', { mode: model.mode, uid: model.uid, gid: model.gid, sync: false });
 }
 
 async function requireType(host: Host, path: string, type: 'directory' | 'file'): Promise<void> {

@@ -50,7 +50,7 @@ export const bundle: Op<'bundle'> = {
     };
     const unsealed = { ...config, annotations };
     const text = JSON.stringify(seal(unsealed, digest(unsealed)));
-    await host.writeAtomic(configPath(step), `${text}\n`, { mode: 0o600 });
+    await host.writeAtomic(configPath(step), `${text}\n`, { mode: 0o600, sync: false });
   },
 
   async revert({ host }, step) {

@@ -10,7 +10,11 @@ export const file: Op<'file'> = {
     const found = await host.status(step.path);
     if (found === undefined) return { state: 'absent' };
     if (found.type !== 'file') {
-      return { state: 'drifted', inPlace: false, differences: [{ property: 'type', wanted: 'file', found: found.type }] };
+      return {
+        state: 'drifted',
+        inPlace: false,
+        differences: [{ property: 'type', wanted: 'file', found: found.type }],
+      };
     }
     const text = await host.readText(step.path);
     if (text !== step.text) {
@@ -24,12 +28,12 @@ export const file: Op<'file'> = {
   },
 
   async apply({ host }, step) {
-    await host.writeAtomic(step.path, step.text, { mode: step.mode });
+    await host.writeAtomic(step.path, step.text, { mode: step.mode, sync: false });
   },
 
   async update({ host }, step) {
     if (step.inPlace) await host.writeInPlace(step.path, step.text);
-    else await host.writeAtomic(step.path, step.text, { mode: step.mode });
+    else await host.writeAtomic(step.path, step.text, { mode: step.mode, sync: false });
   },
 
   async revert({ host }, step) {
@@ -37,7 +41,9 @@ export const file: Op<'file'> = {
   },
 
   toShell: (step) => [
-    ...hereDocument(['tee', step.path], step.text).map((line, index) => (index === 0 ? `${line} >/dev/null` : line)),
+    ...hereDocument(['tee', step.path], step.text).map((line, index) =>
+      index === 0 ? `${line} >/dev/null` : line,
+    ),
     `chmod ${step.mode.toString(8)} ${quote(step.path)}`,
   ],
 };

@@ -59,7 +59,7 @@ export async function execInContainer(
   }
   const file = `${step.bundle}/exec-${randomUUID()}.json`;
   const log = `${file}.log`;
-  await host.writeAtomic(file, JSON.stringify(process), { mode: 0o600 });
+  await host.writeAtomic(file, JSON.stringify(process), { mode: 0o600, sync: false });
   try {
     return await runExec(host, step, file, log, request);
   } finally {
