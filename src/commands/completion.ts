@@ -53,15 +53,21 @@ function bash(program: Command): string {
 
 function fish(program: Command): string {
   const commands = program.commands.map(
-    (command) => `complete -c runspec -n __fish_use_subcommand -f -a ${command.name()} -d "${command.description().replaceAll('"', '\\"')}"`,
+    (command) =>
+      `complete -c runspec -n __fish_use_subcommand -f -a ${command.name()} -d "${command.description().replaceAll('"', '\\"')}"`,
   );
   const options = program.commands.flatMap((command) =>
     command.options.flatMap((option) =>
       typeof option.long === 'string'
-        ? [`complete -c runspec -n "__fish_seen_subcommand_from ${command.name()}" -l ${option.long.slice(2)} -d "${option.description}"`]
+        ? [
+            `complete -c runspec -n "__fish_seen_subcommand_from ${command.name()}" -l ${option.long.slice(2)} -d "${option.description}"`,
+          ]
         : [],
     ),
   );
-  const names = BY_NAME.map((name) => `complete -c runspec -n "__fish_seen_subcommand_from ${name}" -a "(${NAMES.replaceAll('$', '\\$')})"`);
+  const names = BY_NAME.map(
+    (name) =>
+      `complete -c runspec -n "__fish_seen_subcommand_from ${name}" -a "(${NAMES.replaceAll('$', '\\$')})"`,
+  );
   return `${[...commands, ...options, ...names].join('\n')}\n`;
 }

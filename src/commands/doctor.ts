@@ -29,7 +29,9 @@ const PROGRAMS = [
 export async function doctor(context: CommandContext): Promise<number> {
   const findings = [
     rootFinding(context),
-    ...(await Promise.all(PROGRAMS.map(async ([program, purpose, name]) => programFinding(context.host, program, purpose, name)))),
+    ...(await Promise.all(
+      PROGRAMS.map(async ([program, purpose, name]) => programFinding(context.host, program, purpose, name)),
+    )),
     ...(await runtimeFindings(context.host)),
     ...(await kernelFindings(context.host)),
     await spaceFinding(context),
@@ -47,10 +49,20 @@ function render(context: CommandContext, { check, result, detail, hint }: Findin
 
 function rootFinding(context: CommandContext): Finding {
   if (context.isRoot) return { check: 'root', result: 'ok', detail: 'yes' };
-  return { check: 'root', result: 'warning', detail: 'no', hint: 'apply, down, exec and run need root; validate and plan do not' };
+  return {
+    check: 'root',
+    result: 'warning',
+    detail: 'no',
+    hint: 'apply, down, exec and run need root; validate and plan do not',
+  };
 }
 
-async function programFinding(host: Host, program: string, purpose: string, packageName: string): Promise<Finding> {
+async function programFinding(
+  host: Host,
+  program: string,
+  purpose: string,
+  packageName: string,
+): Promise<Finding> {
   const path = await host.which(program);
   if (path !== undefined) return { check: program, result: 'ok', detail: path };
   return { check: program, result: 'missing', detail: purpose, hint: `install the package ${packageName}` };
@@ -59,15 +71,24 @@ async function programFinding(host: Host, program: string, purpose: string, pack
 async function runtimeFindings(host: Host): Promise<readonly Finding[]> {
   const { layout, hierarchies } = await readCgroups(host, createKernelView(host));
   const [crun, runc] = await Promise.all([host.which('crun'), host.which('runc')]);
-  const controllers = hierarchies.flatMap((one) => one.controllers.map((name) => (name.startsWith('name=') ? [] : `${name} (v${one.version})`)).flat());
-  const cgroups: Finding = { check: 'cgroups', result: controllers.length === 0 ? 'missing' : 'ok', detail: `${layout}: ${controllers.join(', ') || 'no controller'}` };
+  const controllers = hierarchies.flatMap((one) =>
+    one.controllers.map((name) => (name.startsWith('name=') ? [] : `${name} (v${one.version})`)).flat(),
+  );
+  const cgroups: Finding = {
+    check: 'cgroups',
+    result: controllers.length === 0 ? 'missing' : 'ok',
+    detail: `${layout}: ${controllers.join(', ') || 'no controller'}`,
+  };
   const crunWorks = crun !== undefined && layout !== 'hybrid';
   if (crunWorks) return [cgroups, { check: 'OCI runtime', result: 'ok', detail: `crun at ${crun}` }];
   if (runc !== undefined) {
     const note = crun === undefined ? '' : ' (crun does not start on a host with hybrid cgroups)';
     return [cgroups, { check: 'OCI runtime', result: 'ok', detail: `runc at ${runc}${note}` }];
   }
-  const detail = crun === undefined ? 'neither crun nor runc is there' : 'crun does not start on a host with hybrid cgroups';
+  const detail =
+    crun === undefined
+      ? 'neither crun nor runc is there'
+      : 'crun does not start on a host with hybrid cgroups';
   return [cgroups, { check: 'OCI runtime', result: 'missing', detail, hint: 'install the package runc' }];
 }
 
@@ -76,12 +97,22 @@ async function kernelFindings(host: Host): Promise<readonly Finding[]> {
   const fileSystems = (await host.readText('/proc/filesystems')) ?? '';
   const overlay: Finding = /\boverlay\b/.test(fileSystems)
     ? { check: 'overlayfs', result: 'ok', detail: 'yes' }
-    : { check: 'overlayfs', result: 'warning', detail: 'not loaded', hint: 'it is loaded when first mounted, or: modprobe overlay' };
+    : {
+        check: 'overlayfs',
+        result: 'warning',
+        detail: 'not loaded',
+        hint: 'it is loaded when first mounted, or: modprobe overlay',
+      };
   const [major, minor] = release.split('.').map(Number);
   const recent = (major ?? 0) > 5 || ((major ?? 0) === 5 && (minor ?? 0) >= 12);
   const kernel: Finding = recent
     ? { check: 'kernel', result: 'ok', detail: release }
-    : { check: 'kernel', result: 'warning', detail: release, hint: 'readOnly mounts need mount_setattr(2) of Linux 5.12' };
+    : {
+        check: 'kernel',
+        result: 'warning',
+        detail: release,
+        hint: 'readOnly mounts need mount_setattr(2) of Linux 5.12',
+      };
   return [kernel, overlay];
 }
 
@@ -89,7 +120,8 @@ const ENOUGH = 1024 ** 3;
 
 async function spaceFinding(context: CommandContext): Promise<Finding> {
   let folder = context.dataDir;
-  while (folder !== '' && (await context.host.status(folder)) === undefined) folder = folder.slice(0, folder.lastIndexOf('/'));
+  while (folder !== '' && (await context.host.status(folder)) === undefined)
+    folder = folder.slice(0, folder.lastIndexOf('/'));
   const free = await context.host.freeBytes(folder === '' ? '/' : folder);
   const detail = `${(free / ENOUGH).toFixed(1)} GiB free for ${context.dataDir}`;
   return { check: 'disk', result: free < ENOUGH ? 'warning' : 'ok', detail };
@@ -99,11 +131,20 @@ async function spaceFinding(context: CommandContext): Promise<Finding> {
 async function firewallFindings(context: CommandContext): Promise<readonly Finding[]> {
   if (!context.isRoot || (await context.host.which('nft')) === undefined) return [];
   const result = await context.host.run(['nft', '-j', 'list', 'chains']);
-  if (result.status !== 0) return [{ check: 'firewall', result: 'warning', detail: `cannot be read: ${result.stderr.trim()}` }];
-  const objects = (JSON.parse(result.stdout) as { readonly nftables: readonly { readonly chain?: ChainObject }[] }).nftables;
-  const dropping = objects.flatMap(({ chain }) => (chain?.hook === 'forward' && chain.policy === 'drop' ? [`${chain.family} ${chain.table} ${chain.name}`] : []));
-  if (dropping.length === 0) return [{ check: 'firewall', result: 'ok', detail: 'nothing drops forwarded packets' }];
-  const hint = 'published ports are reached from this host; from others only when that chain accepts them (Docker: its chain DOCKER-USER)';
+  if (result.status !== 0)
+    return [{ check: 'firewall', result: 'warning', detail: `cannot be read: ${result.stderr.trim()}` }];
+  const objects = (
+    JSON.parse(result.stdout) as { readonly nftables: readonly { readonly chain?: ChainObject }[] }
+  ).nftables;
+  const dropping = objects.flatMap(({ chain }) =>
+    chain?.hook === 'forward' && chain.policy === 'drop'
+      ? [`${chain.family} ${chain.table} ${chain.name}`]
+      : [],
+  );
+  if (dropping.length === 0)
+    return [{ check: 'firewall', result: 'ok', detail: 'nothing drops forwarded packets' }];
+  const hint =
+    'published ports are reached from this host; from others only when that chain accepts them (Docker: its chain DOCKER-USER)';
   return [{ check: 'firewall', result: 'warning', detail: `policy drop in ${dropping.join(', ')}`, hint }];
 }
 

@@ -8,6 +8,8 @@ export function joinFailures(failures: readonly [Error, ...Error[]], message: st
   const interrupted = failures.find((failure) => failure instanceof InterruptedError);
   if (interrupted === undefined) return new SeveralFailures(message, failures);
   // All were rolled back for the same signal; what else went wrong is what could not be.
-  const cleanup = failures.flatMap((failure) => (failure instanceof InterruptedError ? failure.cleanup : [failure]));
+  const cleanup = failures.flatMap((failure) =>
+    failure instanceof InterruptedError ? failure.cleanup : [failure],
+  );
   return new InterruptedError(interrupted.signal, cleanup);
 }

@@ -13,7 +13,8 @@ export interface LoadedSpecs {
 
 /** @throws InvalidSpecError after the diagnostics were shown, UsageError when a file is missing. */
 export async function loadSpecs(context: CommandContext, args: readonly string[]): Promise<LoadedSpecs> {
-  if (args.length === 0) throw new UsageError('no SPEC is given', 'give a file, a folder of specs, or - for standard input');
+  if (args.length === 0)
+    throw new UsageError('no SPEC is given', 'give a file, a folder of specs, or - for standard input');
   const sources = await readSources(context.host, args, () => context.stdin(), context.workingDirectory);
   const { specs, diagnostics } = load(sources);
   showDiagnostics(context, diagnostics, sources);
@@ -23,7 +24,11 @@ export async function loadSpecs(context: CommandContext, args: readonly string[]
   return { specs, sources };
 }
 
-export function showDiagnostics(context: CommandContext, diagnostics: readonly Diagnostic[], sources: readonly SourceText[]): void {
+export function showDiagnostics(
+  context: CommandContext,
+  diagnostics: readonly Diagnostic[],
+  sources: readonly SourceText[],
+): void {
   for (const diagnostic of diagnostics) {
     const source = sources.find((one) => one.file === diagnostic.file);
     context.stderr(renderDiagnostic(diagnostic, source?.text ?? '', { color: context.color }));
@@ -31,12 +36,20 @@ export function showDiagnostics(context: CommandContext, diagnostics: readonly D
 }
 
 /** What compile found, with the places in the files; @throws InvalidSpecError when anything is an error. */
-export function checkCompiled(context: CommandContext, loaded: LoadedSpecs, compiled: readonly Compiled[]): void {
+export function checkCompiled(
+  context: CommandContext,
+  loaded: LoadedSpecs,
+  compiled: readonly Compiled[],
+): void {
   const placed = compiled.flatMap(({ diagnostics }, index) => {
     const spec = loaded.specs[index];
     return diagnostics.map((diagnostic): Diagnostic => {
       const range = spec?.locate(diagnostic.path);
-      return { ...diagnostic, ...(spec === undefined ? {} : { file: spec.file }), ...(range === undefined ? {} : { range }) };
+      return {
+        ...diagnostic,
+        ...(spec === undefined ? {} : { file: spec.file }),
+        ...(range === undefined ? {} : { range }),
+      };
     });
   });
   showDiagnostics(context, placed, loaded.sources);

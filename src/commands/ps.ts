@@ -27,7 +27,9 @@ export async function ps(context: CommandContext): Promise<number> {
     (await records.names()).map(async (name): Promise<readonly Row[]> => {
       const record = await records.read(name);
       if (record === undefined) return [];
-      return [toRow(record, record.bootId === bootId, await readContainerState(host, recordsFolder(dataDir, name)))];
+      return [
+        toRow(record, record.bootId === bootId, await readContainerState(host, recordsFolder(dataDir, name))),
+      ];
     }),
   );
   if (context.json) context.stdout(`${JSON.stringify(rows.flat(), undefined, 2)}\n`);
@@ -38,30 +40,55 @@ export async function ps(context: CommandContext): Promise<number> {
 export function toRow(record: ContainerRecord, sameBoot: boolean, state: ContainerState): Row {
   const plan = record.applied ?? record.pending;
   const ended = state.status === 'exited';
-  const time = (milliseconds: number | undefined): string | null => (milliseconds === undefined ? null : new Date(milliseconds).toISOString());
+  const time = (milliseconds: number | undefined): string | null =>
+    milliseconds === undefined ? null : new Date(milliseconds).toISOString();
   return {
     name: record.name,
-    state: !sameBoot ? 'rebooted' : record.pending === undefined || state.status === 'running' ? state.status : 'partial',
+    state: !sameBoot
+      ? 'rebooted'
+      : record.pending === undefined || state.status === 'running'
+        ? state.status
+        : 'partial',
     pid: state.status === 'running' ? state.pid : null,
     exitStatus: ended ? (state.exitStatus ?? null) : null,
     oom: ended && state.oom,
     startedAt: state.status === 'absent' ? null : time(state.startedAt),
     finishedAt: ended ? time(state.finishedAt) : null,
     address: plan?.lease?.address ?? null,
-    ports: (plan?.ports ?? []).map((port) => `${port.hostIP ?? '*'}:${port.hostPort}->${port.containerPort}/${port.protocol}`),
+    ports: (plan?.ports ?? []).map(
+      (port) => `${port.hostIP ?? '*'}:${port.hostPort}->${port.containerPort}/${port.protocol}`,
+    ),
     spec: record.specFile,
   };
 }
 
 function renderTable(rows: readonly Row[], now: number): string {
-  const cells = rows.map((row) => [row.name, showState(row, now), String(row.pid ?? '-'), row.address ?? '-', row.ports.join(' ') || '-', row.spec]);
+  const cells = rows.map((row) => [
+    row.name,
+    showState(row, now),
+    String(row.pid ?? '-'),
+    row.address ?? '-',
+    row.ports.join(' ') || '-',
+    row.spec,
+  ]);
   const table = [['NAME', 'STATE', 'PID', 'ADDRESS', 'PORTS', 'SPEC'], ...cells];
-  const widths = (table[0] ?? []).map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
-  return table.map((row) => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()}\n`).join('');
+  const widths = (table[0] ?? []).map((_, column) =>
+    Math.max(...table.map((row) => row[column]?.length ?? 0)),
+  );
+  return table
+    .map(
+      (row) =>
+        `${row
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
 }
 
 function showState(row: Row, now: number): string {
-  if (row.state === 'running' && row.startedAt !== null) return `running for ${showDuration(now - Date.parse(row.startedAt))}`;
+  if (row.state === 'running' && row.startedAt !== null)
+    return `running for ${showDuration(now - Date.parse(row.startedAt))}`;
   if (row.state !== 'exited') return row.state;
   const since = row.finishedAt === null ? '' : ` ${showDuration(now - Date.parse(row.finishedAt))} ago`;
   return `exited (${row.exitStatus ?? 'status unknown'}${row.oom ? ', out of memory' : ''})${since}`;

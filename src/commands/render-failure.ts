@@ -1,6 +1,13 @@
 // Errors for people: what failed, the command and its stderr, a hint, and what could not be cleaned up.
 import { constants } from 'node:os';
-import { BusyError, InterruptedError, InvalidSpecError, OperationError, SeveralFailures, UsageError } from '../errors.ts';
+import {
+  BusyError,
+  InterruptedError,
+  InvalidSpecError,
+  OperationError,
+  SeveralFailures,
+  UsageError,
+} from '../errors.ts';
 import { quoteAll } from '../ops/shell.ts';
 import { EXIT } from './context.ts';
 import { paint } from './paint.ts';
@@ -12,25 +19,48 @@ export interface RenderedFailure {
 
 export function renderFailure(error: unknown, color: boolean): RenderedFailure {
   const label = paint({ color }, 'red', 'error:');
-  const hint = (text: string | undefined): readonly string[] => (text === undefined ? [] : [`  ${paint({ color }, 'yellow', 'hint:')} ${text}`]);
+  const hint = (text: string | undefined): readonly string[] =>
+    text === undefined ? [] : [`  ${paint({ color }, 'yellow', 'hint:')} ${text}`];
   if (error instanceof InvalidSpecError) {
     const count = error.diagnostics.length;
-    return { status: EXIT.invalid, lines: [`${count} ${count === 1 ? 'problem' : 'problems'}; nothing was changed`] };
+    return {
+      status: EXIT.invalid,
+      lines: [`${count} ${count === 1 ? 'problem' : 'problems'}; nothing was changed`],
+    };
   }
-  if (error instanceof UsageError) return { status: EXIT.invalid, lines: [`${label} ${error.message}`, ...hint(error.hint)] };
-  if (error instanceof BusyError) return { status: EXIT.busy, lines: [`${label} ${error.message}`, ...hint('try again, or wait longer with --lock-timeout')] };
+  if (error instanceof UsageError)
+    return { status: EXIT.invalid, lines: [`${label} ${error.message}`, ...hint(error.hint)] };
+  if (error instanceof BusyError)
+    return {
+      status: EXIT.busy,
+      lines: [`${label} ${error.message}`, ...hint('try again, or wait longer with --lock-timeout')],
+    };
   if (error instanceof InterruptedError) {
     const left = error.cleanup.length === 0 ? 'rolled back' : 'rolled back in part';
-    return { status: 128 + constants.signals[error.signal], lines: [`${error.message}, ${left}`, ...error.cleanup.flatMap((one) => renderCause(one))] };
+    return {
+      status: 128 + constants.signals[error.signal],
+      lines: [`${error.message}, ${left}`, ...error.cleanup.flatMap((one) => renderCause(one))],
+    };
   }
   if (error instanceof SeveralFailures) {
     const each = error.failures.map((failure) => renderFailure(failure, color));
-    return { status: EXIT.failed, lines: [...each.flatMap(({ lines }) => lines), `${label} ${error.message}`] };
+    return {
+      status: EXIT.failed,
+      lines: [...each.flatMap(({ lines }) => lines), `${label} ${error.message}`],
+    };
   }
   if (error instanceof OperationError) {
     const place = error.place === undefined ? '' : `${error.place}: `;
     const step = error.step === undefined ? '' : `${error.step}: `;
-    return { status: EXIT.failed, lines: [`${place}${label} ${step}${error.message}`, ...renderDetails(error), ...hint(error.hint), ...renderCleanup(error)] };
+    return {
+      status: EXIT.failed,
+      lines: [
+        `${place}${label} ${step}${error.message}`,
+        ...renderDetails(error),
+        ...hint(error.hint),
+        ...renderCleanup(error),
+      ],
+    };
   }
   // Not foreseen: the stack is what a report needs.
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -40,8 +70,16 @@ export function renderFailure(error: unknown, color: boolean): RenderedFailure {
 function renderDetails(error: OperationError): readonly string[] {
   if (error.command === undefined) return [];
   const { argv, status, stderr } = error.command;
-  const ended = status === undefined ? 'could not be started or was ended by a signal' : `exit status ${status}`;
-  return [`  command: ${quoteAll(argv)} (${ended})`, ...stderr.trim().split('\n').filter((line) => line !== '').map((line) => `  | ${line}`)];
+  const ended =
+    status === undefined ? 'could not be started or was ended by a signal' : `exit status ${status}`;
+  return [
+    `  command: ${quoteAll(argv)} (${ended})`,
+    ...stderr
+      .trim()
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => `  | ${line}`),
+  ];
 }
 
 function renderCleanup(error: OperationError): readonly string[] {
@@ -52,6 +90,13 @@ function renderCleanup(error: OperationError): readonly string[] {
 function renderCause(error: Error): readonly string[] {
   const place = error instanceof OperationError && error.place !== undefined ? `${error.place}: ` : '';
   const step = error instanceof OperationError && error.step !== undefined ? `${error.step}: ` : '';
-  const details = error instanceof OperationError ? [...renderDetails(error), ...(error.hint === undefined ? [] : [`  hint: ${error.hint}`]), ...renderCleanup(error)] : [];
+  const details =
+    error instanceof OperationError
+      ? [
+          ...renderDetails(error),
+          ...(error.hint === undefined ? [] : [`  hint: ${error.hint}`]),
+          ...renderCleanup(error),
+        ]
+      : [];
   return [`  - ${place}${step}${error.message}`, ...details.map((line) => `  ${line}`)];
 }

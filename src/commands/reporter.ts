@@ -6,7 +6,13 @@ import type { Reporter, StepReport } from '../run/report.ts';
 import type { CommandContext } from './context.ts';
 import { paint } from './paint.ts';
 
-export const MARKS: Readonly<Record<Action, string>> = { create: '+', update: '~', replace: '±', delete: '-', none: ' ' };
+export const MARKS: Readonly<Record<Action, string>> = {
+  create: '+',
+  update: '~',
+  replace: '±',
+  delete: '-',
+  none: ' ',
+};
 
 export function describe(step: Step): string {
   return opOf(step).describe(step);
@@ -38,10 +44,20 @@ function renderStep(context: CommandContext, report: StepReport): string {
 }
 
 function jsonReporter(context: CommandContext): Reporter {
-  const emit = (event: Readonly<Record<string, unknown>>): void => context.stdout(`${JSON.stringify(event)}\n`);
+  const emit = (event: Readonly<Record<string, unknown>>): void =>
+    context.stdout(`${JSON.stringify(event)}\n`);
   return {
     step: ({ container, step, action, outcome, milliseconds, reason }) =>
-      emit({ event: 'step', container, step: step.id, op: step.op, action, outcome, milliseconds, ...(reason === undefined ? {} : { reason }) }),
+      emit({
+        event: 'step',
+        container,
+        step: step.id,
+        op: step.op,
+        action,
+        outcome,
+        milliseconds,
+        ...(reason === undefined ? {} : { reason }),
+      }),
     progress: (container, step, text) => emit({ event: 'progress', container, step, text }),
     rollback: (container, step) => emit({ event: 'rollback', container, step }),
   };

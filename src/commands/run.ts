@@ -20,11 +20,21 @@ import { createReporter } from './reporter.ts';
 export async function run(context: CommandContext, target: string, args: readonly string[]): Promise<number> {
   const loaded = await loadSpecs(context, [target]);
   const [only, ...others] = loaded.specs;
-  if (only === undefined || others.length > 0) throw new UsageError(`${target} has ${loaded.specs.length} specs`, 'run takes one; use apply for several');
+  if (only === undefined || others.length > 0)
+    throw new UsageError(
+      `${target} has ${loaded.specs.length} specs`,
+      'run takes one; use apply for several',
+    );
   requireRoot(context);
   const { name } = only.spec;
-  if ((await createRecords(context.host, context.dataDir, await readBootId(context.host)).read(name)) !== undefined) {
-    throw new UsageError(`${name} is up already`, `take it down first (runspec down ${name}), or use: runspec exec ${name}`);
+  if (
+    (await createRecords(context.host, context.dataDir, await readBootId(context.host)).read(name)) !==
+    undefined
+  ) {
+    throw new UsageError(
+      `${name} is up already`,
+      `take it down first (runspec down ${name}), or use: runspec exec ${name}`,
+    );
   }
   // The steps would mix with what the process says; --verbose wants them all the same.
   const silent = { ...context, quiet: !context.verbose };
@@ -41,10 +51,16 @@ function adjust(context: CommandContext, loaded: LoadedSpec, args: readonly stri
   const { process } = loaded.spec;
   // A terminal is passed on, not made up: without one here, the process gets pipes.
   const terminal = process.terminal && context.stdinIsTerminal;
-  return { ...loaded, spec: { ...loaded.spec, process: { ...process, terminal, ...(args.length === 0 ? {} : { args }) } } };
+  return {
+    ...loaded,
+    spec: { ...loaded.spec, process: { ...process, terminal, ...(args.length === 0 ? {} : { args }) } },
+  };
 }
 
-async function runThrough(context: CommandContext, loaded: Parameters<typeof convergeLocked>[1]): Promise<number> {
+async function runThrough(
+  context: CommandContext,
+  loaded: Parameters<typeof convergeLocked>[1],
+): Promise<number> {
   const [plan] = await convergeLocked(context, loaded, { keepOnFailure: false, leaveOut: 'process' });
   if (plan === undefined) throw new OperationError('there is no plan to run');
   let status: number;

@@ -17,20 +17,30 @@ export async function status(context: CommandContext, name: string): Promise<num
   const record = await session.records.read(name);
   if (record === undefined) {
     const known = await session.records.names();
-    throw new UsageError(`there is no container ${name}`, known.length === 0 ? 'no container is up' : `up are: ${known.join(', ')}`);
+    throw new UsageError(
+      `there is no container ${name}`,
+      known.length === 0 ? 'no container is up' : `up are: ${known.join(', ')}`,
+    );
   }
   const steps = record.applied?.steps ?? recordedSteps(record);
   const ops = opContext(session, name, () => undefined);
   const probes = await Promise.all(steps.map((step) => opOf(step).probe(ops, step)));
-  const row = toRow(record, record.bootId === session.bootId, await readContainerState(context.host, recordsFolder(context.dataDir, name)));
+  const row = toRow(
+    record,
+    record.bootId === session.bootId,
+    await readContainerState(context.host, recordsFolder(context.dataDir, name)),
+  );
   const clean = record.pending === undefined && probes.every((probe) => probe.state === 'present');
   if (context.json) {
     const found = steps.map((step, index) => toJson(step, probes[index] as Probe));
     context.stdout(`${JSON.stringify({ ...row, clean, steps: found }, undefined, 2)}\n`);
   } else {
-    context.stdout(`${paint(context, 'bold', name)}  ${row.state}${row.pid === null ? '' : `  pid ${row.pid}`}\n`);
+    context.stdout(
+      `${paint(context, 'bold', name)}  ${row.state}${row.pid === null ? '' : `  pid ${row.pid}`}\n`,
+    );
     steps.forEach((step, index) => context.stdout(renderStep(context, step, probes[index] as Probe)));
-    if (record.pending !== undefined) context.stdout(`an apply was cut short: apply again, or take it down\n`);
+    if (record.pending !== undefined)
+      context.stdout(`an apply was cut short: apply again, or take it down\n`);
   }
   return clean ? EXIT.done : EXIT.changes;
 }
@@ -43,6 +53,8 @@ function toJson(step: Step, probe: Probe): unknown {
 function renderStep(context: CommandContext, step: Step, probe: Probe): string {
   const color = probe.state === 'present' ? 'green' : probe.state === 'drifted' ? 'yellow' : 'red';
   const differences = probe.state === 'drifted' ? probe.differences : [];
-  const details = differences.map((one) => `${' '.repeat(12)}${one.property}: ${one.found}, not ${one.wanted}\n`);
+  const details = differences.map(
+    (one) => `${' '.repeat(12)}${one.property}: ${one.found}, not ${one.wanted}\n`,
+  );
   return `  ${paint(context, color, probe.state.padEnd(8))}  ${step.id.padEnd(28)} ${describe(step)}\n${details.join('')}`;
 }

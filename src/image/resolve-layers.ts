@@ -117,7 +117,8 @@ async function resolveTarball(scope: Scope, source: TarballSource, path: SpecPat
   }
   if (status.type !== 'file')
     return problem('not-a-file', path, `tarball ${tarball} is a ${status.type}, not a file`, {
-      hint: status.type === 'directory' ? 'for a folder write directory instead of tarball' : 'name an archive',
+      hint:
+        status.type === 'directory' ? 'for a folder write directory instead of tarball' : 'name an archive',
     });
   return layerOf(sha256 ?? (await hashArchive(host, scope.archives, dataDir, real, status, scope.signal)));
 }

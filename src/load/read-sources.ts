@@ -108,7 +108,11 @@ async function readPermitted(host: SpecFiles, path: string, shown: string): Prom
   try {
     return await host.readText(path);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM'))) throw error;
-    throw new UsageError(`${shown} may not be read`, 'give it the right to be read, or run runspec as its owner');
+    if (!(error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM')))
+      throw error;
+    throw new UsageError(
+      `${shown} may not be read`,
+      'give it the right to be read, or run runspec as its owner',
+    );
   }
 }

@@ -5,7 +5,14 @@ import type { NamespaceType, Spec } from '../load/spec.ts';
 import type { BundleStep } from '../plan/plan.ts';
 import { chooseCapabilities } from './capabilities.ts';
 import { type GeneratedFiles, buildMounts } from './mounts.ts';
-import type { OciConfig, OciDevice, OciDeviceRule, OciLinux, OciNamespace, OciProcess } from './runtime-spec.ts';
+import type {
+  OciConfig,
+  OciDevice,
+  OciDeviceRule,
+  OciLinux,
+  OciNamespace,
+  OciProcess,
+} from './runtime-spec.ts';
 import { isAtOrBelow, normalizePath } from './paths.ts';
 
 export interface ConfigInput {

@@ -17,9 +17,14 @@ export const bridge: Op<'bridge'> = {
     const link = await view.link(step.name);
     if (link === undefined) return { state: 'absent' };
     if (link.kind !== 'bridge') {
-      throw new OperationError(`${step.name} is ${link.kind ?? 'a device'}, not a bridge`, { hint: 'choose another network.bridge' });
+      throw new OperationError(`${step.name} is ${link.kind ?? 'a device'}, not a bridge`, {
+        hint: 'choose another network.bridge',
+      });
     }
-    const differences = [...differencesOf(link, step), ...(await routeDifference(host.readText(routeLocalnet(step.name))))];
+    const differences = [
+      ...differencesOf(link, step),
+      ...(await routeDifference(host.readText(routeLocalnet(step.name)))),
+    ];
     return differences.length === 0
       ? { state: 'present', owned: link.alias === BRIDGE_ALIAS }
       : { state: 'drifted', differences, inPlace: true };
@@ -62,7 +67,8 @@ export const bridge: Op<'bridge'> = {
       return { outcome: 'kept', reason: 'it was there before', foreign: true };
     }
     const ports = links.filter((one) => one.master === step.name).map((one) => one.name);
-    if (ports.length > 0) return { outcome: 'kept', reason: `it still has the ports ${ports.slice(0, 3).join(', ')}` };
+    if (ports.length > 0)
+      return { outcome: 'kept', reason: `it still has the ports ${ports.slice(0, 3).join(', ')}` };
     await runChecked(host, ['ip', 'link', 'del', 'dev', step.name]);
     return { outcome: 'removed' };
   },
@@ -86,7 +92,9 @@ async function leaveForeign(host: Host, step: BridgeStep, link: LinkState, befor
 }
 
 function wasThere(before: Before, address: string): boolean {
-  return String(before['addresses'] ?? '').split(', ').includes(address);
+  return String(before['addresses'] ?? '')
+    .split(', ')
+    .includes(address);
 }
 
 function removeAddress(step: BridgeStep): readonly string[] {
@@ -106,7 +114,9 @@ function createLines(step: BridgeStep): readonly string[] {
 function mendLines(link: LinkState, step: BridgeStep): readonly string[] {
   return [
     ...(hasAddress(link, step) ? [] : [`addr add ${step.address} dev ${step.name}`]),
-    ...(link.alias === BRIDGE_ALIAS && link.mtu !== step.mtu ? [`link set dev ${step.name} mtu ${step.mtu}`] : []),
+    ...(link.alias === BRIDGE_ALIAS && link.mtu !== step.mtu
+      ? [`link set dev ${step.name} mtu ${step.mtu}`]
+      : []),
     ...(link.up ? [] : [`link set dev ${step.name} up`]),
   ];
 }
@@ -115,7 +125,9 @@ function differencesOf(link: LinkState, step: BridgeStep): readonly Difference[]
   const wantsMtu = link.alias === BRIDGE_ALIAS && link.mtu !== step.mtu;
   return [
     ...(link.up ? [] : [{ property: 'state', wanted: 'up', found: 'down' }]),
-    ...(hasAddress(link, step) ? [] : [{ property: 'address', wanted: step.address, found: showAddresses(link) }]),
+    ...(hasAddress(link, step)
+      ? []
+      : [{ property: 'address', wanted: step.address, found: showAddresses(link) }]),
     ...(wantsMtu ? [{ property: 'mtu', wanted: String(step.mtu), found: String(link.mtu) }] : []),
   ];
 }
@@ -131,7 +143,12 @@ function hasAddress(link: LinkState, step: BridgeStep): boolean {
 }
 
 function showAddresses(link: LinkState): string {
-  return link.addresses.filter((one) => one.family === 'inet').map((one) => `${one.address}/${one.prefix}`).join(', ') || 'none';
+  return (
+    link.addresses
+      .filter((one) => one.family === 'inet')
+      .map((one) => `${one.address}/${one.prefix}`)
+      .join(', ') || 'none'
+  );
 }
 
 export function routeLocalnet(link: string): string {
@@ -140,7 +157,9 @@ export function routeLocalnet(link: string): string {
 
 /** A locally administered MAC address made of an IPv4 address, as Docker does: `02:42` and the four bytes. */
 export function macOf(address: string): string {
-  const bytes = (address.split('/')[0] ?? '').split('.').map((part) => Number(part).toString(16).padStart(2, '0'));
+  const bytes = (address.split('/')[0] ?? '')
+    .split('.')
+    .map((part) => Number(part).toString(16).padStart(2, '0'));
   return ['02', '42', ...bytes].join(':');
 }
 

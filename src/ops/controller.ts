@@ -29,7 +29,8 @@ export const controller: Op<'controller'> = {
       await host.writeInPlace(switchOf(step), `-${step.controller}`);
     } catch (cause) {
       // Another cgroup hands it on to its own children by now: it is theirs as well.
-      if ((cause as NodeJS.ErrnoException).code === 'EBUSY') return { outcome: 'kept', reason: 'other cgroups use it' };
+      if ((cause as NodeJS.ErrnoException).code === 'EBUSY')
+        return { outcome: 'kept', reason: 'other cgroups use it' };
       throw new OperationError(`cannot switch off ${step.controller}`, { cause });
     }
     return { outcome: 'removed' };

@@ -9,10 +9,15 @@ export const directory: Op<'directory'> = {
     const found = await host.status(step.path);
     if (found === undefined) return { state: 'absent' };
     if (found.type !== 'directory') {
-      return { state: 'drifted', inPlace: false, differences: [{ property: 'type', wanted: 'directory', found: found.type }] };
+      return {
+        state: 'drifted',
+        inPlace: false,
+        differences: [{ property: 'type', wanted: 'directory', found: found.type }],
+      };
     }
     // Volumes and shared folders belong to whoever uses them: their mode is not ours to reset.
-    if (step.removal === 'volume' || step.shared === true || found.mode === step.mode) return { state: 'present', owned: true };
+    if (step.removal === 'volume' || step.shared === true || found.mode === step.mode)
+      return { state: 'present', owned: true };
     return {
       state: 'drifted',
       inPlace: true,
@@ -45,7 +50,8 @@ export const directory: Op<'directory'> = {
     if (before['existed'] === true) return { outcome: 'kept', reason: 'it was there before', foreign: true };
     const content = await host.list(step.path);
     if (content === undefined) return { outcome: 'gone' };
-    if (content.length > 0) return { outcome: 'kept', reason: `it still holds ${content.slice(0, 3).join(', ')}` };
+    if (content.length > 0)
+      return { outcome: 'kept', reason: `it still holds ${content.slice(0, 3).join(', ')}` };
     return { outcome: (await host.removeDirectory(step.path)) ? 'removed' : 'gone' };
   },
 

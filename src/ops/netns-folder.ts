@@ -32,8 +32,10 @@ export const netnsFolder: Op<'netns-folder'> = {
     if (names === undefined) return { outcome: 'gone' };
     // `ip netns add` makes the very same mount: nothing tells whose it is but what was found first.
     if (before['mounted'] !== false) return { outcome: 'kept', reason: 'it was there before', foreign: true };
-    if (names.length > 0) return { outcome: 'kept', reason: `it still holds ${names.slice(0, 3).join(', ')}` };
-    if (topMount(await readMounts(host), NETNS_FOLDER) !== undefined) await runChecked(host, ['umount', NETNS_FOLDER]);
+    if (names.length > 0)
+      return { outcome: 'kept', reason: `it still holds ${names.slice(0, 3).join(', ')}` };
+    if (topMount(await readMounts(host), NETNS_FOLDER) !== undefined)
+      await runChecked(host, ['umount', NETNS_FOLDER]);
     if (before['existed'] !== true) await host.removeDirectory(NETNS_FOLDER);
     return { outcome: 'removed' };
   },

@@ -12,7 +12,11 @@ export const netns: Op<'netns'> = {
     if (found === undefined) return { state: 'absent' };
     const loopback = found.links.find((link) => link.name === 'lo');
     if (loopback?.up === true) return { state: 'present', owned: true };
-    return { state: 'drifted', inPlace: true, differences: [{ property: 'lo', wanted: 'up', found: 'down' }] };
+    return {
+      state: 'drifted',
+      inPlace: true,
+      differences: [{ property: 'lo', wanted: 'up', found: 'down' }],
+    };
   },
 
   async apply({ host }, step) {
@@ -39,5 +43,8 @@ export const netns: Op<'netns'> = {
     return { outcome: 'removed' };
   },
 
-  toShell: (step) => [quoteAll(['ip', 'netns', 'add', step.name]), quoteAll(['ip', '-n', step.name, 'link', 'set', 'lo', 'up'])],
+  toShell: (step) => [
+    quoteAll(['ip', 'netns', 'add', step.name]),
+    quoteAll(['ip', '-n', step.name, 'link', 'set', 'lo', 'up']),
+  ],
 };

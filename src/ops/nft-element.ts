@@ -14,12 +14,17 @@ export const nftElement: Op<'nft-element'> = {
   async probe({ view }, step) {
     const found = await findElement(view, step);
     if (found === undefined) return { state: 'absent' };
-    if (found.value === step.value && found.comment === step.comment) return { state: 'present', owned: true };
+    if (found.value === step.value && found.comment === step.comment)
+      return { state: 'present', owned: true };
     return {
       state: 'drifted',
       inPlace: true,
       differences: [
-        { property: step.key, wanted: `${step.value ?? ''} ${step.comment}`.trim(), found: `${found.value ?? ''} ${found.comment ?? ''}`.trim() },
+        {
+          property: step.key,
+          wanted: `${step.value ?? ''} ${step.comment}`.trim(),
+          found: `${found.value ?? ''} ${found.comment ?? ''}`.trim(),
+        },
       ],
     };
   },
@@ -42,7 +47,8 @@ export const nftElement: Op<'nft-element'> = {
   async revert({ host, view }, step) {
     const found = await findElement(view, step);
     if (found === undefined) return { outcome: 'gone' };
-    if (found.comment !== step.comment) return { outcome: 'kept', reason: `it belongs to ${found.comment ?? 'someone else'}` };
+    if (found.comment !== step.comment)
+      return { outcome: 'kept', reason: `it belongs to ${found.comment ?? 'someone else'}` };
     const result = await tryNft(host, deleteScript(step));
     if (result.status === 0) return { outcome: 'removed' };
     if (/No such file or directory/.test(result.stderr)) return { outcome: 'gone' };
@@ -59,7 +65,12 @@ async function findElement(view: KernelView, step: NftElementStep): Promise<NftE
 
 /** A link may have the name of a keyword (`bridge`) or begin with a digit: nft takes both in quotes only. */
 function keyOf(step: NftElementStep): string {
-  return LINK_SETS.has(step.set) ? step.key.split(' . ').map((name) => `"${name}"`).join(' . ') : step.key;
+  return LINK_SETS.has(step.set)
+    ? step.key
+        .split(' . ')
+        .map((name) => `"${name}"`)
+        .join(' . ')
+    : step.key;
 }
 
 function addScript(step: NftElementStep): string {

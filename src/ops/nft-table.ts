@@ -14,7 +14,9 @@ export const nftTable: Op<'nft-table'> = {
     const found = await view.nftTable(step.table);
     if (found === undefined) return { state: 'absent' };
     const differences = compare(step, found);
-    return differences.length === 0 ? { state: 'present', owned: true } : { state: 'drifted', differences, inPlace: true };
+    return differences.length === 0
+      ? { state: 'present', owned: true }
+      : { state: 'drifted', differences, inPlace: true };
   },
 
   async apply({ host }, step) {
@@ -29,7 +31,11 @@ export const nftTable: Op<'nft-table'> = {
     const found = await createKernelView(host).nftTable(step.table);
     if (found === undefined) return { outcome: 'gone' };
     const owners = [...found.sets.values()].flat().map((element) => element.comment ?? element.key);
-    if (owners.length > 0) return { outcome: 'kept', reason: `it still holds elements of ${[...new Set(owners)].slice(0, 3).join(', ')}` };
+    if (owners.length > 0)
+      return {
+        outcome: 'kept',
+        reason: `it still holds elements of ${[...new Set(owners)].slice(0, 3).join(', ')}`,
+      };
     await runNft(host, `delete table inet ${step.table}\n`);
     return { outcome: 'removed' };
   },
@@ -43,7 +49,9 @@ function renderTable(step: NftTableStep): string {
   const headers = step.chains.map((chain) => `  chain ${chain.name} { ${chain.header} }`);
   const flushes = step.chains.map((chain) => `flush chain inet ${step.table} ${chain.name}`);
   const rules = step.chains.flatMap((chain) =>
-    chain.rules.map((rule) => `add rule inet ${step.table} ${chain.name} ${rule} comment "${fingerprint(rule)}"`),
+    chain.rules.map(
+      (rule) => `add rule inet ${step.table} ${chain.name} ${rule} comment "${fingerprint(rule)}"`,
+    ),
   );
   return [`table inet ${step.table} {`, ...sets, ...headers, '}', ...flushes, ...rules, ''].join('\n');
 }
@@ -59,10 +67,17 @@ function compare(step: NftTableStep, found: NftTableState): readonly Difference[
     .map((set) => ({ property: `set ${set.name}`, wanted: 'present', found: 'missing' }));
   const chains = step.chains.flatMap((chain): readonly Difference[] => {
     const comments = found.chains.get(chain.name);
-    if (comments === undefined) return [{ property: `chain ${chain.name}`, wanted: 'present', found: 'missing' }];
+    if (comments === undefined)
+      return [{ property: `chain ${chain.name}`, wanted: 'present', found: 'missing' }];
     const wanted = chain.rules.map(fingerprint);
     if (wanted.join() === comments.join()) return [];
-    return [{ property: `chain ${chain.name}`, wanted: `${wanted.length} rules of ours`, found: `${comments.length} rules, not the same` }];
+    return [
+      {
+        property: `chain ${chain.name}`,
+        wanted: `${wanted.length} rules of ours`,
+        found: `${comments.length} rules, not the same`,
+      },
+    ];
   });
   return [...sets, ...chains];
 }

@@ -9,7 +9,8 @@ import { topMount } from './private-mount.ts';
 import { quoteAll } from './shell.ts';
 
 export const overlay: Op<'overlay'> = {
-  describe: (step) => `overlay ${step.target} of ${step.lower.length} layers${step.upper === undefined ? ', read-only' : ''}`,
+  describe: (step) =>
+    `overlay ${step.target} of ${step.lower.length} layers${step.upper === undefined ? ', read-only' : ''}`,
 
   async probe({ view }, step) {
     const mount = topMount(await view.mounts(), step.target);
@@ -19,9 +20,13 @@ export const overlay: Op<'overlay'> = {
     const upper = optionValue(mount.superOptions, 'upperdir');
     const differences = [
       ...(found === wanted ? [] : [{ property: 'lowerdir', wanted: wanted ?? '', found: found ?? '' }]),
-      ...(upper === escaped(step.upper) ? [] : [{ property: 'upperdir', wanted: step.upper ?? 'none', found: upper ?? 'none' }]),
+      ...(upper === escaped(step.upper)
+        ? []
+        : [{ property: 'upperdir', wanted: step.upper ?? 'none', found: upper ?? 'none' }]),
     ];
-    return differences.length === 0 ? { state: 'present', owned: true } : { state: 'drifted', differences, inPlace: false };
+    return differences.length === 0
+      ? { state: 'present', owned: true }
+      : { state: 'drifted', differences, inPlace: false };
   },
 
   async apply({ host }, step) {
@@ -43,7 +48,10 @@ export const overlay: Op<'overlay'> = {
         const holders = await findHolders(host, step.target);
         throw new OperationError(`cannot unmount ${step.target}: ${result.stderr.trim()}`, {
           command: { argv: result.argv, status: result.status, stderr: result.stderr },
-          hint: holders.length === 0 ? undefined : `held by ${holders.join(', ')}; end it and take the container down again`,
+          hint:
+            holders.length === 0
+              ? undefined
+              : `held by ${holders.join(', ')}; end it and take the container down again`,
         });
       }
       outcome = 'removed';
@@ -60,7 +68,10 @@ function mountCommand(step: OverlayStep): readonly string[] {
 
 function mountOptions(step: OverlayStep): string {
   // The kernel takes the topmost layer first.
-  const lower = step.lower.toReversed().map((path) => escapeOption(path)).join(':');
+  const lower = step.lower
+    .toReversed()
+    .map((path) => escapeOption(path))
+    .join(':');
   if (step.upper === undefined || step.work === undefined) return `ro,lowerdir=${lower}`;
   return `lowerdir=${lower},upperdir=${escapeOption(step.upper)},workdir=${escapeOption(step.work)}`;
 }

@@ -13,7 +13,11 @@ export const privateMount: Op<'private-mount'> = {
     if (mount === undefined) return { state: 'absent' };
     return mount.isPrivate
       ? { state: 'present', owned: true }
-      : { state: 'drifted', inPlace: true, differences: [{ property: 'propagation', wanted: 'private', found: 'shared' }] };
+      : {
+          state: 'drifted',
+          inPlace: true,
+          differences: [{ property: 'propagation', wanted: 'private', found: 'shared' }],
+        };
   },
 
   async before({ host, view }, step) {
@@ -49,7 +53,8 @@ export const privateMount: Op<'private-mount'> = {
     const below = mounts.find((other) => other.target.startsWith(`${step.path}/`));
     if (below !== undefined) return { outcome: 'kept', reason: `${below.target} is still mounted below it` };
     await runChecked(host, ['umount', step.path]);
-    if (before['existed'] !== true && ((await host.list(step.path)) ?? ['']).length === 0) await host.removeDirectory(step.path);
+    if (before['existed'] !== true && ((await host.list(step.path)) ?? ['']).length === 0)
+      await host.removeDirectory(step.path);
     return { outcome: 'removed' };
   },
 

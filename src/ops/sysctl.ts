@@ -11,7 +11,11 @@ export const sysctl: Op<'sysctl'> = {
   async probe({ host }, step) {
     const found = (await host.readText(sysctlPath(step.key)))?.trim();
     if (found === step.value) return { state: 'present', owned: true };
-    return { state: 'drifted', inPlace: true, differences: [{ property: step.key, wanted: step.value, found: found ?? 'missing' }] };
+    return {
+      state: 'drifted',
+      inPlace: true,
+      differences: [{ property: step.key, wanted: step.value, found: found ?? 'missing' }],
+    };
   },
 
   async before({ host }, step) {
@@ -49,7 +53,10 @@ function sysctlPath(key: string): string {
 // a hardened host would come back softer if only ip_forward were put back.
 async function readForwardingCompanions(host: Host): Promise<Before> {
   const folder = '/proc/sys/net/ipv4/conf';
-  const paths = [`${folder}/all/accept_redirects`, ...((await host.list(folder)) ?? []).map((name) => `${folder}/${name}/forwarding`)];
+  const paths = [
+    `${folder}/all/accept_redirects`,
+    ...((await host.list(folder)) ?? []).map((name) => `${folder}/${name}/forwarding`),
+  ];
   const values = await Promise.all(
     paths.map(async (path) => [path, (await host.readText(path))?.trim()] as const),
   );

@@ -17,11 +17,18 @@ export const veth: Op<'veth'> = {
     if (outside === undefined && peer === undefined) return { state: 'absent' };
     if (outside === undefined || peer === undefined) {
       const missing = outside === undefined ? step.link : step.interface;
-      return { state: 'drifted', inPlace: false, differences: [{ property: 'link', wanted: missing, found: 'missing' }] };
+      return {
+        state: 'drifted',
+        inPlace: false,
+        differences: [{ property: 'link', wanted: missing, found: 'missing' }],
+      };
     }
     const compare = (property: string, wanted: string, found: string): readonly Difference[] =>
       wanted === found ? [] : [{ property, wanted, found }];
-    const localnet = step.address === undefined ? '1' : ((await host.readText(routeLocalnet(step.link)))?.trim() ?? 'missing');
+    const localnet =
+      step.address === undefined
+        ? '1'
+        : ((await host.readText(routeLocalnet(step.link)))?.trim() ?? 'missing');
     const differences = [
       ...compare('master', step.bridge ?? 'none', outside.master ?? 'none'),
       ...(step.bridge === undefined ? [] : compare('hairpin', hairpin(step), outside.hairpin ? 'on' : 'off')),
@@ -31,11 +38,14 @@ export const veth: Op<'veth'> = {
       ...compare(`${step.interface} mac`, step.mac, peer.mac),
       ...compare('alias', step.alias, outside.alias ?? 'none'),
       ...compare('route_localnet', '1', localnet),
-      ...(step.address === undefined || outside.addresses.some((one) => `${one.address}/${one.prefix}` === step.address)
+      ...(step.address === undefined ||
+      outside.addresses.some((one) => `${one.address}/${one.prefix}` === step.address)
         ? []
         : [{ property: 'address', wanted: step.address, found: 'missing' }]),
     ];
-    return differences.length === 0 ? { state: 'present', owned: true } : { state: 'drifted', differences, inPlace: true };
+    return differences.length === 0
+      ? { state: 'present', owned: true }
+      : { state: 'drifted', differences, inPlace: true };
   },
 
   async apply(context, step) {
@@ -43,10 +53,16 @@ export const veth: Op<'veth'> = {
     // What was not there a moment ago, ip itself refuses to make twice.
     const absent = (await view.link(step.link)) === undefined;
     const existing = absent ? undefined : (await readLinks(host)).find((link) => link.name === step.link);
-    if (existing !== undefined && (existing.kind !== 'veth' || (existing.alias ?? step.alias) !== step.alias)) {
-      throw new OperationError(`the link ${step.link} belongs to another: ${existing.alias ?? existing.kind ?? 'a device'}`, {
-        hint: `remove it (ip link del ${step.link}), or rename the container`,
-      });
+    if (
+      existing !== undefined &&
+      (existing.kind !== 'veth' || (existing.alias ?? step.alias) !== step.alias)
+    ) {
+      throw new OperationError(
+        `the link ${step.link} belongs to another: ${existing.alias ?? existing.kind ?? 'a device'}`,
+        {
+          hint: `remove it (ip link del ${step.link}), or rename the container`,
+        },
+      );
     }
     // Half of a pair left by a kill: the kernel removes both ends together, so begin again.
     if (existing !== undefined) await runChecked(host, ['ip', 'link', 'del', 'dev', step.link]);
@@ -56,17 +72,34 @@ export const veth: Op<'veth'> = {
 
   async update({ host }, step, former) {
     const link = (await readLinks(host)).find((one) => one.name === step.link);
-    const has = (address: string | undefined): boolean => link?.addresses.some((one) => `${one.address}/${one.prefix}` === address) ?? false;
+    const has = (address: string | undefined): boolean =>
+      link?.addresses.some((one) => `${one.address}/${one.prefix}` === address) ?? false;
     await runChecked(host, ['ip', '-batch', '-'], {
       stdin: lines([
         `link set dev ${step.link} alias ${step.alias} mtu ${step.mtu} ${step.bridge === undefined ? 'nomaster' : `master ${step.bridge}`} up`,
         ...portLines(step),
-        ...(step.address === undefined || has(step.address) ? [] : [`addr add ${step.address} dev ${step.link}`]),
-        ...(former.address === step.address || !has(former.address) ? [] : [`addr del ${former.address} dev ${step.link}`]),
+        ...(step.address === undefined || has(step.address)
+          ? []
+          : [`addr add ${step.address} dev ${step.link}`]),
+        ...(former.address === step.address || !has(former.address)
+          ? []
+          : [`addr del ${former.address} dev ${step.link}`]),
       ]),
     });
     if (step.address !== undefined) await host.writeInPlace(routeLocalnet(step.link), '1');
-    await runChecked(host, ['ip', '-n', step.netns, 'link', 'set', 'dev', step.interface, 'mtu', String(step.mtu), 'address', step.mac]);
+    await runChecked(host, [
+      'ip',
+      '-n',
+      step.netns,
+      'link',
+      'set',
+      'dev',
+      step.interface,
+      'mtu',
+      String(step.mtu),
+      'address',
+      step.mac,
+    ]);
   },
 
   async revert({ host, view }, step) {
@@ -99,7 +132,9 @@ function createLines(step: VethStep): readonly string[] {
 
 /** With br_netfilter a packet that a container sends to its own published port never leaves the bridge. */
 function portLines(step: VethStep): readonly string[] {
-  return step.bridge === undefined ? [] : [`link set dev ${step.link} type bridge_slave hairpin ${hairpin(step)}`];
+  return step.bridge === undefined
+    ? []
+    : [`link set dev ${step.link} type bridge_slave hairpin ${hairpin(step)}`];
 }
 
 function hairpin(step: VethStep): 'on' | 'off' {

@@ -31,14 +31,18 @@ export function compileAll(specs: readonly Spec[], facts: HostFacts): readonly C
     compiled.set(spec, result);
     if (result.plan === undefined) continue;
     const { lease, ports } = result.plan;
-    known = { ...known, containers: { ...known.containers, [spec.name]: { ...(lease === undefined ? {} : { lease }), ports } } };
+    known = {
+      ...known,
+      containers: { ...known.containers, [spec.name]: { ...(lease === undefined ? {} : { lease }), ports } },
+    };
   }
   return specs.flatMap((spec) => compiled.get(spec) ?? []);
 }
 
 /** Who names an address or a subnet goes before who takes what is free, and a container before those that join its namespaces. */
 function inCompileOrder(specs: readonly Spec[]): readonly Spec[] {
-  const isFixed = ({ network }: Spec): boolean => network.address !== undefined || network.subnet !== undefined || network.gateway !== undefined;
+  const isFixed = ({ network }: Spec): boolean =>
+    network.address !== undefined || network.subnet !== undefined || network.gateway !== undefined;
   return afterJoined([...specs.filter(isFixed), ...specs.filter((spec) => !isFixed(spec))]);
 }
 
@@ -50,7 +54,9 @@ export function afterJoined(specs: readonly Spec[]): readonly Spec[] {
     // Two that wait for each other have no order; the first of them is told that the other is not there.
     if (begun.has(spec)) return;
     begun.add(spec);
-    const joined = Object.values(spec.namespaces).flatMap((one) => (one.mode === 'container' ? [one.container] : []));
+    const joined = Object.values(spec.namespaces).flatMap((one) =>
+      one.mode === 'container' ? [one.container] : [],
+    );
     for (const other of specs) if (joined.includes(other.name)) visit(other);
     result.add(spec);
   };
@@ -61,7 +67,15 @@ export function afterJoined(specs: readonly Spec[]): readonly Spec[] {
 /** @param together all specs that go to the host in this call, the one being compiled among them. */
 export function compile(spec: Spec, facts: HostFacts, together: readonly Spec[] = []): Compiled {
   const problems = createProblems();
-  const found = facts.diagnostics.filter((diagnostic) => diagnostic.container === spec.name).map(({ code, severity, path, message, hint }): Diagnostic => ({ code, severity, path, message, ...(hint === undefined ? {} : { hint }) }));
+  const found = facts.diagnostics
+    .filter((diagnostic) => diagnostic.container === spec.name)
+    .map(({ code, severity, path, message, hint }): Diagnostic => ({
+      code,
+      severity,
+      path,
+      message,
+      ...(hint === undefined ? {} : { hint }),
+    }));
   checkPaths(spec, facts, problems);
   const runtime = chooseRuntime(spec, facts, problems);
   const network = compileNetwork(spec, facts, problems, together);
@@ -85,7 +99,8 @@ export function compile(spec: Spec, facts: HostFacts, together: readonly Spec[] 
           problems,
         );
   const diagnostics = [...found, ...findConfigProblems(spec), ...problems.all];
-  if (runtime === undefined || diagnostics.some((diagnostic) => diagnostic.severity === 'error')) return { plan: undefined, diagnostics };
+  if (runtime === undefined || diagnostics.some((diagnostic) => diagnostic.severity === 'error'))
+    return { plan: undefined, diagnostics };
   const plan: Plan = {
     version: PLAN_VERSION,
     name: spec.name,
@@ -101,28 +116,49 @@ export function compile(spec: Spec, facts: HostFacts, together: readonly Spec[] 
 function checkPaths(spec: Spec, facts: HostFacts, problems: Problems): void {
   spec.mounts.forEach((mount, index) => {
     if (mount.type !== 'bind' || exists(mount.source, facts)) return;
-    problems.error('no-source', ['mounts', index], `the bind source ${mount.source} does not exist`, 'make it first: runspec never makes folders outside its own');
+    problems.error(
+      'no-source',
+      ['mounts', index],
+      `the bind source ${mount.source} does not exist`,
+      'make it first: runspec never makes folders outside its own',
+    );
   });
   checkResolver(spec, facts, problems);
   const { seccomp } = spec.security;
   if (seccomp.startsWith('/') && !exists(seccomp, facts)) {
-    problems.error('no-source', ['security', 'seccomp'], `the seccomp profile ${seccomp} does not exist`, 'name a file in OCI format, or write default');
+    problems.error(
+      'no-source',
+      ['security', 'seccomp'],
+      `the seccomp profile ${seccomp} does not exist`,
+      'name a file in OCI format, or write default',
+    );
   }
   for (const [type, namespace] of Object.entries(spec.namespaces)) {
     if (namespace.mode === 'path' && !exists(namespace.path, facts)) {
-      problems.error('no-namespace', ['namespaces', type], `there is no namespace at ${namespace.path}`, 'list them with: lsns, ip netns list');
+      problems.error(
+        'no-namespace',
+        ['namespaces', type],
+        `there is no namespace at ${namespace.path}`,
+        'list them with: lsns, ip netns list',
+      );
     }
     if (namespace.mode === 'container' && facts.containers[namespace.container] === undefined) {
       const known = Object.keys(facts.containers).filter((name) => name !== spec.name);
       const hint = known.length === 0 ? 'no container is up; apply it first' : `up are: ${known.join(', ')}`;
-      problems.error('no-container', ['namespaces', type], `there is no container ${namespace.container} to share the ${type} namespace with`, hint);
+      problems.error(
+        'no-container',
+        ['namespaces', type],
+        `there is no container ${namespace.container} to share the ${type} namespace with`,
+        hint,
+      );
     }
   }
 }
 
 /** An empty resolv.conf is no error, but not what anyone expects either. */
 function checkResolver(spec: Spec, { resolver }: HostFacts, problems: Problems): void {
-  const asksHost = spec.dns.servers === undefined && (spec.network.mode === 'bridge' || spec.network.mode === 'veth');
+  const asksHost =
+    spec.dns.servers === undefined && (spec.network.mode === 'bridge' || spec.network.mode === 'veth');
   if (!asksHost || resolver.servers.length > 0 || resolver.local.length === 0) return;
   problems.warning(
     'no-name-server',

@@ -39,7 +39,12 @@ export interface CgroupFacts {
 }
 
 export interface NetworkFacts {
-  readonly links: readonly { readonly name: string; readonly alias?: string; readonly kind?: string; readonly mtu: number }[];
+  readonly links: readonly {
+    readonly name: string;
+    readonly alias?: string;
+    readonly kind?: string;
+    readonly mtu: number;
+  }[];
   readonly addresses: readonly { readonly link: string; readonly address: string; readonly prefix: number }[];
   /** IPv4 routes; the default route is `0.0.0.0/0`. */
   readonly routes: readonly { readonly destination: string; readonly link: string }[];

@@ -22,7 +22,10 @@ export const FIREWALL: Pick<NftTableStep, 'sets' | 'chains'> = {
     { name: 'members', declaration: 'set { type ipv4_addr; }' },
     { name: 'sources', declaration: 'set { type ipv4_addr; }' },
     { name: 'ports', declaration: 'map { type inet_proto . inet_service : ipv4_addr . inet_service; }' },
-    { name: 'ports_on', declaration: 'map { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }' },
+    {
+      name: 'ports_on',
+      declaration: 'map { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }',
+    },
   ],
   chains: [
     {

@@ -27,7 +27,14 @@ export function parseBlock(text: string): Block | undefined {
   const [address, prefixText] = text.split('/');
   const value = parseAddress(address ?? '');
   const prefix = Number(prefixText);
-  if (value === undefined || prefixText === undefined || !Number.isInteger(prefix) || prefix < 0 || prefix > 32) return undefined;
+  if (
+    value === undefined ||
+    prefixText === undefined ||
+    !Number.isInteger(prefix) ||
+    prefix < 0 ||
+    prefix > 32
+  )
+    return undefined;
   return { network: value - (value % sizeOf(prefix)), prefix };
 }
 

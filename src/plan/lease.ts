@@ -2,14 +2,28 @@
 // else the first that is free. Leases are derived from live containers and the host's own routes.
 import type { Spec } from '../load/spec.ts';
 import type { HostFacts } from './facts.ts';
-import { contains, hostRange, overlap, parseAddress, parseBlock, showAddress, showBlock, type Block } from './ipv4.ts';
+import {
+  contains,
+  hostRange,
+  overlap,
+  parseAddress,
+  parseBlock,
+  showAddress,
+  showBlock,
+  type Block,
+} from './ipv4.ts';
 import type { Lease } from './plan.ts';
 import type { Problems } from './problems.ts';
 
 /** Where subnets are taken from when the spec names none. */
 const POOL = { network: parseAddress('10.209.0.0') ?? 0, count: 256, prefix: 24 };
 
-export function chooseLease(spec: Spec, link: string, facts: HostFacts, problems: Problems): Lease | undefined {
+export function chooseLease(
+  spec: Spec,
+  link: string,
+  facts: HostFacts,
+  problems: Problems,
+): Lease | undefined {
   const { network } = spec;
   const own = facts.containers[spec.name]?.lease;
   const others = Object.entries(facts.containers).flatMap(([name, container]) =>
@@ -20,32 +34,63 @@ export function chooseLease(spec: Spec, link: string, facts: HostFacts, problems
   const present = gatewayOfOthers(spec, link, subnet, facts);
   if (network.gateway !== undefined && present !== undefined && network.gateway !== present) {
     const hint = `use ${present}, or another network.bridge`;
-    problems.error('gateway-mismatch', ['network', 'gateway'], `the gateway of ${link} is ${present}, not ${network.gateway}`, hint);
+    problems.error(
+      'gateway-mismatch',
+      ['network', 'gateway'],
+      `the gateway of ${link} is ${present}, not ${network.gateway}`,
+      hint,
+    );
     return undefined;
   }
-  const gateway = network.gateway ?? existingGateway(link, subnet, facts) ?? showAddress(hostRange(subnet).first);
+  const gateway =
+    network.gateway ?? existingGateway(link, subnet, facts) ?? showAddress(hostRange(subnet).first);
   if (!contains(subnet, parseAddress(gateway) ?? -1)) {
     const path = ['network', 'gateway'];
-    problems.error('outside-subnet', path, `gateway ${gateway} is outside the subnet ${showBlock(subnet)}`, 'set network.subnet to the subnet of the gateway');
+    problems.error(
+      'outside-subnet',
+      path,
+      `gateway ${gateway} is outside the subnet ${showBlock(subnet)}`,
+      'set network.subnet to the subnet of the gateway',
+    );
     return undefined;
   }
 
-  const taken = new Map(others.filter((other) => overlap(parsed(other.lease.subnet), subnet)).map((other) => [other.lease.address, other.name]));
-  const address = network.address ?? keepOwn(own, subnet, gateway, taken) ?? firstFree(subnet, gateway, taken);
+  const taken = new Map(
+    others
+      .filter((other) => overlap(parsed(other.lease.subnet), subnet))
+      .map((other) => [other.lease.address, other.name]),
+  );
+  const address =
+    network.address ?? keepOwn(own, subnet, gateway, taken) ?? firstFree(subnet, gateway, taken);
   if (address === undefined) {
     const path = network.subnet === undefined ? ['network'] : ['network', 'subnet'];
-    problems.error('subnet-full', path, `no free address is left in ${showBlock(subnet)}`, 'take containers down, or choose a larger network.subnet');
+    problems.error(
+      'subnet-full',
+      path,
+      `no free address is left in ${showBlock(subnet)}`,
+      'take containers down, or choose a larger network.subnet',
+    );
     return undefined;
   }
   const wrong = whyNoHost(subnet, address);
   if (wrong !== undefined) {
     const path = ['network', 'address'];
-    problems.error('outside-subnet', path, `address ${address} is ${wrong} ${showBlock(subnet)}`, 'choose another address, or set network.subnet to its subnet');
+    problems.error(
+      'outside-subnet',
+      path,
+      `address ${address} is ${wrong} ${showBlock(subnet)}`,
+      'choose another address, or set network.subnet to its subnet',
+    );
     return undefined;
   }
   const holder = taken.get(address) ?? (address === gateway ? `the gateway of ${link}` : undefined);
   if (holder !== undefined) {
-    problems.error('address-taken', ['network', 'address'], `address ${address} is taken by ${holder}`, 'leave network.address out to get a free one');
+    problems.error(
+      'address-taken',
+      ['network', 'address'],
+      `address ${address} is taken by ${holder}`,
+      'leave network.address out to get a free one',
+    );
     return undefined;
   }
   return { link, subnet: showBlock(subnet), address, gateway };
@@ -58,7 +103,13 @@ function whyNoHost(subnet: Block, address: string): string | undefined {
   return value < first || value > last ? 'the network or broadcast address of' : undefined;
 }
 
-function chooseSubnet(spec: Spec, link: string, facts: HostFacts, problems: Problems, own: Lease | undefined): Block | undefined {
+function chooseSubnet(
+  spec: Spec,
+  link: string,
+  facts: HostFacts,
+  problems: Problems,
+  own: Lease | undefined,
+): Block | undefined {
   const { network } = spec;
   const inUse = usedBlocks(link, facts, spec.name);
   const path = network.subnet === undefined ? ['network'] : ['network', 'subnet'];
@@ -67,12 +118,23 @@ function chooseSubnet(spec: Spec, link: string, facts: HostFacts, problems: Prob
     const wanted = parsed(network.subnet);
     const clash = inUse.find((one) => overlap(one.block, wanted));
     if (clash !== undefined) {
-      problems.error('subnet-overlap', path, `subnet ${network.subnet} overlaps ${clash.what}`, 'choose another subnet, or leave it out');
+      problems.error(
+        'subnet-overlap',
+        path,
+        `subnet ${network.subnet} overlaps ${clash.what}`,
+        'choose another subnet, or leave it out',
+      );
       return undefined;
     }
-    const foreign = onLink !== undefined && showBlock(onLink) !== showBlock(wanted) && spec.network.mode === 'bridge';
+    const foreign =
+      onLink !== undefined && showBlock(onLink) !== showBlock(wanted) && spec.network.mode === 'bridge';
     if (foreign && own?.subnet !== showBlock(onLink)) {
-      problems.error('subnet-mismatch', path, `${link} already carries ${showBlock(onLink)}, not ${network.subnet}`, `use ${showBlock(onLink)}, or another network.bridge`);
+      problems.error(
+        'subnet-mismatch',
+        path,
+        `${link} already carries ${showBlock(onLink)}, not ${network.subnet}`,
+        `use ${showBlock(onLink)}, or another network.bridge`,
+      );
       return undefined;
     }
     return wanted;
@@ -85,7 +147,10 @@ function chooseSubnet(spec: Spec, link: string, facts: HostFacts, problems: Prob
   const free = candidates.find((candidate) => !inUse.some((one) => overlap(one.block, candidate)));
   if (free === undefined) {
     const clash = around === undefined ? undefined : inUse.find((one) => overlap(one.block, around));
-    const message = clash === undefined ? 'every /24 of 10.209.0.0/16 is in use' : `subnet ${showBlock(clash.block)} of address ${network.address} overlaps ${clash.what}`;
+    const message =
+      clash === undefined
+        ? 'every /24 of 10.209.0.0/16 is in use'
+        : `subnet ${showBlock(clash.block)} of address ${network.address} overlaps ${clash.what}`;
     problems.error('subnet-overlap', path, message, 'set network.subnet');
   }
   return free;
@@ -93,9 +158,13 @@ function chooseSubnet(spec: Spec, link: string, facts: HostFacts, problems: Prob
 
 /** The subnet that the link has already, by a container on it or by its own address. */
 function blockOfLink(link: string, facts: HostFacts, name: string): Block | undefined {
-  const neighbour = Object.entries(facts.containers).find(([other, container]) => other !== name && container.lease?.link === link);
+  const neighbour = Object.entries(facts.containers).find(
+    ([other, container]) => other !== name && container.lease?.link === link,
+  );
   if (neighbour?.[1].lease !== undefined) return parsed(neighbour[1].lease.subnet);
-  const address = facts.network.addresses.find((one) => one.link === link && parseAddress(one.address) !== undefined);
+  const address = facts.network.addresses.find(
+    (one) => one.link === link && parseAddress(one.address) !== undefined,
+  );
   return address === undefined ? undefined : parsed(`${address.address}/${address.prefix}`);
 }
 
@@ -108,22 +177,36 @@ function gatewayOfOthers(spec: Spec, link: string, subnet: Block, facts: HostFac
 
 function existingGateway(link: string, subnet: Block, facts: HostFacts): string | undefined {
   const neighbour = Object.values(facts.containers).find((container) => container.lease?.link === link);
-  const address = facts.network.addresses.find((one) => one.link === link && contains(subnet, parseAddress(one.address) ?? -1));
-  return address?.address ?? (neighbour?.lease?.subnet === showBlock(subnet) ? neighbour.lease.gateway : undefined);
+  const address = facts.network.addresses.find(
+    (one) => one.link === link && contains(subnet, parseAddress(one.address) ?? -1),
+  );
+  return (
+    address?.address ?? (neighbour?.lease?.subnet === showBlock(subnet) ? neighbour.lease.gateway : undefined)
+  );
 }
 
 /**
  * Blocks that may not be chosen: routes and addresses of other links, leases on other links. A default route is
  * none, nor are its halves, by which VPNs take precedence over it.
  */
-function usedBlocks(link: string, facts: HostFacts, name: string): readonly { readonly block: Block; readonly what: string }[] {
+function usedBlocks(
+  link: string,
+  facts: HostFacts,
+  name: string,
+): readonly { readonly block: Block; readonly what: string }[] {
   const left = linkLeft(link, facts, name);
   const routes = facts.network.routes
     .filter((route) => route.link !== link && route.link !== left && parsed(route.destination).prefix > 1)
-    .map((route) => ({ block: parsed(route.destination), what: `the route ${route.destination} by ${route.link}` }));
+    .map((route) => ({
+      block: parsed(route.destination),
+      what: `the route ${route.destination} by ${route.link}`,
+    }));
   const addresses = facts.network.addresses
     .filter((one) => one.link !== link && one.link !== left && parseAddress(one.address) !== undefined)
-    .map((one) => ({ block: parsed(`${one.address}/${one.prefix}`), what: `${one.address}/${one.prefix} of ${one.link}` }));
+    .map((one) => ({
+      block: parsed(`${one.address}/${one.prefix}`),
+      what: `${one.address}/${one.prefix} of ${one.link}`,
+    }));
   const leases = Object.entries(facts.containers).flatMap(([other, container]) =>
     other === name || container.lease === undefined || container.lease.link === link
       ? []
@@ -137,11 +220,18 @@ function linkLeft(link: string, facts: HostFacts, name: string): string | undefi
   const former = facts.containers[name]?.lease?.link;
   if (former === undefined || former === link) return undefined;
   const isOurs = facts.network.links.find((one) => one.name === former)?.alias?.split(':')[0] === 'runspec';
-  const isShared = Object.entries(facts.containers).some(([other, { lease }]) => other !== name && lease?.link === former);
+  const isShared = Object.entries(facts.containers).some(
+    ([other, { lease }]) => other !== name && lease?.link === former,
+  );
   return isOurs && !isShared ? former : undefined;
 }
 
-function keepOwn(own: Lease | undefined, subnet: Block, gateway: string, taken: ReadonlyMap<string, string>): string | undefined {
+function keepOwn(
+  own: Lease | undefined,
+  subnet: Block,
+  gateway: string,
+  taken: ReadonlyMap<string, string>,
+): string | undefined {
   if (own === undefined || own.address === gateway || taken.has(own.address)) return undefined;
   return contains(subnet, parseAddress(own.address) ?? -1) ? own.address : undefined;
 }
@@ -156,7 +246,10 @@ function firstFree(subnet: Block, gateway: string, taken: ReadonlyMap<string, st
 }
 
 function poolBlocks(): readonly Block[] {
-  return Array.from({ length: POOL.count }, (_, index) => ({ network: POOL.network + index * 256, prefix: POOL.prefix }));
+  return Array.from({ length: POOL.count }, (_, index) => ({
+    network: POOL.network + index * 256,
+    prefix: POOL.prefix,
+  }));
 }
 
 function parsed(text: string): Block {

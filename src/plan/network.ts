@@ -15,7 +15,12 @@ export interface CompiledNetwork {
   readonly lease?: Lease;
 }
 
-export function compileNetwork(spec: Spec, facts: HostFacts, problems: Problems, together: readonly Spec[]): CompiledNetwork {
+export function compileNetwork(
+  spec: Spec,
+  facts: HostFacts,
+  problems: Problems,
+  together: readonly Spec[],
+): CompiledNetwork {
   const namespace = spec.namespaces.network;
   if (namespace.mode === 'path') return { steps: [], netnsPath: namespace.path };
   if (spec.network.mode === 'host' || namespace.mode !== 'private') return { steps: [] };
@@ -42,7 +47,12 @@ function checkBridge({ network }: Spec, facts: HostFacts, problems: Problems): v
   const found = facts.network.links.find((one) => one.name === network.bridge);
   if (found === undefined || found.kind === 'bridge') return;
   const what = found.kind === undefined ? 'a link' : `a link of the kind ${found.kind}`;
-  problems.error('no-bridge', ['network', 'bridge'], `${network.bridge} is ${what}, not a bridge`, 'choose another network.bridge');
+  problems.error(
+    'no-bridge',
+    ['network', 'bridge'],
+    `${network.bridge} is ${what}, not a bridge`,
+    'choose another network.bridge',
+  );
 }
 
 /** The host end of the veth pair: `rs` and 8 hex digits, as link names hold 15 characters. */
@@ -54,12 +64,26 @@ function hostLink(spec: Spec): string {
   return spec.network.mode === 'bridge' ? spec.network.bridge : vethName(spec.name);
 }
 
-function linkSteps(spec: Spec, lease: Lease, netns: string, facts: HostFacts, together: readonly Spec[]): readonly Step[] {
+function linkSteps(
+  spec: Spec,
+  lease: Lease,
+  netns: string,
+  facts: HostFacts,
+  together: readonly Spec[],
+): readonly Step[] {
   const { network } = spec;
   const prefix = lease.subnet.split('/')[1] ?? '24';
   const mtu = mtuOf(spec, facts);
   const vethId = `veth:${network.interface}`;
-  const forward: Step = { id: 'sysctl:net.ipv4.ip_forward', op: 'sysctl', key: 'net.ipv4.ip_forward', value: '1', needs: [], after: [], shared: true };
+  const forward: Step = {
+    id: 'sysctl:net.ipv4.ip_forward',
+    op: 'sysctl',
+    key: 'net.ipv4.ip_forward',
+    value: '1',
+    needs: [],
+    after: [],
+    shared: true,
+  };
   const pair = {
     id: vethId,
     op: 'veth',
@@ -87,9 +111,24 @@ function linkSteps(spec: Spec, lease: Lease, netns: string, facts: HostFacts, to
   const bridgeId = `bridge:${network.bridge}`;
   return [
     forward,
-    { id: bridgeId, op: 'bridge', name: network.bridge, address: `${lease.gateway}/${prefix}`, mtu: bridgeMtu(spec, facts, together), needs: [], after: [], shared: true },
+    {
+      id: bridgeId,
+      op: 'bridge',
+      name: network.bridge,
+      address: `${lease.gateway}/${prefix}`,
+      mtu: bridgeMtu(spec, facts, together),
+      needs: [],
+      after: [],
+      shared: true,
+    },
     // Only after the bridge: a pair that lost its bridge joins the new one, and the container keeps its interface.
-    { ...pair, needs: [`netns:${netns}`], after: [bridgeId], bridge: network.bridge, ...(network.ports.length === 0 ? {} : { hairpin: true }) },
+    {
+      ...pair,
+      needs: [`netns:${netns}`],
+      after: [bridgeId],
+      bridge: network.bridge,
+      ...(network.ports.length === 0 ? {} : { hairpin: true }),
+    },
     address,
   ];
 }
@@ -98,7 +137,11 @@ function firewallSteps(spec: Spec, lease: Lease): readonly Step[] {
   const table = 'nft:table';
   const isBridge = spec.network.mode === 'bridge';
   const owner = `runspec:${spec.name}`;
-  const element = (id: string, fields: Pick<NftElementStep, 'set' | 'key'> & { value?: string }, comment: string): NftElementStep => ({
+  const element = (
+    id: string,
+    fields: Pick<NftElementStep, 'set' | 'key'> & { value?: string },
+    comment: string,
+  ): NftElementStep => ({
     id,
     op: 'nft-element',
     table: NFT_TABLE,
@@ -110,12 +153,24 @@ function firewallSteps(spec: Spec, lease: Lease): readonly Step[] {
   const linkElement = (id: string, set: string, key: string): Step =>
     isBridge ? { ...element(id, { set, key }, 'runspec'), shared: true } : element(id, { set, key }, owner);
   return [
-    { id: table, op: 'nft-table', table: NFT_TABLE, ...FIREWALL, needs: [], after: ['sysctl:net.ipv4.ip_forward'], shared: true },
+    {
+      id: table,
+      op: 'nft-table',
+      table: NFT_TABLE,
+      ...FIREWALL,
+      needs: [],
+      after: ['sysctl:net.ipv4.ip_forward'],
+      shared: true,
+    },
     linkElement(`network:${lease.link}`, 'networks', lease.link),
     linkElement(`within:${lease.link}`, 'within', `${lease.link} . ${lease.link}`),
     element(`member:${lease.address}`, { set: 'members', key: lease.address }, owner),
-    ...(spec.network.nat ? [element(`nat:${lease.address}`, { set: 'sources', key: lease.address }, owner)] : []),
-    ...spec.network.ports.map((port) => element(portId(port), { ...portKey(port), value: `${lease.address} . ${port.containerPort}` }, owner)),
+    ...(spec.network.nat
+      ? [element(`nat:${lease.address}`, { set: 'sources', key: lease.address }, owner)]
+      : []),
+    ...spec.network.ports.map((port) =>
+      element(portId(port), { ...portKey(port), value: `${lease.address} . ${port.containerPort}` }, owner),
+    ),
   ];
 }
 
@@ -125,7 +180,9 @@ function portId(port: PortSpec): string {
 
 function portKey(port: PortSpec): { readonly set: string; readonly key: string } {
   const key = `${port.protocol} . ${port.hostPort}`;
-  return port.hostIP === undefined ? { set: 'ports', key } : { set: 'ports_on', key: `${port.hostIP} . ${key}` };
+  return port.hostIP === undefined
+    ? { set: 'ports', key }
+    : { set: 'ports_on', key: `${port.hostIP} . ${key}` };
 }
 
 function mtuOf({ network }: Spec, facts: HostFacts): number {
@@ -137,8 +194,12 @@ function bridgeMtu(spec: Spec, facts: HostFacts, together: readonly Spec[]): num
   const { bridge } = spec.network;
   const here = together.filter((other) => other.network.mode === 'bridge' && other.network.bridge === bridge);
   const names = new Set([spec.name, ...here.map((other) => other.name)]);
-  const elsewhere = Object.entries(facts.containers).some(([name, { lease }]) => !names.has(name) && lease?.link === bridge);
-  const present = elsewhere ? facts.network.links.filter((link) => link.name === bridge).map((link) => link.mtu) : [];
+  const elsewhere = Object.entries(facts.containers).some(
+    ([name, { lease }]) => !names.has(name) && lease?.link === bridge,
+  );
+  const present = elsewhere
+    ? facts.network.links.filter((link) => link.name === bridge).map((link) => link.mtu)
+    : [];
   return Math.min(mtuOf(spec, facts), ...here.map((other) => mtuOf(other, facts)), ...present);
 }
 
@@ -150,5 +211,7 @@ function egressMtu(facts: HostFacts): number {
 
 /** A locally administered MAC address made of the IPv4 address, as Docker does. */
 function macOf(address: string): string {
-  return ['02', '42', ...address.split('.').map((part) => Number(part).toString(16).padStart(2, '0'))].join(':');
+  return ['02', '42', ...address.split('.').map((part) => Number(part).toString(16).padStart(2, '0'))].join(
+    ':',
+  );
 }

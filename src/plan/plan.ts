@@ -71,8 +71,22 @@ export interface LayerStep extends StepBase {
 /** How a store layer comes into being. `key` (64 hex digits) names its folder; equal keys mean equal content. */
 export type LayerRecipe = { readonly key: string; readonly path: string } & (
   | { readonly kind: 'tarball'; readonly tarball: string; readonly sha256: string }
-  | { readonly kind: 'directory'; readonly directory: string; readonly destination: string; readonly lower: readonly string[] }
-  | { readonly kind: 'files'; readonly files: Readonly<Record<string, { readonly text: string; readonly mode: number; readonly uid: number; readonly gid: number }>>; readonly lower: readonly string[] }
+  | {
+      readonly kind: 'directory';
+      readonly directory: string;
+      readonly destination: string;
+      readonly lower: readonly string[];
+    }
+  | {
+      readonly kind: 'files';
+      readonly files: Readonly<
+        Record<
+          string,
+          { readonly text: string; readonly mode: number; readonly uid: number; readonly gid: number }
+        >
+      >;
+      readonly lower: readonly string[];
+    }
   | { readonly kind: 'host'; readonly files: readonly string[] }
 );
 
@@ -194,7 +208,11 @@ export interface NftTableStep extends StepBase {
   readonly table: string;
   readonly sets: readonly { readonly name: string; readonly declaration: string }[];
   /** `header` is what nft wants before the rules, as in `type nat hook output priority -100; policy accept;`. */
-  readonly chains: readonly { readonly name: string; readonly header: string; readonly rules: readonly string[] }[];
+  readonly chains: readonly {
+    readonly name: string;
+    readonly header: string;
+    readonly rules: readonly string[];
+  }[];
 }
 
 /** One element of a set or map of the table. */

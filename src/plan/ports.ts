@@ -9,26 +9,55 @@ export function checkPorts(spec: Spec, facts: HostFacts, problems: Problems): vo
     const path = ['network', 'ports', index];
     const shown = showPort(port);
     if (port.hostIP?.includes(':') === true) {
-      problems.error('not-supported', path, `port ${shown} cannot be published: containers have IPv4 addresses only`, 'publish on an IPv4 address, or on all of them');
+      problems.error(
+        'not-supported',
+        path,
+        `port ${shown} cannot be published: containers have IPv4 addresses only`,
+        'publish on an IPv4 address, or on all of them',
+      );
       return;
     }
     if (port.hostIP !== undefined && !isOwnAddress(port.hostIP, facts)) {
       const known = facts.network.addresses.map((one) => one.address).filter((one) => !one.includes(':'));
-      problems.error('not-an-address', path, `${port.hostIP} is not an address of this host`, `it has ${[...new Set(known)].join(', ')}`);
+      problems.error(
+        'not-an-address',
+        path,
+        `${port.hostIP} is not an address of this host`,
+        `it has ${[...new Set(known)].join(', ')}`,
+      );
     }
     const holder = Object.entries(facts.containers).find(
       ([name, container]) => name !== spec.name && container.ports.some((other) => collide(port, other)),
     );
     if (holder !== undefined) {
-      problems.error('port-taken', path, `port ${shown} is published by container ${holder[0]}`, `choose another host port, or: runspec down ${holder[0]}`);
+      problems.error(
+        'port-taken',
+        path,
+        `port ${shown} is published by container ${holder[0]}`,
+        `choose another host port, or: runspec down ${holder[0]}`,
+      );
       return;
     }
     // What is ours already is DNATed before any socket sees it; a listener that came later is drift, not a reason to fail.
-    if (own.some((other) => other.hostPort === port.hostPort && other.protocol === port.protocol && other.hostIP === port.hostIP)) return;
+    if (
+      own.some(
+        (other) =>
+          other.hostPort === port.hostPort &&
+          other.protocol === port.protocol &&
+          other.hostIP === port.hostIP,
+      )
+    )
+      return;
     const socket = facts.listening.find((one) => listensOn(one, port));
     if (socket !== undefined) {
-      const owner = socket.owner === undefined ? 'a process' : `${socket.owner.command} (pid ${socket.owner.pid})`;
-      problems.error('port-taken', path, `port ${shown} is in use: ${owner} listens on ${showSocket(socket)}`, 'stop it, or choose another host port');
+      const owner =
+        socket.owner === undefined ? 'a process' : `${socket.owner.command} (pid ${socket.owner.pid})`;
+      problems.error(
+        'port-taken',
+        path,
+        `port ${shown} is in use: ${owner} listens on ${showSocket(socket)}`,
+        'stop it, or choose another host port',
+      );
     }
   });
 }

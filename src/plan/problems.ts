@@ -9,8 +9,9 @@ export interface Problems {
 
 export function createProblems(): Problems {
   const all: Diagnostic[] = [];
-  const add = (severity: Diagnostic['severity']) => (code: string, path: SpecPath, message: string, hint?: string) => {
-    all.push({ code, severity, path, message, ...(hint === undefined ? {} : { hint }) });
-  };
+  const add =
+    (severity: Diagnostic['severity']) => (code: string, path: SpecPath, message: string, hint?: string) => {
+      all.push({ code, severity, path, message, ...(hint === undefined ? {} : { hint }) });
+    };
   return { error: add('error'), warning: add('warning'), all };
 }

@@ -15,7 +15,13 @@ export interface ProcessInput {
   readonly runtime: Plan['runtime'];
 }
 
-export function compileProcess(spec: Spec, facts: HostFacts, places: Places, input: ProcessInput, problems: Problems): readonly Step[] {
+export function compileProcess(
+  spec: Spec,
+  facts: HostFacts,
+  places: Places,
+  input: ProcessInput,
+  problems: Problems,
+): readonly Step[] {
   const cgroupsPath = `/runspec/${spec.name}`;
   const config = buildConfig({
     spec,
@@ -26,7 +32,9 @@ export function compileProcess(spec: Spec, facts: HostFacts, places: Places, inp
     devices: deviceFacts(spec, facts, problems),
     ...(input.netnsPath === undefined ? {} : { netnsPath: input.netnsPath }),
   });
-  const volumes = [...new Set(spec.mounts.flatMap((mount) => (mount.type === 'volume' ? [`volume:${mount.source}`] : [])))];
+  const volumes = [
+    ...new Set(spec.mounts.flatMap((mount) => (mount.type === 'volume' ? [`volume:${mount.source}`] : []))),
+  ];
   return [
     directory('dir:bundle', places.bundle, 0o700, 'tree', []),
     {
@@ -58,7 +66,13 @@ export function compileProcess(spec: Spec, facts: HostFacts, places: Places, inp
       cgroup: cgroupsPath,
       ...(spec.process.oomScoreAdj === undefined ? {} : { oomScoreAdj: spec.process.oomScoreAdj }),
       needs: ['bundle', 'overlay:rootfs', 'dir:runtime', ...input.netnsIds, ...volumes],
-      after: [input.cgroupId, ...input.networkIds, 'file:/etc/resolv.conf', 'file:/etc/hosts', 'file:/etc/hostname'],
+      after: [
+        input.cgroupId,
+        ...input.networkIds,
+        'file:/etc/resolv.conf',
+        'file:/etc/hosts',
+        'file:/etc/hostname',
+      ],
     },
   ];
 }
@@ -67,7 +81,12 @@ function deviceFacts(spec: Spec, facts: HostFacts, problems: Problems): readonly
   return spec.devices.flatMap((path, index): readonly DeviceFacts[] => {
     const found = facts.paths[path];
     if (found?.rdev === undefined || (found.type !== 'block' && found.type !== 'character')) {
-      problems.error('no-device', ['devices', index], `${path} is not a device on this host`, 'list them with: ls -l /dev');
+      problems.error(
+        'no-device',
+        ['devices', index],
+        `${path} is not a device on this host`,
+        'list them with: ls -l /dev',
+      );
       return [];
     }
     const { type, mode, uid, gid } = found;

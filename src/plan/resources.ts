@@ -17,10 +17,24 @@ interface Limit {
  * The cgroup, after the switches of the v2 controllers. crun and runc switch on every controller there is when
  * they make a cgroup; done before them, it can be undone.
  */
-export function compileResources(spec: Spec, facts: HostFacts, problems: Problems): { readonly cgroup: CgroupStep; readonly steps: readonly Step[] } {
+export function compileResources(
+  spec: Spec,
+  facts: HostFacts,
+  problems: Problems,
+): { readonly cgroup: CgroupStep; readonly steps: readonly Step[] } {
   const cgroup = compileCgroup(spec, facts, problems);
   const controllers = facts.cgroups.hierarchies.flatMap(({ version, mountpoint, controllers: names }) =>
-    version === 1 ? [] : names.map((controller): Step => ({ id: `controller:${controller}`, op: 'controller', mountpoint, controller, needs: [], after: [], shared: true })),
+    version === 1
+      ? []
+      : names.map((controller): Step => ({
+          id: `controller:${controller}`,
+          op: 'controller',
+          mountpoint,
+          controller,
+          needs: [],
+          after: [],
+          shared: true,
+        })),
   );
   return { cgroup, steps: [...controllers, { ...cgroup, needs: controllers.map((step) => step.id) }] };
 }
@@ -50,7 +64,10 @@ function compileCgroup(spec: Spec, facts: HostFacts, problems: Problems): Cgroup
         version: hierarchy.version,
         mountpoint: hierarchy.mountpoint,
         // v1 controllers are part of the mount; v2 ones are enabled for those who ask.
-        controllers: hierarchy.version === 1 ? hierarchy.controllers : [...new Set(wanted.map((file) => file.controller))],
+        controllers:
+          hierarchy.version === 1
+            ? hierarchy.controllers
+            : [...new Set(wanted.map((file) => file.controller))],
         files: wanted.map(({ name, value }) => ({ name, value })),
       };
     }),
@@ -81,9 +98,12 @@ function limitsOf(resources: ResourcesSpec): readonly Limit[] {
         : [{ name: 'cpu.shares', value: String(sharesOf(cpuWeight)) }],
     );
   }
-  if (cpuset !== undefined) add('cpuset', 'cpuset', () => [{ name: 'cpuset.cpus', value: canonicalList(cpuset) }]);
+  if (cpuset !== undefined)
+    add('cpuset', 'cpuset', () => [{ name: 'cpuset.cpus', value: canonicalList(cpuset) }]);
   if (memory !== undefined) {
-    add('memory', 'memory', (version) => [{ name: version === 2 ? 'memory.max' : 'memory.limit_in_bytes', value: String(memory) }]);
+    add('memory', 'memory', (version) => [
+      { name: version === 2 ? 'memory.max' : 'memory.limit_in_bytes', value: String(memory) },
+    ]);
   }
   if (swap !== undefined && memory !== undefined) {
     // v1 counts memory and swap together, v2 swap alone.
@@ -102,32 +122,57 @@ function ioLimits(spec: Spec, facts: HostFacts, problems: Problems): readonly Li
     const found = facts.paths[limit.device];
     if (found?.type !== 'block' || found.rdev === undefined) {
       const path = ['resources', 'io', index, 'device'];
-      problems.error('no-device', path, `${limit.device} is not a block device on this host`, 'list them with: lsblk -p');
+      problems.error(
+        'no-device',
+        path,
+        `${limit.device} is not a block device on this host`,
+        'list them with: lsblk -p',
+      );
       return [];
     }
     const number = `${found.rdev.major}:${found.rdev.minor}`;
-    const hierarchy = facts.cgroups.hierarchies.find((one) => one.controllers.includes('io') || one.controllers.includes('blkio'));
+    const hierarchy = facts.cgroups.hierarchies.find(
+      (one) => one.controllers.includes('io') || one.controllers.includes('blkio'),
+    );
     const controller = hierarchy?.version === 1 ? 'blkio' : 'io';
-    return [{ key: 'io', controller, files: (version) => (version === 2 ? ioMax(number, limit) : throttles(number, limit)) }];
+    return [
+      {
+        key: 'io',
+        controller,
+        files: (version) => (version === 2 ? ioMax(number, limit) : throttles(number, limit)),
+      },
+    ];
   });
 }
 
 function ioMax(number: string, limit: IoLimit): readonly { name: string; value: string }[] {
-  const words = (['rbps', 'wbps', 'riops', 'wiops'] as const).flatMap((key) => (limit[key] === undefined ? [] : [`${key}=${limit[key]}`]));
+  const words = (['rbps', 'wbps', 'riops', 'wiops'] as const).flatMap((key) =>
+    limit[key] === undefined ? [] : [`${key}=${limit[key]}`],
+  );
   return words.length === 0 ? [] : [{ name: 'io.max', value: `${number} ${words.join(' ')}` }];
 }
 
 function throttles(number: string, limit: IoLimit): readonly { name: string; value: string }[] {
   const files = { rbps: 'read_bps', wbps: 'write_bps', riops: 'read_iops', wiops: 'write_iops' } as const;
   return (['rbps', 'wbps', 'riops', 'wiops'] as const).flatMap((key) =>
-    limit[key] === undefined ? [] : [{ name: `blkio.throttle.${files[key]}_device`, value: `${number} ${limit[key]}` }],
+    limit[key] === undefined
+      ? []
+      : [{ name: `blkio.throttle.${files[key]}_device`, value: `${number} ${limit[key]}` }],
   );
 }
 
-function reportMissing(limit: Limit, onlySwap: boolean, cgroups: CgroupFacts, resources: ResourcesSpec, problems: Problems): void {
+function reportMissing(
+  limit: Limit,
+  onlySwap: boolean,
+  cgroups: CgroupFacts,
+  resources: ResourcesSpec,
+  problems: Problems,
+): void {
   const what = onlySwap ? 'swap accounting' : `the cgroup controller ${limit.controller}`;
   const report = resources.optional ? problems.warning : problems.error;
-  const available = cgroups.hierarchies.flatMap((hierarchy) => hierarchy.controllers).filter((name) => !name.startsWith('name='));
+  const available = cgroups.hierarchies
+    .flatMap((hierarchy) => hierarchy.controllers)
+    .filter((name) => !name.startsWith('name='));
   report(
     'no-controller',
     ['resources', limit.key],

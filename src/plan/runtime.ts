@@ -4,25 +4,38 @@ import type { HostFacts } from './facts.ts';
 import type { Plan } from './plan.ts';
 import type { Problems } from './problems.ts';
 
-const INSTALL = 'install one: apt-get install runc conmon (or crun on a host with cgroup v2 only); runspec doctor says more';
+const INSTALL =
+  'install one: apt-get install runc conmon (or crun on a host with cgroup v2 only); runspec doctor says more';
 
 export function chooseRuntime(spec: Spec, facts: HostFacts, problems: Problems): Plan['runtime'] | undefined {
   const { programs } = facts;
   const crunFailure = whyCrunFails(facts);
   if (programs['conmon'] === undefined) {
-    problems.error('no-conmon', ['runtime'], 'conmon is not installed; it keeps the log and exit status of the process', INSTALL);
+    problems.error(
+      'no-conmon',
+      ['runtime'],
+      'conmon is not installed; it keeps the log and exit status of the process',
+      INSTALL,
+    );
   }
   switch (spec.runtime) {
     case 'auto':
       break;
     case 'unshare':
-      problems.error('not-supported', ['runtime'], 'runtime unshare is not available in this version', 'use auto, crun or runc');
+      problems.error(
+        'not-supported',
+        ['runtime'],
+        'runtime unshare is not available in this version',
+        'use auto, crun or runc',
+      );
       return undefined;
     case 'crun':
     case 'runc': {
       const path = programs[spec.runtime];
-      if (path === undefined) problems.error('no-runtime', ['runtime'], `${spec.runtime} is not installed`, INSTALL);
-      if (spec.runtime === 'crun' && crunFailure !== undefined) problems.error('no-runtime', ['runtime'], crunFailure, 'use runtime: auto or runc');
+      if (path === undefined)
+        problems.error('no-runtime', ['runtime'], `${spec.runtime} is not installed`, INSTALL);
+      if (spec.runtime === 'crun' && crunFailure !== undefined)
+        problems.error('no-runtime', ['runtime'], crunFailure, 'use runtime: auto or runc');
       return path === undefined ? undefined : { name: spec.runtime, path };
     }
     default:
@@ -32,9 +45,13 @@ export function chooseRuntime(spec: Spec, facts: HostFacts, problems: Problems):
       }
       return { name: spec.runtime.slice(spec.runtime.lastIndexOf('/') + 1), path: spec.runtime };
   }
-  if (programs['crun'] !== undefined && crunFailure === undefined) return { name: 'crun', path: programs['crun'] };
+  if (programs['crun'] !== undefined && crunFailure === undefined)
+    return { name: 'crun', path: programs['crun'] };
   if (programs['runc'] !== undefined) return { name: 'runc', path: programs['runc'] };
-  const found = programs['crun'] === undefined ? 'no OCI runtime is installed' : `${crunFailure}, and runc is not installed`;
+  const found =
+    programs['crun'] === undefined
+      ? 'no OCI runtime is installed'
+      : `${crunFailure}, and runc is not installed`;
   problems.error('no-runtime', ['runtime'], found, INSTALL);
   return undefined;
 }
@@ -45,6 +62,7 @@ export function chooseRuntime(spec: Spec, facts: HostFacts, problems: Problems):
  */
 function whyCrunFails({ cgroups, mayRaiseLimits }: HostFacts): string | undefined {
   if (cgroups.layout === 'hybrid') return 'crun does not start on a host with hybrid cgroups';
-  if (cgroups.layout === 'v2' && !mayRaiseLimits) return 'crun needs CAP_SYS_RESOURCE on a host with cgroup v2';
+  if (cgroups.layout === 'v2' && !mayRaiseLimits)
+    return 'crun needs CAP_SYS_RESOURCE on a host with cgroup v2';
   return undefined;
 }

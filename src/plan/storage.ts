@@ -24,7 +24,8 @@ export interface Places {
 export function placesOf(spec: Spec, facts: HostFacts): Places {
   const state = `${facts.stateDir}/${spec.name}`;
   const data = `${facts.dataDir}/containers/${spec.name}`;
-  const writable = spec.writable === 'persistent' ? `${facts.dataDir}/writable/${spec.name}` : `${data}/writable`;
+  const writable =
+    spec.writable === 'persistent' ? `${facts.dataDir}/writable/${spec.name}` : `${data}/writable`;
   return {
     state,
     data,
@@ -34,7 +35,11 @@ export function placesOf(spec: Spec, facts: HostFacts): Places {
     // Beside the plan: what the process op keeps goes with the container's folder.
     records: data,
     log: `${data}/log`,
-    files: { resolvConf: `${data}/etc/resolv.conf`, hosts: `${data}/etc/hosts`, hostname: `${data}/etc/hostname` },
+    files: {
+      resolvConf: `${data}/etc/resolv.conf`,
+      hosts: `${data}/etc/hosts`,
+      hostname: `${data}/etc/hostname`,
+    },
     upper: `${writable}/upper`,
     work: `${writable}/work`,
   };
@@ -44,16 +49,34 @@ export function volumePath(facts: HostFacts, name: string): string {
   return `${facts.dataDir}/volumes/${name}`;
 }
 
-export function compileStorage(spec: Spec, facts: HostFacts, places: Places, lease: Lease | undefined): readonly Step[] {
+export function compileStorage(
+  spec: Spec,
+  facts: HostFacts,
+  places: Places,
+  lease: Lease | undefined,
+): readonly Step[] {
   const layers = facts.layers[spec.name] ?? [];
   const layerSteps = layers.flatMap((layer, index): readonly Step[] => {
     if (layer.recipe === undefined) return [];
     // A folder or inline files are placed by what the layers below them hold.
-    const below = layers.slice(0, index).flatMap((other) => (other.recipe === undefined ? [] : [layerId(other.recipe.key)]));
-    return [{ id: layerId(layer.recipe.key), op: 'layer', layer: layer.recipe, needs: [], after: [...new Set(below)], shared: true }];
+    const below = layers
+      .slice(0, index)
+      .flatMap((other) => (other.recipe === undefined ? [] : [layerId(other.recipe.key)]));
+    return [
+      {
+        id: layerId(layer.recipe.key),
+        op: 'layer',
+        layer: layer.recipe,
+        needs: [],
+        after: [...new Set(below)],
+        shared: true,
+      },
+    ];
   });
   // By the edges of its first place: one that comes again further up would wait for itself.
-  const uniqueLayers = layerSteps.filter((step, index) => layerSteps.findIndex((other) => other.id === step.id) === index);
+  const uniqueLayers = layerSteps.filter(
+    (step, index) => layerSteps.findIndex((other) => other.id === step.id) === index,
+  );
   const layerIds = uniqueLayers.map((step) => step.id);
   // overlayfs refuses a folder twice (ELOOP). All that a lower one shows is hidden by the same one above it.
   const lower = [...new Set(layers.map((layer) => layer.path).toReversed())].toReversed();
@@ -62,7 +85,15 @@ export function compileStorage(spec: Spec, facts: HostFacts, places: Places, lea
   return [
     { id: 'mount:state', op: 'private-mount', path: facts.stateDir, needs: [], after: [], shared: true },
     ...uniqueLayers,
-    { id: 'mountpoints', op: 'mountpoints', path: init, lower, targets: mountTargets(spec, facts.paths), needs: layerIds, after: [] },
+    {
+      id: 'mountpoints',
+      op: 'mountpoints',
+      path: init,
+      lower,
+      targets: mountTargets(spec, facts.paths),
+      needs: layerIds,
+      after: [],
+    },
     ...writable,
     directory('dir:state', places.state, 0o700, 'empty', ['mount:state']),
     directory('dir:rootfs', places.rootfs, 0o755, 'empty', ['dir:state']),
@@ -90,10 +121,23 @@ function writableSteps(spec: Spec, facts: HostFacts, places: Places): readonly D
   const folder = places.upper.slice(0, -'/upper'.length);
   const persistent = spec.writable === 'persistent';
   const removal = persistent ? 'volume' : 'tree';
-  const parents = persistent ? [{ ...directory('dir:writables', `${facts.dataDir}/writable`, 0o700, 'empty', []), shared: true as const }] : [];
+  const parents = persistent
+    ? [
+        {
+          ...directory('dir:writables', `${facts.dataDir}/writable`, 0o700, 'empty', []),
+          shared: true as const,
+        },
+      ]
+    : [];
   return [
     ...parents,
-    directory('dir:writable', folder, 0o700, removal, parents.map((step) => step.id)),
+    directory(
+      'dir:writable',
+      folder,
+      0o700,
+      removal,
+      parents.map((step) => step.id),
+    ),
     // The root of the overlay takes its mode from the upper layer: 0755, as in any root file system.
     directory('dir:upper', places.upper, 0o755, removal, ['dir:writable']),
     directory('dir:work', places.work, 0o700, removal, ['dir:writable']),
@@ -125,10 +169,19 @@ function volumeSteps(spec: Spec, facts: HostFacts): readonly Step[] {
   if (names.length === 0) return [];
   return [
     { ...directory('dir:volumes', `${facts.dataDir}/volumes`, 0o700, 'empty', []), shared: true },
-    ...names.map((name): Step => ({ ...directory(`volume:${name}`, volumePath(facts, name), 0o755, 'volume', ['dir:volumes']), shared: true })),
+    ...names.map((name): Step => ({
+      ...directory(`volume:${name}`, volumePath(facts, name), 0o755, 'volume', ['dir:volumes']),
+      shared: true,
+    })),
   ];
 }
 
-export function directory(id: string, path: string, mode: number, removal: DirectoryStep['removal'], needs: readonly string[]): DirectoryStep {
+export function directory(
+  id: string,
+  path: string,
+  mode: number,
+  removal: DirectoryStep['removal'],
+  needs: readonly string[],
+): DirectoryStep {
   return { id, op: 'directory', path, mode, removal, needs, after: [] };
 }

@@ -20,7 +20,11 @@ export interface Change {
  * Changes in the order of the plan; deletions first, in the reverse order of the former steps.
  * `formerSteps` are all that may be on the host: of the applied plan and of one that a kill cut short.
  */
-export async function computeChanges(context: OpContext, plan: Plan, formerSteps: readonly Step[]): Promise<readonly Change[]> {
+export async function computeChanges(
+  context: OpContext,
+  plan: Plan,
+  formerSteps: readonly Step[],
+): Promise<readonly Change[]> {
   const former = new Map(formerSteps.map((step) => [step.id, step]));
   const probes = await Promise.all(plan.steps.map((step) => opOf(step).probe(context, step)));
   const replaced = new Map<string, string>();
@@ -35,7 +39,13 @@ export async function computeChanges(context: OpContext, plan: Plan, formerSteps
   const kept = new Set(plan.steps.map((step) => step.id));
   const deletions = formerSteps
     .filter((step) => !kept.has(step.id))
-    .map((step): Change => ({ container: plan.name, action: 'delete', step, former: step, reason: 'no longer in the spec' }));
+    .map((step): Change => ({
+      container: plan.name,
+      action: 'delete',
+      step,
+      former: step,
+      reason: 'no longer in the spec',
+    }));
   return [...deletions.toReversed(), ...changes];
 }
 
@@ -58,13 +68,18 @@ function decide(container: string, step: Step, former: Step | undefined, probe: 
         : change('replace', `changed in the spec: ${moved.join(', ')}`);
     }
     case 'drifted': {
-      const reason = probe.differences.map((one) => `${one.property}: ${one.found} -> ${one.wanted}`).join('; ');
+      const reason = probe.differences
+        .map((one) => `${one.property}: ${one.found} -> ${one.wanted}`)
+        .join('; ');
       return change(probe.inPlace && op.update !== undefined ? 'update' : 'replace', reason);
     }
     case 'present': {
       const differing = former === undefined ? [] : differingProperties(former, step, op.passive ?? []);
       if (differing.length === 0) return change('none');
-      return change(op.update === undefined ? 'replace' : 'update', `changed in the spec: ${differing.join(', ')}`);
+      return change(
+        op.update === undefined ? 'replace' : 'update',
+        `changed in the spec: ${differing.join(', ')}`,
+      );
     }
   }
 }
@@ -78,10 +93,14 @@ function follow(change: Change, cause: string): Change {
 const ORDER_ONLY = new Set(['id', 'op', 'needs', 'after', 'shared']);
 
 function differingProperties(former: Step, step: Step, passive: readonly string[]): readonly string[] {
-  const texts = (of: Step): ReadonlyMap<string, string> => new Map(Object.entries(of).map(([property, value]) => [property, JSON.stringify(value)]));
+  const texts = (of: Step): ReadonlyMap<string, string> =>
+    new Map(Object.entries(of).map(([property, value]) => [property, JSON.stringify(value)]));
   const [before, after] = [texts(former), texts(step)];
   return [...new Set([...before.keys(), ...after.keys()])].filter(
-    (property) => !ORDER_ONLY.has(property) && !passive.includes(property) && before.get(property) !== after.get(property),
+    (property) =>
+      !ORDER_ONLY.has(property) &&
+      !passive.includes(property) &&
+      before.get(property) !== after.get(property),
   );
 }
 

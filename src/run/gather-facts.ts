@@ -116,7 +116,9 @@ async function readContainers(
       const state = joined.has(name)
         ? await readContainerState(host, recordsFolder(dataDir, name))
         : undefined;
-      return [[name, { ...takenBy(record, bootId), ...(state?.status === 'running' ? { pid: state.pid } : {}) }]];
+      return [
+        [name, { ...takenBy(record, bootId), ...(state?.status === 'running' ? { pid: state.pid } : {}) }],
+      ];
     }),
   );
   return Object.fromEntries(entries.flat());

@@ -10,7 +10,12 @@ const LOCK_FILE = '.lock';
 const OWN_MODE = 0o711;
 
 /** @throws BusyError when another runspec holds the lock for longer than `timeoutMs`. */
-export async function withLock<T>(host: Host, dataDir: string, timeoutMs: number, work: () => Promise<T>): Promise<T> {
+export async function withLock<T>(
+  host: Host,
+  dataDir: string,
+  timeoutMs: number,
+  work: () => Promise<T>,
+): Promise<T> {
   const path = `${dataDir}/${LOCK_FILE}`;
   const lock = await takeLock(host, dataDir, path, timeoutMs);
   try {
@@ -35,7 +40,8 @@ async function takeLock(host: Host, dataDir: string, path: string, timeoutMs: nu
     } catch (error) {
       // The holder before us has just removed the folder with its lock.
       const lost = (error as NodeJS.ErrnoException).code === 'ENOENT';
-      if (lost && host.now() <= deadline && (await host.status(posix.dirname(dataDir))) !== undefined) continue;
+      if (lost && host.now() <= deadline && (await host.status(posix.dirname(dataDir))) !== undefined)
+        continue;
       if (!(error instanceof BusyError)) await removeIfOwn(host, dataDir);
       throw asUnusable(error, dataDir);
     }
@@ -46,7 +52,10 @@ async function takeLock(host: Host, dataDir: string, path: string, timeoutMs: nu
 function asUnusable(error: unknown, dataDir: string): unknown {
   const reason = /^E[A-Z]+: ([^,]+)/.exec((error as Error).message)?.[1];
   if (reason === undefined) return error;
-  return new UsageError(`cannot use the data folder ${dataDir}: ${reason}`, 'choose another one with --data-dir or RUNSPEC_DATA_DIR');
+  return new UsageError(
+    `cannot use the data folder ${dataDir}: ${reason}`,
+    'choose another one with --data-dir or RUNSPEC_DATA_DIR',
+  );
 }
 
 /** What a kill in the middle of an atomic write leaves; whoever holds the lock is the only writer here. */

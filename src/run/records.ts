@@ -59,7 +59,8 @@ export function containerFolder(dataDir: string, name: string): string {
 
 export function createRecords(host: Host, dataDir: string, bootId: string): Records {
   const folderOf = (name: string): string => containerFolder(dataDir, name);
-  const store = (path: string, stored: StoredPlan): Promise<void> => host.writeAtomic(path, `${JSON.stringify(stored)}\n`, { mode: 0o600 });
+  const store = (path: string, stored: StoredPlan): Promise<void> =>
+    host.writeAtomic(path, `${JSON.stringify(stored)}\n`, { mode: 0o600 });
   const stored = (plan: Plan, before: Readonly<Record<string, Before>>, specFile: string): StoredPlan => ({
     version: PLAN_VERSION,
     bootId,
@@ -87,13 +88,15 @@ export function createRecords(host: Host, dataDir: string, bootId: string): Reco
     },
     async abandon({ name, applied, before, specFile, at }) {
       // It may be the new plan that is stored as applied, when only what comes after that failed.
-      if (applied !== undefined) await store(`${folderOf(name)}/plan.json`, { ...stored(applied, before, specFile), at });
+      if (applied !== undefined)
+        await store(`${folderOf(name)}/plan.json`, { ...stored(applied, before, specFile), at });
       await host.removeFile(`${folderOf(name)}/pending.json`);
       await host.removeFile(`${folderOf(name)}/journal.jsonl`);
     },
     async remove(name) {
       await host.removeTree(folderOf(name));
-      if (((await host.list(`${dataDir}/containers`)) ?? ['']).length === 0) await host.removeDirectory(`${dataDir}/containers`);
+      if (((await host.list(`${dataDir}/containers`)) ?? ['']).length === 0)
+        await host.removeDirectory(`${dataDir}/containers`);
       if (((await host.list(dataDir)) ?? ['']).length === 0) await host.removeDirectory(dataDir);
     },
   };
@@ -129,9 +132,14 @@ async function readStored(host: Host, path: string): Promise<StoredPlan | undefi
     const stored = JSON.parse(text) as StoredPlan;
     if (stored.version === PLAN_VERSION && Array.isArray(stored.plan.steps)) return stored;
   } catch (cause) {
-    throw new OperationError(`the record ${path} cannot be read`, { cause, hint: 'move it away to go on without it' });
+    throw new OperationError(`the record ${path} cannot be read`, {
+      cause,
+      hint: 'move it away to go on without it',
+    });
   }
-  throw new OperationError(`the record ${path} is of another version of runspec`, { hint: 'take the container down with the version that applied it' });
+  throw new OperationError(`the record ${path} is of another version of runspec`, {
+    hint: 'take the container down with the version that applied it',
+  });
 }
 
 // A kill can cut the last line; what was cut had no effect yet, since intents are synced before effects.

@@ -19,11 +19,19 @@ export interface Session {
   readonly shared: SharedState;
 }
 
-export async function openSession(places: Pick<Session, 'host' | 'archives' | 'stateDir' | 'dataDir' | 'signal'>): Promise<Session> {
+export async function openSession(
+  places: Pick<Session, 'host' | 'archives' | 'stateDir' | 'dataDir' | 'signal'>,
+): Promise<Session> {
   const { host, dataDir } = places;
   const bootId = await readBootId(host);
   const records = createRecords(host, dataDir, bootId);
-  return { ...places, bootId, records, view: createKernelView(host), shared: await openShared(host, dataDir, bootId, records) };
+  return {
+    ...places,
+    bootId,
+    records,
+    view: createKernelView(host),
+    shared: await openShared(host, dataDir, bootId, records),
+  };
 }
 
 export function opContext(session: Session, container: string, progress: (text: string) => void): OpContext {

@@ -141,10 +141,14 @@ describe.skipIf(!isRoot)('the layer of mount points', () => {
     fs.chmodSync(`${image}/tmp`, 0o1777);
     fs.chownSync(`${image}/etc`, 5, 6);
     fs.chmodSync(`${image}/etc`, 0o711);
-    await mountpoints.apply(context, {
-      ...step,
-      targets: [...RUNTIME, { path: '/tmp/cache/x', type: 'directory', symlinks: 'resolve' }],
-    }, {});
+    await mountpoints.apply(
+      context,
+      {
+        ...step,
+        targets: [...RUNTIME, { path: '/tmp/cache/x', type: 'directory', symlinks: 'resolve' }],
+      },
+      {},
+    );
     const lines = listTree(step.path);
     expect(lines).toContain('tmp 41777 0:0');
     expect(lines).toContain('etc 40711 5:6');
