@@ -1,5 +1,5 @@
 // Podman with everything it keeps in a folder of ours, on the same runtime and with the same options as the
-// benchmark's spec. The image is imported once: that starts a little sooner here than --rootfs DIR:O.
+// benchmark's spec. The image is imported once, as users of Podman have it; --rootfs DIR:O was not measured with care.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PODMAN_PARENT } from './cgroups.mjs';
