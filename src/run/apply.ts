@@ -194,7 +194,8 @@ async function runStep(
 function runShared(application: Application, change: Change, outcomes: Promise<unknown>[]): Promise<void> {
   const { shared, sharedRuns } = application;
   const { id } = change.step;
-  const running = sharedRuns.get(id) ?? runStep(application, change, { [id]: shared.before(id) ?? {} }, outcomes);
+  const running =
+    sharedRuns.get(id) ?? runStep(application, change, { [id]: shared.before(id) ?? {} }, outcomes);
   sharedRuns.set(id, running);
   return running;
 }
