@@ -7,6 +7,7 @@ import { fetchUnpinned, resolveLayers, type ResolvedLayers } from '../image/reso
 import { addArchive, type LayerContext } from '../image/unpack-tarball.ts';
 import { requireRoot } from './apply.ts';
 import { EXIT, type CommandContext } from './context.ts';
+import { renderTable } from './render-table.ts';
 import { checkCompiled, type LoadedSpecs } from './load-specs.ts';
 
 export async function listImages(context: CommandContext): Promise<number> {
@@ -26,7 +27,7 @@ export async function listImages(context: CommandContext): Promise<number> {
       usedBy.join(',') || '-',
       record?.source ?? '?',
     ]);
-  context.stdout(table([['LAYER', 'SIZE', 'ENTRIES', 'CREATED (UTC)', 'USED BY', 'SOURCE'], ...rows]));
+  context.stdout(renderTable([['LAYER', 'SIZE', 'ENTRIES', 'CREATED (UTC)', 'USED BY', 'SOURCE'], ...rows]));
   return EXIT.done;
 }
 
@@ -123,17 +124,4 @@ function formatSize(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   const power = bytes < 1024 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1);
   return `${(bytes / 1024 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;
-}
-
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows
-    .map(
-      (row) =>
-        `${row
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
 }

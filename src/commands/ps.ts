@@ -4,6 +4,7 @@ import { readBootId } from '../run/gather-facts.ts';
 import { readContainerState, type ContainerState } from '../runtime/container-state.ts';
 import { recordsFolder } from '../runtime/records.ts';
 import { EXIT, type CommandContext } from './context.ts';
+import { renderTable } from './render-table.ts';
 
 interface Row {
   readonly name: string;
@@ -33,7 +34,7 @@ export async function ps(context: CommandContext): Promise<number> {
     }),
   );
   if (context.json) context.stdout(`${JSON.stringify(rows.flat(), undefined, 2)}\n`);
-  else context.stdout(renderTable(rows.flat(), host.now()));
+  else context.stdout(renderRows(rows.flat(), host.now()));
   return EXIT.done;
 }
 
@@ -62,7 +63,7 @@ export function toRow(record: ContainerRecord, sameBoot: boolean, state: Contain
   };
 }
 
-function renderTable(rows: readonly Row[], now: number): string {
+function renderRows(rows: readonly Row[], now: number): string {
   const cells = rows.map((row) => [
     row.name,
     showState(row, now),
@@ -71,19 +72,7 @@ function renderTable(rows: readonly Row[], now: number): string {
     row.ports.join(' ') || '-',
     row.spec,
   ]);
-  const table = [['NAME', 'STATE', 'PID', 'ADDRESS', 'PORTS', 'SPEC'], ...cells];
-  const widths = (table[0] ?? []).map((_, column) =>
-    Math.max(...table.map((row) => row[column]?.length ?? 0)),
-  );
-  return table
-    .map(
-      (row) =>
-        `${row
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
+  return renderTable([['NAME', 'STATE', 'PID', 'ADDRESS', 'PORTS', 'SPEC'], ...cells]);
 }
 
 function showState(row: Row, now: number): string {

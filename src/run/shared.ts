@@ -64,6 +64,7 @@ export async function openShared(
     waiting ??= writing.then(() => {
       waiting = undefined;
       const next = write();
+      // Only the order is kept here: a failure goes to those who wait for `next`.
       writing = next.catch(() => undefined);
       return next;
     });
