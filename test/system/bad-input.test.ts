@@ -226,15 +226,32 @@ async function call(host: TestHost, one: BadInput, args: readonly string[]): Pro
   };
   const nobody =
     one['as-nobody'] === true ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
-  const argv = [...nobody, process.execPath, CLI, '--quiet', ...args];
+  const cli = nobody.length === 0 ? CLI : copyForNobody();
+  const argv = [...nobody, process.execPath, cli, '--quiet', ...args];
   const without = one['programs-without'];
-  if (without === undefined) return host.exec(argv, { env });
+  if (without === undefined) {
+    try {
+      return await host.exec(argv, { env });
+    } finally {
+      if (cli !== CLI) fs.rmSync(path.dirname(cli), { recursive: true });
+    }
+  }
   const programs = programsWithout(without);
   try {
     return await host.exec(['env', `PATH=${programs}`, ...argv], { env });
   } finally {
     fs.rmSync(programs, { recursive: true });
   }
+}
+
+/** The checkout may lie in a folder that only its owner may enter. */
+function copyForNobody(): string {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'runspec-test-nobody-'));
+  fs.chmodSync(folder, 0o755);
+  const copy = path.join(folder, 'cli.js');
+  fs.copyFileSync(CLI, copy);
+  fs.chmodSync(copy, 0o755);
+  return copy;
 }
 
 interface Listener {
