@@ -3,12 +3,13 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 
 process.chdir(new URL('..', import.meta.url).pathname);
 const inCi = ['1', 'true'].includes(process.env.CI ?? '');
 const total = { passed: 0, failed: 0, skipped: 0 };
 const complaints = [];
+const failures = [];
 const bin = (name) => join('node_modules/.bin', name);
 
 function run(argv) {
@@ -40,6 +41,7 @@ function tier(name, wrap = (argv) => argv) {
       wrap([...vitest, '--reporter=default', '--reporter=json', `--outputFile.json=${file}`]),
     );
     const report = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
+    failures.push(...failedTests(report));
     const failed = report?.numFailedTests ?? 0;
     total.passed += report?.numPassedTests ?? 0;
     total.skipped += (report?.numPendingTests ?? 0) + (report?.numTodoTests ?? 0);
@@ -50,6 +52,18 @@ function tier(name, wrap = (argv) => argv) {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Name and first lines of each failure: a long log may be cut, and its end is what is read first. */
+function failedTests(report) {
+  return (report?.testResults ?? []).flatMap((file) => {
+    const failed = file.assertionResults.filter((test) => test.status === 'failed');
+    const place = relative('.', file.name);
+    if (failed.length === 0 && file.status === 'failed') return [`${place}: ${file.message.slice(0, 1500)}`];
+    return failed.map(
+      (test) => `${place} > ${test.fullName}\n${test.failureMessages.join('\n').slice(0, 1500)}`,
+    );
+  });
 }
 
 check('generated files', [process.execPath, 'scripts/generate.mjs', '--check']);
@@ -68,6 +82,7 @@ if (systemTestsPassed === 0) {
   );
   if (inCi && total.failed === 0) total.failed += 1;
 }
+for (const failure of failures) console.log(`\nFAILED ${failure}`);
 for (const complaint of complaints) console.log(`\n!! ${complaint}`);
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = total.failed === 0 ? 0 : 1;
