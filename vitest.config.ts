@@ -1,6 +1,10 @@
 // Three tiers: pure (fast, no root), crash (the fake host fails at every step), system (root, real kernel).
 import { defineConfig } from 'vitest/config';
 
+// Tests compare modes, and some call administrators' programs: neither is to depend on who runs them.
+process.umask(0o022);
+process.env['PATH'] = `${process.env['PATH']}:/usr/local/sbin:/usr/sbin:/sbin`;
+
 export default defineConfig({
   test: {
     projects: [

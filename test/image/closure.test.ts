@@ -192,6 +192,8 @@ describe.skipIf(!isRoot)('a root filesystem of host files', () => {
     const first = await keyOf();
     expect(await keyOf()).toBe(first);
     fs.writeFileSync(`${scratch}/config`, 'two');
+    // The kernel's clock for files ticks every few milliseconds: both texts may have been written in one tick.
+    fs.utimesSync(`${scratch}/config`, 1, 1);
     expect(await keyOf()).not.toBe(first);
     const second = await keyOf();
     fs.chmodSync(`${scratch}/config`, 0o600);
