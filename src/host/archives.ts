@@ -1,13 +1,17 @@
 // What making layers needs of the machine beyond Host: bytes in bulk, hashed, fetched, unpacked and copied.
 // It moves bytes and says what it saw; what an archive may contain is decided by the inspector it is given.
+import type { Readable } from 'node:stream';
 import type { FileStatus } from './host.ts';
 
-/** Sees every byte of an unpacked tar stream before GNU tar does; throws to refuse the archive. */
+/**
+ * Stands between an unpacked tar stream and GNU tar: sees every byte first, and gives what GNU tar is to read in
+ * its place; throws to refuse the archive.
+ */
 export interface TarInspector {
   /** `compressed`: bytes read so far of the archive as stored. */
-  write(chunk: Buffer, compressed: number): void;
+  write(chunk: Buffer, compressed: number): readonly Buffer[];
   /** The stream is complete. */
-  end(): void;
+  end(): readonly Buffer[];
 }
 
 export interface TransferOptions {
@@ -17,6 +21,19 @@ export interface TransferOptions {
 
 export interface UnpackOptions extends TransferOptions {
   readonly inspector: TarInspector;
+}
+
+export type Compression = 'none' | 'gzip' | 'xz' | 'zstd';
+
+export type HashName = 'sha256' | 'sha512';
+
+export interface StreamOptions extends UnpackOptions {
+  /** What the stream has to be; other content is refused. */
+  readonly compression: Compression;
+  /** Bytes as stored: more are refused as they come, fewer at the end. */
+  readonly size: number;
+  /** What to hash the stored bytes and the unpacked stream with. */
+  readonly hashes: { readonly stored: HashName; readonly content: HashName };
 }
 
 export interface DownloadOptions extends TransferOptions {
@@ -47,6 +64,12 @@ export interface Archives {
   download(url: string, path: string, options: DownloadOptions): Promise<Content>;
   /** Unpacks an archive (plain, gzip, zstd or xz, told apart by its first bytes) into an empty folder. */
   unpack(archive: string, directory: string, options: UnpackOptions): Promise<Content>;
+  /** Unpacks an archive as it comes, in one pass; gives the hashes, in lower-case hex, for the caller to judge. */
+  unpackStream(
+    source: Readable,
+    directory: string,
+    options: StreamOptions,
+  ): Promise<{ readonly stored: string; readonly content: string }>;
   /**
    * Copies with owners, modes, times, links, user.* attributes and file capabilities. `names` are relative to
    * `root` and never followed when symlinks; `recursive` takes what is below them along. Sockets are left out.

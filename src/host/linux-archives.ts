@@ -8,10 +8,10 @@ import { promisify } from 'node:util';
 import type { Archives, TreeEntry } from './archives.ts';
 import type { FileStatus, FileType } from './host.ts';
 import { download } from './linux-download.ts';
-import { copy, unpack } from './linux-unpack.ts';
+import { copy, unpack, unpackStream } from './linux-unpack.ts';
 
 export function createLinuxArchives(): Archives {
-  return { hash, download, unpack, copy, walk, read, sync };
+  return { hash, download, unpack, unpackStream, copy, walk, read, sync };
 }
 
 const hash: Archives['hash'] = async (file, signal) => {

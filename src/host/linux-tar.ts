@@ -1,11 +1,15 @@
 // GNU tar as a child: one that unpacks its standard input, one that packs to its standard output.
-// Flags as measured: an empty folder for each archive, and never trusted.* attributes, which an
+// Flags as measured: an empty folder for each archive, and no trusted.* attributes of anyone else's, which an
 // overlay obeys in its lower layers.
 import { spawn } from 'node:child_process';
+import fs from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { OperationError, type FailedCommand } from '../errors.ts';
+import { confine, INSIDE } from './linux-confine.ts';
 
 const ATTRIBUTES = ['--xattrs', '--xattrs-include=user.*', '--xattrs-include=security.capability'];
+/** Only runspec's own entries have it: the inspector takes it out of everything else. */
+const OPAQUE = '--xattrs-include=trusted.overlay.opaque';
 
 const EXTRACT = [
   '--extract',
@@ -19,6 +23,7 @@ const EXTRACT = [
   '--warning=no-timestamp',
   '--warning=no-unknown-keyword',
   ...ATTRIBUTES,
+  OPAQUE,
 ];
 
 const CREATE = [
@@ -45,8 +50,14 @@ export interface Filter {
   stop(): void;
 }
 
+/** In a root of its own, in which it can write to nothing but `directory`. */
 export function startUnpacking(directory: string): Filter {
-  return startFilter(['tar', ...EXTRACT, '--directory', directory]);
+  const { argv, table } = confine(directory, ['tar', ...EXTRACT, '--directory', INSIDE]);
+  try {
+    return startFilter(argv, table);
+  } finally {
+    fs.closeSync(table);
+  }
 }
 
 /** Names come NUL-separated on standard input and are never taken for options. */
@@ -60,13 +71,14 @@ export function startDecompressing(program: 'xz' | 'zstd'): Filter {
   return startFilter([program, '--decompress', '--stdout', '--quiet']);
 }
 
-function startFilter(argv: readonly string[]): Filter {
+function startFilter(argv: readonly string[], table?: number): Filter {
   const [program, ...args] = argv;
   // TAR_OPTIONS, XZ_OPT and their like would change what these programs do: the environment is ours alone.
-  const env = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' };
+  const env = { PATH: '/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' };
   // Folders an archive does not list get their mode from the umask, which is the caller's otherwise.
   const umask = process.umask(0o022);
-  const child = spawn(program ?? '', args, { stdio: 'pipe', env });
+  const stdio = ['pipe', 'pipe', 'pipe', ...(table === undefined ? [] : [table])] as const;
+  const child = spawn(program ?? '', args, { stdio: [...stdio] as ['pipe', 'pipe', 'pipe'], env });
   process.umask(umask);
   let stderr = '';
   child.stderr.on('data', (chunk: Buffer) => {

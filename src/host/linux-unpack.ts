@@ -1,18 +1,15 @@
-// Streams archives and trees into folders: read, hash, decompress, inspect, GNU tar. Decides which of
-// several failures is the one to report; cleaning the folder is the caller's.
+// Streams archives and trees into folders: read, hash, decompress, inspect, GNU tar. Cleaning the folder is the
+// caller's.
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
-import { Transform, Writable } from 'node:stream';
+import { Transform, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { OperationError, type FailedCommand } from '../errors.ts';
-import type { Archives, Content, TarInspector, UnpackOptions } from './archives.ts';
-import { isDiskFull, startDecompressing, startPacking, startUnpacking, type Filter } from './linux-tar.ts';
+import { OperationError } from '../errors.ts';
+import type { Archives, Compression, Content, HashName, TarInspector, UnpackOptions } from './archives.ts';
+import { CHUNK, DAMAGED, feed, sink, together } from './linux-feed.ts';
+import { startDecompressing, startPacking, startUnpacking } from './linux-tar.ts';
 
-const CHUNK = 256 * 1024;
-const DAMAGED = 'the archive is damaged or was cut short; fetch it again';
-
-type Compression = 'none' | 'gzip' | 'xz' | 'zstd';
-
+const MAGIC_BYTES = 6;
 const MAGIC: readonly (readonly [Compression, string])[] = [
   ['gzip', '1f8b'],
   ['xz', 'fd377a585a00'],
@@ -24,36 +21,122 @@ export async function unpack(archive: string, directory: string, options: Unpack
   try {
     const status = await file.stat();
     if (!status.isFile()) throw new OperationError(`${archive} is not a regular file`);
-    const compression = await detect(file);
-    const hash = createHash('sha256');
-    let size = 0;
-    const report = throttle(options.progress);
-    const measure = tap((chunk) => {
-      hash.update(chunk);
-      size += chunk.length;
-      report(() => `unpacked ${megabytes(size)} of ${megabytes(status.size)}`);
-    });
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(MAGIC_BYTES), 0, MAGIC_BYTES, 0);
+    const compression = detect(buffer.subarray(0, bytesRead));
     const source = file.createReadStream({ start: 0, highWaterMark: CHUNK, autoClose: false });
-    const inspect = inspection(options.inspector, () => size);
-    await feed(options.signal, 'cannot unpack', async (signal, start) => {
-      const tar = start(startUnpacking(directory));
-      if (compression === 'none') return pipeline(source, measure, inspect, sink(tar), { signal });
-      if (compression === 'gzip') {
-        // Loaded when needed, to keep the start of every other command short.
-        const { createGunzip } = await import('node:zlib');
-        const gunzip = createGunzip({ chunkSize: CHUNK });
-        return pipeline(source, measure, gunzip, inspect, sink(tar), { signal });
-      }
-      const decompressor = start(startDecompressing(compression));
-      return together(signal, [
-        (either) => pipeline(source, measure, sink(decompressor), { signal: either }),
-        (either) => pipeline(decompressor.stdout, inspect, sink(tar), { signal: either }),
-      ]);
-    });
-    return { sha256: hash.digest('hex'), size };
+    const meter = createMeter('sha256', status.size, options.progress);
+    await unpackThrough(source, [meter.stage], compression, directory, meter.size, options);
+    return { sha256: meter.digest(), size: meter.size() };
   } finally {
     await file.close();
   }
+}
+
+export const unpackStream: Archives['unpackStream'] = async (source, directory, options) => {
+  const { compression, size, hashes, progress } = options;
+  const meter = createMeter(hashes.stored, size, progress);
+  // Without compression both hashes are of the same bytes.
+  const same = compression === 'none' && hashes.content === hashes.stored;
+  const content = same ? undefined : createHash(hashes.content);
+  const inspector: TarInspector =
+    content === undefined
+      ? options.inspector
+      : {
+          write(chunk, compressed) {
+            content.update(chunk);
+            return options.inspector.write(chunk, compressed);
+          },
+          end: () => options.inspector.end(),
+        };
+  const stages = [guard(compression, size), meter.stage];
+  await unpackThrough(source, stages, compression, directory, meter.size, { ...options, inspector });
+  const stored = meter.digest();
+  return { stored, content: content?.digest('hex') ?? stored };
+};
+
+async function unpackThrough(
+  source: Readable,
+  stages: readonly Transform[],
+  compression: Compression,
+  directory: string,
+  compressed: () => number,
+  { inspector, signal: interrupt }: UnpackOptions,
+): Promise<void> {
+  const inspect = inspection(inspector, compressed);
+  await feed(interrupt, 'cannot unpack', async (signal, start) => {
+    const tar = start(startUnpacking(directory));
+    if (compression === 'none') return pipeline([source, ...stages, inspect, sink(tar)], { signal });
+    if (compression === 'gzip') {
+      // Loaded when needed, to keep the start of every other command short.
+      const { createGunzip } = await import('node:zlib');
+      const gunzip = createGunzip({ chunkSize: CHUNK });
+      return pipeline([source, ...stages, gunzip, inspect, sink(tar)], { signal });
+    }
+    const decompressor = start(startDecompressing(compression));
+    return together(signal, [
+      (either) => pipeline([source, ...stages, sink(decompressor)], { signal: either }),
+      (either) => pipeline([decompressor.stdout, inspect, sink(tar)], { signal: either }),
+    ]);
+  });
+}
+
+/** Hashes and counts what passes, and says how far it is. */
+function createMeter(
+  algorithm: HashName,
+  total: number,
+  progress: (text: string) => void,
+): { readonly stage: Transform; size(): number; digest(): string } {
+  const hash = createHash(algorithm);
+  const report = throttle(progress);
+  let size = 0;
+  const stage = tap((chunk) => {
+    hash.update(chunk);
+    size += chunk.length;
+    report(() => `unpacked ${megabytes(size)} of ${megabytes(total)}`);
+  });
+  return { stage, size: () => size, digest: () => hash.digest('hex') };
+}
+
+/** Refuses a stream of another length or compression than was said, as early as that can be seen. */
+function guard(compression: Compression, size: number): Transform {
+  let seen = 0;
+  let head = Buffer.alloc(0);
+  const checkHead = (): void => {
+    const found = detect(head);
+    if (found === compression) return;
+    throw new OperationError(`it is said to be compressed with ${compression}, but is with ${found}`, {
+      hint: 'the image was written by a tool that mislabels its layers; write it again, for example with skopeo',
+    });
+  };
+  return new Transform({
+    highWaterMark: CHUNK,
+    transform(chunk: Buffer, _encoding, done) {
+      try {
+        seen += chunk.length;
+        if (seen > size) throw wrongSize(`more than the ${size}`);
+        if (head.length < MAGIC_BYTES) {
+          head = Buffer.concat([head, chunk.subarray(0, MAGIC_BYTES - head.length)]);
+          if (head.length === MAGIC_BYTES) checkHead();
+        }
+        done(null, chunk);
+      } catch (error) {
+        done(error as Error);
+      }
+    },
+    flush(done) {
+      try {
+        if (seen < size) throw wrongSize(`${seen} of the ${size}`);
+        if (head.length < MAGIC_BYTES) checkHead();
+        done();
+      } catch (error) {
+        done(error as Error);
+      }
+    },
+  });
+}
+
+function wrongSize(found: string): OperationError {
+  return new OperationError(`it has ${found} bytes it should have`, { hint: DAMAGED });
 }
 
 export const copy: Archives['copy'] = async ({ root, names, recursive }, directory, options) => {
@@ -72,107 +155,8 @@ export const copy: Archives['copy'] = async ({ root, names, recursive }, directo
   });
 };
 
-/** Runs pipelines side by side; one that fails ends the others. */
-async function together(
-  signal: AbortSignal,
-  parts: readonly ((signal: AbortSignal) => Promise<unknown>)[],
-): Promise<void> {
-  const failed = new AbortController();
-  const either = AbortSignal.any([signal, failed.signal]);
-  const settled = await Promise.allSettled(
-    parts.map((part) =>
-      part(either).catch((error: unknown) => {
-        failed.abort(error);
-        throw error;
-      }),
-    ),
-  );
-  const failures = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
-  if (failures.length > 0) throw failures.find((error) => error instanceof OperationError) ?? failures[0];
-}
-
-/**
- * Takes bytes for a process for as long as it reads. GNU tar ends at the end-of-archive mark, perhaps before the
- * padding behind it was written; what it leaves must be read and inspected all the same.
- */
-function sink(filter: Filter): Writable {
-  const { stdin } = filter;
-  return new Writable({
-    highWaterMark: CHUNK,
-    write(chunk: Buffer, _encoding, done) {
-      if (stdin.destroyed) done();
-      else stdin.write(chunk, () => done());
-    },
-    final(done) {
-      if (stdin.destroyed) done();
-      else stdin.end(() => done());
-    },
-    destroy(error, done) {
-      stdin.destroy();
-      done(error);
-    },
-  });
-}
-
-/** Runs what moves the bytes and waits for all processes, then throws the failure that explains the others. */
-async function feed(
-  interrupt: AbortSignal,
-  what: string,
-  move: (signal: AbortSignal, start: (filter: Filter) => Filter) => Promise<unknown>,
-): Promise<void> {
-  const filters: Filter[] = [];
-  const processFailed = new AbortController();
-  const start = (filter: Filter): Filter => {
-    filters.push(filter);
-    const stop = (): void => processFailed.abort();
-    filter.ended.then(({ status }) => (status === 0 ? undefined : stop()), stop);
-    return filter;
-  };
-  let failure: unknown;
-  try {
-    await move(AbortSignal.any([interrupt, processFailed.signal]), start);
-  } catch (error) {
-    failure = error;
-    for (const filter of filters) filter.stop();
-  }
-  const ended = await Promise.all(filters.map((filter) => filter.ended));
-  interrupt.throwIfAborted();
-  if (failure instanceof OperationError) throw failure;
-  const full = ended.find((command) => isDiskFull(command.stderr));
-  if (full !== undefined) {
-    throw new OperationError(`${what}: no space left on the disk`, {
-      command: full,
-      hint: 'free some space (runspec image gc removes unused layers), or choose another place with --data-dir',
-    });
-  }
-  // Stopped because a process gave up: that one has a status and says why, the others were killed.
-  const byProcess = failure instanceof Error && failure.name === 'AbortError';
-  if (failure !== undefined && !byProcess) throw describeFailure(failure, what);
-  const failed = ended.filter((command) => command.status !== 0);
-  const cause = failed.find((command) => command.status !== undefined) ?? failed[0];
-  if (cause !== undefined) throw describeCommand(cause, what);
-  if (failure !== undefined) throw describeFailure(failure, what);
-}
-
-function describeCommand(command: FailedCommand, what: string): OperationError {
-  const program = command.argv[0] ?? '';
-  const reason =
-    command.stderr.split('\n').find((line) => !line.endsWith('exiting now')) ?? `${program} failed`;
-  const hint = program === 'tar' ? undefined : DAMAGED;
-  return new OperationError(`${what}: ${reason}`, { command, hint });
-}
-
-function describeFailure(failure: unknown, what: string): unknown {
-  if (!(failure instanceof Error)) return failure;
-  const code = 'code' in failure && typeof failure.code === 'string' ? failure.code : '';
-  // zlib's codes, as in Z_DATA_ERROR and Z_BUF_ERROR (unexpected end of file).
-  const hint = code.startsWith('Z_') ? DAMAGED : undefined;
-  return new OperationError(`${what}: ${failure.message}`, { cause: failure, hint });
-}
-
-async function detect(file: fs.promises.FileHandle): Promise<Compression> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(6), 0, 6, 0);
-  const start = buffer.subarray(0, bytesRead).toString('hex');
+function detect(head: Buffer): Compression {
+  const start = head.toString('hex');
   return MAGIC.find(([, magic]) => start.startsWith(magic))?.[0] ?? 'none';
 }
 
@@ -182,16 +166,16 @@ function inspection(inspector: TarInspector, compressed: () => number): Transfor
     writableHighWaterMark: CHUNK,
     transform(chunk: Buffer, _encoding, done) {
       try {
-        inspector.write(chunk, compressed());
-        done(null, chunk);
+        const parts = inspector.write(chunk, compressed());
+        // In one piece: each would be a system call of its own.
+        done(null, parts.length === 1 ? parts[0] : Buffer.concat(parts));
       } catch (error) {
         done(error as Error);
       }
     },
     flush(done) {
       try {
-        inspector.end();
-        done();
+        done(null, Buffer.concat(inspector.end()));
       } catch (error) {
         done(error as Error);
       }

@@ -1,32 +1,29 @@
 // What one entry of an archive may be and where its name may lead: never out of the folder it is unpacked
 // in, never through a symlink of the same archive. Pure.
-import { printable, refuse, type TarHeader } from './tar-header.ts';
+import type { TarEntry } from './read-tar.ts';
+import { printable, readDevice, refuse } from './tar-header.ts';
 
 /** PATH_MAX and NAME_MAX of Linux. */
 const PATH_MAX = 4096;
 const NAME_MAX = 255;
 
-const DEVICE_HINT =
-  "leave devices out of the archive (tar --exclude='./dev/*'); the container gets its own /dev";
 const UNSUPPORTED: Readonly<Record<string, string>> = {
-  '3': 'is a character device',
-  '4': 'is a block device',
   D: 'is part of an incremental dump',
   M: 'continues from another volume',
   V: 'is a volume label',
 };
 
-/** `links`: symlinks of the archive so far; the entry joins them when it is one. */
-export function checkEntry(entry: TarHeader, links: Set<string>): void {
+/** `links`: symlinks of the archive so far; the entry joins them when it is one. Gives its plain path, '' for the root. */
+export function checkEntry(entry: TarEntry, links: Set<string>): string {
   const shown = printable(entry.name);
   const unsupported = UNSUPPORTED[entry.type];
-  if (unsupported !== undefined)
-    throw refuse(`${shown} ${unsupported}`, '34'.includes(entry.type) ? DEVICE_HINT : undefined);
-  if (!'01256S'.includes(entry.type))
+  if (unsupported !== undefined) throw refuse(`${shown} ${unsupported}`);
+  if (!'0123456S'.includes(entry.type))
     throw refuse(`${shown} is of the unknown type ${printable(entry.type)}`);
   const path = checkPath(entry.name, `entry ${shown}`, links);
   if (path === '' && entry.type !== '5') throw refuse(`${shown} stands for the root folder but is none`);
-  if ('1256'.includes(entry.type) && entry.size !== 0)
+  if (entry.type === '3') checkDevice(entry, shown);
+  if ('123456'.includes(entry.type) && entry.size !== 0)
     throw refuse(`${shown} is no regular file but has data`);
   if (entry.type === '2') {
     if (entry.link === '' || entry.link.includes('\0')) throw refuse(`symlink ${shown} has no valid target`);
@@ -40,6 +37,17 @@ export function checkEntry(entry: TarHeader, links: Set<string>): void {
     // A second name of a symlink leads just as far.
     if (links.has(target)) links.add(path);
   }
+  return path;
+}
+
+/** To an overlay a character device 0/0 is not a device but the word for `deleted`. */
+function checkDevice(entry: TarEntry, shown: string): void {
+  const { major, minor } = readDevice(entry.block);
+  if (major !== 0 || minor !== 0) return;
+  throw refuse(
+    `${shown} is a character device 0/0, which would hide files of the layers below`,
+    'layers say what they delete with entries named .wh.NAME',
+  );
 }
 
 /** The path without `.` and double slashes. @throws OperationError when it could lead outside of the root. */

@@ -4,7 +4,7 @@ import { OperationError } from '../errors.ts';
 import type { InlineFile } from '../load/spec.ts';
 import type { LayerRecipe } from '../plan/plan.ts';
 import { sha256 } from './hash-cache.ts';
-import { createTarInspector, TAR_LIMITS } from './inspect-tar.ts';
+import { createTreeInspector } from './inspect-tar.ts';
 import { makeFolders } from './make-path.ts';
 import { resolveInLayers, type PathStep } from './resolve-path.ts';
 import { makeLayer } from './store.ts';
@@ -43,7 +43,7 @@ export async function makeDirectoryLayer(
     const { steps } = await resolveInLayers(host, lower, destination);
     // A destination that exists keeps its mode and owner, a new one takes those of the source.
     const target = await makeFolders(host, folder, withModel(steps, own));
-    const inspector = createTarInspector({ ...TAR_LIMITS, ratio: Infinity });
+    const inspector = createTreeInspector();
     const names = (await host.list(directory)) ?? [];
     if (names.length > 0) {
       await archives.copy({ root: directory, names, recursive: true }, target, {

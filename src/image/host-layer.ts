@@ -3,7 +3,7 @@ import { OperationError } from '../errors.ts';
 import type { SpecPath } from '../errors.ts';
 import { closeOver, type Closure } from './closure.ts';
 import { sha256 } from './hash-cache.ts';
-import { createTarInspector, TAR_LIMITS } from './inspect-tar.ts';
+import { createTreeInspector } from './inspect-tar.ts';
 import { makeSkeleton, readUsers } from './skeleton.ts';
 import { makeLayer } from './store.ts';
 import { describeTree } from './tree-key.ts';
@@ -40,7 +40,7 @@ export async function makeHostLayer(
   await makeLayer(host, archives, dataDir, key, async (folder) => {
     await makeSkeleton(host, folder, found.users, found.entries);
     // No ratio: nothing is compressed here. Symlinks come before what they lead to, and no name goes through one.
-    const inspector = createTarInspector({ ...TAR_LIMITS, ratio: Infinity });
+    const inspector = createTreeInspector();
     const names = found.entries.map((entry) => entry.path);
     await archives.copy({ root: '/', names, recursive: false }, folder, { inspector, signal, progress });
     const { entries, bytes } = inspector.summary();

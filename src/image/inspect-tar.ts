@@ -5,6 +5,7 @@ import type { TarInspector } from '../host/archives.ts';
 import { checkEntry } from './check-entry.ts';
 import { TarReader } from './read-tar.ts';
 import { BLOCK, refuse } from './tar-header.ts';
+import { LayerContents, type LayerFolders } from './whiteouts.ts';
 
 export interface TarLimits {
   /** Sum of what files occupy or claim to once unpacked. */
@@ -28,15 +29,47 @@ export interface TarSummary {
   readonly bytes: number;
 }
 
-const BOMB = 'this looks like an archive bomb';
+export interface LayerSummary extends TarSummary {
+  readonly folders: LayerFolders;
+}
 
-export function createTarInspector(limits: TarLimits = TAR_LIMITS): TarInspector & { summary(): TarSummary } {
+const BOMB = 'this looks like an archive bomb';
+const END = Buffer.alloc(2 * BLOCK);
+
+/** For copies of trees of this machine: names are what they are, and nothing is compressed. */
+export function createTreeInspector(): TarInspector & { summary(): TarSummary } {
+  return inspectEntries({ ...TAR_LIMITS, ratio: Infinity }, undefined);
+}
+
+/** For archives, each of which is a layer: their whiteouts become those of overlayfs. */
+export function createLayerInspector(
+  limits: TarLimits = TAR_LIMITS,
+): TarInspector & { summary(): LayerSummary } {
+  const contents = new LayerContents();
+  const inspector = inspectEntries(limits, contents);
+  let folders: LayerFolders = { implied: [], whiteouts: [], opaqueRoot: false };
+  return {
+    write: inspector.write,
+    end() {
+      const end = inspector.end();
+      const last = contents.finish();
+      folders = last.folders;
+      return [last.entries, ...end];
+    },
+    summary: () => ({ ...inspector.summary(), folders }),
+  };
+}
+
+function inspectEntries(
+  limits: TarLimits,
+  contents: LayerContents | undefined,
+): TarInspector & { summary(): TarSummary } {
   const links = new Set<string>();
   let entries = 0;
   let bytes = 0;
   let seen = 0;
   const reader = new TarReader((entry) => {
-    checkEntry(entry, links);
+    const path = checkEntry(entry, links);
     entries += 1;
     bytes += entry.claims;
     if (entries > limits.entries) throw refuse(`it has more than ${limits.entries} entries`, BOMB);
@@ -46,6 +79,7 @@ export function createTarInspector(limits: TarLimits = TAR_LIMITS): TarInspector
         `${BOMB}; leave sparse files out`,
       );
     }
+    return contents?.add(path, entry) === true ? 'drop' : 'keep';
   });
   return {
     write(chunk, compressed) {
@@ -58,9 +92,12 @@ export function createTarInspector(limits: TarLimits = TAR_LIMITS): TarInspector
       }
       // Headers and padding are not counted as content, but they cannot go on for ever either.
       if (seen > limits.bytes + limits.entries * BLOCK * 4) throw refuse('it is too large', BOMB);
-      reader.write(chunk);
+      return reader.write(chunk);
     },
-    end: () => reader.end(),
+    end() {
+      reader.end();
+      return [END];
+    },
     summary: () => ({ entries, bytes }),
   };
 }

@@ -1,6 +1,8 @@
-// Cuts a tar stream into entries as GNU tar would see them, long names and pax records applied. Data is
-// skipped, never kept. Judges form only; what an entry may be is checked by its receiver.
-import { BLOCK, isZero, paxNumber, readHeader, readPax, refuse, type TarHeader } from './tar-header.ts';
+// Cuts a tar stream into entries as GNU tar would see them, long names and pax records applied, and gives back
+// the parts that GNU tar shall read. Data is passed on, never kept. Judges form only; what an entry may be, and
+// whether it stays, is its receiver's to say.
+import { filterPax, paxBlocks, readPax } from './pax.ts';
+import { BLOCK, isZero, paxNumber, readHeader, refuse, type TarHeader } from './tar-header.ts';
 
 /** Long names and pax records, which are held in memory. */
 const META_MAX = 4 * 2 ** 20;
@@ -9,7 +11,14 @@ const DAMAGED = 'the archive is damaged or was cut short; fetch it again';
 export interface TarEntry extends TarHeader {
   /** Bytes of the file once unpacked; more than `size` for sparse files. */
   readonly claims: number;
+  /** What is left of its pax records. */
+  readonly pax: ReadonlyMap<string, string>;
+  /** Its header as it is. */
+  readonly block: Buffer;
 }
+
+/** What becomes of an entry in the stream that is passed on. */
+export type Verdict = 'keep' | 'drop';
 
 /** A push parser; a thing with a lifetime: one archive from its first byte to `end`. */
 export class TarReader {
@@ -20,22 +29,29 @@ export class TarReader {
   #remaining = 0;
   #entries = 0;
   #empty = true;
-  #meta: { readonly type: string; readonly size: number; readonly parts: Buffer[] } | undefined;
-  #sparse: TarHeader | undefined;
+  #meta: { readonly header: Buffer; readonly size: number; readonly parts: Buffer[] } | undefined;
+  #sparse: { readonly header: TarHeader; readonly block: Buffer } | undefined;
   /** By type: the headers that describe the entry to come. */
   readonly #long = new Map<string, string>();
   #pax: ReadonlyMap<string, string> | undefined;
-  readonly #receive: (entry: TarEntry) => void;
+  /** Blocks of the entry to come that wait for its verdict. */
+  #held: Buffer[] = [];
+  #verdict: Verdict = 'keep';
+  #out: Buffer[] = [];
+  readonly #receive: (entry: TarEntry) => Verdict;
 
-  constructor(receive: (entry: TarEntry) => void) {
+  constructor(receive: (entry: TarEntry) => Verdict) {
     this.#receive = receive;
   }
 
-  write(chunk: Buffer): void {
+  /** What of the archive so far is to be passed on; its end is not, as more may be put before it. */
+  write(chunk: Buffer): readonly Buffer[] {
+    this.#out = [];
     this.#empty &&= chunk.length === 0;
     for (let at = 0; at < chunk.length;) {
       if (this.#expect === 'data') {
         const step = Math.min(this.#remaining, chunk.length - at);
+        if (this.#verdict === 'keep') this.#out.push(chunk.subarray(at, at + step));
         this.#remaining -= step;
         at += step;
         if (this.#remaining === 0) this.#expect = 'header';
@@ -47,11 +63,12 @@ export class TarReader {
       if (block.length < BLOCK) {
         // Copied: the chunk's memory is the stream's to reuse.
         this.#rest = Buffer.from(block);
-        return;
+        break;
       }
       this.#rest = Buffer.alloc(0);
       this.#takeBlock(block);
     }
+    return this.#out;
   }
 
   end(): void {
@@ -73,8 +90,10 @@ export class TarReader {
         if (this.#remaining === 0) this.#endMeta();
         return;
       case 'sparse-map':
+        this.#held.push(Buffer.from(block));
         // Byte 504 of a map block says whether another follows.
-        if (block[504] !== 1 && this.#sparse !== undefined) this.#takeEntry(this.#sparse);
+        if (block[504] !== 1 && this.#sparse !== undefined)
+          this.#takeEntry(this.#sparse.header, this.#sparse.block);
         return;
       case 'end':
         if (!isZero(block)) throw this.#trailing();
@@ -99,17 +118,21 @@ export class TarReader {
       if (header.size > META_MAX)
         throw refuse(`a header of ${header.size} bytes is over the limit of ${META_MAX}`);
       if (header.size === 0) throw refuse(`a header of type ${header.type} is empty`);
-      this.#meta = { type: header.type, size: header.size, parts: [] };
+      this.#meta = { header: Buffer.from(block), size: header.size, parts: [] };
       this.#expectData('meta', header.size);
-    } else if (header.sparse?.extended === true) {
-      this.#sparse = header;
+      return;
+    }
+    const own = Buffer.from(block);
+    this.#held.push(own);
+    if (header.sparse?.extended === true) {
+      this.#sparse = { header, block: own };
       this.#expect = 'sparse-map';
     } else {
-      this.#takeEntry(header);
+      this.#takeEntry(header, own);
     }
   }
 
-  #takeEntry(header: TarHeader): void {
+  #takeEntry(header: TarHeader, block: Buffer): void {
     const pax = this.#pax ?? new Map<string, string>();
     const longName = this.#long.get('L');
     const longLink = this.#long.get('K');
@@ -125,12 +148,18 @@ export class TarReader {
       link: pax.get('linkpath') ?? longLink ?? header.link,
       size,
       claims: Math.max(size, claims ?? 0),
+      pax,
+      block,
     };
     this.#long.clear();
     this.#pax = this.#sparse = undefined;
     this.#entries += 1;
     // A regular file whose name ends in a slash is a folder of the V7 format.
-    this.#receive(entry.type === '0' && entry.name.endsWith('/') ? { ...entry, type: '5' } : entry);
+    this.#verdict = this.#receive(
+      entry.type === '0' && entry.name.endsWith('/') ? { ...entry, type: '5' } : entry,
+    );
+    if (this.#verdict === 'keep') this.#out.push(...this.#held);
+    this.#held = [];
     this.#expectData('data', size);
   }
 
@@ -140,18 +169,28 @@ export class TarReader {
   }
 
   #endMeta(): void {
-    const { type, size, parts } = this.#meta ?? { type: '', size: 0, parts: [] };
-    const data = Buffer.concat(parts).subarray(0, size);
+    if (this.#meta === undefined) return;
+    const { header, size, parts } = this.#meta;
+    const type = header.toString('latin1', 156, 157);
+    const blocks = Buffer.concat(parts);
+    const data = blocks.subarray(0, size);
     this.#meta = undefined;
     this.#expect = 'header';
     if (type === 'g') {
       checkGlobal(readPax(data));
+      this.#out.push(...paxBlocks(header, filterPax(data)));
       return;
     }
     if (this.#long.has(type) || (type === 'x' && this.#pax !== undefined))
       throw refuse('an entry has two names');
-    if (type === 'x') this.#pax = readPax(data);
-    else this.#long.set(type, data.toString('latin1').replace(/\0.*$/s, ''));
+    if (type === 'x') {
+      const kept = filterPax(data);
+      this.#pax = readPax(kept);
+      this.#held.push(...paxBlocks(header, kept));
+    } else {
+      this.#long.set(type, data.toString('latin1').replace(/\0.*$/s, ''));
+      this.#held.push(header, blocks);
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 import { OperationError } from '../errors.ts';
 import type { Archives } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
+import type { LayerFolders } from './whiteouts.ts';
 
 export interface LayerRecord {
   /** Path, URL or description, for people. */
@@ -12,6 +13,8 @@ export interface LayerRecord {
   readonly size: number;
   /** Milliseconds since the epoch. */
   readonly created: number;
+  /** What the layer cannot say by itself; absent when there is nothing. */
+  readonly folders?: LayerFolders;
 }
 
 export interface StorePaths {

@@ -37,22 +37,23 @@ export function readHeader(block: Buffer): TarHeader {
   return { ...header, sparse: { size: number(block, 483, 12, 'real size'), extended: block[482] === 1 } };
 }
 
-/** The records of a pax extended header. */
-export function readPax(data: Buffer): ReadonlyMap<string, string> {
-  const records = new Map<string, string>();
-  for (let at = 0; at < data.length;) {
-    const space = data.indexOf(0x20, at);
-    const digits = space === -1 ? '' : data.toString('latin1', at, space);
-    const length = /^[1-9]\d{0,8}$/.test(digits) ? Number(digits) : 0;
-    const end = at + length;
-    const equals = data.indexOf(0x3d, space);
-    if (length === 0 || end > data.length || data[end - 1] !== 0x0a || equals === -1 || equals >= end) {
-      throw refuse('a pax header is malformed');
-    }
-    records.set(data.toString('latin1', space + 1, equals), data.toString('latin1', equals + 1, end - 1));
-    at = end;
-  }
-  return records;
+/** Mode, owner and time as decimal numbers; device numbers only make sense for device nodes. */
+export function readAttributes(block: Buffer): {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtime: number;
+} {
+  return {
+    mode: number(block, 100, 8, 'mode') & 0o7777,
+    uid: number(block, 108, 8, 'uid'),
+    gid: number(block, 116, 8, 'gid'),
+    mtime: number(block, 136, 12, 'time'),
+  };
+}
+
+export function readDevice(block: Buffer): { readonly major: number; readonly minor: number } {
+  return { major: number(block, 329, 8, 'device'), minor: number(block, 337, 8, 'device') };
 }
 
 /** A decimal number of a pax record. */
@@ -98,11 +99,13 @@ function text(block: Buffer, offset: number, length: number): string {
   return block.toString('latin1', offset, end === -1 || end > offset + length ? offset + length : end);
 }
 
-/** Octal with blanks around it, or base 256 when the first bit is set. */
+/** Octal with blanks around it, or base 256 when the first bit is set; only times before 1970 are negative. */
 function number(block: Buffer, offset: number, length: number, what: string): number {
   let value: number;
   if (block[offset] === 0x80) {
     value = block.subarray(offset + 1, offset + length).reduce((sum, byte) => sum * 256 + byte, 0);
+  } else if (block[offset] === 0xff && what === 'time') {
+    value = Number(BigInt.asIntN(64, block.readBigUInt64BE(offset + length - 8)));
   } else {
     const digits = text(block, offset, length).trim();
     value = /^[0-7]*$/.test(digits) ? Number.parseInt(digits === '' ? '0' : digits, 8) : Number.NaN;

@@ -4,9 +4,9 @@ import { OperationError } from '../errors.ts';
 import type { Archives } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
 import { rememberHash } from './hash-cache.ts';
-import { createTarInspector, nameArchive, TAR_LIMITS } from './inspect-tar.ts';
+import { createLayerInspector, nameArchive, TAR_LIMITS, type LayerSummary } from './inspect-tar.ts';
 import { isUrl, writeReference } from './references.ts';
-import { hasLayer, layerPath, makeLayer, openStore, withWork } from './store.ts';
+import { hasLayer, layerPath, makeLayer, openStore, withWork, type LayerRecord } from './store.ts';
 
 /** What making a layer needs. */
 export interface LayerContext {
@@ -88,18 +88,25 @@ async function unpackLayer(
   key: string,
 ): Promise<void> {
   const { host, archives, dataDir, signal, progress } = context;
-  const inspector = createTarInspector();
+  const inspector = createLayerInspector();
   try {
     await makeLayer(host, archives, dataDir, key, async (folder) => {
       const { sha256 } = await archives.unpack(archive, folder, { inspector, signal, progress });
       if (sha256 !== key) throw new OperationError('it changed while it was being read');
-      const { entries, bytes } = inspector.summary();
-      return { source, entries, size: bytes, created: host.now() };
+      return describeLayer(host, source, inspector.summary());
     });
   } catch (error) {
     throw nameArchive(error, source);
   }
   progress(`unpacked ${inspector.summary().entries} files into ${layerPath(dataDir, key)}`);
+}
+
+/** The record of a layer as an inspector saw it. */
+export function describeLayer(host: Host, source: string, seen: LayerSummary): LayerRecord {
+  const { entries, bytes, folders } = seen;
+  const { implied, whiteouts, opaqueRoot } = folders;
+  const plain = implied.length === 0 && whiteouts.length === 0 && !opaqueRoot;
+  return { source, entries, size: bytes, created: host.now(), ...(plain ? {} : { folders }) };
 }
 
 function wrongHash(source: string, wanted: string, found: string): OperationError {

@@ -12,20 +12,36 @@ const big = (bytes: bigint): string =>
 export const HOSTILE_CONTENTS: readonly HostileArchive[] = [
   // Types
   {
-    name: 'block device',
-    bytes: () => archive(entry({ name: 'dev/sda', type: '4' })),
-    refusal: /block device/,
-  },
-  {
-    name: 'character device',
-    bytes: () => archive(entry({ name: 'dev/mem', type: '3' })),
-    refusal: /character device/,
-  },
-  {
-    name: 'whiteout',
+    name: 'character device 0/0, which an overlay takes for a whiteout',
     bytes: () => archive(entry({ name: 'etc', type: '3', patch: { 329: '0000000', 337: '0000000' } })),
-    refusal: /character device/,
+    refusal: /character device 0\/0/,
   },
+  {
+    name: 'character device without numbers',
+    bytes: () => archive(entry({ name: 'etc', type: '3' })),
+    refusal: /character device 0\/0/,
+  },
+  {
+    name: 'whiteout without a name',
+    bytes: () => archive(file('a/.wh.')),
+    refusal: /a\/\.wh\. is a whiteout of nothing/,
+  },
+  {
+    name: 'whiteout of its own folder',
+    bytes: () => archive(file('a/.wh..')),
+    refusal: /whiteout of nothing/,
+  },
+  {
+    name: 'whiteout of the folder above',
+    bytes: () => archive(file('a/.wh...')),
+    refusal: /whiteout of nothing/,
+  },
+  {
+    name: 'whiteout through a symlink',
+    bytes: (out) => archive(link('esc', out), file('esc/.wh.sentinel')),
+    refusal: /through the symlink esc/,
+  },
+  { name: 'whiteout outside', bytes: () => archive(file('../outside/.wh.sentinel')), refusal: /\.\./ },
   {
     name: 'incremental dump',
     bytes: () => archive(entry({ name: 'd', type: 'D', data: 'Ya\0\0', magic: gnu })),

@@ -1,0 +1,136 @@
+// What a layer deletes, told the way overlayfs understands it. An archive says it with names (OCI image spec,
+// layer.md): `.wh.NAME` hides NAME of the layers below, `.wh..wh..opq` all that they have in its folder. Neither
+// hides what its own layer adds, wherever in the archive it stands: so the answer is known at the end only.
+import { writeFolder, writeWhiteout, xattrsOf, type Attributes } from './pax.ts';
+import type { TarEntry } from './read-tar.ts';
+import { printable, readAttributes, refuse } from './tar-header.ts';
+
+const PREFIX = '.wh.';
+const OPAQUE = '.wh..wh..opq';
+const OPAQUE_XATTR = ['trusted.overlay.opaque', 'y'] as const;
+
+/** A folder that an archive uses but does not list. */
+const IMPLIED: Attributes = { mode: 0o755, uid: '0', gid: '0', mtime: '0', xattrs: new Map() };
+
+export interface LayerFolders {
+  /** Made because something lies in them: their attributes are those of the layers below, if those have them. */
+  readonly implied: readonly string[];
+  /** Hold whiteouts, which the kernel leaves in its listings when no layer below has the folder too. */
+  readonly whiteouts: readonly string[];
+  /** The layer hides everything below it. */
+  readonly opaqueRoot: boolean;
+}
+
+/** Follows the entries of one layer. Paths are plain: relative, `''` for the root. */
+export class LayerContents {
+  readonly #folders = new Map<string, Attributes>();
+  readonly #others = new Set<string>();
+  readonly #whiteouts = new Set<string>();
+  readonly #opaque = new Set<string>();
+
+  /** True when the entry is a whiteout, which GNU tar must not see. */
+  add(path: string, entry: TarEntry): boolean {
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    const folder = parentOf(path);
+    if (name.startsWith(PREFIX)) {
+      this.#addWhiteout(path, folder, name);
+      return true;
+    }
+    if (path !== '') this.#imply(folder);
+    if (entry.type === '5') {
+      this.#others.delete(path);
+      this.#folders.set(path, attributesOf(entry));
+    } else {
+      this.#folders.delete(path);
+      this.#others.add(path);
+    }
+    return false;
+  }
+
+  #addWhiteout(path: string, folder: string, name: string): void {
+    if (name === OPAQUE) {
+      this.#opaque.add(folder);
+      return;
+    }
+    const hidden = name.slice(PREFIX.length);
+    if (hidden === '' || hidden === '.' || hidden === '..') {
+      throw refuse(`${printable(path)} is a whiteout of nothing`);
+    }
+    // Notes of AUFS to itself, as in `.wh..wh.plnk`: no file of an image has such a name.
+    if (hidden.startsWith(PREFIX)) return;
+    this.#whiteouts.add(folder === '' ? hidden : `${folder}/${hidden}`);
+  }
+
+  #imply(folder: string): void {
+    for (let path = folder; path !== '' && !this.#folders.has(path); path = parentOf(path)) {
+      this.#others.delete(path);
+      this.#folders.set(path, IMPLIED);
+    }
+  }
+
+  /** Entries to unpack after all others, and what they cannot express. */
+  finish(): { readonly entries: Buffer; readonly folders: LayerFolders } {
+    // A folder that is deleted and made again hides what it was.
+    for (const path of this.#whiteouts) if (this.#folders.has(path)) this.#opaque.add(path);
+    const opaqueRoot = this.#opaque.has('');
+    // The kernel does not look for the mark on the root of a layer: its folders get it, the rest is in `folders`.
+    const opaque = opaqueRoot
+      ? [...this.#folders.keys()].filter((path) => path !== '' && !path.includes('/'))
+      : [...this.#opaque].filter((path) => !this.#others.has(path) && !this.#isHidden(path));
+    const whiteouts = [...this.#whiteouts].filter(
+      (path) => !this.#folders.has(path) && !this.#others.has(path) && !this.#isHidden(path),
+    );
+    for (const path of opaque) this.#imply(path);
+    for (const path of whiteouts) this.#imply(parentOf(path));
+    const hides = new Set(opaque);
+    const folders = [...this.#folders].filter(([path, one]) => one === IMPLIED || hides.has(path));
+    return {
+      entries: Buffer.concat([
+        ...folders
+          .toSorted(([a], [b]) => compare(a, b))
+          .map(([path, one]) => writeFolder(path, hides.has(path) ? withOpaque(one) : one)),
+        ...whiteouts.toSorted(compare).map(writeWhiteout),
+      ]),
+      folders: {
+        implied: folders.flatMap(([path, one]) => (one === IMPLIED ? [path] : [])).toSorted(compare),
+        whiteouts: [...new Set(whiteouts.map(parentOf))].filter((path) => path !== '').toSorted(compare),
+        opaqueRoot,
+      },
+    };
+  }
+
+  /** Whether nothing of the layers below can be seen at `path` anyway, whatever is said about it. */
+  #isHidden(path: string): boolean {
+    for (let folder = path; folder !== '';) {
+      folder = parentOf(folder);
+      if (this.#opaque.has(folder) || this.#others.has(folder)) return true;
+      if (this.#whiteouts.has(folder) && !this.#folders.has(folder)) return true;
+    }
+    return false;
+  }
+}
+
+function withOpaque(attributes: Attributes): Attributes {
+  return { ...attributes, xattrs: new Map([...attributes.xattrs, OPAQUE_XATTR]) };
+}
+
+function attributesOf({ block, pax }: TarEntry): Attributes {
+  const { mode, uid, gid, mtime } = readAttributes(block);
+  return {
+    mode,
+    uid: pax.get('uid') ?? String(uid),
+    gid: pax.get('gid') ?? String(gid),
+    mtime: pax.get('mtime') ?? String(mtime),
+    xattrs: xattrsOf(pax),
+  };
+}
+
+function parentOf(path: string): string {
+  const slash = path.lastIndexOf('/');
+  return slash === -1 ? '' : path.slice(0, slash);
+}
+
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
