@@ -84,3 +84,15 @@ export function memoryLimit(name: string): string {
   const file = limitFiles(name).find((one) => fs.existsSync(one));
   return file === undefined ? 'none' : fs.readFileSync(file, 'utf8').trim();
 }
+
+/** CPU time of everything below a cgroup, in seconds, by whichever version of cgroups counts it here. */
+const CPU_TIME = `
+  for file in /sys/fs/cgroup/cpuacct/runspec/$1/cpuacct.usage /sys/fs/cgroup/cpu,cpuacct/runspec/$1/cpuacct.usage; do
+    if [ -e "$file" ]; then awk '{ print $1 / 1e9 }' "$file"; exit; fi
+  done
+  awk '$1 == "usage_usec" { print $2 / 1e6 }' "/sys/fs/cgroup/runspec/$1/cpu.stat"`;
+
+/** CPU time that a container has had so far. */
+export async function cpuSeconds(host: TestHost, name: string): Promise<number> {
+  return Number(await host.output(['sh', '-ec', CPU_TIME, 'sh', name]));
+}

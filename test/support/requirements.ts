@@ -60,6 +60,14 @@ function isOnPath(program: string): boolean {
     .some((folder) => fs.existsSync(path.join(folder, program)));
 }
 
+/** Whether programs that only some tests use are there; prints which are not. */
+export function programs(...names: readonly string[]): boolean {
+  const missing = names.filter((name) => !isOnPath(name));
+  if (missing.length > 0)
+    tell(`tests with ${missing.join(', ')}`, 'not installed; scripts/setup --test installs what there is');
+  return missing.length === 0;
+}
+
 const ALPINE = 'alpine-minirootfs-3.20.3-x86_64.tar.gz';
 
 /** Path of the Alpine archive, from RUNSPEC_ALPINE or ../shared/images; undefined, with the reason printed, without one. */

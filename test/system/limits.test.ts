@@ -1,23 +1,11 @@
 // Scenario C: specs/limits.yaml, 10 % of a CPU, 500 MiB without swap, and namespaces of its own.
 import { describe, expect, it } from 'vitest';
-import { find, inside, succeed, waitForEnd } from '../support/containers.ts';
+import { cpuSeconds, find, inside, succeed, waitForEnd } from '../support/containers.ts';
 import { alpine, requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
 import { copySpec, type PlacedSpec } from '../support/specs.ts';
-import type { TestHost } from '../support/test-host.ts';
 
 const archive = requireSystem() ? alpine() : undefined;
-
-/** CPU time of everything below a cgroup, in seconds, by whichever version of cgroups counts it here. */
-const CPU_TIME = `
-  for file in /sys/fs/cgroup/cpuacct/runspec/$1/cpuacct.usage /sys/fs/cgroup/cpu,cpuacct/runspec/$1/cpuacct.usage; do
-    if [ -e "$file" ]; then awk '{ print $1 / 1e9 }' "$file"; exit; fi
-  done
-  awk '$1 == "usage_usec" { print $2 / 1e6 }' "/sys/fs/cgroup/runspec/$1/cpu.stat"`;
-
-async function cpuSeconds(host: TestHost, name: string): Promise<number> {
-  return Number(await host.output(['sh', '-ec', CPU_TIME, 'sh', name]));
-}
 
 describe.skipIf(archive === undefined)('specs/limits.yaml', () => {
   let spec: PlacedSpec;
