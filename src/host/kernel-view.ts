@@ -119,10 +119,13 @@ export async function readLinks(host: Host): Promise<readonly LinkState[]> {
 
 async function readNetns(host: Host, name: string): Promise<NetnsState | undefined> {
   if ((await host.status(`${NETNS_FOLDER}/${name}`)) === undefined) return undefined;
-  const result = await host.run(['ip', '-n', name, '-d', '-j', '-batch', '-'], {
+  // Not by `ip -n`, which makes a copy of all mounts to put another /sys into: that is no mere reading, and
+  // for a moment the copy holds every overlay that is being unmounted.
+  const enter = ['nsenter', `--net=${NETNS_FOLDER}/${name}`];
+  const result = await host.run([...enter, 'ip', '-d', '-j', '-batch', '-'], {
     stdin: 'addr show\nroute show\n',
   });
-  // A file that is left without its mount is no namespace: ip says "Invalid argument" for it.
+  // A file that is left without its mount is no namespace: nsenter says "Invalid argument" for it.
   if (result.status !== 0) return undefined;
   const lines = result.stdout.split('\n').filter((line) => line.startsWith('['));
   return {

@@ -8,6 +8,7 @@ import { parseContainerPath } from './paths.ts';
 import { accept, defined, itemsOf, type Scope } from './scope.ts';
 import type { ProcessSpec } from './spec.ts';
 import { parseDuration } from './units.ts';
+import { toRecord } from './to-record.ts';
 
 type Capabilities = NonNullable<NonNullable<SpecDocument['process']>['capabilities']>;
 
@@ -27,7 +28,7 @@ export function normalizeProcess(document: SpecDocument, scope: Scope): ProcessS
   }
   return {
     ...defined({ args, oomScoreAdj: process.oomScoreAdj }),
-    env: Object.fromEntries(
+    env: toRecord(
       Object.entries(env).map(([name, value]) => [name, toText(value, [...at('env'), name], scope)]),
     ),
     cwd: accept(scope, 'absolutePath', parseContainerPath(cwd), at('cwd'), cwd) ?? '/',
@@ -90,5 +91,5 @@ function normalizeRlimits(document: SpecDocument, scope: Scope): ProcessSpec['rl
       path: ['process', 'rlimits', name, 'soft'],
     });
   }
-  return Object.fromEntries(rlimits.map(([name, { soft, hard }]) => [name, { soft, hard }]));
+  return toRecord(rlimits.map(([name, { soft, hard }]) => [name, { soft, hard }]));
 }

@@ -13,6 +13,7 @@ import { parseContainerPath, parseDestination, parseHostPath, parseImage, parseL
 import { accept, defined, itemsOf, type Scope } from './scope.ts';
 import type { InlineFile, LayerSource, MountSpec, RootfsSource, TarballSource } from './spec.ts';
 import { parseMode, parseSize } from './units.ts';
+import { toRecord } from './to-record.ts';
 
 export function normalizeRootfs(document: SpecDocument, scope: Scope): RootfsSource {
   const { rootfs } = document;
@@ -138,7 +139,7 @@ function normalizeFiles(
       atKey: true,
     });
   }
-  return Object.fromEntries(result);
+  return toRecord([...result]);
 }
 
 /** The folders above an absolute path, nearest first, without the root. */

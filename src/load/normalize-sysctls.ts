@@ -3,6 +3,7 @@
 import type { NamespaceType, Spec } from './spec.ts';
 import type { SpecDocument } from './generated/spec-document.ts';
 import { describeOwner, type Scope } from './scope.ts';
+import { toRecord } from './to-record.ts';
 
 export function normalizeSysctls(
   document: SpecDocument,
@@ -38,9 +39,7 @@ export function normalizeSysctls(
       });
     }
   }
-  return Object.fromEntries(
-    Object.entries(document.sysctls ?? {}).map(([name, value]) => [name, String(value)]),
-  );
+  return toRecord(Object.entries(document.sysctls ?? {}).map(([name, value]) => [name, String(value)]));
 }
 
 function namespaceOf(name: string): NamespaceType | undefined {

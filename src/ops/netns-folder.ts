@@ -3,8 +3,8 @@
 // ours, it goes with the last namespace.
 import { runChecked } from '../host/commands.ts';
 import { NETNS_FOLDER, readMounts } from '../host/kernel-view.ts';
+import { topMount } from '../host/mount-lookup.ts';
 import type { Op } from './op.ts';
-import { topMount } from './private-mount.ts';
 
 export const netnsFolder: Op<'netns-folder'> = {
   describe: () => `shared mount ${NETNS_FOLDER}`,

@@ -1,6 +1,7 @@
 // A named network namespace below /run/netns with loopback up, as `ip netns` makes it.
 import { runChecked } from '../host/commands.ts';
 import { NETNS_FOLDER, readMounts } from '../host/kernel-view.ts';
+import { topMount } from '../host/mount-lookup.ts';
 import type { Op } from './op.ts';
 import { quoteAll } from './shell.ts';
 
@@ -21,7 +22,7 @@ export const netns: Op<'netns'> = {
 
   async apply({ host }, step) {
     const path = `${NETNS_FOLDER}/${step.name}`;
-    const mounted = (await readMounts(host)).some((mount) => mount.target === path);
+    const mounted = topMount(await readMounts(host), path) !== undefined;
     if (!mounted) {
       // A file without its mount is what a kill in the middle of `ip netns add` leaves.
       await host.removeFile(path);
@@ -37,7 +38,7 @@ export const netns: Op<'netns'> = {
   async revert({ host }, step) {
     const path = `${NETNS_FOLDER}/${step.name}`;
     if ((await host.status(path)) === undefined) return { outcome: 'gone' };
-    const mounted = (await readMounts(host)).some((mount) => mount.target === path);
+    const mounted = topMount(await readMounts(host), path) !== undefined;
     if (mounted) await runChecked(host, ['ip', 'netns', 'delete', step.name]);
     else await host.removeFile(path);
     return { outcome: 'removed' };

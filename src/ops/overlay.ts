@@ -3,9 +3,9 @@ import { OperationError } from '../errors.ts';
 import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import { readMounts } from '../host/kernel-view.ts';
+import { topMount } from '../host/mount-lookup.ts';
 import type { OverlayStep } from '../plan/plan.ts';
 import type { Op } from './op.ts';
-import { topMount } from './private-mount.ts';
 import { quoteAll } from './shell.ts';
 
 export const overlay: Op<'overlay'> = {

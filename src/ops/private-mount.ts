@@ -2,6 +2,7 @@
 // it would be copied into every other mount namespace and stay busy there; below a private one they are not.
 import { runChecked } from '../host/commands.ts';
 import { readMounts, type MountState } from '../host/kernel-view.ts';
+import { topMount } from '../host/mount-lookup.ts';
 import type { Op } from './op.ts';
 import { quoteAll } from './shell.ts';
 
@@ -60,11 +61,6 @@ export const privateMount: Op<'private-mount'> = {
 
   toShell: (step) => [`mkdir -p -m 711 ${quoteAll([step.path])}`, quoteAll(bindCommand(step.path))],
 };
-
-/** The mount that a look-up of `path` ends in, when `path` is a mount point at all. */
-export function topMount(mounts: readonly MountState[], path: string): MountState | undefined {
-  return mounts.findLast((mount) => mount.target === path);
-}
 
 /** What is mounted there is something else than the folder itself. */
 function isForeign(mounts: readonly MountState[], mount: MountState | undefined): boolean {

@@ -1,7 +1,7 @@
 // What compile must know about the machine, gathered before (see host/facts.ts) and passed as data.
 import type { Diagnostic } from '../errors.ts';
 import type { FileStatus } from '../host/host.ts';
-import type { Lease, LayerRecipe, PublishedPort } from './plan.ts';
+import type { Lease, LayerRecipe, Plan, PublishedPort } from './plan.ts';
 
 export interface HostFacts {
   readonly bootId: string;
@@ -63,6 +63,8 @@ export interface ListeningSocket {
 export interface ContainerFacts {
   readonly lease?: Lease;
   readonly ports: readonly PublishedPort[];
+  /** What its process was started by, while that program is still there. */
+  readonly runtime?: Plan['runtime'];
   /** Process id on the host while it runs. */
   readonly pid?: number;
 }

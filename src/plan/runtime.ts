@@ -18,6 +18,10 @@ export function chooseRuntime(spec: Spec, facts: HostFacts, problems: Problems):
       INSTALL,
     );
   }
+  // A container stays with the runtime that started it: another one that was installed since, or another PATH,
+  // is no reason to restart a process.
+  const former = facts.containers[spec.name]?.runtime;
+  if (former !== undefined && (spec.runtime === 'auto' || spec.runtime === former.name)) return former;
   switch (spec.runtime) {
     case 'auto':
       break;

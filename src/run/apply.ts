@@ -14,8 +14,7 @@ import type { JournalEntry } from './records.ts';
 export async function applyChanges(application: Application): Promise<void> {
   const { context, records, plan, changes, record } = application;
   if (!hasEffect(changes) && record?.pending === undefined && record?.applied !== undefined) {
-    if (record.applied.specDigest !== plan.specDigest)
-      await records.finish(plan, record.before, application.specFile);
+    if (!samePlan(record.applied, plan)) await records.finish(plan, record.before, application.specFile);
     return;
   }
   const before: Record<string, Before> = { ...record?.before };
@@ -34,6 +33,11 @@ export async function applyChanges(application: Application): Promise<void> {
   if (context.signal.aborted) throw interrupted(context, cleanup);
   const { hint, step, path, command, cause } = failure;
   throw new OperationError(failure.message, { hint, step, path, command, cause, cleanup });
+}
+
+/** However it is spelled: the digest of the spec tells spellings apart that come to the same. */
+function samePlan(one: Plan, other: Plan): boolean {
+  return JSON.stringify({ ...one, specDigest: '' }) === JSON.stringify({ ...other, specDigest: '' });
 }
 
 function interrupted({ signal }: OpContext, cleanup: readonly Error[]): InterruptedError {

@@ -116,9 +116,9 @@ async function readContainers(
       const state = joined.has(name)
         ? await readContainerState(host, recordsFolder(dataDir, name))
         : undefined;
-      return [
-        [name, { ...takenBy(record, bootId), ...(state?.status === 'running' ? { pid: state.pid } : {}) }],
-      ];
+      const runtime = specs.some((spec) => spec.name === name) ? await runtimeOf(host, record, bootId) : {};
+      const pid = state?.status === 'running' ? { pid: state.pid } : {};
+      return [[name, { ...takenBy(record, bootId), ...runtime, ...pid }]];
     }),
   );
   return Object.fromEntries(entries.flat());
@@ -129,6 +129,15 @@ function takenBy(record: ContainerRecord, bootId: string): ContainerFacts {
   // A reboot took the published ports: whoever listens on one since has it.
   const ports = record.bootId === bootId ? (plan?.ports ?? []) : [];
   return { ports, ...(plan?.lease === undefined ? {} : { lease: plan.lease }) };
+}
+
+async function runtimeOf(
+  host: Host,
+  { applied, bootId: appliedIn }: ContainerRecord,
+  bootId: string,
+): Promise<Pick<ContainerFacts, 'runtime'>> {
+  if (applied === undefined || appliedIn !== bootId) return {};
+  return (await host.which(applied.runtime.path)) === undefined ? {} : { runtime: applied.runtime };
 }
 
 async function resolveAllLayers(

@@ -3,7 +3,7 @@ import { createKernelView, readMounts } from '../../src/host/kernel-view.ts';
 import { createFixtureHost, fixture } from './fixture-host.ts';
 
 const LIST = 'nft -j list table inet runspec';
-const BATCH = 'ip -n runspec-web -d -j -batch -';
+const BATCH = 'nsenter --net=/run/netns/runspec-web ip -d -j -batch -';
 
 describe('the kernel view', () => {
   it('knows links with their bridge, state and addresses', async () => {

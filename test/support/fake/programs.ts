@@ -21,6 +21,10 @@ export function createFakePrograms(machine: FakeMachine, gate: Gate): RunProgram
     nft: (args, stdin) => runNft(machine, gate, args, stdin),
     mount: (args) => runMount(machine, gate, args),
     umount: (args) => runUmount(machine, gate, args),
+    nsenter: ([namespace = '', program, ...args], stdin) => {
+      if (program !== 'ip') throw unknown(['nsenter', namespace, program ?? '']);
+      return runIp(machine, gate, ['-n', namespace.replace(`--net=${NETNS}/`, ''), ...args], stdin);
+    },
   };
   return async (argv, options = {}) => {
     const [name = '', ...args] = argv;
