@@ -1,6 +1,14 @@
 // What lies in the store, who uses it, and taking out what nobody does.
 import type { Host } from '../host/host.ts';
-import { layerPath, recordPath, removeStaleWork, storePaths, withWork, type LayerRecord } from './store.ts';
+import {
+  layerPath,
+  readRecord,
+  recordPath,
+  removeStaleWork,
+  storePaths,
+  withWork,
+  type LayerRecord,
+} from './store.ts';
 
 export interface StoredLayer {
   readonly key: string;
@@ -11,6 +19,7 @@ export interface StoredLayer {
 }
 
 const KEY = /[0-9a-f]{64}/g;
+const LINK = /(?<=[=:]l\/)([0-9a-f]{16})\b/g;
 
 export async function listLayers(host: Host, dataDir: string): Promise<readonly StoredLayer[]> {
   const names = (await host.list(storePaths(dataDir).layers)) ?? [];
@@ -18,7 +27,7 @@ export async function listLayers(host: Host, dataDir: string): Promise<readonly 
   const keys = names.filter((name) => /^[0-9a-f]{64}$/.test(name));
   return Promise.all(
     keys.map(async (key) => {
-      const record = parseRecord(await host.readText(recordPath(dataDir, key)));
+      const record = await readRecord(host, layerPath(dataDir, key));
       return { key, usedBy: users.get(key) ?? [], ...(record === undefined ? {} : { record }) };
     }),
   );
@@ -43,18 +52,24 @@ async function readUsers(host: Host, dataDir: string): Promise<ReadonlyMap<strin
     note(files.join('\n'), name);
   }
   const mounts = (await host.readText('/proc/self/mountinfo')) ?? '';
-  for (const key of new Set(mounts.match(KEY))) if (!users.has(key)) users.set(key, ['a mount']);
+  // Mounts of very many layers name them by their links.
+  const linked = await readLinks(host, dataDir);
+  const named = [...mounts.matchAll(LINK)].flatMap(([, link]) => linked.get(link ?? '') ?? []);
+  for (const key of new Set([...(mounts.match(KEY) ?? []), ...named])) {
+    if (!users.has(key)) users.set(key, ['a mount']);
+  }
   return users;
 }
 
-function parseRecord(text: string | undefined): LayerRecord | undefined {
-  try {
-    return text === undefined ? undefined : (JSON.parse(text) as LayerRecord);
-  } catch (error) {
-    // Cut short by a full disk: people lose a line of `image ls`, nothing else depends on it.
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
+/** Keys by the short links that lead to them. */
+async function readLinks(host: Host, dataDir: string): Promise<ReadonlyMap<string, string>> {
+  const { links } = storePaths(dataDir);
+  const keys = new Map<string, string>();
+  for (const name of (await host.list(links)) ?? []) {
+    const key = (await host.readLink(`${links}/${name}`)).match(KEY)?.[0];
+    if (key !== undefined) keys.set(name, key);
   }
+  return keys;
 }
 
 /** Takes layers out: renamed away first, so that no half of one is ever found under its key. */
@@ -89,7 +104,7 @@ export async function collectGarbage(host: Host, dataDir: string): Promise<Colle
   return { layers: unused, leftovers: stale.length + (await removeOrphans(host, dataDir, kept)) };
 }
 
-/** Records, references and remembered hashes whose layer is gone, and locks that nobody holds. */
+/** Records, references, links and remembered hashes whose layer is gone, and locks that nobody holds. */
 async function removeOrphans(host: Host, dataDir: string, kept: ReadonlySet<string>): Promise<number> {
   const { layers, references, hashes, locks } = storePaths(dataDir);
   let removed = 0;
@@ -102,6 +117,10 @@ async function removeOrphans(host: Host, dataDir: string, kept: ReadonlySet<stri
       const key = (await host.readText(`${folder}/${name}`))?.match(KEY)?.[0];
       if ((key === undefined || !kept.has(key)) && (await host.removeFile(`${folder}/${name}`))) removed += 1;
     }
+  }
+  for (const [name, key] of await readLinks(host, dataDir)) {
+    const path = `${storePaths(dataDir).links}/${name}`;
+    if (!kept.has(key) && (await host.removeFile(path))) removed += 1;
   }
   for (const name of (await host.list(locks)) ?? []) {
     const lock = await host.lock(`${locks}/${name}`, 0);

@@ -47,7 +47,7 @@ export function createLayerInspector(
 ): TarInspector & { summary(): LayerSummary } {
   const contents = new LayerContents();
   const inspector = inspectEntries(limits, contents);
-  let folders: LayerFolders = { implied: [], whiteouts: [], opaqueRoot: false };
+  let folders: LayerFolders = { implied: [], whiteouts: [], opaque: [], opaqueRoot: false };
   return {
     write: inspector.write,
     end() {

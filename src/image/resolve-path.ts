@@ -2,6 +2,7 @@
 // symlinks are never followed: every step looks only below folders that are known to be real ones.
 import { OperationError } from '../errors.ts';
 import type { FileStatus, Host } from '../host/host.ts';
+import { readRecord, visibleLayers } from './store.ts';
 
 /** MAXSYMLINKS of Linux. */
 const MAX_LINKS = 40;
@@ -23,10 +24,20 @@ export interface ResolveOptions {
   readonly followLast?: boolean;
 }
 
+/** One layer's part of a merged folder. */
+interface Part {
+  readonly layer: string;
+  /** Relative to the layer, `''` for its root. */
+  readonly relative: string;
+  readonly opaque: ReadonlySet<string>;
+  /** Folders that take their attributes from a layer below. */
+  readonly implied: ReadonlySet<string>;
+}
+
 /** A folder of the merged view, or a place where none is. */
 interface Place extends PathStep {
-  /** Layer folders that contribute to it, topmost first; empty when it is no folder. */
-  readonly folders: readonly string[];
+  /** Layers that contribute to it, topmost first; empty when it is no folder. */
+  readonly parts: readonly Part[];
 }
 
 /**
@@ -39,7 +50,7 @@ export async function resolveInLayers(
   path: string,
   { followLast = true }: ResolveOptions = {},
 ): Promise<ResolvedPath> {
-  const root: Place = { name: '', folders: lower.toReversed() };
+  const root: Place = { name: '', parts: await openLayers(host, lower) };
   const walked: Place[] = [];
   const todo = path.split('/');
   for (let links = 0; ;) {
@@ -69,11 +80,46 @@ export async function resolveInLayers(
   return { path: `/${steps.map((step) => step.name).join('/')}`, steps };
 }
 
+/**
+ * Finds the layers that contribute to a folder, topmost first, in one stack whose layers do not change; none when
+ * it cannot be seen. Symlinks are not followed.
+ */
+export async function createPartsFinder(
+  host: Host,
+  lower: readonly string[],
+): Promise<(path: string) => Promise<readonly string[]>> {
+  const known = new Map<string, Promise<Place>>([
+    ['', Promise.resolve({ name: '', parts: await openLayers(host, lower) })],
+  ]);
+  const find = async (path: string): Promise<Place> => {
+    const slash = path.lastIndexOf('/');
+    const parent = await recall(slash === -1 ? '' : path.slice(0, slash));
+    return lookUp(host, parent, path.slice(slash + 1));
+  };
+  const recall = (path: string): Promise<Place> => {
+    const found = known.get(path) ?? find(path);
+    known.set(path, found);
+    return found;
+  };
+  return async (path) => (await recall(path)).parts.map(({ layer }) => layer);
+}
+
+async function openLayers(host: Host, lower: readonly string[]): Promise<readonly Part[]> {
+  const parts: Part[] = [];
+  for (const layer of (await visibleLayers(host, lower)).toReversed()) {
+    const { opaque, implied } = (await readRecord(host, layer))?.folders ?? {};
+    parts.push({ layer, relative: '', opaque: new Set(opaque), implied: new Set(implied) });
+  }
+  return parts;
+}
+
 async function lookUp(host: Host, parent: Place, name: string): Promise<Place & { readonly link?: string }> {
-  const folders: string[] = [];
+  const parts: Part[] = [];
   let top: FileStatus | undefined;
-  for (const folder of parent.folders) {
-    const path = `${folder}/${name}`;
+  let listed: FileStatus | undefined;
+  for (const part of parent.parts) {
+    const relative = part.relative === '' ? name : `${part.relative}/${name}`;
+    const path = `${part.layer}/${relative}`;
     const status = await host.status(path);
     if (status === undefined) continue;
     // A folder merges with the folders right below it; anything else hides all below, or ends the merge.
@@ -82,20 +128,19 @@ async function lookUp(host: Host, parent: Place, name: string): Promise<Place & 
       return {
         name,
         status,
-        folders: [],
+        parts: [],
         ...(status.type === 'symlink' ? { link: await host.readLink(path) } : {}),
       };
     }
     top ??= status;
-    folders.push(path);
+    if (!part.implied.has(relative)) listed ??= status;
+    parts.push({ ...part, relative });
+    if (part.opaque.has(relative)) break;
   }
-  return top === undefined ? { name, folders: [] } : { name, status: top, folders };
+  return top === undefined ? { name, parts: [] } : { name, status: listed ?? top, parts };
 }
 
-/**
- * A character device 0:0 says that the lower layers' entry is gone. Opaque folders need no look: layers of the
- * store never carry trusted.* attributes.
- */
+/** A character device 0:0 says that the lower layers' entry is gone. */
 function isWhiteout(status: FileStatus): boolean {
   return status.type === 'character' && status.rdev?.major === 0 && status.rdev.minor === 0;
 }

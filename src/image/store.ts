@@ -27,6 +27,8 @@ export interface StorePaths {
   /** Hashes of local archives, so that unchanged ones are not read again. */
   readonly hashes: string;
   readonly locks: string;
+  /** Short names of layers, for mounts of so many that whole paths do not fit: 16 digits -> ../layers/<key>. */
+  readonly links: string;
 }
 
 export function storePaths(dataDir: string): StorePaths {
@@ -39,6 +41,7 @@ export function storePaths(dataDir: string): StorePaths {
     references: below('refs'),
     hashes: below('hashes'),
     locks: below('locks'),
+    links: below('l'),
   };
 }
 
@@ -48,6 +51,28 @@ export function layerPath(dataDir: string, key: string): string {
 
 export function recordPath(dataDir: string, key: string): string {
   return `${layerPath(dataDir, key)}.json`;
+}
+
+/** What is known about a layer; undefined for folders that are none, and when it was lost. */
+export async function readRecord(host: Host, layer: string): Promise<LayerRecord | undefined> {
+  if (!/\/images\/layers\/[0-9a-f]{64}$/.test(layer)) return undefined;
+  const text = await host.readText(`${layer}.json`);
+  try {
+    return text === undefined ? undefined : (JSON.parse(text) as LayerRecord);
+  } catch (error) {
+    // Written whole before the layer has its name; damaged later, people lose a line of `image ls`.
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** The layers that an overlay is to be made of, lowest first: without those that one above hides whole. */
+export async function visibleLayers(host: Host, lower: readonly string[]): Promise<readonly string[]> {
+  for (let index = lower.length - 1; index > 0; index--) {
+    const record = await readRecord(host, lower[index] ?? '');
+    if (record?.folders?.opaqueRoot === true) return lower.slice(index);
+  }
+  return lower;
 }
 
 export async function hasLayer(host: Host, dataDir: string, key: string): Promise<boolean> {

@@ -104,8 +104,8 @@ async function unpackLayer(
 /** The record of a layer as an inspector saw it. */
 export function describeLayer(host: Host, source: string, seen: LayerSummary): LayerRecord {
   const { entries, bytes, folders } = seen;
-  const { implied, whiteouts, opaqueRoot } = folders;
-  const plain = implied.length === 0 && whiteouts.length === 0 && !opaqueRoot;
+  const { implied, whiteouts, opaque, opaqueRoot } = folders;
+  const plain = implied.length + whiteouts.length + opaque.length === 0 && !opaqueRoot;
   return { source, entries, size: bytes, created: host.now(), ...(plain ? {} : { folders }) };
 }
 

@@ -1,6 +1,7 @@
 // What a layer deletes, told the way overlayfs understands it. An archive says it with names (OCI image spec,
 // layer.md): `.wh.NAME` hides NAME of the layers below, `.wh..wh..opq` all that they have in its folder. Neither
 // hides what its own layer adds, wherever in the archive it stands: so the answer is known at the end only.
+import { isUtf8 } from 'node:buffer';
 import { writeFolder, writeWhiteout, xattrsOf, type Attributes } from './pax.ts';
 import type { TarEntry } from './read-tar.ts';
 import { printable, readAttributes, refuse } from './tar-header.ts';
@@ -12,12 +13,15 @@ const OPAQUE_XATTR = ['trusted.overlay.opaque', 'y'] as const;
 /** A folder that an archive uses but does not list. */
 const IMPLIED: Attributes = { mode: 0o755, uid: '0', gid: '0', mtime: '0', xattrs: new Map() };
 
+/** Paths as text: folders whose names are not UTF-8 are missing here, as nothing in runspec can name them. */
 export interface LayerFolders {
   /** Made because something lies in them: their attributes are those of the layers below, if those have them. */
   readonly implied: readonly string[];
   /** Hold whiteouts, which the kernel leaves in its listings when no layer below has the folder too. */
   readonly whiteouts: readonly string[];
-  /** The layer hides everything below it. */
+  /** Hide what the layers below have there. */
+  readonly opaque: readonly string[];
+  /** The layer hides all layers below it. The kernel does not look for the mark on a layer's root. */
   readonly opaqueRoot: boolean;
 }
 
@@ -72,14 +76,12 @@ export class LayerContents {
   finish(): { readonly entries: Buffer; readonly folders: LayerFolders } {
     // A folder that is deleted and made again hides what it was.
     for (const path of this.#whiteouts) if (this.#folders.has(path)) this.#opaque.add(path);
-    const opaqueRoot = this.#opaque.has('');
-    // The kernel does not look for the mark on the root of a layer: its folders get it, the rest is in `folders`.
-    const opaque = opaqueRoot
-      ? [...this.#folders.keys()].filter((path) => path !== '' && !path.includes('/'))
-      : [...this.#opaque].filter((path) => !this.#others.has(path) && !this.#isHidden(path));
+    const opaqueRoot = this.#opaque.delete('');
+    const opaque = [...this.#opaque].filter((path) => !this.#others.has(path) && !this.#isHidden(path));
     const whiteouts = [...this.#whiteouts].filter(
       (path) => !this.#folders.has(path) && !this.#others.has(path) && !this.#isHidden(path),
     );
+    if (opaqueRoot) opaque.length = whiteouts.length = 0;
     for (const path of opaque) this.#imply(path);
     for (const path of whiteouts) this.#imply(parentOf(path));
     const hides = new Set(opaque);
@@ -92,8 +94,9 @@ export class LayerContents {
         ...whiteouts.toSorted(compare).map(writeWhiteout),
       ]),
       folders: {
-        implied: folders.flatMap(([path, one]) => (one === IMPLIED ? [path] : [])).toSorted(compare),
-        whiteouts: [...new Set(whiteouts.map(parentOf))].filter((path) => path !== '').toSorted(compare),
+        implied: folders.flatMap(([path, one]) => (one === IMPLIED ? textOf(path) : [])),
+        whiteouts: [...new Set(whiteouts.map(parentOf))].filter((path) => path !== '').flatMap(textOf),
+        opaque: opaque.flatMap(textOf),
         opaqueRoot,
       },
     };
@@ -128,6 +131,11 @@ function attributesOf({ block, pax }: TarEntry): Attributes {
 function parentOf(path: string): string {
   const slash = path.lastIndexOf('/');
   return slash === -1 ? '' : path.slice(0, slash);
+}
+
+function textOf(path: string): readonly string[] {
+  const bytes = Buffer.from(path, 'latin1');
+  return isUtf8(bytes) ? [bytes.toString('utf8')] : [];
 }
 
 function compare(a: string, b: string): number {

@@ -3,6 +3,7 @@
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { makeEmptyFile, makeFolders } from '../image/make-path.ts';
+import { mendFolders } from '../image/mend-folders.ts';
 import { resolveInLayers, type PathStep } from '../image/resolve-path.ts';
 import type { Mountpoint, MountpointsStep } from '../plan/plan.ts';
 import type { Difference, Op } from './op.ts';
@@ -24,10 +25,12 @@ export const mountpoints: Op<'mountpoints'> = {
     return { state: 'present', owned: true };
   },
 
-  async apply({ host }, step) {
+  async apply(context, step) {
+    const { host } = context;
     // What a kill left half done may lack its modes: begin anew. Nothing is mounted over it yet.
     await host.removeTree(step.path);
     await host.makeDirectory(step.path, { mode: 0o755, uid: 0, gid: 0 });
+    await mendFolders(context, step.lower, step.path);
     for (const target of inOrder(step.targets)) {
       const steps = await locate(host, step, target);
       if (target.type === 'directory') {

@@ -4,23 +4,26 @@ import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import { readMounts } from '../host/kernel-view.ts';
 import { topMount } from '../host/mount-lookup.ts';
+import { visibleLayers } from '../image/store.ts';
 import type { OverlayStep } from '../plan/plan.ts';
 import type { Op } from './op.ts';
-import { quoteAll } from './shell.ts';
+import { escapeOption, fits, optionValue, overlayOptions, type OverlayOptions } from './overlay-options.ts';
+import { quote, quoteAll } from './shell.ts';
 
 export const overlay: Op<'overlay'> = {
   describe: (step) =>
     `overlay ${step.target} of ${step.lower.length} layers${step.upper === undefined ? ', read-only' : ''}`,
 
-  async probe({ view }, step) {
+  async probe({ host, view }, given) {
+    const step = await visible(host, given);
     const mount = topMount(await view.mounts(), step.target);
     if (mount === undefined) return { state: 'absent' };
     const found = mount.type === 'overlay' ? optionValue(mount.superOptions, 'lowerdir') : mount.type;
-    const wanted = optionValue(mountOptions(step), 'lowerdir');
+    const wanted = optionValue(overlayOptions(step).options, 'lowerdir');
     const upper = optionValue(mount.superOptions, 'upperdir');
     const differences = [
       ...(found === wanted ? [] : [{ property: 'lowerdir', wanted: wanted ?? '', found: found ?? '' }]),
-      ...(upper === escaped(step.upper)
+      ...(upper === (step.upper === undefined ? undefined : escapeOption(step.upper))
         ? []
         : [{ property: 'upperdir', wanted: step.upper ?? 'none', found: upper ?? 'none' }]),
     ];
@@ -29,15 +32,19 @@ export const overlay: Op<'overlay'> = {
       : { state: 'drifted', differences, inPlace: false };
   },
 
-  async apply({ host }, step) {
+  async apply({ host }, given) {
+    const step = await visible(host, given);
     // After a crash the mount may be there already; a second one on top would hide it.
     if (topMount(await readMounts(host), step.target) !== undefined) return;
-    if (mountOptions(step).length > 4000) {
+    const options = overlayOptions(step);
+    if (!fits(options.options)) {
       throw new OperationError(`${step.lower.length} layers do not fit the mount options of ${step.target}`, {
         hint: 'the kernel takes one page (4096 bytes); use a shorter --data-dir or fewer layers',
       });
     }
-    await runChecked(host, mountCommand(step));
+    await makeLinks(host, options);
+    const { folder } = options;
+    await runChecked(host, mountCommand(options, step), folder === undefined ? {} : { cwd: folder });
   },
 
   async revert({ host }, step) {
@@ -59,37 +66,43 @@ export const overlay: Op<'overlay'> = {
     return { outcome };
   },
 
-  toShell: (step) => [quoteAll(mountCommand(step))],
+  toShell(step) {
+    const options = overlayOptions(step);
+    const mount = quoteAll(mountCommand(options, step));
+    const { folder, links } = options;
+    if (folder === undefined) return [mount];
+    const link = ({ path, target }: (typeof links)[number]): string =>
+      quoteAll(['ln', '-sfn', target, `${folder}/${path}`]);
+    return [`mkdir -p ${quote(`${folder}/l`)}`, ...links.map(link), `(cd ${quote(folder)} && ${mount})`];
+  },
 };
 
-function mountCommand(step: OverlayStep): readonly string[] {
-  return ['mount', '-t', 'overlay', '-o', mountOptions(step), 'overlay', step.target];
+/** A layer may hide all below it, which the kernel does not know of: they are left out. */
+async function visible(host: Host, step: OverlayStep): Promise<OverlayStep> {
+  return { ...step, lower: await visibleLayers(host, step.lower) };
 }
 
-function mountOptions(step: OverlayStep): string {
-  // The kernel takes the topmost layer first.
-  const lower = step.lower
-    .toReversed()
-    .map((path) => escapeOption(path))
-    .join(':');
-  if (step.upper === undefined || step.work === undefined) return `ro,lowerdir=${lower}`;
-  return `lowerdir=${lower},upperdir=${escapeOption(step.upper)},workdir=${escapeOption(step.work)}`;
+function mountCommand({ options }: OverlayOptions, step: OverlayStep): readonly string[] {
+  return ['mount', '-t', 'overlay', '-o', options, 'overlay', step.target];
 }
 
-// overlayfs splits lowerdir at `:` and options at `,`; a backslash takes both literally.
-function escapeOption(path: string): string {
-  return path.replaceAll(/[\\:,]/g, (character) => `\\${character}`);
-}
-
-function escaped(path: string | undefined): string | undefined {
-  return path === undefined ? undefined : escapeOption(path);
-}
-
-function optionValue(options: string, name: string): string | undefined {
-  return options
-    .split(/(?<!\\),/)
-    .find((option) => option.startsWith(`${name}=`))
-    ?.slice(name.length + 1);
+/** Links stay: they are the store's, and `image gc` takes those whose layer is gone. */
+async function makeLinks(host: Host, { folder, links }: OverlayOptions): Promise<void> {
+  if (folder === undefined) return;
+  await host.makeDirectory(`${folder}/l`, { mode: 0o700 });
+  for (const { path, target } of links) {
+    const full = `${folder}/${path}`;
+    if ((await host.status(full)) === undefined) {
+      await host.makeSymlink(target, full).catch((error: unknown) => {
+        // Another container of the same layer was first.
+        if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+      });
+    }
+    const found = await host.readLink(full);
+    if (found !== target) {
+      throw new OperationError(`${full} leads to ${found}, not to ${target}`, { hint: `remove ${full}` });
+    }
+  }
 }
 
 /** Processes whose root, working folder or open files lie on the mount, as `command (pid 12)`. */

@@ -1,0 +1,68 @@
+// The options of an overlay mount. The kernel takes one page of them: when whole paths of the layers do not fit,
+// layers of the store go by short links beside them, seen from the store's folder. Pure.
+import type { OverlayStep } from '../plan/plan.ts';
+
+/** One page, less the final zero and what mount(8) adds. */
+const ROOM = 4000;
+
+/** Digits of a key that name its link: as good as unique among the layers of one machine, and checked besides. */
+const DIGITS = 16;
+
+export interface OverlayOptions {
+  readonly options: string;
+  /** Where paths in `options` start from; absent: all are absolute. */
+  readonly folder?: string;
+  /** Below `folder`. */
+  readonly links: readonly { readonly path: string; readonly target: string }[];
+}
+
+export function overlayOptions(step: OverlayStep): OverlayOptions {
+  const whole = render(step, step.lower);
+  if (fits(whole)) return { options: whole, links: [] };
+  const places = step.lower.map(placeInStore);
+  const folder = places.find((place) => place !== undefined)?.store;
+  if (folder === undefined) return { options: whole, links: [] };
+  const short = places.map((place) => (place?.store === folder ? place : undefined));
+  return {
+    options: render(
+      step,
+      step.lower.map((path, index) => short[index]?.link ?? path),
+    ),
+    folder,
+    links: short.flatMap((place) =>
+      place === undefined ? [] : [{ path: place.link, target: `../layers/${place.key}` }],
+    ),
+  };
+}
+
+export function fits(options: string): boolean {
+  return Buffer.byteLength(options) <= ROOM;
+}
+
+function placeInStore(
+  path: string,
+): { readonly store: string; readonly key: string; readonly link: string } | undefined {
+  const [, store, key] = /^(.*)\/layers\/([0-9a-f]{64})$/.exec(path) ?? [];
+  if (store === undefined || key === undefined) return undefined;
+  return { store, key, link: `l/${key.slice(0, DIGITS)}` };
+}
+
+function render({ upper, work }: OverlayStep, lower: readonly string[]): string {
+  // The kernel takes the topmost layer first.
+  const lowerdir = lower.toReversed().map(escapeOption).join(':');
+  if (upper === undefined || work === undefined) return `ro,lowerdir=${lowerdir}`;
+  return `lowerdir=${lowerdir},upperdir=${escapeOption(upper)},workdir=${escapeOption(work)}`;
+}
+
+/** overlayfs splits lowerdir at `:` and options at `,`; a backslash takes both literally. */
+export function escapeOption(path: string): string {
+  return path.replaceAll(/[\\:,]/g, (character) => `\\${character}`);
+}
+
+/** The value of an option among others, as it was given. */
+export function optionValue(options: string, name: string): string | undefined {
+  return options
+    .split(/(?<!\\),/)
+    .find((option) => option.startsWith(`${name}=`))
+    ?.slice(name.length + 1);
+}
