@@ -38,9 +38,19 @@ export async function down(
     session.view.warmUp({ sockets: false });
     const known = await session.records.names();
     const names = options.all ? known : await findNames(context, known, args);
-    const results = await Promise.allSettled(
-      names.map((name) => takeDown(context, session, name, report, options)),
-    );
+    const joiners = await findJoiners(session, names);
+    const running = new Map<string, Promise<void>>();
+    const start = (name: string, waiting: readonly string[] = []): Promise<void> => {
+      const known = running.get(name);
+      if (known !== undefined) return known;
+      // A namespace cannot go before those that joined it.
+      const first = (joiners.get(name) ?? []).filter((one) => !waiting.includes(one));
+      const before = Promise.allSettled(first.map((one) => start(one, [...waiting, name])));
+      const task = before.then(() => takeDown(context, session, name, report, options));
+      running.set(name, task);
+      return task;
+    };
+    const results = await Promise.allSettled(names.map((name) => start(name)));
     const failures = results.flatMap((result) =>
       result.status === 'rejected' ? [result.reason as Error] : [],
     );
@@ -48,6 +58,24 @@ export async function down(
     if (failure === undefined) return EXIT.done;
     throw joinFailures([failure, ...others], `${failures.length} of ${names.length} containers are not down`);
   });
+}
+
+/** Of these containers, those that joined namespaces of each. */
+async function findJoiners(
+  session: Session,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const joiners = new Map<string, string[]>();
+  if (names.length < 2) return joiners;
+  for (const name of names) {
+    const record = await session.records.read(name);
+    for (const step of record === undefined ? [] : recordedSteps(record)) {
+      if (step.op !== 'bundle') continue;
+      for (const { container } of step.join)
+        joiners.set(container, [...(joiners.get(container) ?? []), name]);
+    }
+  }
+  return joiners;
 }
 
 /** A container's name goes before a file of the same name: `down` must work when the file says something else by now. */

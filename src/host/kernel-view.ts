@@ -201,8 +201,9 @@ function showNftValue(value: unknown): string {
   return String(value);
 }
 
-export async function readMounts(host: Host): Promise<readonly MountState[]> {
-  const table = (await host.readText('/proc/self/mountinfo')) ?? '';
+/** @param folder of a process; its mount namespace is read. */
+export async function readMounts(host: Host, folder = '/proc/self'): Promise<readonly MountState[]> {
+  const table = (await host.readText(`${folder}/mountinfo`)) ?? '';
   return table
     .split('\n')
     .filter((line) => line !== '')

@@ -1,9 +1,13 @@
 // A named network namespace below /run/netns with loopback up, as `ip netns` makes it.
+import { OperationError } from '../errors.ts';
 import { runChecked } from '../host/commands.ts';
+import { describeHolders, findNamespaceHolders } from '../host/holders.ts';
+import type { Host } from '../host/host.ts';
 import { NETNS_FOLDER, readMounts } from '../host/kernel-view.ts';
 import { topMount } from '../host/mount-lookup.ts';
 import type { Op } from './op.ts';
 import { quoteAll } from './shell.ts';
+import { RELEASE } from './unmount.ts';
 
 export const netns: Op<'netns'> = {
   describe: (step) => `network namespace ${step.name}`,
@@ -39,8 +43,10 @@ export const netns: Op<'netns'> = {
     const path = `${NETNS_FOLDER}/${step.name}`;
     if ((await host.status(path)) === undefined) return { outcome: 'gone' };
     const mounted = topMount(await readMounts(host), path) !== undefined;
-    if (mounted) await runChecked(host, ['ip', 'netns', 'delete', step.name]);
-    else await host.removeFile(path);
+    if (mounted) {
+      await expectFree(host, path);
+      await runChecked(host, ['ip', 'netns', 'delete', step.name]);
+    } else await host.removeFile(path);
     return { outcome: 'removed' };
   },
 
@@ -49,3 +55,19 @@ export const netns: Op<'netns'> = {
     quoteAll(['ip', '-n', step.name, 'link', 'set', 'lo', 'up']),
   ],
 };
+
+/** For processes that were just killed to leave the namespace. */
+const LEAVE_MS = 2000;
+
+/** Without its name a namespace that somebody holds would live on unseen. */
+async function expectFree(host: Host, path: string): Promise<void> {
+  for (let waited = 0; ; waited += 20) {
+    const holders = await findNamespaceHolders(host, path);
+    if (holders.length === 0) return;
+    if (waited >= LEAVE_MS)
+      throw new OperationError(`the network namespace ${path} is held by ${describeHolders(holders)}`, {
+        hint: RELEASE,
+      });
+    await host.sleep(20);
+  }
+}

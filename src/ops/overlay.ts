@@ -1,6 +1,7 @@
 // The container's root: read-only layers and one writable layer, joined by overlayfs.
 import { OperationError } from '../errors.ts';
 import { runChecked } from '../host/commands.ts';
+import { describeHolders, findCopyUsers } from '../host/holders.ts';
 import type { Host } from '../host/host.ts';
 import { readMounts } from '../host/kernel-view.ts';
 import { topMount } from '../host/mount-lookup.ts';
@@ -9,6 +10,7 @@ import type { OverlayStep } from '../plan/plan.ts';
 import type { Op } from './op.ts';
 import { escapeOption, fits, optionValue, overlayOptions, type OverlayOptions } from './overlay-options.ts';
 import { quote, quoteAll } from './shell.ts';
+import { RELEASE, unmount } from './unmount.ts';
 
 export const overlay: Op<'overlay'> = {
   describe: (step) =>
@@ -50,19 +52,15 @@ export const overlay: Op<'overlay'> = {
   async revert({ host }, step) {
     let outcome: 'removed' | 'gone' = 'gone';
     while (topMount(await readMounts(host), step.target) !== undefined) {
-      const result = await host.run(['umount', step.target]);
-      if (result.status !== 0) {
-        const holders = await findHolders(host, step.target);
-        throw new OperationError(`cannot unmount ${step.target}: ${result.stderr.trim()}`, {
-          command: { argv: result.argv, status: result.status, stderr: result.stderr },
-          hint:
-            holders.length === 0
-              ? undefined
-              : `held by ${holders.join(', ')}; end it and take the container down again`,
-        });
-      }
+      await unmount(host, step.target);
       outcome = 'removed';
     }
+    const users = await findCopyUsers(
+      host,
+      ({ type, superOptions }) => type === 'overlay' && isOurs(step, superOptions),
+    );
+    if (users.length > 0)
+      throw new OperationError(`${step.target} is held by ${describeHolders(users)}`, { hint: RELEASE });
     return { outcome };
   },
 
@@ -105,27 +103,7 @@ async function makeLinks(host: Host, { folder, links }: OverlayOptions): Promise
   }
 }
 
-/** Processes whose root, working folder or open files lie on the mount, as `command (pid 12)`. */
-async function findHolders(host: Host, target: string): Promise<readonly string[]> {
-  const holders: string[] = [];
-  for (const pid of (await host.list('/proc')) ?? []) {
-    if (!/^\d+$/.test(pid)) continue;
-    if (await holds(host, pid, target)) {
-      holders.push(`${(await host.readText(`/proc/${pid}/comm`))?.trim() ?? 'a process'} (pid ${pid})`);
-    }
-  }
-  return holders;
-}
-
-async function holds(host: Host, pid: string, target: string): Promise<boolean> {
-  try {
-    const open = ((await host.list(`/proc/${pid}/fd`)) ?? []).map((fd) => `fd/${fd}`);
-    for (const name of ['cwd', 'root', ...open]) {
-      const path = await host.readLink(`/proc/${pid}/${name}`).catch(() => '');
-      if (path === target || path.startsWith(`${target}/`)) return true;
-    }
-  } catch {
-    // The process ended while it was looked at: it holds nothing.
-  }
-  return false;
+/** The writable layer, or the layer of mount points of a read-only root, is in no other overlay. */
+function isOurs({ upper, lower }: OverlayStep, superOptions: string): boolean {
+  return superOptions.includes(escapeOption(upper ?? lower.at(-1) ?? ''));
 }

@@ -5,6 +5,7 @@ import { readMounts, type MountState } from '../host/kernel-view.ts';
 import { topMount } from '../host/mount-lookup.ts';
 import type { Op } from './op.ts';
 import { quoteAll } from './shell.ts';
+import { unmount } from './unmount.ts';
 
 export const privateMount: Op<'private-mount'> = {
   describe: (step) => `private mount ${step.path}`,
@@ -53,7 +54,7 @@ export const privateMount: Op<'private-mount'> = {
     }
     const below = mounts.find((other) => other.target.startsWith(`${step.path}/`));
     if (below !== undefined) return { outcome: 'kept', reason: `${below.target} is still mounted below it` };
-    await runChecked(host, ['umount', step.path]);
+    await unmount(host, step.path);
     if (before['existed'] !== true && ((await host.list(step.path)) ?? ['']).length === 0)
       await host.removeDirectory(step.path);
     return { outcome: 'removed' };

@@ -1,0 +1,122 @@
+// Who keeps a mount or a network namespace from going: by /proc, which also shows what other mount
+// namespaces hold. Reads only; a process that ends while it is looked at holds nothing.
+import type { Host } from './host.ts';
+import { readMounts, type MountState } from './kernel-view.ts';
+
+export interface Holder {
+  readonly pid: number;
+  readonly command: string;
+  /** As in `its working folder`. */
+  readonly by: string;
+}
+
+/** `sleep (pid 12, its working folder)`, for at most three. */
+export function describeHolders(holders: readonly Holder[]): string {
+  const shown = holders.slice(0, 3).map(({ pid, command, by }) => `${command} (pid ${pid}, ${by})`);
+  return [...shown, ...(holders.length > 3 ? [`${holders.length - 3} more`] : [])].join(', ');
+}
+
+/** Processes that make umount(2) of `target` say EBUSY. */
+export async function findMountUsers(host: Host, target: string): Promise<readonly Holder[]> {
+  return findHolders(host, (folder) => howItUses(host, folder, target));
+}
+
+/**
+ * Processes at work in a copy of a mount, in a mount namespace that was made while it was there. The copy alone
+ * is no hindrance: the kernel drops it when the folder below it is removed (rmdir(2) detaches mounts of others).
+ */
+export async function findCopyUsers(
+  host: Host,
+  isIt: (mount: MountState) => boolean,
+): Promise<readonly Holder[]> {
+  const targets = new Map<string, string | undefined>([
+    [(await readLink(host, '/proc/self/ns/mnt')) ?? '', undefined],
+  ]);
+  return findHolders(host, async (folder) => {
+    const namespace = (await readLink(host, `${folder}/ns/mnt`)) ?? '';
+    if (namespace !== '' && !targets.has(namespace))
+      targets.set(namespace, (await readMountsOf(host, folder)).find(isIt)?.target);
+    const target = targets.get(namespace);
+    const how = target === undefined ? undefined : await howItUses(host, folder, target);
+    return how === undefined ? undefined : `${how}, in a mount namespace of its own`;
+  });
+}
+
+async function howItUses(host: Host, folder: string, target: string): Promise<string | undefined> {
+  const isInside = (path: string | undefined): boolean =>
+    path !== undefined && (path === target || path.startsWith(`${target}/`));
+  for (const [name, by] of [
+    ['cwd', 'its working folder'],
+    ['root', 'its root'],
+    ['exe', 'its program'],
+  ] as const)
+    if (isInside(await readLink(host, `${folder}/${name}`))) return by;
+  for (const fd of await listNames(host, `${folder}/fd`)) {
+    const path = await readLink(host, `${folder}/fd/${fd}`);
+    if (isInside(path)) return `open ${path}`;
+  }
+  // man 5 proc: address perms offset device inode path
+  const mapped = (await readFile(host, `${folder}/maps`))
+    ?.split('\n')
+    .map((line) => /^(?:\S+ ){4}\S+ +(.*)$/.exec(line)?.[1])
+    .find(isInside);
+  return mapped === undefined ? undefined : `mapped ${mapped}`;
+}
+
+/** Who else has the network namespace at `path`: processes in it, and mounts of it at other places. */
+export async function findNamespaceHolders(host: Host, path: string): Promise<readonly Holder[]> {
+  const inode = (await host.status(path))?.inode;
+  const name = `net:[${inode}]`;
+  const own = await readLink(host, '/proc/self/ns/mnt');
+  const seen = new Set<string>();
+  return findHolders(host, async (folder) => {
+    if ((await readLink(host, `${folder}/ns/net`)) === name) return 'it runs in it';
+    const namespace = await readLink(host, `${folder}/ns/mnt`);
+    if (namespace === undefined || seen.has(namespace)) return undefined;
+    seen.add(namespace);
+    // A copy of the very mount in another namespace goes with the file it is mounted on.
+    const bound = (await readMountsOf(host, folder)).find(
+      ({ root, target, type }) => type === 'nsfs' && root === name && target !== path,
+    );
+    if (bound === undefined) return undefined;
+    return namespace === own ? `bound at ${bound.target}` : `bound at ${bound.target} in its mount namespace`;
+  });
+}
+
+async function findHolders(
+  host: Host,
+  look: (folder: string) => Promise<string | undefined>,
+): Promise<readonly Holder[]> {
+  const holders: Holder[] = [];
+  for (const name of await listNames(host, '/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const by = await look(`/proc/${name}`);
+    if (by === undefined) continue;
+    const command = (await readFile(host, `/proc/${name}/comm`))?.trim() ?? 'a process';
+    holders.push({ pid: Number(name), command, by });
+  }
+  return holders;
+}
+
+/** ENOENT and ESRCH: it has ended; EACCES: a kernel thread or a zombie. */
+const GONE = new Set(['ENOENT', 'ESRCH', 'EACCES', 'EINVAL', 'EPERM']);
+
+async function unlessGone<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (GONE.has((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
+}
+
+const readLink = (host: Host, path: string): Promise<string | undefined> => unlessGone(host.readLink(path));
+const readFile = (host: Host, path: string): Promise<string | undefined> => unlessGone(host.readText(path));
+
+async function listNames(host: Host, path: string): Promise<readonly string[]> {
+  return (await unlessGone(host.list(path))) ?? [];
+}
+
+async function readMountsOf(host: Host, folder: string): Promise<readonly MountState[]> {
+  return (await unlessGone(readMounts(host, folder))) ?? [];
+}
