@@ -9,6 +9,7 @@ import { cgroupFolders } from './cgroup-processes.ts';
 import { checkRoot } from './check-root.ts';
 import { readOomKills } from './container-state.ts';
 import { enterMonitorCgroup, makeMonitorCgroup } from './monitor-cgroup.ts';
+import { awaitReply } from './orphaned-init.ts';
 import { type ProcessIdentity, readBootId, readIdentity, readProcFile } from './proc.ts';
 import { type ProcessRecord, RECORD_VERSION, launchOf, makeFolders, writeProcessRecord } from './records.ts';
 import { createError, execErrorIn, startError } from './runtime-errors.ts';
@@ -129,7 +130,7 @@ async function createUnderMonitor(
   // A conmon that ended at once has closed its end; its words on stderr tell why.
   start.on('error', () => undefined);
   start.end('\n');
-  const line = await answer;
+  const line = await awaitReply(host, step, answer, () => readMonitorPid(host, step));
   child.release();
   const reply = parseReply(line);
   if (reply !== undefined && reply.data > 0) {
@@ -188,8 +189,13 @@ async function failIfNeverExecuted(
 }
 
 async function readMonitor(host: Host, step: ProcessStep): Promise<ProcessIdentity | undefined> {
+  const pid = await readMonitorPid(host, step);
+  return pid === undefined ? undefined : readIdentity(host, pid);
+}
+
+async function readMonitorPid(host: Host, step: ProcessStep): Promise<number | undefined> {
   const pid = Number((await host.readText(monitorPidFile(step)))?.trim() ?? Number.NaN);
-  return Number.isInteger(pid) && pid > 0 ? readIdentity(host, pid) : undefined;
+  return Number.isInteger(pid) && pid > 0 ? pid : undefined;
 }
 
 function collectText(child: Child, fd: number): () => string {

@@ -66,6 +66,18 @@ describe.skipIf(!requireSystem())('an apply that fails', () => {
     expect(stderr).toMatch(/^ {2}command: .*conmon/m);
   });
 
+  it('because the runtime was killed when it had made the init says so, and waits for nobody', async () => {
+    // The init of a killed `create` waits for a `start` that never comes, and holds what conmon reads from.
+    const runtime = getHost().write(
+      'specs/killed',
+      '#!/bin/sh\ncase " $* " in *" create "*) sleep 1000 & kill -KILL $$ ;; esac\nexec runc "$@"\n',
+    );
+    fs.chmodSync(runtime, 0o755);
+    const { status, stderr } = await failing('killed', { runtime });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^error: process: .* cannot create the process/m);
+  });
+
   it('in a command names the step, the command and its words, and leaves nothing', async () => {
     const host = getHost();
     // An `ip` that cannot make veth pairs.
