@@ -8,6 +8,9 @@ import type { Lease, NftElementStep, Step } from './plan.ts';
 import { checkPorts } from './ports.ts';
 import type { Problems } from './problems.ts';
 
+/** Alias of a bridge that runspec has made. */
+const OWN_BRIDGE = 'runspec';
+
 export interface CompiledNetwork {
   readonly steps: readonly Step[];
   /** Namespace the process joins; absent: the host's. */
@@ -189,17 +192,17 @@ function mtuOf({ network }: Spec, facts: HostFacts): number {
   return network.mtu ?? egressMtu(facts);
 }
 
-/** The least of all ports, so that each container wants the same of the bridge they share. */
+/** The least of all ports, so that each container wants the same of the bridge they share; another's keeps its own. */
 function bridgeMtu(spec: Spec, facts: HostFacts, together: readonly Spec[]): number {
   const { bridge } = spec.network;
+  const link = facts.network.links.find((one) => one.name === bridge);
+  if (link !== undefined && link.alias !== OWN_BRIDGE) return link.mtu;
   const here = together.filter((other) => other.network.mode === 'bridge' && other.network.bridge === bridge);
   const names = new Set([spec.name, ...here.map((other) => other.name)]);
   const elsewhere = Object.entries(facts.containers).some(
     ([name, { lease }]) => !names.has(name) && lease?.link === bridge,
   );
-  const present = elsewhere
-    ? facts.network.links.filter((link) => link.name === bridge).map((link) => link.mtu)
-    : [];
+  const present = elsewhere && link !== undefined ? [link.mtu] : [];
   return Math.min(mtuOf(spec, facts), ...here.map((other) => mtuOf(other, facts)), ...present);
 }
 
