@@ -58,6 +58,16 @@ export interface TreeEntry {
   readonly target?: string;
 }
 
+export interface OpenFileOptions {
+  readonly signal: AbortSignal;
+  /** Folder that no symlink on the way may lead out of. */
+  readonly within?: string;
+  /** First byte, 0 by default. */
+  readonly start?: number;
+  /** Bytes from there; to the end by default. */
+  readonly length?: number;
+}
+
 export interface Archives {
   hash(path: string, signal: AbortSignal): Promise<Content>;
   /** Fetches an http(s) URL into a new file at `path`. */
@@ -83,6 +93,11 @@ export interface Archives {
   walk(root: string, signal: AbortSignal): Promise<readonly TreeEntry[]>;
   /** Up to `length` bytes of a regular file; fewer at its end. */
   read(path: string, offset: number, length: number): Promise<Buffer>;
+  /**
+   * The bytes of a regular file. Symlinks are followed; whatever else they lead to (a fifo that nobody writes
+   * to, a device) is refused with an OperationError and never opened.
+   */
+  openFile(path: string, options: OpenFileOptions): Promise<Readable>;
   /** Everything written to the file system that holds `path` is on the disk when this resolves. */
   sync(path: string): Promise<void>;
 }

@@ -8,10 +8,11 @@ import { promisify } from 'node:util';
 import type { Archives, TreeEntry } from './archives.ts';
 import type { FileStatus, FileType } from './host.ts';
 import { download } from './linux-download.ts';
+import { openFile } from './linux-open.ts';
 import { copy, unpack, unpackStream } from './linux-unpack.ts';
 
 export function createLinuxArchives(): Archives {
-  return { hash, download, unpack, unpackStream, copy, walk, read, sync };
+  return { hash, download, unpack, unpackStream, copy, walk, read, openFile, sync };
 }
 
 const hash: Archives['hash'] = async (file, signal) => {

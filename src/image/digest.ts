@@ -1,9 +1,8 @@
 // Digests as the OCI image spec writes them. Only what passes here may become part of a path or a URL.
 import { OperationError } from '../errors.ts';
+import { isDigest } from '../load/image-reference.ts';
 import type { Digest } from './image.ts';
 import { sha256 } from './hash-cache.ts';
-
-const PATTERN = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
 
 export interface ParsedDigest {
   readonly algorithm: 'sha256' | 'sha512';
@@ -13,7 +12,7 @@ export interface ParsedDigest {
 
 /** @throws OperationError when it is no digest that can be checked. */
 export function parseDigest(digest: Digest): ParsedDigest {
-  if (!PATTERN.test(digest)) {
+  if (!isDigest(digest)) {
     throw new OperationError(`${JSON.stringify(digest.slice(0, 160))} is no sha256 or sha512 digest`, {
       hint: 'the image is damaged, or made by a tool that does not follow the OCI image spec',
     });

@@ -24,9 +24,11 @@ export interface Platform {
 export interface ImageSource {
   /** As in the spec, for messages: `oci:/srv/layout:latest`. Never holds credentials. */
   readonly reference: string;
+  /** What the root document must be, when the reference says so. */
+  readonly pin?: Digest;
   /** The document that the reference names: a manifest or an index. At most `limit` bytes, else an error. */
   readRoot(limit: number): Promise<{ readonly mediaType: string; readonly bytes: Buffer }>;
-  /** A manifest below an index, or a config, whole; its digest is the caller's to check. */
+  /** A manifest below an index, or a config, whole; its digest is the caller's to check. At most `limit` bytes, else an error. */
   readDocument(descriptor: Descriptor, limit: number): Promise<Buffer>;
   /** A layer as stored; the caller checks digest and size. Ends with an error, never early without one. */
   openBlob(descriptor: Descriptor, signal: AbortSignal): Promise<Readable>;
@@ -57,6 +59,8 @@ export interface Image {
   /** Of the manifest of this platform. */
   readonly digest: Digest;
   readonly configDigest: Digest;
+  /** What the config says it was built for. */
+  readonly platform: Platform;
   /** The config document as it is, for `commit`. */
   readonly configText: string;
   readonly config: ImageConfig;

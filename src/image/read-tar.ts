@@ -44,6 +44,18 @@ export class TarReader {
     this.#receive = receive;
   }
 
+  /** Bytes of data that come next. Whoever can seek may step over them: see `skip`. */
+  get skippable(): number {
+    return this.#expect === 'data' ? this.#remaining : 0;
+  }
+
+  /** The next `write` begins behind the data of the last entry. */
+  skip(): void {
+    if (this.#expect !== 'data') return;
+    this.#remaining = 0;
+    this.#expect = 'header';
+  }
+
   /** What of the archive so far is to be passed on; its end is not, as more may be put before it. */
   write(chunk: Buffer): readonly Buffer[] {
     this.#out = [];

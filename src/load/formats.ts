@@ -2,9 +2,10 @@
 // diagnostic when it does not. The schema's patterns are for editors; the messages come from here.
 import { parseCidr, parseIp, parseIpv4, parseMac } from './addresses.ts';
 import type { Parsed } from './describe.ts';
+import { parseImageReference } from './image-reference.ts';
 import { parseMount } from './mounts.ts';
 import { parseCapability, parseSignal } from './names.ts';
-import { parseAbsolutePath, parseHostPath, parseImage } from './paths.ts';
+import { parseAbsolutePath, parseHostPath } from './paths.ts';
 import { parsePort } from './ports.ts';
 import { suggest } from './suggest.ts';
 import type { NamespaceMode } from './spec.ts';
@@ -23,7 +24,7 @@ export const formats: Readonly<Record<string, (input: string) => Parsed<unknown>
   envName: (input) =>
     matching(input, /^[^=]+$/, 'is not the name of a variable', 'a name is not empty and holds no ='),
   hostname: parseHostname,
-  image: (input) => parseImage(input, '/'),
+  image: (input) => parseImageReference(input, '/'),
   interfaceName: parseInterfaceName,
   ip: parseIp,
   ipv4: parseIpv4,

@@ -8,8 +8,9 @@ import type {
   Mount,
   SpecDocument,
 } from './generated/spec-document.ts';
+import { formatImageReference, parseImageReference } from './image-reference.ts';
 import { parseMount, parseVolumeName } from './mounts.ts';
-import { parseContainerPath, parseDestination, parseHostPath, parseImage, parseLocation } from './paths.ts';
+import { parseContainerPath, parseDestination, parseHostPath, parseLocation } from './paths.ts';
 import { accept, defined, itemsOf, type Scope } from './scope.ts';
 import type { InlineFile, LayerSource, MountSpec, RootfsSource, TarballSource } from './spec.ts';
 import { parseMode, parseSize } from './units.ts';
@@ -25,11 +26,11 @@ export function normalizeRootfs(document: SpecDocument, scope: Scope): RootfsSou
     const image = accept(
       scope,
       'image',
-      parseImage(rootfs.image, baseDir),
+      parseImageReference(rootfs.image, baseDir),
       ['rootfs', 'image'],
       rootfs.image,
     );
-    return { kind: 'image', image: image ?? rootfs.image };
+    return { kind: 'image', image: image === undefined ? rootfs.image : formatImageReference(image) };
   }
   if (rootfs.host !== undefined) {
     const files = itemsOf(rootfs.host.files).map(

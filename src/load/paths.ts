@@ -61,21 +61,6 @@ export function parseLocation(input: string, baseDir: string): Parsed<string> {
   return { value: new URL(input).href };
 }
 
-/** `oci:PATH[:TAG]`, `docker-archive:PATH`, `dir:PATH` with the path made absolute, or `docker://…` as it is. */
-export function parseImage(input: string, baseDir: string): Parsed<string> {
-  const hint = 'write oci:PATH[:TAG], docker-archive:PATH, dir:PATH or docker://REGISTRY/REPOSITORY[:TAG]';
-  if (/^docker:\/\/[^\s/][^\s]*$/.test(input)) return { value: input };
-  const match = /^(oci|docker-archive|dir):([^:]+)(:.+)?$/.exec(input);
-  if (match === null) {
-    const bare = /^[a-z0-9][a-z0-9./_-]*(:[\w.-]+)?(@sha256:[0-9a-f]+)?$/.test(input);
-    return { problem: 'is not an image', hint: bare ? `did you mean docker://${input}?` : hint };
-  }
-  const [, transport = '', text = '', rest = ''] = match;
-  if (transport === 'dir' && rest !== '') return { problem: 'is not an image', hint };
-  const path = parseHostPath(text, baseDir);
-  return 'value' in path ? { value: `${transport}:${path.value}${rest}` } : path;
-}
-
 function stripSlash(path: string): string {
   return path.length > 1 && path.endsWith('/')
     ? path.slice(0, -1)

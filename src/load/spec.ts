@@ -29,6 +29,7 @@ export type RootfsSource =
   | TarballSource
   | { readonly kind: 'directory'; readonly directory: string }
   | { readonly kind: 'host'; readonly files: readonly string[] }
+  /** In full: absolute paths, registry and tag of a `docker://` reference written out. */
   | { readonly kind: 'image'; readonly image: string };
 
 export interface TarballSource {

@@ -1,0 +1,61 @@
+// From a source to an Image: index, manifest and config, each as strict as umoci: type, size and digest are
+// checked before a word of it counts. Layers are not read here.
+import { OperationError } from '../errors.ts';
+import { chooseManifest, readChecked } from './choose-manifest.ts';
+import { checkDigest, DOCUMENT_LIMIT, hashDocument, shorten } from './document.ts';
+import type { Digest, Image, ImageSource, Platform } from './image.ts';
+import { nameArchive } from './inspect-tar.ts';
+import { INDEXES } from './media-types.ts';
+import { parseConfig } from './read-config.ts';
+import { parseManifest, readDocumentFields } from './read-manifest.ts';
+
+/** @throws OperationError that begins with the source's reference. */
+export async function readImage(source: ImageSource, platform: Platform): Promise<Image> {
+  try {
+    return await read(source, platform);
+  } catch (error) {
+    throw nameArchive(error, source.reference);
+  }
+}
+
+async function read(source: ImageSource, platform: Platform): Promise<Image> {
+  const { digest, fields } = await readManifest(source, platform);
+  const manifest = parseManifest(fields);
+  const bytes = await readChecked(source, manifest.config, `config ${shorten(manifest.config.digest)}`);
+  const config = parseConfig(bytes);
+  const { layers } = manifest;
+  if (layers.length !== config.diffIds.length) {
+    throw new OperationError(
+      `its manifest names ${layers.length} layers, its config ${config.diffIds.length}`,
+    );
+  }
+  return {
+    reference: source.reference,
+    digest,
+    configDigest: manifest.config.digest,
+    platform: config.platform,
+    configText: bytes.toString('utf8'),
+    config: config.config,
+    layers: layers.flatMap((descriptor, index) => {
+      const diffId = config.diffIds[index];
+      return diffId === undefined ? [] : [{ descriptor, diffId }];
+    }),
+  };
+}
+
+async function readManifest(
+  source: ImageSource,
+  platform: Platform,
+): Promise<{ readonly digest: Digest; readonly fields: Readonly<Record<string, unknown>> }> {
+  const root = await source.readRoot(DOCUMENT_LIMIT);
+  if (source.pin !== undefined) checkDigest(root.bytes, source.pin, 'it');
+  const { mediaType, fields } = readDocumentFields(root, 'the manifest');
+  if (!INDEXES.includes(mediaType)) return { digest: source.pin ?? hashDocument(root.bytes), fields };
+  const chosen = await chooseManifest(source, fields, platform);
+  const what = `manifest ${shorten(chosen.digest)}`;
+  const bytes = await readChecked(source, chosen, what);
+  return {
+    digest: chosen.digest,
+    fields: readDocumentFields({ mediaType: chosen.mediaType, bytes }, what).fields,
+  };
+}

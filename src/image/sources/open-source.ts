@@ -1,0 +1,42 @@
+// From a reference to the source it names. A new kind of source is a new case here and a file beside.
+import { OperationError } from '../../errors.ts';
+import { formatImageReference, type ImageReference } from '../../load/image-reference.ts';
+import type { ImageSource } from '../image.ts';
+import { nameArchive } from '../inspect-tar.ts';
+import { openArchiveFiles } from './archive-files.ts';
+import { openDockerArchive } from './docker-archive.ts';
+import { openFolder, type SourceContext } from './files.ts';
+import { openLayout } from './oci-layout.ts';
+import { openSkopeoDirectory } from './skopeo-directory.ts';
+
+/** @throws OperationError that begins with the reference when there is nothing to open. */
+export async function openImageSource(
+  context: SourceContext,
+  reference: ImageReference,
+): Promise<ImageSource> {
+  try {
+    return await open(context, reference, formatImageReference(reference));
+  } catch (error) {
+    throw nameArchive(error, formatImageReference(reference));
+  }
+}
+
+async function open(context: SourceContext, reference: ImageReference, text: string): Promise<ImageSource> {
+  switch (reference.transport) {
+    case 'oci':
+      return openLayout(context, await openFolder(context, reference.path), text, reference.name);
+    case 'dir':
+      return openSkopeoDirectory(context, await openFolder(context, reference.path), text);
+    case 'docker-archive':
+      return openDockerArchive(
+        context,
+        await openArchiveFiles(context, reference.path),
+        text,
+        reference.name,
+      );
+    case 'docker':
+      throw new OperationError('registries cannot be asked yet', {
+        hint: 'copy it first: skopeo copy docker://… oci:DIR:TAG',
+      });
+  }
+}
