@@ -4,13 +4,8 @@
 import type { Archives } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
 import { createTreeInspector } from './inspect-tar.ts';
-import { createPartsFinder } from './resolve-path.ts';
+import { createOriginFinder } from './resolve-path.ts';
 import { readRecord } from './store.ts';
-
-interface Notes {
-  readonly implied: ReadonlySet<string>;
-  readonly whiteouts: ReadonlySet<string>;
-}
 
 export interface MendContext {
   readonly host: Host;
@@ -25,29 +20,25 @@ export async function mendFolders(
   lower: readonly string[],
   target: string,
 ): Promise<void> {
-  const notes = new Map<string, Notes>();
+  const noted = new Set<string>();
+  const whiteouts = new Map<string, ReadonlySet<string>>();
   for (const layer of lower) {
     const folders = (await readRecord(host, layer))?.folders;
-    if (folders === undefined) continue;
-    notes.set(layer, { implied: new Set(folders.implied), whiteouts: new Set(folders.whiteouts) });
+    for (const path of [...(folders?.implied ?? []), ...(folders?.whiteouts ?? [])]) noted.add(path);
+    whiteouts.set(layer, new Set(folders?.whiteouts));
   }
-  if (notes.size === 0) return;
-  const findParts = await createPartsFinder(host, lower);
-  /** The layer whose attributes a folder has: the topmost that lists it, else the topmost that uses it. */
-  const sourceOf = (path: string, parts: readonly string[]): string | undefined =>
-    parts.find((layer) => notes.get(layer)?.implied.has(path) !== true) ?? parts[0];
-
+  if (noted.size === 0) return;
+  const findOrigin = await createOriginFinder(host, lower);
   const sources = new Map<string, string>();
-  const noted = [...notes.values()].flatMap(({ implied, whiteouts }) => [...implied, ...whiteouts]);
-  for (const path of new Set(noted)) {
-    const parts = await findParts(path);
-    const [top] = parts;
-    if (top === undefined) continue;
+  for (const path of noted) {
+    const origin = await findOrigin(path);
+    const top = origin?.layers[0];
+    if (origin === undefined || top === undefined) continue;
     // The kernel takes a folder of a single layer as it is, whiteouts and all; two parts it merges.
-    const bare = parts.length === 1 && notes.get(top)?.whiteouts.has(path) === true;
-    if (sourceOf(path, parts) === top && !bare) continue;
+    const bare = origin.layers.length === 1 && whiteouts.get(top)?.has(path) === true;
+    if (origin.source === top && !bare) continue;
     for (const folder of withParents(path)) {
-      const source = sourceOf(folder, await findParts(folder));
+      const source = (await findOrigin(folder))?.source;
       if (source !== undefined) sources.set(folder, source);
     }
   }

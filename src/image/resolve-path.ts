@@ -38,6 +38,14 @@ interface Part {
 interface Place extends PathStep {
   /** Layers that contribute to it, topmost first; empty when it is no folder. */
   readonly parts: readonly Part[];
+  /** The layer whose attributes a folder has: the topmost that lists it, else the topmost that uses it. */
+  readonly source?: string;
+}
+
+/** What a folder of the merged view is made of: the layers of its content, topmost first, and of its attributes. */
+export interface FolderOrigin {
+  readonly layers: readonly string[];
+  readonly source: string;
 }
 
 /**
@@ -80,14 +88,11 @@ export async function resolveInLayers(
   return { path: `/${steps.map((step) => step.name).join('/')}`, steps };
 }
 
-/**
- * Finds the layers that contribute to a folder, topmost first, in one stack whose layers do not change; none when
- * it cannot be seen. Symlinks are not followed.
- */
-export async function createPartsFinder(
+/** Tells where folders come from in one stack whose layers do not change; undefined where no folder is seen. */
+export async function createOriginFinder(
   host: Host,
   lower: readonly string[],
-): Promise<(path: string) => Promise<readonly string[]>> {
+): Promise<(path: string) => Promise<FolderOrigin | undefined>> {
   const known = new Map<string, Promise<Place>>([
     ['', Promise.resolve({ name: '', parts: await openLayers(host, lower) })],
   ]);
@@ -101,7 +106,10 @@ export async function createPartsFinder(
     known.set(path, found);
     return found;
   };
-  return async (path) => (await recall(path)).parts.map(({ layer }) => layer);
+  return async (path) => {
+    const { parts, source } = await recall(path);
+    return source === undefined ? undefined : { layers: parts.map(({ layer }) => layer), source };
+  };
 }
 
 async function openLayers(host: Host, lower: readonly string[]): Promise<readonly Part[]> {
@@ -115,8 +123,8 @@ async function openLayers(host: Host, lower: readonly string[]): Promise<readonl
 
 async function lookUp(host: Host, parent: Place, name: string): Promise<Place & { readonly link?: string }> {
   const parts: Part[] = [];
-  let top: FileStatus | undefined;
-  let listed: FileStatus | undefined;
+  let shown: { readonly status: FileStatus; readonly layer: string; readonly implied: boolean } | undefined;
+  let opaque = false;
   for (const part of parent.parts) {
     const relative = part.relative === '' ? name : `${part.relative}/${name}`;
     const path = `${part.layer}/${relative}`;
@@ -124,7 +132,7 @@ async function lookUp(host: Host, parent: Place, name: string): Promise<Place & 
     if (status === undefined) continue;
     // A folder merges with the folders right below it; anything else hides all below, or ends the merge.
     if (status.type !== 'directory') {
-      if (top !== undefined || isWhiteout(status)) break;
+      if (shown !== undefined || isWhiteout(status)) break;
       return {
         name,
         status,
@@ -132,12 +140,15 @@ async function lookUp(host: Host, parent: Place, name: string): Promise<Place & 
         ...(status.type === 'symlink' ? { link: await host.readLink(path) } : {}),
       };
     }
-    top ??= status;
-    if (!part.implied.has(relative)) listed ??= status;
-    parts.push({ ...part, relative });
-    if (part.opaque.has(relative)) break;
+    const implied = part.implied.has(relative);
+    if (shown === undefined || (shown.implied && !implied)) shown = { status, layer: part.layer, implied };
+    if (!opaque) parts.push({ ...part, relative });
+    opaque ||= part.opaque.has(relative);
+    // What is below an opaque folder counts for its attributes only.
+    if (opaque && !shown.implied) break;
   }
-  return top === undefined ? { name, parts: [] } : { name, status: listed ?? top, parts };
+  if (shown === undefined) return { name, parts: [] };
+  return { name, status: shown.status, source: shown.layer, parts };
 }
 
 /** A character device 0:0 says that the lower layers' entry is gone. */

@@ -8,6 +8,11 @@ export interface EntryOptions {
   /** Overrides the size that follows from `data`. */
   readonly size?: number;
   readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Seconds since the epoch. */
+  readonly mtime?: number;
+  readonly device?: readonly [major: number, minor: number];
   readonly magic?: string;
   readonly prefix?: string;
   readonly checksum?: number;
@@ -19,21 +24,28 @@ export function entry(options: EntryOptions): Buffer {
   const data = typeof options.data === 'object' ? options.data : Buffer.from(options.data ?? '', 'latin1');
   const header = Buffer.alloc(512);
   header.write(options.name, 0, 100, 'latin1');
-  header.write((options.mode ?? 0o644).toString(8).padStart(7, '0'), 100);
-  header.write('0000000', 108);
-  header.write('0000000', 116);
-  header.write((options.size ?? data.length).toString(8).padStart(11, '0'), 124);
-  header.write('00000000000', 136);
+  header.write(octal(options.mode ?? 0o644, 7), 100);
+  header.write(octal(options.uid ?? 0, 7), 108);
+  header.write(octal(options.gid ?? 0, 7), 116);
+  header.write(octal(options.size ?? data.length, 11), 124);
+  header.write(octal(options.mtime ?? 0, 11), 136);
   header.write(options.type ?? '0', 156);
   header.write(options.link ?? '', 157, 100, 'latin1');
   header.write(options.magic ?? 'ustar\u000000', 257, 'latin1');
   header.write(options.prefix ?? '', 345, 155, 'latin1');
+  if (options.device !== undefined) {
+    for (const [index, number] of options.device.entries()) header.write(octal(number, 7), 329 + 8 * index);
+  }
   for (const [offset, bytes] of Object.entries(options.patch ?? {}))
     header.write(bytes, Number(offset), 'latin1');
   header.write('        ', 148);
   const sum = options.checksum ?? header.reduce((total, byte) => total + byte, 0);
   header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
   return Buffer.concat([header, data, Buffer.alloc((512 - (data.length % 512)) % 512)]);
+}
+
+function octal(number: number, digits: number): string {
+  return number.toString(8).padStart(digits, '0');
 }
 
 export function pax(records: Readonly<Record<string, string>>, type = 'x'): Buffer {
