@@ -9,6 +9,7 @@ import type { SharedRuns } from '../run/application.ts';
 import { applyChanges } from '../run/apply.ts';
 import { computeChanges, hasEffect, type Change } from '../run/changes.ts';
 import { gatherFacts } from '../run/gather-facts.ts';
+import { noteVolumes } from '../run/kept-data.ts';
 import { withLock } from '../run/lock.ts';
 import { recordedSteps, type ContainerRecord } from '../run/records.ts';
 import type { Reporter } from '../run/report.ts';
@@ -18,6 +19,7 @@ import { joinFailures } from './join-failures.ts';
 import { checkCompiled, loadSpecs, type LoadedSpecs } from './load-specs.ts';
 import { placeFailure } from './place-failure.ts';
 import { createReporter } from './reporter.ts';
+import { mendShared, removeLost, setAsideUnreadable } from './take-down.ts';
 
 export interface ApplyOptions {
   readonly keepOnFailure: boolean;
@@ -69,9 +71,15 @@ async function converge(
 ): Promise<readonly Plan[]> {
   await removeStaleWork(context.host, context.dataDir);
   const session = await openSession(context);
+  await mendShared(session, report);
   session.view.warmUp({ sockets: false });
   const specs = loaded.specs.map((one) => one.spec);
-  const compiled = compileAll(specs, await gatherFacts(session, specs));
+  // What is left of a container whose record is lost is in the way of its successor, and not to be planned with.
+  const [facts, wasCleared] = await Promise.all([
+    gatherFacts(session, specs),
+    clearRemains(session, specs, report),
+  ]);
+  const compiled = compileAll(specs, wasCleared ? await gatherFacts(session, specs) : facts);
   checkCompiled(context, loaded, compiled);
   const works = await Promise.all(
     compiled.flatMap(({ plan }, index) =>
@@ -104,6 +112,25 @@ async function converge(
   const [failure, ...others] = failures;
   if (failure === undefined) return works.map((work) => work.plan);
   throw joinFailures([failure, ...others], `${failures.length} of ${works.length} containers failed`);
+}
+
+/** @returns whether anything had to be removed. */
+async function clearRemains(session: Session, specs: readonly Spec[], report: Reporter): Promise<boolean> {
+  const cleared = await Promise.all(
+    specs.map(async ({ name }) => {
+      const isDamaged = await setAsideUnreadable(session, name, report);
+      if (!isDamaged && (await session.records.read(name)) !== undefined) return false;
+      const failures: Error[] = [];
+      const isThere = await removeLost(session, name, report, failures);
+      const [failure, ...others] = failures;
+      if (failure !== undefined)
+        throw joinFailures([failure, ...others], `what is left of ${name} cannot be removed`);
+      return isThere;
+    }),
+  );
+  if (!cleared.includes(true)) return false;
+  session.view.forget();
+  return true;
 }
 
 function joinedContainers(spec: Spec | undefined): readonly string[] {
@@ -143,6 +170,7 @@ async function carryOut(
     report,
     ...options,
   });
+  await noteVolumes(session, plan.name, plan.steps);
   const milliseconds = Math.round(context.host.now() - started);
   const changed = changes.filter((change) => change.action !== 'none').length;
   if (context.json)

@@ -3,24 +3,19 @@ import { UsageError } from '../errors.ts';
 import { removeStaleWork } from '../image/store.ts';
 import { load } from '../load/load.ts';
 import { readSources } from '../load/read-sources.ts';
-import { opOf } from '../ops/index.ts';
-import type { DirectoryStep } from '../plan/plan.ts';
 import { withLock } from '../run/lock.ts';
-import { recordedSteps } from '../run/records.ts';
-import type { Reporter } from '../run/report.ts';
-import { revertSteps } from '../run/revert.ts';
-import { opContext, openSession, type Session } from '../run/session.ts';
+import { isName, recordedSteps } from '../run/records.ts';
+import { openSession, type Session } from '../run/session.ts';
 import { requireRoot } from './apply.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
 import { createReporter } from './reporter.ts';
+import { mendShared, removeUnusedShared, takeDown } from './take-down.ts';
 
 export interface DownOptions {
   readonly all: boolean;
   readonly volumes: boolean;
 }
-
-const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 export async function down(
   context: CommandContext,
@@ -34,13 +29,14 @@ export async function down(
   return withLock(context.host, context.dataDir, context.lockTimeout, async () => {
     await removeStaleWork(context.host, context.dataDir);
     const session = await openSession(context);
+    await mendShared(session, report);
     // Read while the process ends.
     session.view.warmUp({ sockets: false });
     const known = await session.records.names();
     const names = options.all ? known : await findNames(context, known, args);
     const joiners = await findJoiners(session, names);
-    const running = new Map<string, Promise<void>>();
-    const start = (name: string, waiting: readonly string[] = []): Promise<void> => {
+    const running = new Map<string, Promise<boolean>>();
+    const start = (name: string, waiting: readonly string[] = []): Promise<boolean> => {
       const known = running.get(name);
       if (known !== undefined) return known;
       // A namespace cannot go before those that joined it.
@@ -54,6 +50,8 @@ export async function down(
     const failures = results.flatMap((result) =>
       result.status === 'rejected' ? [result.reason as Error] : [],
     );
+    if (results.some((result) => result.status === 'fulfilled' && result.value))
+      failures.push(...(await removeUnusedShared(session, report)));
     const [failure, ...others] = failures;
     if (failure === undefined) return EXIT.done;
     throw joinFailures([failure, ...others], `${failures.length} of ${names.length} containers are not down`);
@@ -68,7 +66,7 @@ async function findJoiners(
   const joiners = new Map<string, string[]>();
   if (names.length < 2) return joiners;
   for (const name of names) {
-    const record = await session.records.read(name);
+    const { record } = await session.records.look(name);
     for (const step of record === undefined ? [] : recordedSteps(record)) {
       if (step.op !== 'bundle') continue;
       for (const { container } of step.join)
@@ -89,7 +87,7 @@ async function findNames(
       if (known.includes(arg)) return [arg];
       const isPath = arg === '-' || (await context.host.realPath(absolute(context, arg))) !== undefined;
       if (!isPath) {
-        if (NAME.test(arg)) return [arg];
+        if (isName(arg)) return [arg];
         throw new UsageError(
           `${arg} is neither a container nor a file`,
           known.length === 0 ? 'no container is up' : `up are: ${known.join(', ')}`,
@@ -111,72 +109,4 @@ async function findNames(
 
 function absolute(context: CommandContext, path: string): string {
   return path.startsWith('/') ? path : `${context.workingDirectory}/${path}`;
-}
-
-/** @throws OperationError naming what could not be reverted. */
-export async function takeDown(
-  context: CommandContext,
-  session: Session,
-  name: string,
-  report: Reporter,
-  options: Pick<DownOptions, 'volumes'>,
-): Promise<void> {
-  const started = context.host.now();
-  const record = await session.records.read(name);
-  const ops = opContext(session, name, (text) => report.progress(name, '', text));
-  if (record === undefined) {
-    const left = options.volumes ? await removeWritable(session, name) : false;
-    if (!context.quiet && !context.json)
-      context.stderr(left ? `${name}: its writable layer is removed` : `${name} is not up`);
-    // A kill before the first plan was stored leaves an empty folder.
-    await session.records.remove(name);
-    return;
-  }
-  const failures = await revertSteps(
-    {
-      context: ops,
-      records: session.records,
-      shared: session.shared,
-      report,
-      before: record.before,
-      options: { volumes: options.volumes },
-    },
-    recordedSteps(record),
-  );
-  const [failure, ...others] = failures;
-  if (failure !== undefined) {
-    throw joinFailures([failure, ...others], `${name}: ${failures.length} steps could not be reverted`);
-  }
-  await session.records.remove(name);
-  const milliseconds = Math.round(context.host.now() - started);
-  if (context.json) context.stdout(`${JSON.stringify({ event: 'down', container: name, milliseconds })}\n`);
-  else if (!context.quiet) context.stderr(`${name} is down  ${milliseconds} ms`);
-}
-
-/** A persistent writable layer outlives its container; this is the second chance to remove it. */
-async function removeWritable(session: Session, name: string): Promise<boolean> {
-  const path = `${session.dataDir}/writable/${name}`;
-  const step: DirectoryStep = {
-    id: 'dir:writable',
-    op: 'directory',
-    path,
-    mode: 0o700,
-    removal: 'volume',
-    needs: [],
-    after: [],
-  };
-  const op = opOf(step);
-  const result = await op.revert(
-    opContext(session, name, () => undefined),
-    step,
-    {},
-    { volumes: true },
-  );
-  // The folder of all such layers goes with its last one, as it does in a down with --volumes.
-  const parent = path.slice(0, path.lastIndexOf('/'));
-  if ((await session.host.list(parent))?.length === 0) {
-    await session.host.removeDirectory(parent);
-    await session.shared.forget('dir:writables');
-  }
-  return result.outcome === 'removed';
 }

@@ -100,6 +100,14 @@ export function createProgram(
           const { down } = await import('./down.ts');
           status = await down(await context(options.json), targets, options);
         }),
+    gc: () =>
+      command('gc', 'remove what is on the host without a record that tells of it')
+        .option('--dry-run', 'only say what that is', false)
+        .option('--json', 'as JSON', false)
+        .action(async (options: { dryRun: boolean; json: boolean }) => {
+          const { gc } = await import('./gc.ts');
+          status = await gc(await context(options.json), options);
+        }),
     ps: () =>
       command('ps', 'list containers')
         .option('--json', 'as JSON', false)

@@ -8,7 +8,10 @@ import { renderTable } from './render-table.ts';
 
 interface Row {
   readonly name: string;
-  /** `running`, `exited`, `partial` (a kill cut its apply short), `rebooted` (records of a former boot), `absent`. */
+  /**
+   * `running`, `exited`, `partial` (a kill cut its apply short), `rebooted` (records of a former boot), `absent`,
+   * `unreadable` (its record is damaged, or of another runspec).
+   */
   readonly state: string;
   readonly pid: number | null;
   readonly exitStatus: number | null;
@@ -26,8 +29,8 @@ export async function ps(context: CommandContext): Promise<number> {
   const records = createRecords(host, dataDir, bootId);
   const rows = await Promise.all(
     (await records.names()).map(async (name): Promise<readonly Row[]> => {
-      const record = await records.read(name);
-      if (record === undefined) return [];
+      const { record, faults } = await records.look(name);
+      if (record === undefined) return faults.length === 0 ? [] : [unreadable(name)];
       return [
         toRow(record, record.bootId === bootId, await readContainerState(host, recordsFolder(dataDir, name))),
       ];
@@ -36,6 +39,21 @@ export async function ps(context: CommandContext): Promise<number> {
   if (context.json) context.stdout(`${JSON.stringify(rows.flat(), undefined, 2)}\n`);
   else context.stdout(renderRows(rows.flat(), host.now()));
   return EXIT.done;
+}
+
+function unreadable(name: string): Row {
+  return {
+    name,
+    state: 'unreadable',
+    pid: null,
+    exitStatus: null,
+    oom: false,
+    startedAt: null,
+    finishedAt: null,
+    address: null,
+    ports: [],
+    spec: '-',
+  };
 }
 
 export function toRow(record: ContainerRecord, sameBoot: boolean, state: ContainerState): Row {

@@ -11,7 +11,7 @@ import { openSession } from '../run/session.ts';
 import { runForeground } from '../runtime/foreground.ts';
 import { convergeLocked, requireRoot } from './apply.ts';
 import { EXIT, type CommandContext } from './context.ts';
-import { takeDown } from './down.ts';
+import { takeDown } from './take-down.ts';
 import { loadSpecs } from './load-specs.ts';
 import { renderFailure } from './render-failure.ts';
 import { createReporter } from './reporter.ts';

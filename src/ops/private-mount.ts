@@ -7,6 +7,9 @@ import type { Op } from './op.ts';
 import { quoteAll } from './shell.ts';
 import { unmount } from './unmount.ts';
 
+/** Others may look up names of containers here, but not what is in them. */
+export const STATE_MODE = 0o711;
+
 export const privateMount: Op<'private-mount'> = {
   describe: (step) => `private mount ${step.path}`,
 
@@ -31,8 +34,7 @@ export const privateMount: Op<'private-mount'> = {
   },
 
   async apply({ host }, step) {
-    // Others may look up names of containers here, but not what is in them.
-    await host.makeDirectory(step.path, { mode: 0o711 });
+    await host.makeDirectory(step.path, { mode: STATE_MODE });
     if (topMount(await readMounts(host), step.path) !== undefined) return;
     await runChecked(host, bindCommand(step.path));
   },
@@ -47,17 +49,15 @@ export const privateMount: Op<'private-mount'> = {
     if (isForeign(mounts, mount) || (mount !== undefined && before['mounted'] === true)) {
       return { outcome: 'kept', reason: 'it was a mount point before', foreign: true };
     }
-    if (mount === undefined) {
-      // Without a note of what was before it was undone already, and an empty folder is somebody else's.
-      const left = before['existed'] === false ? await host.list(step.path) : undefined;
-      return { outcome: left?.length === 0 && (await host.removeDirectory(step.path)) ? 'removed' : 'gone' };
-    }
     const below = mounts.find((other) => other.target.startsWith(`${step.path}/`));
-    if (below !== undefined) return { outcome: 'kept', reason: `${below.target} is still mounted below it` };
-    await unmount(host, step.path);
-    if (before['existed'] !== true && ((await host.list(step.path)) ?? ['']).length === 0)
-      await host.removeDirectory(step.path);
-    return { outcome: 'removed' };
+    if (mount !== undefined && below !== undefined)
+      return { outcome: 'kept', reason: `${below.target} is still mounted below it` };
+    if (mount !== undefined) await unmount(host, step.path);
+    // When nothing tells any more whether it was there, its mode does: nobody else's folder has ours.
+    const wasThere = before['existed'] ?? (await host.status(step.path))?.mode !== STATE_MODE;
+    const isEmpty = (await host.list(step.path))?.length === 0;
+    const removed = wasThere === false && isEmpty && (await host.removeDirectory(step.path));
+    return { outcome: mount !== undefined || removed ? 'removed' : 'gone' };
   },
 
   toShell: (step) => [`mkdir -p -m 711 ${quoteAll([step.path])}`, quoteAll(bindCommand(step.path))],

@@ -53,11 +53,23 @@ async function carryOut(
   const failure = await carryOutChanges(application, before);
   if (failure !== undefined) return failure;
   try {
-    await records.finish(plan, before, specFile);
+    await records.finish(plan, withShared(application, before), specFile);
     return undefined;
   } catch (cause) {
     return recordFailure(plan, cause);
   }
+}
+
+/** What was before the shared things too, by whomever they were changed first. */
+function withShared(
+  { plan, shared }: Application,
+  before: Readonly<Record<string, Before>>,
+): Readonly<Record<string, Before>> {
+  const known = plan.steps.flatMap((step): readonly (readonly [string, Before])[] => {
+    const found = step.shared === true ? shared.before(step.id) : undefined;
+    return found === undefined ? [] : [[step.id, found]];
+  });
+  return { ...before, ...Object.fromEntries(known) };
 }
 
 function recordFailure(plan: Plan, cause: unknown): OperationError {
@@ -140,18 +152,20 @@ async function announce(
   const keep = async (change: Change): Promise<void> => {
     const { id } = change.step;
     const found = looks.get(change);
-    if (change.step.shared === true) {
-      if (found !== undefined) await shared.remember(id, found);
-      return;
-    }
+    // Of a shared step too: should shared.json be lost, the records tell what was before.
     if (found !== undefined) before[id] = found;
     const direction = change.action === 'update' ? 'update' : 'apply';
-    await records.journal(context.container, {
+    const intent: JournalEntry = {
       event: 'intent',
       direction,
       step: id,
       ...(found === undefined ? {} : { before: found }),
-    });
+    };
+    const isShared = change.step.shared === true && found !== undefined;
+    await Promise.all([
+      records.journal(context.container, intent),
+      ...(isShared ? [shared.remember(change.step, found)] : []),
+    ]);
   };
   await Promise.all(wanted.map((change) => attempt(change, () => keep(change))));
   return failures;

@@ -109,10 +109,12 @@ async function readContainers(
   );
   const entries = await Promise.all(
     (await records.names()).map(async (name): Promise<readonly [string, ContainerFacts][]> => {
-      const record = await records.read(name);
+      const isOwn = specs.some((spec) => spec.name === name);
+      // One damaged record must not keep the other containers from being planned.
+      const record = isOwn ? await records.read(name) : (await records.look(name)).record;
       if (record === undefined) return [];
       // After a reboot nothing of another container is there; its own former address it may have again.
-      if (record.bootId !== bootId && !specs.some((spec) => spec.name === name)) return [];
+      if (record.bootId !== bootId && !isOwn) return [];
       const state = joined.has(name)
         ? await readContainerState(host, recordsFolder(dataDir, name))
         : undefined;

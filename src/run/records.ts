@@ -4,18 +4,7 @@ import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Before } from '../ops/op.ts';
 import { PLAN_VERSION, type Plan, type Step } from '../plan/plan.ts';
-
-/** plan.json and pending.json. */
-interface StoredPlan {
-  readonly version: number;
-  readonly bootId: string;
-  readonly plan: Plan;
-  readonly before: Readonly<Record<string, Before>>;
-  /** The spec's file as given, for people; `down` never reads it. */
-  readonly specFile: string;
-  /** Milliseconds since the epoch. */
-  readonly at: number;
-}
+import { isBefore, parseStoredPlan, type RecordFault, type StoredPlan } from './check-record.ts';
 
 export interface ContainerRecord {
   readonly name: string;
@@ -39,9 +28,21 @@ export interface JournalEntry {
   readonly error?: string;
 }
 
+/** What lies in a container's folder, be it whole or not. */
+export interface FoundRecord {
+  /** What can be read of it. */
+  readonly record: ContainerRecord | undefined;
+  readonly faults: readonly (RecordFault & { readonly path: string })[];
+}
+
 export interface Records {
+  /** Of the containers that have a folder. */
   names(): Promise<readonly string[]>;
+  /** What can be read of a container's record. @throws OperationError for one that only another runspec may act on. */
   read(name: string): Promise<ContainerRecord | undefined>;
+  look(name: string): Promise<FoundRecord>;
+  /** Renames what cannot be read, so that it is no longer in the way; it goes with the container's folder. */
+  setAside(found: FoundRecord): Promise<void>;
   /** Makes the folder and stores the plan about to be applied, before its first effect. */
   begin(plan: Plan, former: ContainerRecord | undefined, specFile: string): Promise<void>;
   journal(name: string, entry: JournalEntry): Promise<void>;
@@ -51,6 +52,13 @@ export interface Records {
   abandon(former: ContainerRecord): Promise<void>;
   /** Forgets the container: the last thing a complete `down` does. */
   remove(name: string): Promise<void>;
+  /** Removes the folders of the records when nothing is in them. */
+  tidy(): Promise<void>;
+}
+
+/** Names of containers: what else lies among their folders is not runspec's. */
+export function isName(text: string): boolean {
+  return /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(text);
 }
 
 export function containerFolder(dataDir: string, name: string): string {
@@ -61,6 +69,11 @@ export function createRecords(host: Host, dataDir: string, bootId: string): Reco
   const folderOf = (name: string): string => containerFolder(dataDir, name);
   const store = (path: string, stored: StoredPlan): Promise<void> =>
     host.writeAtomic(path, `${JSON.stringify(stored)}\n`, { mode: 0o600 });
+  const tidy = async (): Promise<void> => {
+    if (((await host.list(`${dataDir}/containers`)) ?? ['']).length === 0)
+      await host.removeDirectory(`${dataDir}/containers`);
+    if (((await host.list(dataDir)) ?? ['']).length === 0) await host.removeDirectory(dataDir);
+  };
   const stored = (plan: Plan, before: Readonly<Record<string, Before>>, specFile: string): StoredPlan => ({
     version: PLAN_VERSION,
     bootId,
@@ -70,8 +83,22 @@ export function createRecords(host: Host, dataDir: string, bootId: string): Reco
     at: host.now(),
   });
   return {
-    names: async () => (await host.list(`${dataDir}/containers`)) ?? [],
-    read: (name) => readRecord(host, folderOf(name), name),
+    names: async () => ((await host.list(`${dataDir}/containers`)) ?? []).filter(isName),
+    async read(name) {
+      const { record, faults } = await readRecord(host, dataDir, name);
+      const foreign = faults.map(explain).find((one) => one !== undefined);
+      if (foreign !== undefined) throw foreign;
+      return record;
+    },
+    look: (name) => readRecord(host, dataDir, name),
+    async setAside({ faults }) {
+      for (const { path, kind } of faults) {
+        if (kind !== 'unreadable') continue;
+        const aside = `${path}.unreadable`;
+        if ((await host.status(aside))?.type === 'directory') await host.removeTree(aside);
+        await host.rename(path, aside);
+      }
+    },
     async begin(plan, former, specFile) {
       await host.makeDirectory(dataDir, { mode: 0o711 });
       await host.makeDirectory(`${dataDir}/containers`, { mode: 0o700 });
@@ -95,26 +122,29 @@ export function createRecords(host: Host, dataDir: string, bootId: string): Reco
     },
     async remove(name) {
       await host.removeTree(folderOf(name));
-      if (((await host.list(`${dataDir}/containers`)) ?? ['']).length === 0)
-        await host.removeDirectory(`${dataDir}/containers`);
-      if (((await host.list(dataDir)) ?? ['']).length === 0) await host.removeDirectory(dataDir);
+      await tidy();
     },
+    tidy,
   };
 }
 
-async function readRecord(host: Host, folder: string, name: string): Promise<ContainerRecord | undefined> {
-  const [applied, pending, journal] = await Promise.all([
-    readStored(host, `${folder}/plan.json`),
-    readStored(host, `${folder}/pending.json`),
-    host.readText(`${folder}/journal.jsonl`),
+async function readRecord(host: Host, dataDir: string, name: string): Promise<FoundRecord> {
+  const folder = containerFolder(dataDir, name);
+  const [first, second, journal] = await Promise.all([
+    readStored(host, `${folder}/plan.json`, name, dataDir),
+    readStored(host, `${folder}/pending.json`, name, dataDir),
+    readLenient(host, `${folder}/journal.jsonl`),
   ]);
+  const faults = [first, second].flatMap((one) => (one !== undefined && 'kind' in one ? [one] : []));
+  const applied = first !== undefined && 'stored' in first ? first.stored : undefined;
+  const pending = second !== undefined && 'stored' in second ? second.stored : undefined;
   const latest = pending ?? applied;
-  if (latest === undefined) return undefined;
+  if (latest === undefined) return { record: undefined, faults };
   const before: Record<string, Before> = {};
   for (const entry of parseJournal(journal ?? '')) {
     if (entry.event === 'intent' && entry.before !== undefined) before[entry.step] ??= entry.before;
   }
-  return {
+  const record: ContainerRecord = {
     name,
     bootId: latest.bootId,
     specFile: latest.specFile,
@@ -123,31 +153,57 @@ async function readRecord(host: Host, folder: string, name: string): Promise<Con
     pending: pending?.plan,
     before: { ...before, ...pending?.before, ...applied?.before },
   };
+  return { record, faults };
 }
 
-async function readStored(host: Host, path: string): Promise<StoredPlan | undefined> {
-  const text = await host.readText(path);
+async function readStored(
+  host: Host,
+  path: string,
+  name: string,
+  dataDir: string,
+): Promise<{ readonly stored: StoredPlan } | FoundRecord['faults'][number] | undefined> {
+  const text = await readLenient(host, path);
   if (text === undefined) return undefined;
-  try {
-    const stored = JSON.parse(text) as StoredPlan;
-    if (stored.version === PLAN_VERSION && Array.isArray(stored.plan.steps)) return stored;
-  } catch (cause) {
-    throw new OperationError(`the record ${path} cannot be read`, {
-      cause,
-      hint: 'move it away to go on without it',
-    });
-  }
-  throw new OperationError(`the record ${path} is of another version of runspec`, {
-    hint: 'take the container down with the version that applied it',
-  });
+  const parsed = parseStoredPlan(text, name, dataDir);
+  return 'stored' in parsed ? parsed : { ...parsed.fault, path };
 }
 
-// A kill can cut the last line; what was cut had no effect yet, since intents are synced before effects.
+/** Something else in the place of a file reads as an empty text. */
+async function readLenient(host: Host, path: string): Promise<string | undefined> {
+  try {
+    return await host.readText(path);
+  } catch (error) {
+    if (NO_FILE.has((error as NodeJS.ErrnoException).code ?? '')) return '';
+    throw error;
+  }
+}
+
+/** What open(2) or read(2) says of a folder, a socket, a fifo, a circle of symlinks. */
+const NO_FILE: ReadonlySet<string> = new Set(['EINVAL', 'EISDIR', 'ENXIO', 'ELOOP']);
+
+function explain(fault: FoundRecord['faults'][number]): OperationError | undefined {
+  switch (fault.kind) {
+    case 'unreadable':
+      return undefined;
+    case 'newer':
+      return new OperationError(`the record ${fault.path} is of another version of runspec`, {
+        hint: 'take the container down with the version that applied it',
+      });
+    case 'elsewhere':
+      return new OperationError(`the record ${fault.path} is of a container in ${fault.dataDir}`, {
+        hint: `it looks like a copy: use --data-dir ${fault.dataDir}, or remove ${fault.path}`,
+      });
+  }
+}
+
+// A kill can cut the last line, and a disk can damage any: what such a line said of before is unknown then.
 function parseJournal(text: string): readonly JournalEntry[] {
   return text.split('\n').flatMap((line): readonly JournalEntry[] => {
-    if (line === '') return [];
     try {
-      return [JSON.parse(line) as JournalEntry];
+      const entry = (line === '' ? null : JSON.parse(line)) as Partial<JournalEntry> | null;
+      if (typeof entry?.step !== 'string' || (entry.before !== undefined && !isBefore(entry.before)))
+        return [];
+      return [entry as JournalEntry];
     } catch {
       return [];
     }

@@ -13,7 +13,8 @@ import type { SharedState } from './shared.ts';
 
 export interface Reversal {
   readonly context: OpContext;
-  readonly records: Records;
+  /** Absent for what has no record: the kernel names its owner, and will again after a kill. */
+  readonly records?: Records;
   readonly shared: SharedState;
   readonly report: Reporter;
   readonly before: Readonly<Record<string, Before>>;
@@ -52,11 +53,20 @@ async function announce(
   { context, records }: Reversal,
   steps: readonly Step[],
 ): Promise<OperationError | undefined> {
+  if (records === undefined) return undefined;
   const journal = (step: Step): Promise<void> =>
     records.journal(context.container, { event: 'intent', direction: 'revert', step: step.id });
-  const failed = (await Promise.allSettled(steps.map(journal))).find((one) => one.status === 'rejected');
+  const results = await Promise.allSettled(steps.map(journal));
+  const failed = results.find((one) => one.status === 'rejected' && !isFull(one.reason));
   const last = steps.at(-1);
-  return failed === undefined || last === undefined ? undefined : asFailure(last, failed.reason);
+  if (failed?.status !== 'rejected' || last === undefined) return undefined;
+  return asFailure(last, failed.reason);
+}
+
+/** The stored plan alone is enough for the way back, and on a full disk the way back is what makes room. */
+function isFull(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
 async function revertStep(reversal: Reversal, step: Step): Promise<void> {

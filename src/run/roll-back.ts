@@ -80,7 +80,7 @@ async function restore(application: Application, step: Step, change: Change): Pr
     // It was forgotten when it was let go of, and is to be undone once more by the next `down`.
     shared.hold(step.id, context.container);
     before = shared.before(step.id) ?? (await op.before?.(context, step));
-    if (before !== undefined) await shared.remember(step.id, before);
+    if (before !== undefined) await shared.remember(step, before);
   }
   const former = wasUpdated ? change.step : step;
   await perform(context, op, { container: context.container, action, step, former }, before ?? {});

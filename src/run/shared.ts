@@ -1,15 +1,17 @@
 // Things several containers use under one name: bridges, the nft table, ip_forward. What they were
-// before is kept in <data-dir>/shared.json; who uses them is read from the containers' records, never counted.
-import { OperationError } from '../errors.ts';
+// before is kept in <data-dir>/shared.json, and once more in the record of each user, should that file be
+// lost; who uses them is read from the records, never counted.
 import type { Host } from '../host/host.ts';
 import type { Before, Reverted } from '../ops/op.ts';
+import type { Step } from '../plan/plan.ts';
+import { isBefore } from './check-record.ts';
 import type { Records } from './records.ts';
 import { recordedSteps } from './records.ts';
 
 export interface SharedState {
   before(id: string): Before | undefined;
   /** Stored before the first effect; a former value that is known already stays. */
-  remember(id: string, before: Before): Promise<void>;
+  remember(step: Step, before: Before): Promise<void>;
   forget(id: string): Promise<void>;
   /** A container of this call is going to use it, though no record says so yet. */
   hold(id: string, container: string): void;
@@ -18,15 +20,20 @@ export interface SharedState {
    * at the same time; until then others are named in the answer.
    */
   release(id: string, container: string, revert: () => Promise<Reverted>): Promise<Reverted>;
+  /** Containers that use it now. One whose record cannot be read may use anything. */
+  users(id: string): Promise<readonly string[]>;
+  /** What is known to have been changed, whoever uses it. */
+  readonly steps: readonly Step[];
+  /** Where the file could not be read: it is made again from the containers' records. @returns whether it was so. */
+  mend(): Promise<boolean>;
 }
 
 interface SharedFile {
   readonly bootId: string;
   readonly before: Readonly<Record<string, Before>>;
+  /** What was changed, so that it can be undone when no record of a container tells any more. */
+  readonly steps: Readonly<Record<string, Step>>;
 }
-
-const UNREADABLE =
-  'move it away to go on without it; what was changed for all containers (ip_forward) then stays so';
 
 export async function openShared(
   host: Host,
@@ -35,29 +42,31 @@ export async function openShared(
   records: Records,
 ): Promise<SharedState> {
   const path = `${dataDir}/shared.json`;
-  const text = await host.readText(path);
-  const file = text === undefined ? undefined : parseShared(text, path);
+  const found = await readShared(host, path);
   // After a reboot the kernel has forgotten what was made: what was before does not matter any more.
-  const known = new Map(Object.entries(file?.bootId === bootId ? file.before : {}));
+  const file = found === 'lost' ? await rebuild(records, bootId) : found.bootId === bootId ? found : NOTHING;
+  const known = new Map(Object.entries(file.before));
+  const steps = new Map(Object.entries(file.steps));
   const held = new Map<string, Set<string>>();
   const released = new Set<string>();
   const reverting = new Map<string, Promise<Reverted>>();
   // Records are read once: under the lock only this call changes them, and it says so by hold and release.
-  let recorded: Promise<ReadonlyMap<string, readonly string[]>> | undefined;
+  let recorded: Promise<Users> | undefined;
   const findUsers = async (id: string): Promise<readonly string[]> => {
     recorded ??= readUsers(records, bootId);
-    return [...new Set([...((await recorded).get(id) ?? []), ...(held.get(id) ?? [])])];
+    const { byId, anything } = await recorded;
+    return [...new Set([...(byId.get(id) ?? []), ...anything, ...(held.get(id) ?? [])])];
   };
   const storing = new Map<string, Promise<void>>();
   let writing: Promise<unknown> = Promise.resolve();
   let waiting: Promise<void> | undefined;
   const write = async (): Promise<void> => {
-    if (known.size === 0) await host.removeFile(path);
-    else
-      await host.writeAtomic(
-        path,
-        `${JSON.stringify({ bootId, before: Object.fromEntries(known) } satisfies SharedFile)}\n`,
-      );
+    if (known.size === 0) {
+      await host.removeFile(path);
+      return;
+    }
+    const now: SharedFile = { bootId, before: Object.fromEntries(known), steps: Object.fromEntries(steps) };
+    await host.writeAtomic(path, `${JSON.stringify(now)}\n`);
   };
   // What comes while a write is under way goes to the disk with the next one, all together.
   const store = (): Promise<void> => {
@@ -72,15 +81,18 @@ export async function openShared(
   };
   return {
     before: (id) => known.get(id),
-    async remember(id, before) {
+    async remember(step, before) {
+      const { id } = step;
       if (!known.has(id)) {
         known.set(id, before);
+        steps.set(id, step);
         storing.set(id, store());
       }
       // Another container of this call may have been first: it too must be sure that it is on the disk.
       await storing.get(id);
     },
     async forget(id) {
+      steps.delete(id);
       if (known.delete(id)) await store();
     },
     hold(id, container) {
@@ -98,27 +110,75 @@ export async function openShared(
       reverting.set(id, running);
       return running;
     },
+    users: findUsers,
+    get steps() {
+      return [...steps.values()];
+    },
+    async mend() {
+      if (found !== 'lost') return false;
+      const there = await host.status(path);
+      if (there?.type === 'directory') await host.removeTree(path);
+      await store();
+      return there !== undefined;
+    },
   };
 }
 
-/** Names of containers by the id of what they share. */
-async function readUsers(records: Records, bootId: string): Promise<ReadonlyMap<string, readonly string[]>> {
-  const users = new Map<string, string[]>();
-  for (const name of await records.names()) {
-    const record = await records.read(name);
-    if (record === undefined || record.bootId !== bootId) continue;
-    const steps = recordedSteps(record).filter((step) => step.shared === true);
-    for (const id of new Set(steps.map((step) => step.id))) users.set(id, [...(users.get(id) ?? []), name]);
-  }
-  return users;
+interface Users {
+  /** Names of containers by the id of what they share. */
+  readonly byId: ReadonlyMap<string, readonly string[]>;
+  /** Those whose records cannot be read. */
+  readonly anything: readonly string[];
 }
 
-function parseShared(text: string, path: string): SharedFile {
-  try {
-    const file = JSON.parse(text) as Partial<SharedFile> | null;
-    if (typeof file?.bootId === 'string' && typeof file.before === 'object') return file as SharedFile;
-  } catch (cause) {
-    throw new OperationError(`the record ${path} cannot be read`, { cause, hint: UNREADABLE });
+async function readUsers(records: Records, bootId: string): Promise<Users> {
+  const byId = new Map<string, string[]>();
+  const anything: string[] = [];
+  for (const name of await records.names()) {
+    const { record, faults } = await records.look(name);
+    if (faults.length > 0) anything.push(name);
+    if (record === undefined || record.bootId !== bootId) continue;
+    const shared = recordedSteps(record).filter((step) => step.shared === true);
+    for (const id of new Set(shared.map((step) => step.id))) byId.set(id, [...(byId.get(id) ?? []), name]);
   }
-  throw new OperationError(`the record ${path} is not one of runspec`, { hint: UNREADABLE });
+  return { byId, anything };
+}
+
+const NOTHING: SharedFile = { bootId: '', before: {}, steps: {} };
+
+/** `lost`: it is not there, as when nothing was changed or somebody removed it, or it cannot be read. */
+async function readShared(host: Host, path: string): Promise<SharedFile | 'lost'> {
+  try {
+    const { bootId, before, steps } = (JSON.parse((await host.readText(path)) ?? 'null') ?? {}) as {
+      readonly [P in keyof SharedFile]?: SharedFile[P] | null;
+    };
+    const isWhole =
+      typeof bootId === 'string' &&
+      typeof (before ?? undefined) === 'object' &&
+      Object.values(before ?? {}).every(isBefore);
+    return isWhole ? { bootId, before: before ?? {}, steps: steps ?? {} } : 'lost';
+  } catch (error) {
+    // Not JSON, or no file but something else in its place; what no disk could give is an error.
+    const { code } = error as NodeJS.ErrnoException;
+    if (error instanceof SyntaxError || code === 'EINVAL' || code === 'ENXIO' || code === 'ELOOP')
+      return 'lost';
+    throw error;
+  }
+}
+
+/** Each user's record has what it found known, or found first itself. */
+async function rebuild(records: Records, bootId: string): Promise<SharedFile> {
+  const before: Record<string, Before> = {};
+  const steps: Record<string, Step> = {};
+  for (const name of await records.names()) {
+    const { record } = await records.look(name);
+    if (record?.bootId !== bootId) continue;
+    for (const step of recordedSteps(record)) {
+      const found = step.shared === true ? record.before[step.id] : undefined;
+      if (found === undefined) continue;
+      before[step.id] ??= found;
+      steps[step.id] ??= step;
+    }
+  }
+  return { bootId, before, steps };
 }

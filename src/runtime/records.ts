@@ -1,5 +1,4 @@
 // What is kept of a container's process below its records folder: who it is, and how it ended.
-import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import type { ProcessIdentity } from './proc.ts';
@@ -40,17 +39,32 @@ export const OOM_FILE = 'oom';
 
 export async function readProcessRecord(host: Host, records: string): Promise<ProcessRecord | undefined> {
   const path = `${records}/${PROCESS_FILE}`;
+  // Something else in its place is no record either.
+  if ((await host.status(path))?.type !== 'file') return undefined;
   const text = await host.readText(path);
-  if (text === undefined) return undefined;
+  return text === undefined ? undefined : parseProcessRecord(text);
+}
+
+/** A damaged record tells as little as none: the process is found by its cgroup, and started anew by an apply. */
+function parseProcessRecord(text: string): ProcessRecord | undefined {
   try {
-    const record = JSON.parse(text) as ProcessRecord;
-    return record.version === RECORD_VERSION ? record : undefined;
-  } catch (cause) {
-    throw new OperationError(`${path} is damaged`, {
-      cause,
-      hint: 'take the container down; down does not need this file',
-    });
+    const record = JSON.parse(text) as Partial<ProcessRecord> | null;
+    const isWhole =
+      record?.version === RECORD_VERSION &&
+      isIdentity(record.init) &&
+      (record.monitor === undefined || isIdentity(record.monitor)) &&
+      typeof record.bootId === 'string' &&
+      typeof record.startedAt === 'number' &&
+      typeof record.launch === 'object';
+    return isWhole ? (record as ProcessRecord) : undefined;
+  } catch {
+    return undefined;
   }
+}
+
+function isIdentity(value: unknown): boolean {
+  const { pid, startTime } = (value ?? {}) as Partial<ProcessIdentity>;
+  return Number.isInteger(pid) && (pid ?? 0) > 0 && typeof startTime === 'string';
 }
 
 export async function writeProcessRecord(host: Host, records: string, record: ProcessRecord): Promise<void> {

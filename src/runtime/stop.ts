@@ -60,8 +60,14 @@ async function forgetProcess(host: Host, step: ProcessStep): Promise<boolean> {
   const ofMonitor = ['attach', 'ctl', 'winsz', 'container.pid', 'monitor.pid', 'oom', 'runtime.log'].map(
     (name) => `${step.bundle}/${name}`,
   );
-  for (const file of [...files, ...ofMonitor]) await host.removeFile(file);
+  for (const file of [...files, ...ofMonitor]) await removeEntry(host, file);
   return known;
+}
+
+/** Whatever has come to be in the file's place must not keep the container up. */
+async function removeEntry(host: Host, path: string): Promise<void> {
+  if ((await host.status(path))?.type === 'directory') await host.removeTree(path);
+  else await host.removeFile(path);
 }
 
 /**

@@ -38,7 +38,7 @@ export function planOf(name: string, address: string, hostPort: number): Plan {
       op: 'directory',
       ...edges(['mount:state']),
       path: folder,
-      mode: 0o711,
+      mode: 0o700,
       removal: 'empty',
     },
     {

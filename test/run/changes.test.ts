@@ -129,13 +129,18 @@ describe('what is to be done', () => {
   it('includes what an apply that was killed had added beyond the plan', async () => {
     const machine = await up();
     const session = await open(machine);
-    const more: Step = { ...web.steps[1], id: 'dir:more', op: 'directory', path: '/run/more' } as Step;
+    const more: Step = {
+      ...web.steps[1],
+      id: 'dir:more',
+      op: 'directory',
+      path: '/run/runspec/web/more',
+    } as Step;
     await session.records.begin(
       { ...web, steps: [...web.steps, more] },
       await session.records.read('web'),
       'web.yaml',
     );
-    machine.files.makeDirectory('/run/more');
+    machine.files.makeDirectory('/run/runspec/web/more');
     expect(await decided(machine)).toEqual(['delete dir:more: no longer in the spec']);
   });
 });

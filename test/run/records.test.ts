@@ -11,6 +11,23 @@ const folder = `${DATA}/containers/web`;
 const web = planOf('web', '10.209.0.2', 8080);
 const changed = planOf('web', '10.209.0.2', 9090);
 
+const PROCESS = {
+  id: 'process',
+  op: 'process',
+  needs: [],
+  after: [],
+  container: 'web',
+  bundle: `${folder}/bundle`,
+  runtime: { name: 'runc', path: '/usr/sbin/runc' },
+  runtimeRoot: '/run/runspec/web/runtime',
+  records: folder,
+  log: `${folder}/log`,
+  terminal: false,
+  stopSignal: 'SIGTERM',
+  stopTimeout: 0,
+  cgroup: '/runspec/web',
+} as const;
+
 function prepare(): { machine: FakeMachine; host: Host; records: Records } {
   const machine = createFakeMachine();
   const host = createFakeHost(machine, createGate());
@@ -92,18 +109,95 @@ describe('the record of a container', () => {
     ['nothing', ''],
     ['half of it', '{"version":1,"bootId":"x","pl'],
     ['null', 'null'],
+    ['a number', '7'],
     ['a record without a plan', '{"version":1}'],
     ['a plan without steps', '{"version":1,"plan":{}}'],
-    ['another version', '{"version":99,"plan":{"steps":[]}}'],
-  ])('that holds %s is an error that names the file and says what to do', async (_, text) => {
+  ])('that holds %s counts as none, and can be set aside', async (_, text) => {
     const { machine, records } = prepare();
     await records.begin(web, undefined, 'web.yaml');
+    await records.finish(web, {}, 'web.yaml');
     machine.files.put(`${folder}/plan.json`, text);
+    expect(await records.read('web')).toBeUndefined();
+    const found = await records.look('web');
+    expect(found.faults).toEqual([{ kind: 'unreadable', path: `${folder}/plan.json` }]);
+    await records.setAside(found);
+    expect(await records.look('web')).toEqual({ record: undefined, faults: [] });
+    expect(machine.files.read(`${folder}/plan.json.unreadable`)).toBe(text);
+  });
+
+  it('is read by its one whole plan when the other is damaged', async () => {
+    const { machine, records } = prepare();
+    await records.begin(web, undefined, 'web.yaml');
+    await records.finish(web, {}, 'web.yaml');
+    machine.files.put(`${folder}/pending.json`, '{"version":1,');
+    expect(await records.read('web')).toMatchObject({ applied: web, pending: undefined });
+  });
+
+  it('of another version is an error that names the file and says what to do', async () => {
+    const { machine, records } = prepare();
+    await records.begin(web, undefined, 'web.yaml');
+    machine.files.put(`${folder}/plan.json`, '{"version":99,"plan":{"steps":[]}}');
     await expect(records.read('web')).rejects.toMatchObject({
       name: 'OperationError',
       message: expect.stringContaining(`the record ${folder}/plan.json`) as string,
       hint: expect.stringMatching(/.../) as string,
     });
+  });
+
+  it('of a copied data folder is an error that names the place of the container', async () => {
+    const { host, machine, records } = prepare();
+    await records.begin(web, undefined, 'web.yaml');
+    const process = { ...PROCESS, records: '/srv/runspec/containers/web' };
+    await records.begin({ ...web, steps: [...web.steps, process] }, undefined, 'web.yaml');
+    await expect(records.read('web')).rejects.toThrow('is of a container in /srv/runspec');
+    machine.files.makeDirectory('/srv');
+    machine.files.makeDirectory('/srv/runspec');
+    const there = createRecords(host, '/srv/runspec', 'this boot');
+    await there.begin({ ...web, steps: [process] }, undefined, 'web.yaml');
+    // The paths of its other folders would still be the first one's.
+    expect(await there.read('web')).toBeUndefined();
+  });
+
+  it.each([
+    ['a folder outside', { op: 'directory', path: '/home', mode: 0o755, removal: 'tree' }],
+    ['a folder of all containers', { op: 'directory', path: `${DATA}/containers`, mode: 0, removal: 'tree' }],
+    [
+      'a folder of another container',
+      { op: 'directory', path: `${DATA}/containers/db`, mode: 0, removal: 'tree' },
+    ],
+    ['the image store', { op: 'directory', path: `${DATA}/images`, mode: 0, removal: 'volume' }],
+    ['a way out', { op: 'directory', path: `${folder}/../../../../../etc`, mode: 0, removal: 'tree' }],
+    ['a file outside', { op: 'file', path: '/etc/passwd', text: '', mode: 0, inPlace: true }],
+    ['mount points outside', { op: 'mountpoints', path: '/usr', lower: [], targets: [] }],
+    ['a mount outside', { op: 'overlay', target: '/', lower: [] }],
+    ['another namespace', { op: 'netns', name: 'vpn' }],
+    ['another cgroup', { op: 'cgroup', path: '/system.slice', hierarchies: [] }],
+    ['a sysctl with a path', { op: 'sysctl', key: 'net/../../etc/passwd', value: '1' }],
+    ['a step without its path', { op: 'directory', mode: 0, removal: 'tree' }],
+    ['a step that waits for itself', { op: 'netns-folder', needs: ['odd'] }],
+  ])('that names %s is not acted on', async (_, fields) => {
+    const { machine, records } = prepare();
+    await records.begin(web, undefined, 'web.yaml');
+    const text = machine.files.read(`${folder}/pending.json`) ?? '';
+    const odd = { id: 'odd', needs: [], after: [], ...fields };
+    const stored = JSON.parse(text) as { plan: { steps: unknown[] } };
+    stored.plan.steps.push(odd);
+    machine.files.put(`${folder}/pending.json`, JSON.stringify(stored));
+    expect(await records.look('web')).toMatchObject({ record: undefined, faults: [{ kind: 'unreadable' }] });
+  });
+
+  it.each([
+    'null',
+    '7',
+    '{"event":"intent"}',
+    '{"event":"intent","step":"dir:upper","before":["x"]}',
+    '\0\0',
+  ])('is read with the line %j in its journal', async (line) => {
+    const { machine, records } = prepare();
+    await records.begin(web, undefined, 'web.yaml');
+    const good = '{"event":"intent","direction":"apply","step":"dir:work","before":{"existed":true}}';
+    machine.files.put(`${folder}/journal.jsonl`, `${line}\n${good}\n`);
+    expect((await records.read('web'))?.before).toEqual({ 'dir:work': { existed: true } });
   });
 
   it('is forgotten with all that lies in its folder, and the folders above when they are empty', async () => {

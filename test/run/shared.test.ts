@@ -77,16 +77,29 @@ describe('a shared thing', () => {
     expect(machine.files.find(`${DATA}/shared.json`)).toBeUndefined();
   });
 
-  it.each(['', '{"bootId":', 'null', '{"bootId":"x"}'])(
-    'with the record %j is an error with a hint',
+  it.each(['', '{"bootId":', 'null', '{"bootId":"x"}', '{"bootId":"x","before":{"a":7}}', undefined])(
+    'with the record %j is known from the records of its users, and comes back',
     async (text) => {
-      const machine = await up(web);
-      machine.files.put(`${DATA}/shared.json`, text);
-      await expect(open(machine)).rejects.toMatchObject({
-        name: 'OperationError',
-        message: expect.stringContaining(`${DATA}/shared.json`) as string,
-        hint: expect.stringMatching(/.../) as string,
-      });
+      const machine = await up(web, db);
+      const first = (await open(machine)).shared.before(ID);
+      if (text === undefined) machine.files.remove(`${DATA}/shared.json`);
+      else machine.files.put(`${DATA}/shared.json`, text);
+      const { shared } = await open(machine);
+      expect(shared.before(ID)).toEqual(first);
+      expect(await shared.mend()).toBe(text !== undefined);
+      for (const name of ['web', 'db']) expect(await down(await open(machine), name)).toEqual([]);
+      expect(machine.files.read('/proc/sys/net/ipv4/ip_forward')).toBe('0\n');
+      expect(machine.files.find(DATA)).toBeUndefined();
     },
   );
+
+  it('stays while a container is there whose record cannot be read: it may use anything', async () => {
+    const machine = await up(web, db);
+    machine.files.put(`${DATA}/containers/db/plan.json`, '{');
+    expect(await down(await open(machine), 'web')).toEqual([]);
+    expect(machine.files.read('/proc/sys/net/ipv4/ip_forward')).toBe('1\n');
+    const { shared } = await open(machine);
+    expect(await shared.users(ID)).toEqual(['db']);
+    expect(shared.steps.map((step) => step.id)).toContain(ID);
+  });
 });

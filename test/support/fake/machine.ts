@@ -70,6 +70,8 @@ export function createFakeMachine(): FakeMachine {
     makeFolders(files, folder);
   }
   files.put('/proc/sys/kernel/random/boot_id', '11111111-2222-3333-4444-555555555555\n', { mode: 0o444 });
+  makeFolders(files, '/proc/self/ns');
+  files.makeSymlink('pid:[4026531836]', '/proc/self/ns/pid');
   for (const name of ['all', 'default']) addLinkFolder(name);
   files.put('/proc/sys/net/ipv4/ip_forward', '0\n', { mode: 0o644 });
   for (const [root, own] of Object.entries(CGROUPS)) {
@@ -80,6 +82,16 @@ export function createFakeMachine(): FakeMachine {
   files.put('/sys/fs/cgroup/cpuset/cpuset.mems', '0\n', { mode: 0o644 });
 
   const mounts = createFakeMounts();
+  for (const target of Object.keys(CGROUPS)) {
+    const controller = target.slice(target.lastIndexOf('/') + 1);
+    const isUnified = controller === 'unified';
+    mounts.add({
+      target,
+      type: isUnified ? 'cgroup2' : 'cgroup',
+      source: 'cgroup',
+      options: isUnified ? 'rw' : `rw,${controller}`,
+    });
+  }
   const network = createFakeNetwork((name, isThere) => {
     if (isThere) addLinkFolder(name);
     else files.drop(`${CONF}/${name}`);

@@ -1,0 +1,109 @@
+// Takes one container down by its record; where that is lost or damaged, by what the kernel and the folders
+// say of owners.
+import { OperationError } from '../errors.ts';
+import { noteVolumes, removeKeptData } from '../run/kept-data.ts';
+import { isOwnFolder } from '../run/inventory.ts';
+import { recordedSteps } from '../run/records.ts';
+import { findRemains, findUnused, removeRemains, removeUnused } from '../run/remains.ts';
+import type { Reporter } from '../run/report.ts';
+import { revertSteps } from '../run/revert.ts';
+import { opContext, type Session } from '../run/session.ts';
+import type { CommandContext } from './context.ts';
+import { joinFailures } from './join-failures.ts';
+
+/**
+ * @returns whether its record was missing or damaged, so that shared things may be left.
+ * @throws OperationError naming what could not be reverted.
+ */
+export async function takeDown(
+  context: CommandContext,
+  session: Session,
+  name: string,
+  report: Reporter,
+  { volumes }: { readonly volumes: boolean },
+): Promise<boolean> {
+  const started = context.host.now();
+  const { records, shared } = session;
+  const isDamaged = await setAsideUnreadable(session, name, report);
+  const record = await records.read(name);
+  const failures: Error[] = [];
+  if (record !== undefined) {
+    if (!volumes) await noteVolumes(session, name, recordedSteps(record));
+    const reversal = {
+      context: opContext(session, name, (text) => report.progress(name, '', text)),
+      records,
+      shared,
+      report,
+      before: record.before,
+      options: { volumes },
+    };
+    failures.push(...(await revertSteps(reversal, recordedSteps(record))));
+  }
+  const isLost = isDamaged || record === undefined;
+  const found = isLost && (await removeLost(session, name, report, failures));
+  const [failure, ...others] = failures;
+  if (failure !== undefined)
+    throw joinFailures([failure, ...others], `${name}: ${failures.length} steps could not be reverted`);
+  if (record !== undefined || (await isOwnFolder(session, name))) await records.remove(name);
+  else await records.tidy();
+  const removed = volumes ? await removeKeptData(session, name) : [];
+  if (record !== undefined || found) sayDown(context, name, Math.round(context.host.now() - started));
+  else if (!context.quiet && !context.json)
+    context.stderr(removed.length === 0 ? `${name} is not up` : `${name}: removed ${removed.join(', ')}`);
+  return isLost && found;
+}
+
+function sayDown(context: CommandContext, name: string, milliseconds: number): void {
+  if (context.json) context.stdout(`${JSON.stringify({ event: 'down', container: name, milliseconds })}\n`);
+  else if (!context.quiet) context.stderr(`${name} is down  ${milliseconds} ms`);
+}
+
+/** Says of each file of the record that it cannot be read, and puts it out of the way. */
+export async function setAsideUnreadable(session: Session, name: string, report: Reporter): Promise<boolean> {
+  const found = await session.records.look(name);
+  const unreadable = found.faults.filter(({ kind }) => kind === 'unreadable');
+  for (const { path } of unreadable)
+    report.progress(
+      name,
+      '',
+      `the record ${path} cannot be read: set aside, and gone by what is on the host`,
+    );
+  await session.records.setAside(found);
+  return unreadable.length > 0;
+}
+
+/** Removes what is on the host of a container that no record tells of. @returns whether anything was there. */
+export async function removeLost(
+  session: Session,
+  name: string,
+  report: Reporter,
+  failures: Error[],
+): Promise<boolean> {
+  session.view.forget();
+  const remains = await findRemains(session, name, { record: undefined, faults: [] }, true);
+  if (remains.steps.length === 0) return false;
+  if (remains.left !== undefined)
+    throw new OperationError(`${name} is left alone: ${remains.left}`, {
+      hint: 'use the --data-dir and --state-dir it was applied with, or another name',
+    });
+  failures.push(...(await removeRemains(session, remains, report)));
+  return true;
+}
+
+/** Shared things whose users' records were lost: they go when nobody uses them any more. */
+export async function removeUnusedShared(
+  session: Session,
+  report: Reporter,
+): Promise<readonly OperationError[]> {
+  return removeUnused(session, await findUnused(session), report);
+}
+
+/** Says so when what was before the shared things had to be read from the containers' records. */
+export async function mendShared({ shared, dataDir }: Session, report: Reporter): Promise<void> {
+  if (await shared.mend())
+    report.progress(
+      'runspec',
+      '',
+      `the record ${dataDir}/shared.json could not be read: made again from the others`,
+    );
+}

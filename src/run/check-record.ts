@@ -1,0 +1,223 @@
+// Whether a stored plan may be acted on: of the right shape, and naming nothing but what is runspec's and
+// this container's. A record that a disk has damaged must never lead to a removal elsewhere. Pure.
+import { PLAN_VERSION, type OpKind, type Plan, type Step, type StepOf } from '../plan/plan.ts';
+
+/** plan.json and pending.json. */
+export interface StoredPlan {
+  readonly version: number;
+  readonly bootId: string;
+  readonly plan: Plan;
+  readonly before: Readonly<Record<string, Readonly<Record<string, string | number | boolean>>>>;
+  /** The spec's file as given, for people; `down` never reads it. */
+  readonly specFile: string;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}
+
+export type RecordFault =
+  | { readonly kind: 'unreadable' }
+  /** Written by a newer runspec, which alone knows what it means. */
+  | { readonly kind: 'newer' }
+  /** Of a container in another data folder, as in a copy of the whole folder. */
+  | { readonly kind: 'elsewhere'; readonly dataDir: string };
+
+const UNREADABLE: RecordFault = { kind: 'unreadable' };
+
+/** @returns the stored plan, or what is wrong with the text. */
+export function parseStoredPlan(
+  text: string,
+  container: string,
+  dataDir: string,
+): { readonly stored: StoredPlan } | { readonly fault: RecordFault } {
+  const value = parseJson(text);
+  if (!isFields(value)) return { fault: UNREADABLE };
+  const { version, bootId, plan, before, specFile, at } = value;
+  if (typeof version === 'number' && version > PLAN_VERSION) return { fault: { kind: 'newer' } };
+  const isWhole =
+    version === PLAN_VERSION &&
+    typeof bootId === 'string' &&
+    typeof specFile === 'string' &&
+    typeof at === 'number' &&
+    isFields(before) &&
+    Object.values(before).every(isBefore) &&
+    isFields(plan) &&
+    plan['name'] === container &&
+    Array.isArray(plan['ports']);
+  if (!isWhole) return { fault: UNREADABLE };
+  const fault = findPlanFault(plan, container, dataDir);
+  return fault === undefined ? { stored: value as unknown as StoredPlan } : { fault };
+}
+
+export function isBefore(value: unknown): value is StoredPlan['before'][string] {
+  return (
+    isFields(value) && Object.values(value).every((one) => /^(?:string|number|boolean)$/.test(typeof one))
+  );
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    // Not JSON: as unreadable as JSON of another shape.
+    return undefined;
+  }
+}
+
+function findPlanFault(plan: Fields, container: string, dataDir: string): RecordFault | undefined {
+  const steps: unknown = plan['steps'];
+  if (!Array.isArray(steps) || !steps.every(isStepShape)) return UNREADABLE;
+  if (steps.some((step) => !Object.hasOwn(FIELDS, step.op))) return { kind: 'newer' };
+  const other = otherDataDir(steps, container, dataDir);
+  if (other !== undefined) return { kind: 'elsewhere', dataDir: other };
+  const state = steps.find((step) => step.op === 'private-mount');
+  const places = { container, dataDir, stateDir: state === undefined ? undefined : state['path'] };
+  const seen = new Set<string>();
+  const ids = new Set(steps.map((step) => step.id));
+  for (const step of steps) {
+    // In the order of their edges: a circle would never be walked to its end.
+    const isAhead = [...step.needs, ...step.after].some((id) => ids.has(id) && !seen.has(id));
+    if (isAhead || !isOwnStep(step, places)) return UNREADABLE;
+    seen.add(step.id);
+  }
+  return undefined;
+}
+
+/** A step of shared.json, which is of no container alone. */
+export function isSharedStep(step: unknown, dataDir: string): step is Step {
+  if (!isStepShape(step) || !Object.hasOwn(FIELDS, step.op)) return false;
+  return step['shared'] === true && isOwnStep(step, { container: '', dataDir, stateDir: undefined });
+}
+
+type StepShape = Pick<Step, 'id' | 'op' | 'needs' | 'after'> & Fields;
+
+function isStepShape(value: unknown): value is StepShape {
+  return (
+    isFields(value) &&
+    typeof value['id'] === 'string' &&
+    typeof value['op'] === 'string' &&
+    isTexts(value['needs']) &&
+    isTexts(value['after'])
+  );
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string');
+}
+
+/** The data folder that the steps are in when it is not this one. */
+function otherDataDir(steps: readonly StepShape[], container: string, dataDir: string): string | undefined {
+  const records = steps.find((step) => step.op === 'process')?.['records'];
+  const end = `/containers/${container}`;
+  if (typeof records !== 'string' || !records.endsWith(end)) return undefined;
+  const found = records.slice(0, -end.length);
+  return found === dataDir ? undefined : found;
+}
+
+interface Places {
+  readonly container: string;
+  readonly dataDir: string;
+  readonly stateDir: unknown;
+}
+
+/** `own`: a path in the container's folders; `tree`: one that may go with all below it; the others by type. */
+type Kind =
+  | 'text'
+  | 'number'
+  | 'list'
+  | 'object'
+  | 'own'
+  | 'tree'
+  | 'absolute'
+  | 'cgroup'
+  | 'netns'
+  | 'sysctl';
+
+/** What each kind of step needs for its way back. */
+const FIELDS: { readonly [K in OpKind]: { readonly [P in keyof StepOf<K>]?: Kind } } = {
+  address: { netns: 'netns', interface: 'text', address: 'text' },
+  bridge: { name: 'text', address: 'text' },
+  bundle: { path: 'tree' },
+  cgroup: { path: 'cgroup', hierarchies: 'list' },
+  controller: { mountpoint: 'absolute', controller: 'text' },
+  directory: { path: 'own', mode: 'number', removal: 'text' },
+  file: { path: 'tree', text: 'text' },
+  layer: { layer: 'object' },
+  mountpoints: { path: 'tree', lower: 'list', targets: 'list' },
+  netns: { name: 'netns' },
+  'netns-folder': {},
+  'nft-element': { table: 'text', set: 'text', key: 'text', comment: 'text' },
+  'nft-table': { table: 'text', sets: 'list', chains: 'list' },
+  overlay: { target: 'tree', lower: 'list' },
+  'private-mount': { path: 'absolute' },
+  process: {
+    container: 'text',
+    bundle: 'tree',
+    runtime: 'object',
+    runtimeRoot: 'tree',
+    records: 'own',
+    log: 'tree',
+    stopSignal: 'text',
+    stopTimeout: 'number',
+    cgroup: 'cgroup',
+  },
+  sysctl: { key: 'sysctl', value: 'text' },
+  veth: { link: 'text', alias: 'text', netns: 'netns' },
+};
+
+function isOwnStep(step: StepShape, places: Places): boolean {
+  const fields: Readonly<Record<string, Kind>> = FIELDS[step.op];
+  const isWhole = Object.entries(fields).every(([property, kind]) => fits(step[property], kind, places));
+  return isWhole && (step.op !== 'directory' || isRemovable(step, places));
+}
+
+function fits(value: unknown, kind: Kind, places: Places): boolean {
+  if (kind === 'list') return Array.isArray(value) && value.every((one) => one !== null);
+  if (kind === 'object') return isFields(value);
+  if (kind === 'number') return typeof value === 'number';
+  if (typeof value !== 'string') return false;
+  switch (kind) {
+    case 'text':
+      return value !== '';
+    case 'absolute':
+      return isPlain(value);
+    case 'own':
+      return isPlain(value) && (isBelow(value, places.dataDir) || isOfContainer(value, places));
+    case 'tree':
+      return isPlain(value) && isOfContainer(value, places);
+    case 'cgroup':
+      return value === `/runspec/${places.container}`;
+    case 'netns':
+      return value === `runspec-${places.container}`;
+    case 'sysctl':
+      return !value.includes('/');
+  }
+}
+
+/** A folder that goes with its content is the container's own, or one of those that are made to be kept. */
+function isRemovable(step: StepShape, places: Places): boolean {
+  const { removal, path } = step as unknown as StepOf<'directory'>;
+  if (removal === 'tree') return isOfContainer(path, places);
+  const { dataDir } = places;
+  return removal !== 'volume' || isBelow(path, `${dataDir}/writable`) || isBelow(path, `${dataDir}/volumes`);
+}
+
+function isOfContainer(path: string, { container, dataDir, stateDir }: Places): boolean {
+  const folders = [`${dataDir}/containers/${container}`];
+  if (typeof stateDir === 'string') folders.push(`${stateDir}/${container}`);
+  return folders.some((folder) => path === folder || isBelow(path, folder));
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return path.startsWith(`${folder}/`);
+}
+
+/** Absolute, and without a part that leads elsewhere. */
+function isPlain(path: string): boolean {
+  return /^(?:\/[^/]+)+$/.test(path) && !/\/\.\.?(?:\/|$)/.test(path);
+}

@@ -1,0 +1,136 @@
+// Whose a name is when no record tells: names are the host's, records are of one data folder, and another
+// runspec with other folders may be at work on the same host. Reads only.
+import type { Host } from '../host/host.ts';
+import { NETNS_FOLDER, type MountState } from '../host/kernel-view.ts';
+import { cgroupFolders } from '../runtime/cgroup-processes.ts';
+import { readProcFile } from '../runtime/proc.ts';
+import { isOwnFolder, type Places } from './inventory.ts';
+
+export type Claim =
+  /** A folder, a mount or a process of the name is in our folders. */
+  | { readonly by: 'us' }
+  /** A container of that name is in other folders; they are named when they can be seen. */
+  | { readonly by: 'others'; readonly where: string }
+  /** Nothing says whose it is but the name itself. */
+  | { readonly by: 'nobody' };
+
+export async function findClaim(places: Places, name: string): Promise<Claim> {
+  const { host, view, stateDir, dataDir } = places;
+  const mounts = await view.mounts();
+  const seen = [
+    ...dataDirsOfMounts(mounts, dataDir, name),
+    ...(await dataDirsOfProcesses(places, mounts, name)),
+  ];
+  const other = seen.find((found) => found !== dataDir);
+  if (other !== undefined) return { by: 'others', where: other };
+  const isOurs =
+    seen.length > 0 ||
+    mounts.some(({ target }) => target === `${stateDir}/${name}/rootfs`) ||
+    (await host.status(`${stateDir}/${name}`)) !== undefined ||
+    (await isOwnFolder(places, name));
+  return { by: isOurs ? 'us' : 'nobody' };
+}
+
+/** The layer of mount points lies in the container's record folder: a mounted root tells where that is. */
+function dataDirsOfMounts(mounts: readonly MountState[], dataDir: string, name: string): readonly string[] {
+  return mounts
+    .filter(({ type, target }) => type === 'overlay' && target.endsWith(`/${name}/rootfs`))
+    .flatMap(({ superOptions }) => dataDirIn(superOptions, dataDir, name));
+}
+
+/** The data folder of a record folder that is named among arguments or mount options. */
+function dataDirIn(text: string, dataDir: string, name: string): readonly string[] {
+  // As overlayfs and mountinfo escape paths.
+  const plain = text
+    .replaceAll(/\\([\\:,])/g, '$1')
+    .replaceAll(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+  if (plain.includes(`${dataDir}/containers/${name}/`)) return [dataDir];
+  const place = new RegExp(`(/[^=:\0 ,]+)/containers/${name}(?:/|$|[:\0 ,])`).exec(plain)?.[1];
+  return place === undefined ? [] : [place];
+}
+
+async function dataDirsOfProcesses(
+  { host, dataDir }: Places,
+  mounts: readonly MountState[],
+  name: string,
+): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const pid of await pidsOf(host, mounts, name)) {
+    // One that a runspec outside our pid namespace started.
+    if (pid === '0') found.push('a place that cannot be seen from here');
+    const argv = (await readProcFile(host, `/proc/${pid}/cmdline`)) ?? '';
+    const root = ((await readProcFile(host, `/proc/${pid}/mountinfo`)) ?? '')
+      .split('\n')
+      .find((line) => / \/ \/ .* - overlay /.test(line));
+    found.push(...dataDirIn(argv, dataDir, name), ...dataDirIn(root ?? '', dataDir, name));
+  }
+  return found;
+}
+
+async function pidsOf(host: Host, mounts: readonly MountState[], name: string): Promise<readonly string[]> {
+  const folders = [name, `${name}.monitor`].flatMap((one) => cgroupFolders(mounts, `/runspec/${one}`));
+  const texts = await Promise.all(folders.map(({ folder }) => readProcFile(host, `${folder}/cgroup.procs`)));
+  return [...new Set(texts.flatMap((text) => (text ?? '').split('\n')))].filter((pid) => pid !== '');
+}
+
+/**
+ * Why a name that nobody claims is better left alone: another runspec may be just making its container, whose
+ * first objects have no place yet. Undefined when it is safe to take it for wreckage.
+ */
+export async function findDoubt(
+  places: Places,
+  name: string,
+  kinds: ReadonlySet<string>,
+): Promise<string | undefined> {
+  const { host, view, dataDir } = places;
+  const netns = kinds.has('netns') ? await view.netns(`runspec-${name}`) : undefined;
+  const foreign = netns?.links.find((link) => link.name !== 'lo' && link.kind !== 'veth');
+  if (foreign !== undefined) return `its namespace has a link of somebody else: ${foreign.name}`;
+  const holder = kinds.has('netns')
+    ? await findProcessIn(host, `${NETNS_FOLDER}/runspec-${name}`)
+    : undefined;
+  if (holder !== undefined) return `process ${holder} is in its network namespace`;
+  const busy = await findOtherAtWork(host, dataDir);
+  if (busy !== undefined) return `${busy} may be at work on it`;
+  const isAllSeen = (await quietly(host.readLink('/proc/self/ns/pid'))) === FIRST_PID_NAMESPACE;
+  // Links and namespaces are this host's own; cgroups are the whole machine's.
+  const onlyCgroup = [...kinds].every((kind) => kind === 'cgroup' || kind === 'process');
+  if (onlyCgroup && !isAllSeen) return 'it may be of a runspec outside this pid namespace';
+  return undefined;
+}
+
+/** PROC_PID_INIT_INO of include/linux/proc_ns.h: from here every process of the machine is seen. */
+const FIRST_PID_NAMESPACE = 'pid:[4026531836]';
+
+/** A process that holds the lock of another data folder. */
+async function findOtherAtWork(host: Host, dataDir: string): Promise<string | undefined> {
+  for (const pid of await listPids(host)) {
+    for (const fd of (await quietly(host.list(`/proc/${pid}/fd`))) ?? []) {
+      const path = (await quietly(host.readLink(`/proc/${pid}/fd/${fd}`))) ?? '';
+      const folder = /^(\/.+)\/\.lock$/.exec(path)?.[1];
+      if (folder === undefined || folder === dataDir) continue;
+      // Other programs have locks of that name too; a record comes before the first object of a container.
+      const records = `/proc/${pid}/root${folder}/containers`;
+      if ((await quietly(host.status(records))) !== undefined)
+        return `the runspec with the lock ${path} (pid ${pid})`;
+    }
+  }
+  return undefined;
+}
+
+async function findProcessIn(host: Host, netns: string): Promise<string | undefined> {
+  const inode = (await host.status(netns))?.inode;
+  for (const pid of await listPids(host)) {
+    if ((await quietly(host.readLink(`/proc/${pid}/ns/net`))) === `net:[${inode}]`) return pid;
+  }
+  return undefined;
+}
+
+async function listPids(host: Host): Promise<readonly string[]> {
+  return ((await host.list('/proc')) ?? []).filter((name) => /^\d+$/.test(name));
+}
+
+/** Of a process that ends while it is looked at, and of one that root of a user namespace may not look at, nothing is known. */
+async function quietly<T>(looking: Promise<T>): Promise<T | undefined> {
+  return looking.catch(() => undefined);
+}

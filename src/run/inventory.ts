@@ -1,0 +1,225 @@
+// What of a container is on the host, read from the kernel and the folders alone: every object names its
+// owner. Given as steps, so that what no record tells of is taken back by the same code as all else.
+import type { Host } from '../host/host.ts';
+import { NETNS_FOLDER, NFT_TABLE, type KernelView, type MountState } from '../host/kernel-view.ts';
+import { topMount } from '../host/mount-lookup.ts';
+import { BRIDGE_ALIAS } from '../ops/bridge.ts';
+import { STATE_MODE } from '../ops/private-mount.ts';
+import { vethName } from '../plan/network.ts';
+import type { CgroupStep, DirectoryStep, NftElementStep, Step, VethStep } from '../plan/plan.ts';
+import { cgroupFolders } from '../runtime/cgroup-processes.ts';
+import { containerFolder, isName } from './records.ts';
+
+export interface Places {
+  readonly host: Host;
+  readonly view: KernelView;
+  readonly stateDir: string;
+  readonly dataDir: string;
+}
+
+const OWNER = 'runspec:';
+const NETNS = 'runspec-';
+export const CGROUP_ROOT = '/runspec';
+
+/** Names that objects on the host bear, and those of folders that may be of containers; sorted. */
+export async function findNames(places: Places): Promise<readonly string[]> {
+  const { host, view, stateDir, dataDir } = places;
+  const below = async (folder: string): Promise<readonly string[]> => (await host.list(folder)) ?? [];
+  const cgroups = cgroupFolders(await view.mounts(), CGROUP_ROOT).map(({ folder }) => below(folder));
+  const found = [
+    ...(await view.links()).map(({ alias }) => afterPrefix(alias ?? '', OWNER)),
+    ...(await elements(view)).map(({ comment }) => afterPrefix(comment, OWNER)),
+    ...(await below(NETNS_FOLDER)).map((name) => afterPrefix(name, NETNS)),
+    // The kernel's own files in a cgroup have a dot in their names, or are no folders.
+    ...(await Promise.all(cgroups)).flat().map((name) => name.replace(/\.monitor$/, '')),
+    ...(await below(stateDir)),
+    ...(await below(`${dataDir}/containers`)),
+  ];
+  return [...new Set(found)].filter(isName).toSorted();
+}
+
+function afterPrefix(text: string, prefix: string): string {
+  return text.startsWith(prefix) ? text.slice(prefix.length) : '';
+}
+
+/** Steps that would have made what bears the name, in an order that satisfies their edges; not the shared ones. */
+export async function takeInventory(places: Places, name: string): Promise<readonly Step[]> {
+  const { host, view, stateDir, dataDir } = places;
+  const mounts = await view.mounts();
+  const state = `${stateDir}/${name}`;
+  const steps: Step[] = [];
+  if (await holdsOnly(host, state, STATE_ENTRIES)) {
+    steps.push(directory('dir:state', state, 'empty', []));
+    steps.push(directory('dir:rootfs', `${state}/rootfs`, 'empty', ['dir:state']));
+    steps.push(directory('dir:runtime', `${state}/runtime`, 'tree', ['dir:state']));
+  }
+  if (topMount(mounts, `${state}/rootfs`) !== undefined)
+    steps.push({
+      id: 'overlay:rootfs',
+      op: 'overlay',
+      target: `${state}/rootfs`,
+      // Its topmost layer, by which copies of the mount are known.
+      lower: [`${containerFolder(dataDir, name)}/mountpoints`],
+      ...edges('dir:rootfs'),
+    });
+  const cgroups = await findCgroups(host, mounts, name);
+  if (cgroups.hierarchies.length > 0) steps.push(cgroups);
+  const netns = `${NETNS}${name}`;
+  if ((await host.status(`${NETNS_FOLDER}/${netns}`)) !== undefined)
+    steps.push({ id: `netns:${netns}`, op: 'netns', name: netns, ...edges() });
+  for (const link of await view.links()) {
+    // A kill between making a pair and naming it leaves the name that only this container's would have.
+    const isNameless = link.alias === undefined && link.kind === 'veth' && link.name === vethName(name);
+    if (link.alias === `${OWNER}${name}` || isNameless) steps.push(veth(link.name, name));
+  }
+  steps.push(...(await elements(view)).filter(({ comment }) => comment === `${OWNER}${name}`));
+  const folder = containerFolder(dataDir, name);
+  const isOurs = await isOwnFolder(places, name);
+  const mayRun = cgroups.hierarchies.length > 0 || isOurs || (await monitorIsThere(host, mounts, name));
+  // Ended before anything it stands on is taken away.
+  const stands = steps.map((step) => step.id);
+  if (isOurs) steps.push(directory('dir:record', folder, 'tree', []));
+  if (mayRun) steps.push(processOf(name, state, folder, [...stands, ...(isOurs ? ['dir:record'] : [])]));
+  return steps;
+}
+
+const STATE_ENTRIES = /^(?:rootfs|runtime)$/;
+const RECORD_ENTRIES =
+  /^(?:\.?(?:plan|pending|process)\.json(?:\.unreadable|\.runspec-new)?|journal\.jsonl|log|exit|oom|bundle|etc|mountpoints|writable)$/;
+
+/** The container's folder for records, be they readable or not: below another program's folder it might be theirs. */
+export function isOwnFolder({ host, dataDir }: Places, name: string): Promise<boolean> {
+  return holdsOnly(host, containerFolder(dataDir, name), RECORD_ENTRIES);
+}
+
+/** Whether the folder is root's alone and holds nothing but what runspec makes there. */
+async function holdsOnly(host: Host, folder: string, entries: RegExp): Promise<boolean> {
+  const found = await host.status(folder);
+  if (found?.type !== 'directory' || found.mode !== 0o700 || found.uid !== 0) return false;
+  return ((await host.list(folder)) ?? []).every((name) => entries.test(name));
+}
+
+/** The elements that bear runspec's comment: of a container, or of a link that several share. */
+async function elements(view: KernelView): Promise<readonly NftElementStep[]> {
+  const sets = (await view.nftTable(NFT_TABLE))?.sets ?? new Map<string, never>();
+  return [...sets].flatMap(([set, found]) =>
+    found.flatMap(({ key, value, comment }): readonly NftElementStep[] => {
+      if (comment === undefined) return [];
+      const more = value === undefined ? {} : { value };
+      return [
+        {
+          id: `element:${set} ${key}`,
+          op: 'nft-element',
+          table: NFT_TABLE,
+          set,
+          key,
+          comment,
+          ...more,
+          ...edges(),
+        },
+      ];
+    }),
+  );
+}
+
+/** Bridges, their elements and the table: what no container has for itself. Elements before what they are in. */
+export async function takeSharedInventory({ host, view, stateDir }: Places): Promise<readonly Step[]> {
+  const bridges = (await view.links()).filter(
+    (link) => link.kind === 'bridge' && link.alias === BRIDGE_ALIAS,
+  );
+  const shared = { shared: true } as const;
+  const isMounted = topMount(await view.mounts(), stateDir) !== undefined;
+  const isMade = isMounted || (await host.status(stateDir))?.mode === STATE_MODE;
+  const table = (await view.nftTable(NFT_TABLE)) === undefined ? [] : [NFT_TABLE];
+  return [
+    ...table.map((name): Step => ({
+      id: 'nft:table',
+      op: 'nft-table',
+      table: name,
+      sets: [],
+      chains: [],
+      ...edges(),
+      ...shared,
+    })),
+    ...bridges.map(({ name, mtu }): Step => ({
+      id: `bridge:${name}`,
+      op: 'bridge',
+      name,
+      address: '',
+      mtu,
+      ...edges(),
+      ...shared,
+    })),
+    ...(await elements(view))
+      .filter(({ comment }) => comment === BRIDGE_ALIAS)
+      .map((step): Step => ({ ...step, ...shared, needs: ['nft:table'] })),
+    ...(isMade
+      ? [{ id: 'mount:state', op: 'private-mount', path: stateDir, ...edges(), ...shared } as const]
+      : []),
+  ];
+}
+
+function edges(...needs: readonly string[]): Pick<Step, 'needs' | 'after'> {
+  return { needs, after: [] };
+}
+
+function directory(
+  id: string,
+  path: string,
+  removal: DirectoryStep['removal'],
+  needs: readonly string[],
+): DirectoryStep {
+  return { id, op: 'directory', path, mode: 0o700, removal, ...edges(...needs) };
+}
+
+async function findCgroups(host: Host, mounts: readonly MountState[], name: string): Promise<CgroupStep> {
+  const path = `${CGROUP_ROOT}/${name}`;
+  const found = cgroupFolders(mounts, path);
+  const there = await Promise.all(found.map(({ folder }) => host.status(folder)));
+  const hierarchies = found.flatMap(({ version, controllers, folder }, index) =>
+    there[index]?.type !== 'directory'
+      ? []
+      : [{ version, controllers, mountpoint: folder.slice(0, -path.length), files: [] }],
+  );
+  return { id: 'cgroup', op: 'cgroup', path, hierarchies, ...edges() };
+}
+
+async function monitorIsThere(host: Host, mounts: readonly MountState[], name: string): Promise<boolean> {
+  const found = cgroupFolders(mounts, `${CGROUP_ROOT}/${name}.monitor`);
+  const there = await Promise.all(found.map(({ folder }) => host.status(folder)));
+  return there.some((one) => one !== undefined);
+}
+
+function veth(link: string, name: string): VethStep {
+  const netns = `${NETNS}${name}`;
+  return {
+    id: `veth:${link}`,
+    op: 'veth',
+    link,
+    alias: `${OWNER}${name}`,
+    netns,
+    interface: '',
+    mtu: 0,
+    mac: '',
+    ...edges(),
+  };
+}
+
+function processOf(container: string, state: string, folder: string, needs: readonly string[]): Step {
+  return {
+    id: 'process',
+    op: 'process',
+    container,
+    bundle: `${folder}/bundle`,
+    // What runc and crun keep is a folder; nothing tells any more that it was another one.
+    runtime: { name: 'runc', path: 'runc' },
+    runtimeRoot: `${state}/runtime`,
+    records: folder,
+    log: `${folder}/log`,
+    terminal: false,
+    stopSignal: 'SIGTERM',
+    stopTimeout: 10_000,
+    cgroup: `${CGROUP_ROOT}/${container}`,
+    ...edges(...needs),
+  };
+}

@@ -1,0 +1,98 @@
+// What outlives a container on purpose: its persistent writable layer and its volumes. After a plain `down`
+// no plan tells of them any more; a small file beside the volumes, named after the container, does.
+import { opOf } from '../ops/index.ts';
+import type { Reverted } from '../ops/op.ts';
+import type { DirectoryStep, Step } from '../plan/plan.ts';
+import { recordedSteps } from './records.ts';
+import { opContext, type Session } from './session.ts';
+
+/** Volumes that the steps have; of those, the ones that a `down` without --volumes leaves. */
+function volumesIn(session: Session, steps: readonly Step[]): readonly string[] {
+  const folder = `${session.dataDir}/volumes/`;
+  const paths = steps.flatMap((step) =>
+    step.op === 'directory' && step.removal === 'volume' ? [step.path] : [],
+  );
+  return paths.flatMap((path) => (path.startsWith(folder) ? [path.slice(folder.length)] : []));
+}
+
+/** A volume's name never begins with a dot. */
+function ownerFile(session: Session, container: string): string {
+  return `${session.dataDir}/volumes/.${container}`;
+}
+
+/** Notes which volumes are the container's, before the plan that tells of them goes. */
+export async function noteVolumes(
+  session: Session,
+  container: string,
+  steps: readonly Step[],
+): Promise<void> {
+  const used = volumesIn(session, steps);
+  if (used.length === 0) return;
+  const known = await readNote(session, container);
+  const volumes = [...new Set([...known, ...used])].toSorted();
+  if (volumes.length === known.length) return;
+  if ((await session.host.status(`${session.dataDir}/volumes`)) === undefined) return;
+  await session.host.writeAtomic(ownerFile(session, container), `${volumes.join('\n')}\n`, { mode: 0o600 });
+}
+
+async function readNote(
+  { host, dataDir }: Pick<Session, 'host' | 'dataDir'>,
+  container: string,
+): Promise<readonly string[]> {
+  const text = (await host.readText(`${dataDir}/volumes/.${container}`)) ?? '';
+  return text.split('\n').filter((name) => /^[A-Za-z0-9][\w.-]*$/.test(name));
+}
+
+/** Removes the container's persistent layer and those of its volumes that no other container has. */
+export async function removeKeptData(session: Session, container: string): Promise<readonly string[]> {
+  const { host, dataDir } = session;
+  const removed: string[] = [];
+  const layer = `${dataDir}/writable/${container}`;
+  if ((await removeVolume(session, container, layer)).outcome === 'removed')
+    removed.push('its writable layer');
+  const noted = await readNote(session, container);
+  const others = noted.length === 0 ? new Set<string>() : await volumesOfOthers(session, container);
+  for (const volume of noted) {
+    if (others.has(volume)) continue;
+    const { outcome } = await removeVolume(session, container, `${dataDir}/volumes/${volume}`);
+    if (outcome === 'removed') removed.push(`volume ${volume}`);
+    await session.shared.forget(`volume:${volume}`);
+  }
+  await host.removeFile(ownerFile(session, container));
+  // The folders of all such things go with the last one, as they do in a down with --volumes.
+  for (const [folder, id] of [
+    [`${dataDir}/writable`, 'dir:writables'],
+    [`${dataDir}/volumes`, 'dir:volumes'],
+  ] as const) {
+    if ((await host.list(folder))?.length !== 0) continue;
+    await host.removeDirectory(folder);
+    await session.shared.forget(id);
+  }
+  return removed;
+}
+
+async function removeVolume(session: Session, container: string, path: string): Promise<Reverted> {
+  const step: DirectoryStep = {
+    id: 'dir:kept',
+    op: 'directory',
+    path,
+    mode: 0o700,
+    removal: 'volume',
+    needs: [],
+    after: [],
+  };
+  const context = opContext(session, container, () => undefined);
+  return opOf(step).revert(context, step, {}, { volumes: true });
+}
+
+async function volumesOfOthers(session: Session, container: string): Promise<ReadonlySet<string>> {
+  const { host, dataDir, records } = session;
+  const noted = ((await host.list(`${dataDir}/volumes`)) ?? []).filter((name) => name.startsWith('.'));
+  const owners = noted.map((name) => name.slice(1)).filter((name) => name !== container);
+  const found = await Promise.all(owners.map((owner) => readNote(session, owner)));
+  for (const name of await records.names()) {
+    const { record } = await records.look(name);
+    if (name !== container && record !== undefined) found.push(volumesIn(session, recordedSteps(record)));
+  }
+  return new Set(found.flat());
+}

@@ -1,0 +1,100 @@
+// One runspec process on a fake machine, from its start to its end or its death; and what the commands do in it.
+import type { Archives } from '../../src/host/archives.ts';
+import type { Plan } from '../../src/plan/plan.ts';
+import { applyChanges } from '../../src/run/apply.ts';
+import { computeChanges } from '../../src/run/changes.ts';
+import { collect } from '../../src/run/collect.ts';
+import { withLock } from '../../src/run/lock.ts';
+import { recordedSteps } from '../../src/run/records.ts';
+import type { Reporter } from '../../src/run/report.ts';
+import { revertSteps } from '../../src/run/revert.ts';
+import { opContext, openSession, type Session } from '../../src/run/session.ts';
+import { createFakeHost } from '../support/fake-host.ts';
+import { createGate, type Breakage, type Gate } from '../support/fake/gate.ts';
+import type { FakeMachine } from '../support/fake/machine.ts';
+
+const silent: Reporter = { step: () => undefined, progress: () => undefined, rollback: () => undefined };
+export const dataDir = '/var/lib/runspec';
+
+interface Outcome {
+  readonly gate: Gate;
+  readonly end: 'done' | 'failed' | 'killed';
+  readonly error?: unknown;
+}
+
+/** One runspec process on the machine, from its start to its end or its death. */
+export async function runspec(
+  machine: FakeMachine,
+  work: (session: Session) => Promise<void>,
+  breakage?: Breakage,
+): Promise<Outcome> {
+  const gate = createGate(breakage);
+  const host = createFakeHost(machine, gate);
+  const places = {
+    host,
+    archives: {} as Archives,
+    stateDir: '/run/runspec',
+    dataDir,
+    signal: new AbortController().signal,
+  };
+  const finished = withLock(host, dataDir, 0, async () => work(await openSession(places))).then(
+    (): Outcome => ({ gate, end: 'done' }),
+    (error: unknown): Outcome => ({ gate, end: 'failed', error }),
+  );
+  return Promise.race([finished, gate.died.then((): Outcome => ({ gate, end: 'killed' }))]);
+}
+
+export const apply =
+  (...plans: readonly Plan[]) =>
+  async (session: Session): Promise<void> => {
+    const sharedRuns = new Map<string, Promise<void>>();
+    const runs = plans.map(async (plan) => {
+      const context = opContext(session, plan.name, () => undefined);
+      const record = await session.records.read(plan.name);
+      const changes = await computeChanges(context, plan, record === undefined ? [] : recordedSteps(record));
+      const { records, shared } = session;
+      await applyChanges({
+        context,
+        records,
+        shared,
+        sharedRuns,
+        report: silent,
+        plan,
+        changes,
+        record,
+        specFile: 'web.yaml',
+        keepOnFailure: false,
+      });
+    });
+    const results = await Promise.allSettled(runs);
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  };
+
+export const down =
+  (...names: readonly string[]) =>
+  async (session: Session): Promise<void> => {
+    for (const name of names) {
+      const record = await session.records.read(name);
+      if (record !== undefined) {
+        const { records, shared } = session;
+        const context = opContext(session, name, () => undefined);
+        const reversal = {
+          context,
+          records,
+          shared,
+          report: silent,
+          before: record.before,
+          options: { volumes: false },
+        };
+        const [failure] = await revertSteps(reversal, recordedSteps(record));
+        if (failure !== undefined) throw failure;
+      }
+      await session.records.remove(name);
+    }
+  };
+
+export const gc = async (session: Session): Promise<void> => {
+  await session.shared.mend();
+  const [failure] = (await collect(session, silent)).failures;
+  if (failure !== undefined) throw failure;
+};
