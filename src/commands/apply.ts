@@ -1,6 +1,6 @@
 // apply: converge the host to the specs.
 import { UsageError } from '../errors.ts';
-import { fetchUnpinned } from '../image/resolve-layers.ts';
+import { fetchSources } from '../image/fetch-sources.ts';
 import { removeStaleWork } from '../image/store.ts';
 import type { Spec } from '../load/spec.ts';
 import { afterJoined, compileAll } from '../plan/compile.ts';
@@ -23,6 +23,8 @@ import { mendShared, removeLost, setAsideUnreadable } from './take-down.ts';
 
 export interface ApplyOptions {
   readonly keepOnFailure: boolean;
+  /** Only what runspec.lock names; all archives are checked before the first change. */
+  readonly locked?: boolean;
   readonly leaveOut?: OpKind;
 }
 
@@ -33,7 +35,9 @@ export async function apply(
 ): Promise<number> {
   const loaded = await loadSpecs(context, args);
   requireRoot(context);
-  await convergeLocked(context, loaded, options);
+  const pinned =
+    options.locked === true ? await (await import('./lock.ts')).applyLocks(context, loaded) : loaded;
+  await convergeLocked(context, pinned, options);
   return EXIT.done;
 }
 
@@ -45,7 +49,9 @@ export async function convergeLocked(
 ): Promise<readonly Plan[]> {
   const report = createReporter(context);
   for (const { spec } of loaded.specs)
-    await fetchUnpinned({ ...context, progress: (text) => report.progress(spec.name, 'fetch', text) }, spec);
+    await fetchSources({ ...context, progress: (text) => report.progress(spec.name, 'fetch', text) }, spec, {
+      local: options.locked === true,
+    });
   return withLock(context.host, context.dataDir, context.lockTimeout, () =>
     converge(context, loaded, report, options),
   );

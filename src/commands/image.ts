@@ -1,24 +1,45 @@
-// runspec image ls | add | rm | gc | pull: what lies in the store of layers.
+// runspec image ls | add | rm | gc | pull: what lies in the store of images and layers.
 import path from 'node:path';
 import { UsageError } from '../errors.ts';
-import { collectGarbage, listLayers, removeLayers, type StoredLayer } from '../image/collect.ts';
+import {
+  collectGarbage,
+  isUsed,
+  listImages,
+  listLayers,
+  removeLayers,
+  type StoredImage,
+  type StoredLayer,
+} from '../image/collect.ts';
 import { ensureLayer } from '../image/ensure-layer.ts';
-import { fetchUnpinned, resolveLayers, type ResolvedLayers } from '../image/resolve-layers.ts';
+import { fetchSources, pullImage } from '../image/fetch-sources.ts';
+import { keysOf, removeTag } from '../image/image-records.ts';
+import { resolveLayers } from '../image/resolve-layers.ts';
+import { formatImageReference, parseImageReference } from '../load/image-reference.ts';
 import { addArchive, type LayerContext } from '../image/unpack-tarball.ts';
+import { isRemote } from '../image/use-image.ts';
 import { requireRoot } from './apply.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { renderTable } from './render-table.ts';
 import { checkCompiled, type LoadedSpecs } from './load-specs.ts';
 
-export async function listImages(context: CommandContext): Promise<number> {
+export async function showImages(context: CommandContext): Promise<number> {
   requireRoot(context);
-  const layers = await listLayers(context.host, context.dataDir);
+  const { host, dataDir } = context;
+  const [images, layers] = await Promise.all([listImages(host, dataDir), listLayers(host, dataDir)]);
+  const sizes = new Map(layers.map(({ key, record }) => [key, record?.size]));
   if (context.json) {
-    context.stdout(`${JSON.stringify(layers.map(forMachines))}\n`);
+    context.stdout(`${JSON.stringify({ images, layers: layers.map(forMachines) })}\n`);
     return EXIT.done;
   }
-  const rows = [...layers]
-    .sort((a, b) => (a.record?.created ?? 0) - (b.record?.created ?? 0))
+  const imageRows = images.map(({ reference, digest, layers: keys, usedBy }) => [
+    digest.slice(7, 19),
+    formatSize([...new Set(keys)].reduce((sum, key) => sum + (sizes.get(key) ?? 0), 0)),
+    String(keys.length),
+    usedBy.join(',') || '-',
+    reference,
+  ]);
+  const layerRows = layers
+    .toSorted((a, b) => (a.record?.created ?? 0) - (b.record?.created ?? 0))
     .map(({ key, record, usedBy }) => [
       key.slice(0, 12),
       record === undefined ? '?' : formatSize(record.size),
@@ -27,7 +48,11 @@ export async function listImages(context: CommandContext): Promise<number> {
       usedBy.join(',') || '-',
       record?.source ?? '?',
     ]);
-  context.stdout(renderTable([['LAYER', 'SIZE', 'ENTRIES', 'CREATED (UTC)', 'USED BY', 'SOURCE'], ...rows]));
+  if (imageRows.length > 0)
+    context.stdout(`${renderTable([['IMAGE', 'SIZE', 'LAYERS', 'USED BY', 'REFERENCE'], ...imageRows])}\n`);
+  context.stdout(
+    renderTable([['LAYER', 'SIZE', 'ENTRIES', 'CREATED (UTC)', 'USED BY', 'SOURCE'], ...layerRows]),
+  );
   return EXIT.done;
 }
 
@@ -41,22 +66,47 @@ export async function addImages(context: CommandContext, files: readonly string[
   return EXIT.done;
 }
 
-/** `names`: keys or the unambiguous beginnings of keys. */
+/** `names`: references of images, or keys of layers or the unambiguous beginnings of keys. */
 export async function removeImages(context: CommandContext, names: readonly string[]): Promise<number> {
   requireRoot(context);
-  const layers = await listLayers(context.host, context.dataDir);
-  const chosen = [...new Set(names.map((name) => chooseLayer(layers, name)))];
-  for (const { key, usedBy } of chosen) {
-    if (usedBy.length === 0) continue;
+  const { host, dataDir } = context;
+  const images = await listImages(host, dataDir);
+  const layers = await listLayers(host, dataDir);
+  const chosen = names.map((name) =>
+    isReference(name) ? chooseImage(images, fullReference(context, name)) : chooseLayer(layers, name),
+  );
+  for (const one of chosen) checkUnused(one);
+  const references = chosen.flatMap((one) => ('reference' in one ? [one.reference] : []));
+  for (const reference of references) await removeTag(host, dataDir, reference);
+  // An image takes those of its layers along that nothing else needs.
+  const freed = new Set(chosen.flatMap((one) => ('key' in one ? [one.key] : one.layers)));
+  const unused = (await listLayers(host, dataDir)).filter((layer) => freed.has(layer.key) && !isUsed(layer));
+  const keys = unused.map((layer) => layer.key);
+  await removeLayers(host, dataDir, keys);
+  report(context, [...references, ...keys]);
+  return EXIT.done;
+}
+
+/** As in the spec: with an absolute path, or registry and tag written out. @throws UsageError */
+function fullReference({ workingDirectory }: CommandContext, text: string): string {
+  const parsed = parseImageReference(text, workingDirectory);
+  if ('value' in parsed) return formatImageReference(parsed.value);
+  throw new UsageError(`${text} ${parsed.problem}`, parsed.hint);
+}
+
+function isReference(text: string): boolean {
+  return 'value' in parseImageReference(text, '/');
+}
+
+function checkUnused(one: StoredImage | StoredLayer): void {
+  const name = 'reference' in one ? `image ${one.reference}` : `layer ${one.key.slice(0, 12)}`;
+  if (one.usedBy.length > 0)
     throw new UsageError(
-      `layer ${key.slice(0, 12)} is used by ${usedBy.join(', ')}`,
+      `${name} is used by ${one.usedBy.join(', ')}`,
       'take it down first: runspec down NAME',
     );
-  }
-  const keys = chosen.map((layer) => layer.key);
-  await removeLayers(context.host, context.dataDir, keys);
-  report(context, keys);
-  return EXIT.done;
+  const [tag] = 'taggedBy' in one ? one.taggedBy : [];
+  if (tag !== undefined) throw new UsageError(`${name} belongs to ${tag}`, `runspec image rm ${tag}`);
 }
 
 export async function collectImages(context: CommandContext): Promise<number> {
@@ -74,39 +124,57 @@ export async function collectImages(context: CommandContext): Promise<number> {
   return EXIT.done;
 }
 
-/** Makes every layer of the specs present, so that a later apply needs no network. */
-export async function pullImages(context: CommandContext, loaded: LoadedSpecs): Promise<number> {
+/** Pulls images anew, and makes every layer of the specs present, so that a later apply needs no network. */
+export async function pullImages(
+  context: CommandContext,
+  references: readonly string[],
+  loaded: LoadedSpecs | undefined,
+): Promise<number> {
   requireRoot(context);
-  const { host, archives, dataDir, signal } = context;
   const layers = layerContext(context);
-  const resolved: ResolvedLayers[] = [];
-  for (const { spec } of loaded.specs) {
-    await fetchUnpinned(layers, spec);
-    resolved.push(await resolveLayers(host, archives, dataDir, spec, signal));
+  const keys: string[] = [];
+  for (const text of references) keys.push(...keysOf(await pullImage(layers, fullReference(context, text))));
+  for (const { spec } of loaded?.specs ?? []) {
+    if (spec.rootfs.kind === 'image' && isRemote(spec.rootfs.image))
+      await pullImage(layers, spec.rootfs.image);
+    await fetchSources(layers, spec, { local: false });
   }
+  if (loaded !== undefined) keys.push(...(await makeLayers(context, loaded)));
+  report(context, [...new Set(keys)]);
+  return EXIT.done;
+}
+
+async function makeLayers(context: CommandContext, loaded: LoadedSpecs): Promise<readonly string[]> {
+  const { host, archives, dataDir, signal } = context;
+  const resolved = await Promise.all(
+    loaded.specs.map(({ spec }) => resolveLayers(host, archives, dataDir, spec, signal)),
+  );
   checkCompiled(
     context,
     loaded,
     resolved.map(({ diagnostics }) => ({ plan: undefined, diagnostics })),
   );
-  const keys: string[] = [];
-  for (const { recipe } of resolved.flatMap((one) => one.layers)) {
-    if (recipe === undefined) continue;
-    await ensureLayer(layers, recipe);
-    keys.push(recipe.key);
-  }
-  report(context, [...new Set(keys)]);
-  return EXIT.done;
+  const recipes = resolved.flatMap((one) => one.layers.flatMap(({ recipe }) => recipe ?? []));
+  // One after the other: a folder or inline files are placed by what the layers below them hold.
+  for (const recipe of recipes) await ensureLayer(layerContext(context), recipe);
+  return recipes.map((recipe) => recipe.key);
 }
 
 function layerContext({ host, archives, dataDir, signal, quiet, stderr }: CommandContext): LayerContext {
   return { host, archives, dataDir, signal, progress: (text) => (quiet ? undefined : stderr(text)) };
 }
 
+function chooseImage(images: readonly StoredImage[], reference: string): StoredImage {
+  const found = images.find((image) => image.reference === reference);
+  if (found !== undefined) return found;
+  throw new UsageError(`there is no image ${reference}`, 'runspec image ls lists them');
+}
+
 function chooseLayer(layers: readonly StoredLayer[], name: string): StoredLayer {
   const matching = /^[0-9a-f]{4,64}$/.test(name) ? layers.filter((layer) => layer.key.startsWith(name)) : [];
   const [first, second] = matching;
-  if (first === undefined) throw new UsageError(`there is no layer ${name}`, 'runspec image ls lists them');
+  if (first === undefined)
+    throw new UsageError(`there is no image or layer ${name}`, 'runspec image ls lists them');
   if (second !== undefined)
     throw new UsageError(`${name} is the beginning of ${matching.length} layers`, 'give more digits');
   return first;
@@ -116,8 +184,8 @@ function report(context: CommandContext, keys: readonly string[]): void {
   context.stdout(context.json ? `${JSON.stringify(keys)}\n` : keys.map((key) => `${key}\n`).join(''));
 }
 
-function forMachines({ key, record, usedBy }: StoredLayer): Readonly<Record<string, unknown>> {
-  return { key, ...record, usedBy };
+function forMachines({ key, record, usedBy, taggedBy }: StoredLayer): Readonly<Record<string, unknown>> {
+  return { key, ...record, usedBy, taggedBy };
 }
 
 function formatSize(bytes: number): string {

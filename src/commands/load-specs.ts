@@ -41,18 +41,20 @@ export function checkCompiled(
   loaded: LoadedSpecs,
   compiled: readonly Compiled[],
 ): void {
-  const placed = compiled.flatMap(({ diagnostics }, index) => {
-    const spec = loaded.specs[index];
-    return diagnostics.map((diagnostic): Diagnostic => {
-      const range = spec?.locate(diagnostic.path);
-      return {
-        ...diagnostic,
-        ...(spec === undefined ? {} : { file: spec.file }),
-        ...(range === undefined ? {} : { range }),
-      };
-    });
-  });
+  const placed = compiled.flatMap(({ diagnostics }, index) =>
+    diagnostics.map((diagnostic) => placeDiagnostic(loaded.specs[index], diagnostic)),
+  );
   showDiagnostics(context, placed, loaded.sources);
   const errors = placed.filter((diagnostic) => diagnostic.severity === 'error');
   if (errors.length > 0) throw new InvalidSpecError(errors);
+}
+
+/** With the place in the file that its path names. */
+export function placeDiagnostic(spec: LoadedSpec | undefined, diagnostic: Diagnostic): Diagnostic {
+  const range = spec?.locate(diagnostic.path);
+  return {
+    ...diagnostic,
+    ...(spec === undefined ? {} : { file: spec.file }),
+    ...(range === undefined ? {} : { range }),
+  };
 }

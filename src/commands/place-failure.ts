@@ -1,7 +1,8 @@
 // Which place in a spec a step that failed goes back to, as `file:line:col`.
 import { OperationError, type SpecPath } from '../errors.ts';
 import type { LoadedSpec } from '../load/load.ts';
-import type { LayerRecipe, Plan } from '../plan/plan.ts';
+import type { LayerRecipe } from '../plan/layer-recipe.ts';
+import type { Plan } from '../plan/plan.ts';
 
 /** The same error with its place, when the spec has one for it. */
 export function placeFailure(error: unknown, plan: Plan, loaded: LoadedSpec | undefined): unknown {

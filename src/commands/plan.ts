@@ -59,7 +59,18 @@ function renderPlan(context: CommandContext, plan: Plan, changes: readonly Chang
     ? `${count('create')} to create, ${count('update')} to update, ${count('replace')} to replace, ${count('delete')} to delete`
     : 'nothing to do';
   const head = `${paint(context, 'bold', plan.name)}  by ${plan.runtime.name} (${plan.runtime.path})`;
-  return `${head}\n${lines.map((line) => `  ${line}\n`).join('')}${plan.name}: ${summary}\n`;
+  return `${head}\n${renderImage(plan)}${lines.map((line) => `  ${line}\n`).join('')}${plan.name}: ${summary}\n`;
+}
+
+/** What the spec leaves to its image, so that nobody has to guess what will run. Quoted: it is a stranger's text. */
+function renderImage({ image }: Plan): string {
+  if (image === undefined) return '';
+  const { env = {}, ...words } = image.process;
+  const lines = [
+    ...Object.entries(words).map(([word, value]) => `process.${word} ${JSON.stringify(value)}`),
+    ...Object.entries(env).map(([name, value]) => `process.env ${JSON.stringify(`${name}=${value}`)}`),
+  ];
+  return `  image ${image.reference} ${image.digest}\n${lines.map((line) => `    says ${line}\n`).join('')}`;
 }
 
 function toJson(plans: readonly Plan[], changes: readonly (readonly Change[])[]): unknown {
@@ -69,6 +80,7 @@ function toJson(plans: readonly Plan[], changes: readonly (readonly Change[])[])
       name: plan.name,
       runtime: plan.runtime,
       lease: plan.lease ?? null,
+      image: plan.image ?? null,
       changes: (changes[index] ?? []).map(({ step, action, reason }) => ({
         id: step.id,
         op: step.op,

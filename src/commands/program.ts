@@ -77,9 +77,19 @@ export function createProgram(
       command('apply <spec...>', 'converge the host to the specs')
         .option('--json', 'one JSON event a line', false)
         .option('--keep-on-failure', 'leave what was made when a step fails, for a look at it', false)
-        .action(async (specs: string[], options: { json: boolean; keepOnFailure: boolean }) => {
-          const { apply } = await import('./apply.ts');
-          status = await apply(await context(options.json), specs, options);
+        .option('--locked', 'refuse archives and images that runspec.lock does not name', false)
+        .action(
+          async (specs: string[], options: { json: boolean; keepOnFailure: boolean; locked: boolean }) => {
+            const { apply } = await import('./apply.ts');
+            status = await apply(await context(options.json), specs, options);
+          },
+        ),
+    lock: () =>
+      command('lock <spec...>', 'write digest and size of each image and archive to runspec.lock')
+        .option('--json', 'as JSON', false)
+        .action(async (specs: string[], options: { json: boolean }) => {
+          const { lock } = await import('./lock.ts');
+          status = await lock(await context(options.json), specs);
         }),
     run: () =>
       command(
@@ -205,14 +215,14 @@ function addImageCommands(
   const load = () => import('./image.ts');
   const sub = (usage: string, description: string): Command =>
     image.command(usage).description(description).option('--json', 'as JSON', false).exitOverride();
-  sub('ls', 'list layers').action(async (options: { json: boolean }) =>
-    done(await (await load()).listImages(await context(options.json))),
+  sub('ls', 'list images and layers').action(async (options: { json: boolean }) =>
+    done(await (await load()).showImages(await context(options.json))),
   );
   sub('add <file...>', 'put archives into the store and print their sha256').action(
     async (files: string[], options: { json: boolean }) =>
       done(await (await load()).addImages(await context(options.json), files)),
   );
-  sub('rm <layer...>', 'remove layers that nothing uses').action(
+  sub('rm <name...>', 'remove images, or layers that nothing uses').action(
     async (layers: string[], options: { json: boolean }) =>
       done(await (await load()).removeImages(await context(options.json), layers)),
   );
@@ -220,13 +230,21 @@ function addImageCommands(
     async (options: { json: boolean }) =>
       done(await (await load()).collectImages(await context(options.json))),
   );
-  sub('pull <spec...>', 'make every layer of the specs present').action(
-    async (specs: string[], options: { json: boolean }) => {
+  sub('pull <source...>', 'pull images (docker://…, oci:…), or all that specs are made of').action(
+    async (sources: string[], options: { json: boolean }) => {
       const [{ pullImages }, { loadSpecs }] = await Promise.all([load(), import('./load-specs.ts')]);
       const made = await context(options.json);
-      done(await pullImages(made, await loadSpecs(made, specs)));
+      const references = sources.filter(isImageReference);
+      const specs = sources.filter((source) => !isImageReference(source));
+      const loaded = specs.length === 0 ? undefined : await loadSpecs(made, specs);
+      done(await pullImages(made, references, loaded));
     },
   );
+}
+
+/** A spec may be named like one; `./` before it makes it a file. */
+function isImageReference(source: string): boolean {
+  return /^(?:docker:\/\/|oci:|docker-archive:|dir:)/.test(source);
 }
 
 function parseTimeout(text: string): number {

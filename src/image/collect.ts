@@ -1,5 +1,6 @@
 // What lies in the store, who uses it, and taking out what nobody does.
 import type { Host } from '../host/host.ts';
+import { isComplete, keysOf, listTags, removeTag, tagKey } from './image-records.ts';
 import {
   layerPath,
   readRecord,
@@ -16,6 +17,17 @@ export interface StoredLayer {
   readonly record?: LayerRecord;
   /** Names of containers, or `a mount` when only the kernel knows it. */
   readonly usedBy: readonly string[];
+  /** References of images that were pulled. */
+  readonly taggedBy: readonly string[];
+}
+
+export interface StoredImage {
+  readonly reference: string;
+  readonly digest: string;
+  /** Keys of its layers, lowest first. */
+  readonly layers: readonly string[];
+  /** Containers that were made from it. */
+  readonly usedBy: readonly string[];
 }
 
 const KEY = /[0-9a-f]{64}/g;
@@ -23,37 +35,64 @@ const LINK = /(?<=[=:]l\/)([0-9a-f]{16})\b/g;
 
 export async function listLayers(host: Host, dataDir: string): Promise<readonly StoredLayer[]> {
   const names = (await host.list(storePaths(dataDir).layers)) ?? [];
-  const users = await readUsers(host, dataDir);
+  const users = readUsers(
+    await readRecords(host, dataDir),
+    await readMounts(host),
+    await readLinks(host, dataDir),
+  );
+  const tags = await listTags(host, dataDir);
   const keys = names.filter((name) => /^[0-9a-f]{64}$/.test(name));
   return Promise.all(
     keys.map(async (key) => {
       const record = await readRecord(host, layerPath(dataDir, key));
-      return { key, usedBy: users.get(key) ?? [], ...(record === undefined ? {} : { record }) };
+      const taggedBy = tags.filter((image) => keysOf(image).includes(key)).map((image) => image.reference);
+      return { key, usedBy: users.get(key) ?? [], taggedBy, ...(record === undefined ? {} : { record }) };
     }),
   );
 }
 
-/**
- * Users by key. Records are searched as text: whatever their format or state, a layer they name stays. Live
- * mounts count too, in case a record was lost.
- */
-async function readUsers(host: Host, dataDir: string): Promise<ReadonlyMap<string, readonly string[]>> {
-  const users = new Map<string, string[]>();
-  const note = (text: string, user: string): void => {
-    for (const key of new Set(text.match(KEY))) users.set(key, [...(users.get(key) ?? []), user]);
-  };
+export async function listImages(host: Host, dataDir: string): Promise<readonly StoredImage[]> {
+  const records = await readRecords(host, dataDir);
+  return (await listTags(host, dataDir)).map((image) => {
+    const named = JSON.stringify(image.reference);
+    const users = records.filter(({ text }) => text.includes(named));
+    const { reference, digest } = image;
+    return { reference, digest, layers: keysOf(image), usedBy: users.map(({ container }) => container) };
+  });
+}
+
+interface ContainerText {
+  readonly container: string;
+  readonly text: string;
+}
+
+/** Records are searched as text: whatever their format or state, a layer or image that they name stays. */
+async function readRecords(host: Host, dataDir: string): Promise<readonly ContainerText[]> {
   const containers = `${dataDir}/containers`;
-  for (const name of (await host.list(containers)) ?? []) {
-    const files = await Promise.all(
-      ['plan.json', 'pending.json'].map(
-        async (file) => (await host.readText(`${containers}/${name}/${file}`)) ?? '',
-      ),
-    );
-    note(files.join('\n'), name);
+  return Promise.all(
+    ((await host.list(containers)) ?? []).map(async (container) => {
+      const files = ['plan.json', 'pending.json'].map((file) => `${containers}/${container}/${file}`);
+      const texts = await Promise.all(files.map((file) => host.readText(file)));
+      return { container, text: texts.join('\n') };
+    }),
+  );
+}
+
+async function readMounts(host: Host): Promise<string> {
+  return (await host.readText('/proc/self/mountinfo')) ?? '';
+}
+
+/** By key of a layer. Live mounts count too, in case a record was lost. */
+function readUsers(
+  records: readonly ContainerText[],
+  mounts: string,
+  linked: ReadonlyMap<string, string>,
+): ReadonlyMap<string, readonly string[]> {
+  const users = new Map<string, string[]>();
+  for (const { container, text } of records) {
+    for (const key of new Set(text.match(KEY))) users.set(key, [...(users.get(key) ?? []), container]);
   }
-  const mounts = (await host.readText('/proc/self/mountinfo')) ?? '';
   // Mounts of very many layers name them by their links.
-  const linked = await readLinks(host, dataDir);
   const named = [...mounts.matchAll(LINK)].flatMap(([, link]) => linked.get(link ?? '') ?? []);
   for (const key of new Set([...(mounts.match(KEY) ?? []), ...named])) {
     if (!users.has(key)) users.set(key, ['a mount']);
@@ -89,19 +128,38 @@ export interface Collected {
   readonly leftovers: number;
 }
 
-/** Removes layers that no container refers to, and whatever else has become useless. */
+/** Removes layers that no container and no tag refers to, and whatever else has become useless. */
 export async function collectGarbage(host: Host, dataDir: string): Promise<Collected> {
   if ((await host.status(storePaths(dataDir).root)) === undefined) return { layers: [], leftovers: 0 };
+  const untagged = await removeIncompleteTags(host, dataDir);
   const layers = await listLayers(host, dataDir);
-  const unused = layers.filter((layer) => layer.usedBy.length === 0);
+  const unused = layers.filter((layer) => !isUsed(layer));
   await removeLayers(
     host,
     dataDir,
     unused.map((layer) => layer.key),
   );
   const stale = await removeStaleWork(host, dataDir);
-  const kept = new Set(layers.filter((layer) => layer.usedBy.length > 0).map((layer) => layer.key));
-  return { layers: unused, leftovers: stale.length + (await removeOrphans(host, dataDir, kept)) };
+  const kept = new Set(layers.filter(isUsed).map((layer) => layer.key));
+  const orphans = await removeOrphans(host, dataDir, kept);
+  return { layers: unused, leftovers: stale.length + untagged + orphans };
+}
+
+export function isUsed({ usedBy, taggedBy }: StoredLayer): boolean {
+  return usedBy.length > 0 || taggedBy.length > 0;
+}
+
+/** What killed pulls left: a tag whose layers are not all there, and which nobody is pulling now. */
+async function removeIncompleteTags(host: Host, dataDir: string): Promise<number> {
+  let removed = 0;
+  for (const image of await listTags(host, dataDir)) {
+    if (await isComplete(host, dataDir, image)) continue;
+    const lock = await host.lock(`${storePaths(dataDir).locks}/${tagKey(image.reference)}`, 0);
+    if (lock === undefined) continue;
+    if (await removeTag(host, dataDir, image.reference)) removed += 1;
+    await lock.release();
+  }
+  return removed;
 }
 
 /** Records, references, links and remembered hashes whose layer is gone, and locks that nobody holds. */

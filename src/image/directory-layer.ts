@@ -2,7 +2,7 @@
 // container. The path is followed through the symlinks of the layers below, as the finished root would.
 import { OperationError } from '../errors.ts';
 import type { InlineFile } from '../load/spec.ts';
-import type { LayerRecipe } from '../plan/plan.ts';
+import type { LayerRecipe } from '../plan/layer-recipe.ts';
 import { sha256 } from './hash-cache.ts';
 import { createTreeInspector } from './inspect-tar.ts';
 import { makeFolders } from './make-path.ts';

@@ -1,26 +1,41 @@
 // Makes one layer present in the store. Whoever comes second while it is being made waits for the first.
-import type { LayerRecipe } from '../plan/plan.ts';
+import type { LayerRecipe } from '../plan/layer-recipe.ts';
 import { makeDirectoryLayer, makeFilesLayer } from './directory-layer.ts';
 import { makeHostLayer } from './host-layer.ts';
+import { makeImageLayer } from './image-layer.ts';
 import { hasLayer, openStore, removeStaleWork } from './store.ts';
 import { makeTarballLayer, type LayerContext } from './unpack-tarball.ts';
+import { withSource, type ImageRecipe } from './use-image.ts';
 
 const PATIENCE_MS = 1000;
 
 export async function ensureLayer(context: LayerContext, recipe: LayerRecipe): Promise<void> {
-  const { host, dataDir, signal } = context;
+  const { host, dataDir } = context;
   if (await hasLayer(host, dataDir, recipe.key)) return;
+  await withStoreLock(context, recipe.key, `layer ${recipe.key.slice(0, 12)}`, async () => {
+    if (!(await hasLayer(host, dataDir, recipe.key))) await makeByKind(context, recipe);
+  });
+}
+
+/** Runs `task` while no other process runs one for the same key; `what` names it for those who wait. */
+export async function withStoreLock<T>(
+  context: LayerContext,
+  key: string,
+  what: string,
+  task: () => Promise<T>,
+): Promise<T> {
+  const { host, dataDir, signal } = context;
   const { locks } = await openStore(host, dataDir);
   await removeStaleWork(host, dataDir);
-  const path = `${locks}/${recipe.key}`;
+  const path = `${locks}/${key}`;
   let lock = await host.lock(path, PATIENCE_MS);
   while (lock === undefined) {
     signal.throwIfAborted();
-    context.progress(`waiting for another runspec that makes layer ${recipe.key.slice(0, 12)}`);
+    context.progress(`waiting for another runspec that makes ${what}`);
     lock = await host.lock(path, PATIENCE_MS);
   }
   try {
-    if (!(await hasLayer(host, dataDir, recipe.key))) await makeByKind(context, recipe);
+    return await task();
   } finally {
     // Removed while it is held: nobody can take a lock on a file that is about to go.
     await host.removeFile(path);
@@ -38,5 +53,15 @@ async function makeByKind(context: LayerContext, recipe: LayerRecipe): Promise<v
       return makeFilesLayer(context, recipe);
     case 'host':
       return makeHostLayer(context, recipe.files, recipe.key);
+    case 'image':
+      return makeFromImage(context, recipe);
   }
+}
+
+async function makeFromImage(context: LayerContext, recipe: ImageRecipe): Promise<void> {
+  const { image, mediaType, digest, size, diffId } = recipe;
+  const descriptor = { mediaType, digest, size };
+  await withSource(context, image, (source) =>
+    makeImageLayer(context, image, { descriptor, diffId }, () => source.openBlob(descriptor, context.signal)),
+  );
 }

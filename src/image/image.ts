@@ -1,6 +1,7 @@
 // An image as every source gives it: what its manifest and config say, checked, before any layer is read.
 // Sources find bytes; they judge nothing. Words are those of the OCI image spec.
 import type { Readable } from 'node:stream';
+import type { ImageConfig } from '../plan/facts.ts';
 
 /** `sha256:` and 64 hex digits, or `sha512:` and 128; checked by pattern before it becomes part of a path or URL. */
 export type Digest = string;
@@ -41,23 +42,12 @@ export interface ImageLayer {
   readonly diffId: Digest;
 }
 
-/** What an image says about its process; absent words are absent keys. */
-export interface ImageConfig {
-  readonly entrypoint?: readonly string[];
-  readonly cmd?: readonly string[];
-  /** `NAME=value`. */
-  readonly env?: readonly string[];
-  readonly workingDir?: string;
-  readonly user?: string;
-  readonly stopSignal?: string;
-  /** Paths in the container. */
-  readonly volumes?: readonly string[];
-}
-
 export interface Image {
   readonly reference: string;
   /** Of the manifest of this platform. */
   readonly digest: Digest;
+  /** Of the document that the reference names: an index for several platforms, or the manifest. */
+  readonly root: Digest;
   readonly configDigest: Digest;
   /** What the config says it was built for. */
   readonly platform: Platform;

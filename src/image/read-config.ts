@@ -11,7 +11,8 @@ import {
   textsOf,
   type Fields,
 } from './document.ts';
-import type { Digest, ImageConfig, Platform } from './image.ts';
+import type { Digest, Platform } from './image.ts';
+import type { ImageConfig } from '../plan/facts.ts';
 
 export interface ConfigDocument {
   readonly platform: Platform;

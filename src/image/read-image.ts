@@ -19,7 +19,7 @@ export async function readImage(source: ImageSource, platform: Platform): Promis
 }
 
 async function read(source: ImageSource, platform: Platform): Promise<Image> {
-  const { digest, fields } = await readManifest(source, platform);
+  const { root, digest, fields } = await readManifest(source, platform);
   const manifest = parseManifest(fields);
   const bytes = await readChecked(source, manifest.config, `config ${shorten(manifest.config.digest)}`);
   const config = parseConfig(bytes);
@@ -32,6 +32,7 @@ async function read(source: ImageSource, platform: Platform): Promise<Image> {
   return {
     reference: source.reference,
     digest,
+    root,
     configDigest: manifest.config.digest,
     platform: config.platform,
     configText: bytes.toString('utf8'),
@@ -46,15 +47,21 @@ async function read(source: ImageSource, platform: Platform): Promise<Image> {
 async function readManifest(
   source: ImageSource,
   platform: Platform,
-): Promise<{ readonly digest: Digest; readonly fields: Readonly<Record<string, unknown>> }> {
-  const root = await source.readRoot(DOCUMENT_LIMIT);
-  if (source.pin !== undefined) checkDigest(root.bytes, source.pin, 'it');
-  const { mediaType, fields } = readDocumentFields(root, 'the manifest');
-  if (!INDEXES.includes(mediaType)) return { digest: source.pin ?? hashDocument(root.bytes), fields };
+): Promise<{
+  readonly root: Digest;
+  readonly digest: Digest;
+  readonly fields: Readonly<Record<string, unknown>>;
+}> {
+  const document = await source.readRoot(DOCUMENT_LIMIT);
+  if (source.pin !== undefined) checkDigest(document.bytes, source.pin, 'it');
+  const root = source.pin ?? hashDocument(document.bytes);
+  const { mediaType, fields } = readDocumentFields(document, 'the manifest');
+  if (!INDEXES.includes(mediaType)) return { root, digest: root, fields };
   const chosen = await chooseManifest(source, fields, platform);
   const what = `manifest ${shorten(chosen.digest)}`;
   const bytes = await readChecked(source, chosen, what);
   return {
+    root,
     digest: chosen.digest,
     fields: readDocumentFields({ mediaType: chosen.mediaType, bytes }, what).fields,
   };

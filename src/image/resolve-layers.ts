@@ -1,17 +1,18 @@
 // Tells what layers a spec is made of: where each lies in the store, or what it would be made from. Reads
 // only, so that `plan` can use it; problems come back as diagnostics.
-import type { Diagnostic, SpecPath } from '../errors.ts';
+import { OperationError, type Diagnostic, type SpecPath } from '../errors.ts';
 import { mayFetch, type Archives } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
 import type { LayerSource, RootfsSource, Spec, TarballSource } from '../load/spec.ts';
-import type { ResolvedLayer } from '../plan/facts.ts';
-import type { LayerRecipe } from '../plan/plan.ts';
+import type { ImageFacts, ResolvedLayer } from '../plan/facts.ts';
+import type { LayerRecipe } from '../plan/layer-recipe.ts';
 import { directoryKey, filesKey } from './directory-layer.ts';
 import { hashArchive } from './hash-cache.ts';
 import { readHostFiles } from './host-layer.ts';
 import { isUrl, readReference } from './references.ts';
 import { hasLayer, layerPath } from './store.ts';
-import { fetchReference, type LayerContext } from './unpack-tarball.ts';
+import { findImage, imageRecipe } from './use-image.ts';
+import type { LayerContext } from './unpack-tarball.ts';
 
 export interface ResolvedLayers {
   /** Lowest first, the root filesystem included; what could not be resolved is missing here. */
@@ -19,19 +20,16 @@ export interface ResolvedLayers {
   readonly diagnostics: readonly Diagnostic[];
   /** URLs without a pin that were not fetched yet; with any, `layers` is incomplete. */
   readonly unfetched: readonly string[];
+  /** What the image that the root filesystem comes from says. */
+  readonly image?: ImageFacts;
 }
 
 type Outcome =
-  | { readonly layer: ResolvedLayer }
+  | { readonly layers: readonly ResolvedLayer[]; readonly image?: ImageFacts }
   | { readonly diagnostics: readonly Diagnostic[] }
   | { readonly unfetched: string };
 
-interface Scope {
-  readonly host: Host;
-  readonly archives: Archives;
-  readonly dataDir: string;
-  readonly signal: AbortSignal;
-}
+type Scope = Pick<LayerContext, 'host' | 'archives' | 'dataDir' | 'signal'>;
 
 export async function resolveLayers(
   host: Host,
@@ -44,35 +42,23 @@ export async function resolveLayers(
   const layers: ResolvedLayer[] = [];
   const diagnostics: Diagnostic[] = [];
   const unfetched: string[] = [];
+  let image: ImageFacts | undefined;
   const sources = [spec.rootfs, ...spec.layers];
   for (const [index, source] of sources.entries()) {
     const path = index === 0 ? ['rootfs'] : ['layers', index - 1];
     const lower = layers.map((layer) => layer.path);
     const outcome = await resolveSource(scope, source, path, lower);
-    if ('layer' in outcome) layers.push(outcome.layer);
-    else if ('unfetched' in outcome) unfetched.push(outcome.unfetched);
+    if ('layers' in outcome) {
+      layers.push(...outcome.layers);
+      image ??= outcome.image;
+    } else if ('unfetched' in outcome) unfetched.push(outcome.unfetched);
     else diagnostics.push(...outcome.diagnostics);
   }
   // An overlay refuses one folder twice; the topmost of two equal layers decides what is seen.
   const distinct = layers.filter(
     (layer, index) => layers.findLastIndex(({ path }) => path === layer.path) === index,
   );
-  return { layers: distinct, diagnostics, unfetched };
-}
-
-/** Fetches the unpinned URLs of a spec that are not in the store. apply calls it before it plans. */
-export async function fetchUnpinned(context: LayerContext, spec: Spec): Promise<void> {
-  for (const source of [spec.rootfs, ...spec.layers]) {
-    if (
-      !('kind' in source) ||
-      source.kind !== 'tarball' ||
-      source.sha256 !== undefined ||
-      !isUrl(source.tarball)
-    )
-      continue;
-    if ((await readReference(context.host, context.dataDir, source.tarball)) !== undefined) continue;
-    await fetchReference(context, source.tarball);
-  }
+  return { layers: distinct, diagnostics, unfetched, ...(image === undefined ? {} : { image }) };
 }
 
 async function resolveSource(
@@ -96,9 +82,33 @@ async function resolveSource(
       return store(scope, found.key, { kind: 'host', files: source.files });
     }
     case 'image':
-      return problem('not-supported', [...path, 'image'], `images cannot be used yet: ${source.image}`, {
-        hint: 'this version takes rootfs.tarball, rootfs.directory and rootfs.host',
+      return resolveImage(scope, source, [...path, 'image']);
+  }
+}
+
+async function resolveImage(
+  scope: Scope,
+  { image: reference, digest }: Extract<RootfsSource, { readonly kind: 'image' }>,
+  path: SpecPath,
+): Promise<Outcome> {
+  try {
+    const image = await findImage(scope, reference);
+    if (digest !== undefined && digest !== image.digest) {
+      return problem('lock-differs', path, `${reference} is ${image.digest}, but was locked as ${digest}`, {
+        hint: 'if it was changed on purpose: runspec lock SPEC',
       });
+    }
+    return {
+      layers: image.layers.map((layer) => {
+        const recipe = imageRecipe(scope.dataDir, reference, layer);
+        return { path: recipe.path, recipe };
+      }),
+      image: { reference, digest: image.digest, config: image.config },
+    };
+  } catch (error) {
+    if (!(error instanceof OperationError)) throw error;
+    const { message, hint } = error;
+    return problem('unreadable-image', path, message, hint === undefined ? {} : { hint });
   }
 }
 
@@ -159,7 +169,7 @@ async function resolveDirectory(
       hint: type === 'file' ? 'for an archive write tarball instead of directory' : 'name a folder',
     });
   // The root filesystem is used where it lies; extra layers are copied, to stand at their destination.
-  if (!('destination' in source)) return { layer: { path: directory } };
+  if (!('destination' in source)) return { layers: [{ path: directory }] };
   const { destination } = source;
   const key = await directoryKey(scope, directory, destination, lower);
   return store(scope, key, { kind: 'directory', directory, destination, lower });
@@ -169,7 +179,7 @@ type WithoutPlace<T> = T extends unknown ? Omit<T, 'key' | 'path'> : never;
 
 function store({ dataDir }: Scope, key: string, recipe: WithoutPlace<LayerRecipe>): Outcome {
   const path = layerPath(dataDir, key);
-  return { layer: { path, recipe: { key, path, ...recipe } } };
+  return { layers: [{ path, recipe: { key, path, ...recipe } }] };
 }
 
 function problem(

@@ -24,6 +24,8 @@ export interface StorePaths {
   readonly work: string;
   /** What an unpinned URL gave when it was last fetched. */
   readonly references: string;
+  /** What a reference to an image gave when it was last pulled. */
+  readonly tags: string;
   /** Hashes of local archives, so that unchanged ones are not read again. */
   readonly hashes: string;
   readonly locks: string;
@@ -39,6 +41,7 @@ export function storePaths(dataDir: string): StorePaths {
     layers: below('layers'),
     work: below('tmp'),
     references: below('refs'),
+    tags: below('tags'),
     hashes: below('hashes'),
     locks: below('locks'),
     links: below('l'),
@@ -89,8 +92,7 @@ export async function openStore(host: Host, dataDir: string): Promise<StorePaths
   for (const path of foldersTo(dataDir)) {
     if ((await host.status(path)) === undefined) await host.makeDirectory(path, { mode: 0o755 });
   }
-  const { root, layers, work, references, hashes, locks } = paths;
-  for (const path of [root, layers, work, references, hashes, locks]) {
+  for (const path of Object.values<string>({ ...paths })) {
     if (await host.makeDirectory(path, { mode: 0o700 })) continue;
     const found = await host.status(path);
     if (found?.type === 'directory' && found.uid === 0 && (found.mode & 0o077) === 0) continue;

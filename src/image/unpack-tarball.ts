@@ -1,7 +1,7 @@
 // From an archive to a layer of the store: fetched when it is a URL, its hash checked before anything is
 // unpacked and again on what was unpacked, so that a file exchanged in between does not get in.
 import { OperationError } from '../errors.ts';
-import type { Archives } from '../host/archives.ts';
+import type { Archives, Content } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
 import { rememberHash } from './hash-cache.ts';
 import { createLayerInspector, nameArchive, TAR_LIMITS, type LayerSummary } from './inspect-tar.ts';
@@ -24,7 +24,7 @@ export async function makeTarballLayer(
   sha256: string,
 ): Promise<void> {
   if (isUrl(tarball)) {
-    await fetched(context, tarball, true, async (archive, found) => {
+    await fetched(context, tarball, true, async (archive, { sha256: found }) => {
       if (found !== sha256) throw wrongHash(tarball, sha256, found);
       await unpackLayer(context, tarball, archive, sha256);
     });
@@ -45,40 +45,55 @@ export async function addArchive(context: LayerContext, path: string): Promise<s
 /** Fetches an unpinned URL, puts it into the store and remembers what it gave. */
 export async function fetchReference(context: LayerContext, url: string): Promise<string> {
   const { host, dataDir } = context;
-  return fetched(context, url, false, async (archive, key) => {
+  return fetched(context, url, false, async (archive, { sha256: key }) => {
     if (!(await hasLayer(host, dataDir, key))) await unpackLayer(context, url, archive, key);
     await writeReference(host, dataDir, url, key);
     return key;
   });
 }
 
+/** Hash and size of an archive as it is now, fetched when it is a URL; nothing is kept of it. */
+export async function measureArchive(
+  context: LayerContext,
+  tarball: string,
+  pinned: boolean,
+): Promise<Content> {
+  if (isUrl(tarball))
+    return fetched(context, tarball, pinned, (_archive, content) => Promise.resolve(content));
+  return context.archives.hash(await realArchive(context.host, tarball), context.signal);
+}
+
 function fetched<T>(
   { host, archives, dataDir, signal, progress }: LayerContext,
   url: string,
   pinned: boolean,
-  use: (archive: string, sha256: string) => Promise<T>,
+  use: (archive: string, content: Content) => Promise<T>,
 ): Promise<T> {
   return withWork(host, dataDir, async (work) => {
     const archive = `${work}/archive`;
     // Half of the free space: the other half is for what comes out of it.
     const limit = Math.min(TAR_LIMITS.bytes, Math.floor((await host.freeBytes(work)) / 2));
-    const { sha256 } = await archives.download(url, archive, { limit, pinned, signal, progress });
-    return use(archive, sha256);
+    return use(archive, await archives.download(url, archive, { limit, pinned, signal, progress }));
   });
 }
 
 async function hashLocal({ host, archives, dataDir, signal }: LayerContext, path: string): Promise<string> {
-  const real = await host.realPath(path);
-  const status = real === undefined ? undefined : await host.status(real);
-  if (real === undefined || status?.type !== 'file') {
-    const found = status === undefined ? 'does not exist' : `is a ${status.type}, not a file`;
-    throw new OperationError(`archive ${path} ${found}`, { hint: 'check the path' });
-  }
+  const real = await realArchive(host, path);
+  const status = await host.status(real);
+  if (status === undefined) throw new OperationError(`archive ${path} is gone`, { hint: 'check the path' });
   const now = host.now();
   const { sha256 } = await archives.hash(real, signal);
   await openStore(host, dataDir);
   await rememberHash(host, dataDir, real, status, now, sha256);
   return sha256;
+}
+
+async function realArchive(host: Host, path: string): Promise<string> {
+  const real = await host.realPath(path);
+  const type = real === undefined ? undefined : (await host.status(real))?.type;
+  if (real !== undefined && type === 'file') return real;
+  const found = type === undefined ? 'does not exist' : `is a ${type}, not a file`;
+  throw new OperationError(`archive ${path} ${found}`, { hint: 'check the path' });
 }
 
 async function unpackLayer(

@@ -14,7 +14,7 @@ type Capabilities = NonNullable<NonNullable<SpecDocument['process']>['capabiliti
 
 export function normalizeProcess(document: SpecDocument, scope: Scope): ProcessSpec {
   const { process = {} } = document;
-  const { cwd = '/', user = 'root', stopSignal = 'SIGTERM', stopTimeout = '10s', env = {} } = process;
+  const { cwd, user, stopSignal, stopTimeout = '10s', env = {} } = process;
   const at = (key: string): SpecPath => ['process', key];
   const args =
     process.args && itemsOf(process.args).map(([index, arg]) => toText(arg, [...at('args'), index], scope));
@@ -27,12 +27,19 @@ export function normalizeProcess(document: SpecDocument, scope: Scope): ProcessS
     });
   }
   return {
-    ...defined({ args, oomScoreAdj: process.oomScoreAdj }),
+    ...defined({
+      args,
+      oomScoreAdj: process.oomScoreAdj,
+      cwd: cwd && accept(scope, 'absolutePath', parseContainerPath(cwd), at('cwd'), cwd),
+      user: user === undefined ? user : accept(scope, 'user', parseUser(String(user)), at('user'), user),
+      stopSignal:
+        stopSignal === undefined
+          ? undefined
+          : accept(scope, 'signal', parseSignal(stopSignal), at('stopSignal'), stopSignal),
+    }),
     env: toRecord(
       Object.entries(env).map(([name, value]) => [name, toText(value, [...at('env'), name], scope)]),
     ),
-    cwd: accept(scope, 'absolutePath', parseContainerPath(cwd), at('cwd'), cwd) ?? '/',
-    user: accept(scope, 'user', parseUser(String(user)), at('user'), user) ?? 'root',
     additionalGids: itemsOf(process.additionalGids).map(([, gid]) => gid),
     terminal: process.terminal ?? false,
     noNewPrivileges: process.noNewPrivileges ?? true,
@@ -41,7 +48,6 @@ export function normalizeProcess(document: SpecDocument, scope: Scope): ProcessS
       drop: normalizeCapabilities(process.capabilities, 'drop', scope),
     },
     rlimits: normalizeRlimits(document, scope),
-    stopSignal: accept(scope, 'signal', parseSignal(stopSignal), at('stopSignal'), stopSignal) ?? 'SIGTERM',
     stopTimeout:
       accept(scope, 'duration', parseDuration(stopTimeout), at('stopTimeout'), stopTimeout) ?? 10_000,
   };

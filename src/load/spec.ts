@@ -30,7 +30,12 @@ export type RootfsSource =
   | { readonly kind: 'directory'; readonly directory: string }
   | { readonly kind: 'host'; readonly files: readonly string[] }
   /** In full: absolute paths, registry and tag of a `docker://` reference written out. */
-  | { readonly kind: 'image'; readonly image: string };
+  | {
+      readonly kind: 'image';
+      readonly image: string;
+      /** Of its manifest or index, when a lock file says it. */
+      readonly digest?: string;
+    };
 
 export interface TarballSource {
   readonly kind: 'tarball';
@@ -57,9 +62,10 @@ export interface ProcessSpec {
   /** Absent: the image's entrypoint and cmd, else `/bin/sh`. */
   readonly args?: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  readonly cwd: string;
-  /** `uid`, `uid:gid` or names; looked up in the root filesystem when the bundle is written. */
-  readonly user: string;
+  /** Absent: the image's, else `/`. */
+  readonly cwd?: string;
+  /** `uid`, `uid:gid` or names; looked up in the root filesystem when the bundle is written. Absent: the image's, else `root`. */
+  readonly user?: string;
   readonly additionalGids: readonly number[];
   readonly terminal: boolean;
   readonly noNewPrivileges: boolean;
@@ -68,10 +74,15 @@ export interface ProcessSpec {
   /** Keyed by the lower-case name without `RLIMIT_`, as in `nofile`. */
   readonly rlimits: Readonly<Record<string, { readonly soft: number; readonly hard: number }>>;
   readonly oomScoreAdj?: number;
-  /** Canonical upper-case name, as in `SIGTERM`. */
-  readonly stopSignal: string;
+  /** Canonical upper-case name, as in `SIGQUIT`. Absent: the image's, else `SIGTERM`. */
+  readonly stopSignal?: string;
   /** Milliseconds between the stop signal and SIGKILL to the whole cgroup. */
   readonly stopTimeout: number;
+}
+
+/** A spec in which nothing waits for its image any more. */
+export interface SettledSpec extends Spec {
+  readonly process: ProcessSpec & Required<Pick<ProcessSpec, 'args' | 'cwd' | 'user' | 'stopSignal'>>;
 }
 
 export type NamespaceType = 'network' | 'pid' | 'ipc' | 'uts' | 'mount' | 'cgroup';

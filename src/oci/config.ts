@@ -1,7 +1,7 @@
 // The OCI runtime configuration of a container, from its spec. Pure: what only the mounted root and the
 // running machine can tell (user ids, joined namespaces, seccomp, HOME) is filled in by the bundle op.
 import type { Diagnostic } from '../errors.ts';
-import type { NamespaceType, Spec } from '../load/spec.ts';
+import type { NamespaceType, SettledSpec, Spec } from '../load/spec.ts';
 import type { BundleStep } from '../plan/plan.ts';
 import { chooseCapabilities } from './capabilities.ts';
 import { type GeneratedFiles, buildMounts } from './mounts.ts';
@@ -16,7 +16,7 @@ import type {
 import { isAtOrBelow, normalizePath } from './paths.ts';
 
 export interface ConfigInput {
-  readonly spec: Spec;
+  readonly spec: SettledSpec;
   /** The mounted root. */
   readonly rootfs: string;
   /** As in `/runspec/web`. */
@@ -137,7 +137,7 @@ export function findConfigProblems(spec: Spec): readonly Diagnostic[] {
   return problems;
 }
 
-function buildProcess(spec: Spec, ownUts: boolean): OciProcess {
+function buildProcess(spec: SettledSpec, ownUts: boolean): OciProcess {
   const { process } = spec;
   const env = {
     PATH: DEFAULT_PATH,
@@ -153,7 +153,7 @@ function buildProcess(spec: Spec, ownUts: boolean): OciProcess {
   return {
     terminal: process.terminal,
     user: { uid: 0, gid: 0 },
-    args: process.args ?? ['/bin/sh'],
+    args: process.args,
     env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
     cwd: process.cwd,
     capabilities: chooseCapabilities(process.capabilities),

@@ -1,6 +1,7 @@
 // A read-only layer of the image store. It is shared by all who name the same content, so a revert leaves
 // it there; `runspec image gc` removes layers that nothing refers to.
-import type { LayerRecipe, LayerStep } from '../plan/plan.ts';
+import type { LayerRecipe } from '../plan/layer-recipe.ts';
+import type { LayerStep } from '../plan/plan.ts';
 import { ensureLayer } from '../image/ensure-layer.ts';
 import type { Op } from './op.ts';
 import { hereDocument, quote, quoteAll } from './shell.ts';
@@ -40,6 +41,8 @@ function describeSource(recipe: LayerRecipe): string {
       return `with ${Object.keys(recipe.files).join(', ')}`;
     case 'host':
       return `of host files ${recipe.files.join(', ')}`;
+    case 'image':
+      return `from ${recipe.image}`;
   }
 }
 
@@ -65,7 +68,33 @@ function toShell({ layer: recipe }: LayerStep): readonly string[] {
         quoteAll(['cp', '-a', '--parents', ...recipe.files, recipe.path]),
         `ldd ${quoteAll(recipe.files)} 2>/dev/null | grep -o '/[^ ]*' | sort -u | xargs cp -L --parents -t ${quote(recipe.path)}`,
       ];
+    case 'image':
+      // Blobs of an OCI layout have their digest as their name; other kinds are copied to one first.
+      return [make, ...imageShell(recipe)];
   }
+}
+
+function imageShell(recipe: Extract<LayerRecipe, { readonly kind: 'image' }>): readonly string[] {
+  const isLayout = recipe.image.startsWith('oci:');
+  const layout = isLayout ? (recipe.image.split(':')[1] ?? '') : '/tmp/runspec-image';
+  const blob = `${layout}/blobs/${recipe.digest.replace(':', '/')}`;
+  const compression = /[+.](gzip|zstd)$/.exec(recipe.mediaType)?.[1];
+  return [
+    ...(isLayout ? [] : [quoteAll(['skopeo', 'copy', recipe.image, `oci:${layout}:latest`])]),
+    `echo ${quote(`${recipe.digest.slice(7)}  ${blob}`)} | ${recipe.digest.slice(0, 6)}sum --check`,
+    quoteAll([
+      'tar',
+      '--extract',
+      ...(compression === undefined ? [] : [`--${compression}`]),
+      '--preserve-permissions',
+      '--numeric-owner',
+      '--xattrs',
+      '--file',
+      blob,
+      '--directory',
+      recipe.path,
+    ]),
+  ];
 }
 
 function unpackShell(tarball: string, sha256: string, path: string): readonly string[] {

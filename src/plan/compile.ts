@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import type { Diagnostic } from '../errors.ts';
 import type { Spec } from '../load/spec.ts';
 import { findConfigProblems } from '../oci/config.ts';
+import { settleSpec } from './image-defaults.ts';
 import { compileProcess } from './process.ts';
 import type { HostFacts } from './facts.ts';
 import { compileNetwork } from './network.ts';
@@ -77,6 +78,7 @@ export function compile(spec: Spec, facts: HostFacts, together: readonly Spec[] 
       ...(hint === undefined ? {} : { hint }),
     }));
   checkPaths(spec, facts, problems);
+  const settled = settleSpec(spec, facts.images[spec.name], problems);
   const runtime = chooseRuntime(spec, facts, problems);
   const network = compileNetwork(spec, facts, problems, together);
   const resources = compileResources(spec, facts, problems);
@@ -86,7 +88,7 @@ export function compile(spec: Spec, facts: HostFacts, together: readonly Spec[] 
     runtime === undefined
       ? []
       : compileProcess(
-          spec,
+          settled.spec,
           facts,
           places,
           {
@@ -104,10 +106,11 @@ export function compile(spec: Spec, facts: HostFacts, together: readonly Spec[] 
   const plan: Plan = {
     version: PLAN_VERSION,
     name: spec.name,
-    specDigest: createHash('sha256').update(canonicalJson(spec)).digest('hex'),
+    specDigest: createHash('sha256').update(canonicalJson(settled.spec)).digest('hex'),
     runtime,
     ...(network.lease === undefined ? {} : { lease: network.lease }),
     ports: network.lease === undefined ? [] : spec.network.ports,
+    ...(settled.image === undefined ? {} : { image: settled.image }),
     steps: ordered([...storage, ...resources.steps, ...network.steps, ...process]),
   };
   return { plan, diagnostics };

@@ -1,7 +1,8 @@
 // What compile must know about the machine, gathered before (see host/facts.ts) and passed as data.
 import type { Diagnostic } from '../errors.ts';
 import type { FileStatus } from '../host/host.ts';
-import type { Lease, LayerRecipe, Plan, PublishedPort } from './plan.ts';
+import type { LayerRecipe } from './layer-recipe.ts';
+import type { Lease, Plan, PublishedPort } from './plan.ts';
 
 export interface HostFacts {
   readonly bootId: string;
@@ -18,6 +19,8 @@ export interface HostFacts {
   readonly containers: Readonly<Record<string, ContainerFacts>>;
   /** Layers of each spec, by container name, lowest first, the root file system included. */
   readonly layers: Readonly<Record<string, readonly ResolvedLayer[]>>;
+  /** What the images of the specs say about their process, by container name. */
+  readonly images: Readonly<Record<string, ImageFacts>>;
   /** Host paths that the specs name (bind sources, devices, namespaces), symlinks followed; null: nothing there. */
   readonly paths: Readonly<Record<string, FileStatus | null>>;
   readonly resolver: ResolverFacts;
@@ -74,6 +77,27 @@ export interface ResolvedLayer {
   readonly path: string;
   /** Absent for a folder used as it is. */
   readonly recipe?: LayerRecipe;
+}
+
+export interface ImageFacts {
+  /** As in the spec. */
+  readonly reference: string;
+  /** Of the manifest. */
+  readonly digest: string;
+  readonly config: ImageConfig;
+}
+
+/** What an image says about its process, in the words of the OCI image spec; absent words are absent keys. */
+export interface ImageConfig {
+  readonly entrypoint?: readonly string[];
+  readonly cmd?: readonly string[];
+  /** `NAME=value`. */
+  readonly env?: readonly string[];
+  readonly workingDir?: string;
+  readonly user?: string;
+  readonly stopSignal?: string;
+  /** Paths in the container. */
+  readonly volumes?: readonly string[];
 }
 
 export interface ResolverFacts {

@@ -1,6 +1,8 @@
 // A Plan: what one container needs on this host, as ordered idempotent steps. Plain JSON: it is
 // stored, compared, printed and rendered as shell, and what is stored is enough to reverse it.
 
+import type { LayerRecipe } from './layer-recipe.ts';
+
 /** Bumped when a stored plan can no longer be read by newer code. */
 export const PLAN_VERSION = 1;
 
@@ -14,8 +16,24 @@ export interface Plan {
   /** Taken by this container, so that others choose differently; derived leases, never counters. */
   readonly lease?: Lease;
   readonly ports: readonly PublishedPort[];
+  /** Where the root filesystem comes from, when that is an image. */
+  readonly image?: PlannedImage;
   /** In an order that satisfies `needs` and `after`. */
   readonly steps: readonly Step[];
+}
+
+export interface PlannedImage {
+  readonly reference: string;
+  /** Of the manifest. */
+  readonly digest: string;
+  /** The words of `process` that the image decided, because the spec does not say. */
+  readonly process: {
+    readonly args?: readonly string[];
+    readonly env?: Readonly<Record<string, string>>;
+    readonly cwd?: string;
+    readonly user?: string;
+    readonly stopSignal?: string;
+  };
 }
 
 export interface Lease {
@@ -67,28 +85,6 @@ export interface LayerStep extends StepBase {
   readonly op: 'layer';
   readonly layer: LayerRecipe;
 }
-
-/** How a store layer comes into being. `key` (64 hex digits) names its folder; equal keys mean equal content. */
-export type LayerRecipe = { readonly key: string; readonly path: string } & (
-  | { readonly kind: 'tarball'; readonly tarball: string; readonly sha256: string }
-  | {
-      readonly kind: 'directory';
-      readonly directory: string;
-      readonly destination: string;
-      readonly lower: readonly string[];
-    }
-  | {
-      readonly kind: 'files';
-      readonly files: Readonly<
-        Record<
-          string,
-          { readonly text: string; readonly mode: number; readonly uid: number; readonly gid: number }
-        >
-      >;
-      readonly lower: readonly string[];
-    }
-  | { readonly kind: 'host'; readonly files: readonly string[] }
-);
 
 /**
  * The topmost read-only layer: a real folder or file for every place something is mounted on, so that

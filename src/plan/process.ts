@@ -1,5 +1,5 @@
 // The bundle and the process of one container as steps.
-import type { Spec } from '../load/spec.ts';
+import type { SettledSpec, Spec } from '../load/spec.ts';
 import { buildConfig, joinedNamespaces, type DeviceFacts } from '../oci/config.ts';
 import type { HostFacts } from './facts.ts';
 import type { Plan, Step } from './plan.ts';
@@ -16,7 +16,7 @@ export interface ProcessInput {
 }
 
 export function compileProcess(
-  spec: Spec,
+  spec: SettledSpec,
   facts: HostFacts,
   places: Places,
   input: ProcessInput,

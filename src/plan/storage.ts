@@ -58,9 +58,10 @@ export function compileStorage(
   const layers = facts.layers[spec.name] ?? [];
   const layerSteps = layers.flatMap((layer, index): readonly Step[] => {
     if (layer.recipe === undefined) return [];
-    // A folder or inline files are placed by what the layers below them hold.
+    // A folder or inline files are placed by what the layers below them hold; archives are unpacked side by side.
+    const placed = layer.recipe.kind === 'directory' || layer.recipe.kind === 'files';
     const below = layers
-      .slice(0, index)
+      .slice(0, placed ? index : 0)
       .flatMap((other) => (other.recipe === undefined ? [] : [layerId(other.recipe.key)]));
     return [
       {

@@ -52,6 +52,7 @@ export async function gatherFacts(sources: FactSources, specs: readonly Spec[]):
     listening,
     containers,
     layers: layers.byName,
+    images: layers.images,
     paths,
     resolver,
     diagnostics: layers.diagnostics,
@@ -147,6 +148,7 @@ async function resolveAllLayers(
   specs: readonly Spec[],
 ): Promise<{
   readonly byName: Record<string, readonly ResolvedLayer[]>;
+  readonly images: HostFacts['images'];
   readonly diagnostics: readonly (Diagnostic & { container: string })[];
 }> {
   const resolved = await Promise.all(
@@ -156,6 +158,9 @@ async function resolveAllLayers(
   );
   return {
     byName: Object.fromEntries(resolved.map(([name, { layers }]) => [name, layers])),
+    images: Object.fromEntries(
+      resolved.flatMap(([name, { image }]) => (image === undefined ? [] : [[name, image]])),
+    ),
     diagnostics: resolved.flatMap(([container, { diagnostics, unfetched }]) => [
       ...diagnostics.map((diagnostic) => ({ ...diagnostic, container })),
       ...unfetched.map((url) => ({ ...notFetched(url), container })),

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { LoadedSpecs } from '../../src/commands/load-specs.ts';
 import type { Spec } from '../../src/load/spec.ts';
 import type { CommandContext } from '../../src/commands/context.ts';
-import { addImages, collectImages, listImages, pullImages, removeImages } from '../../src/commands/image.ts';
+import { addImages, collectImages, pullImages, removeImages, showImages } from '../../src/commands/image.ts';
 import { resolveLayers } from '../../src/image/resolve-layers.ts';
 import { layer } from '../../src/ops/layer.ts';
 import type { OpContext } from '../../src/ops/op.ts';
@@ -52,12 +52,14 @@ describe.skipIf(!isRoot)('runspec image', () => {
   });
 
   it('lists layers with size, users and source', async () => {
-    const { out } = await call(listImages);
+    const { out } = await call(showImages);
     expect(out).toMatch(
       /^LAYER +SIZE +ENTRIES +CREATED \(UTC\) +USED BY +SOURCE\n[0-9a-f]{12}  2\.0 KiB  1 .*  - +\/.*\/image\.tar\n$/,
     );
-    const [found] = JSON.parse((await call(listImages, true)).out) as readonly unknown[];
-    expect(found).toMatchObject({ size: 2048, entries: 1, source: tarball, usedBy: [] });
+    expect(JSON.parse((await call(showImages, true)).out)).toMatchObject({
+      images: [],
+      layers: [{ size: 2048, entries: 1, source: tarball, usedBy: [], taggedBy: [] }],
+    });
   });
 
   it('removes by the beginning of a key, unless someone uses the layer', async () => {
@@ -68,7 +70,7 @@ describe.skipIf(!isRoot)('runspec image', () => {
     await expect(call((context) => removeImages(context, [key]))).rejects.toThrow(/is used by web/);
     fs.rmSync(`${dataDir}/containers/web/plan.json`);
     await expect(call((context) => removeImages(context, ['../../etc']))).rejects.toThrow(
-      /there is no layer/,
+      /there is no image or layer/,
     );
     expect((await call((context) => removeImages(context, [key.slice(0, 8)]))).out).toBe(out);
     expect(fs.readdirSync(`${dataDir}/images/layers`)).toEqual([]);
@@ -79,7 +81,7 @@ describe.skipIf(!isRoot)('runspec image', () => {
       { kind: 'tarball', tarball },
       { kind: 'files', files: { '/a': { text: 'a', mode: 0o644, uid: 0, gid: 0 } } },
     );
-    const { out } = await call((context) => pullImages(context, loaded(spec)));
+    const { out } = await call((context) => pullImages(context, [], loaded(spec)));
     const keys = out.trim().split('\n');
     expect(
       fs
@@ -95,7 +97,9 @@ describe.skipIf(!isRoot)('runspec image', () => {
 
   it('says where a spec that cannot be pulled is wrong', async () => {
     const spec = specOf({ kind: 'directory', directory: `${scratch}/none` });
-    await expect(call((context) => pullImages(context, loaded(spec)))).rejects.toThrow(/none does not exist/);
+    await expect(call((context) => pullImages(context, [], loaded(spec)))).rejects.toThrow(
+      /none does not exist/,
+    );
   });
 
   it('gives a step that is absent, then present, and stays after its revert', async () => {

@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ensureLayer } from '../../src/image/ensure-layer.ts';
-import { fetchUnpinned, resolveLayers } from '../../src/image/resolve-layers.ts';
+import { fetchSources } from '../../src/image/fetch-sources.ts';
+import { resolveLayers } from '../../src/image/resolve-layers.ts';
 import { archives, host, isRoot, layerContext, makeScratch, specOf } from './scratch.ts';
 import { archive, entry } from './write-tar.ts';
 
@@ -34,7 +35,9 @@ describe.skipIf(!isRoot)('an archive from the network', () => {
   });
   afterAll(() => server.close());
   const fetchTo = (name: string, url: string): Promise<void> =>
-    fetchUnpinned(layerContext(path.join(scratch, name)), specOf({ kind: 'tarball', tarball: origin + url }));
+    fetchSources(layerContext(path.join(scratch, name)), specOf({ kind: 'tarball', tarball: origin + url }), {
+      local: false,
+    });
 
   it('is fetched once when it has no pin, and remembered', async () => {
     const dataDir = path.join(scratch, 'unpinned');

@@ -143,7 +143,9 @@ describe.skipIf(!isRoot)('the layers of a spec', () => {
       store('missing'),
       specOf({ kind: 'image', image: 'oci:./x' }),
     );
-    expect(images).toEqual([expect.objectContaining({ code: 'not-supported', path: ['rootfs', 'image'] })]);
+    expect(images).toEqual([
+      expect.objectContaining({ code: 'unreadable-image', path: ['rootfs', 'image'] }),
+    ]);
   });
 
   it('need no file and no network once they are in the store', async () => {

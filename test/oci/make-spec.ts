@@ -1,5 +1,5 @@
 // A Spec with the defaults of the language, for tests of what is made from one.
-import type { Spec } from '../../src/load/spec.ts';
+import type { SettledSpec, Spec } from '../../src/load/spec.ts';
 import type { ConfigInput } from '../../src/oci/config.ts';
 
 type Change = {
@@ -8,7 +8,7 @@ type Change = {
     : Partial<Spec[K]>;
 };
 
-export function makeSpec(change: Change = {}): Spec {
+export function makeSpec(change: Change = {}): SettledSpec {
   const isPrivate = { mode: 'private' } as const;
   return {
     name: 'web',
@@ -23,6 +23,7 @@ export function makeSpec(change: Change = {}): Spec {
     runtime: 'auto',
     ...change,
     process: {
+      args: ['/bin/sh'],
       env: {},
       cwd: '/',
       user: '0',
@@ -48,7 +49,7 @@ export function makeSpec(change: Change = {}): Spec {
     network: { mode: 'none', bridge: 'runspec0', interface: 'eth0', nat: true, ports: [], ...change.network },
     dns: { hosts: {}, ...change.dns },
     security: { seccomp: 'default', maskedPaths: 'default', readonlyPaths: 'default', ...change.security },
-  } as Spec;
+  } as SettledSpec;
 }
 
 export function makeInput(change: Change = {}): ConfigInput {

@@ -21,6 +21,7 @@ function check({ plan, diagnostics }: Compiled, expected: Expectation): void {
   const { lease = plan.lease ?? null, runtime = plan.runtime } = expected;
   expect(plan.lease ?? null).toEqual(lease);
   expect(plan.runtime).toEqual(runtime);
+  expect(plan.image).toEqual(expected.image ?? plan.image);
   for (const [id, fields] of Object.entries(expected.steps ?? {})) {
     expect(ids).toContain(id);
     expect(plan.steps.find((step) => step.id === id)).toMatchObject(fields);

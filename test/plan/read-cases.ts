@@ -22,6 +22,7 @@ export interface PlanCase {
 export interface Expectation {
   readonly lease?: object | null;
   readonly runtime?: object;
+  readonly image?: object;
   /** By id: fields that the step has. */
   readonly steps?: Readonly<Record<string, object>>;
   /** Ids that the plan does not have. */

@@ -1,0 +1,63 @@
+// What references to images gave when they were pulled: <data-dir>/images/tags/<hash of the reference>.json
+// holds the whole Image. A tag keeps its layers in the store, and makes a second apply need no network.
+import type { Host } from '../host/host.ts';
+import { sha256 } from './hash-cache.ts';
+import type { Image } from './image.ts';
+import { layerKey } from './digest.ts';
+import { hasLayer, openStore, storePaths } from './store.ts';
+
+/** Undefined too when the record was cut short: then the image is read from its source again. */
+export async function readTag(host: Host, dataDir: string, reference: string): Promise<Image | undefined> {
+  const image = parseTag(await host.readText(tagPath(dataDir, reference)));
+  return image?.reference === reference ? image : undefined;
+}
+
+export async function writeTag(host: Host, dataDir: string, image: Image): Promise<void> {
+  await openStore(host, dataDir);
+  await host.writeAtomic(tagPath(dataDir, image.reference), `${JSON.stringify(image)}\n`);
+}
+
+export async function removeTag(host: Host, dataDir: string, reference: string): Promise<boolean> {
+  return host.removeFile(tagPath(dataDir, reference));
+}
+
+/** In the order of their references. */
+export async function listTags(host: Host, dataDir: string): Promise<readonly Image[]> {
+  const { tags } = storePaths(dataDir);
+  const names = ((await host.list(tags)) ?? []).filter((name) => name.endsWith('.json'));
+  const found = await Promise.all(
+    names.map(async (name) => parseTag(await host.readText(`${tags}/${name}`))),
+  );
+  return found
+    .flatMap((image) => image ?? [])
+    .toSorted((one, other) => (one.reference < other.reference ? -1 : 1));
+}
+
+/** Whether all its layers are in the store: a killed pull leaves a tag without them. */
+export async function isComplete(host: Host, dataDir: string, image: Image): Promise<boolean> {
+  const there = await Promise.all(keysOf(image).map((key) => hasLayer(host, dataDir, key)));
+  return there.every(Boolean);
+}
+
+/** Names of its layers in the store, lowest first. */
+export function keysOf({ layers }: Image): readonly string[] {
+  return layers.map((layer) => layerKey(layer.diffId));
+}
+
+/** Names a tag's file and lock. */
+export function tagKey(reference: string): string {
+  return sha256(reference);
+}
+
+function tagPath(dataDir: string, reference: string): string {
+  return `${storePaths(dataDir).tags}/${tagKey(reference)}.json`;
+}
+
+function parseTag(text: string | undefined): Image | undefined {
+  try {
+    return text === undefined ? undefined : (JSON.parse(text) as Image);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

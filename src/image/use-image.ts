@@ -1,0 +1,54 @@
+// From the reference of an image to what it is made of: by its tag when it was pulled, else from its source.
+import { OperationError } from '../errors.ts';
+import { parseImageReference } from '../load/image-reference.ts';
+import { platformOf } from './platform.ts';
+import { readTag } from './image-records.ts';
+import type { Image, ImageLayer, ImageSource } from './image.ts';
+import { layerKey } from './digest.ts';
+import type { LayerRecipe } from '../plan/layer-recipe.ts';
+import { readImage } from './read-image.ts';
+import { openImageSource } from './sources/open-source.ts';
+import { layerPath } from './store.ts';
+import type { LayerContext } from './unpack-tarball.ts';
+
+export type ImageRecipe = Extract<LayerRecipe, { readonly kind: 'image' }>;
+
+type Scope = Pick<LayerContext, 'host' | 'archives' | 'dataDir' | 'signal'>;
+
+/** Reads only; asks a registry for what was never pulled. @throws OperationError */
+export async function findImage(scope: Scope, reference: string): Promise<Image> {
+  const tagged = isRemote(reference) ? await readTag(scope.host, scope.dataDir, reference) : undefined;
+  return tagged ?? readFromSource(scope, reference);
+}
+
+/** As the source has it now, whatever was pulled before. @throws OperationError */
+export async function readFromSource(scope: Scope, reference: string): Promise<Image> {
+  return withSource(scope, reference, (source) => readImage(source, platformOf(process.arch)));
+}
+
+/** @param reference in full, as a spec has it. */
+export async function withSource<T>(
+  scope: Scope,
+  reference: string,
+  use: (source: ImageSource) => Promise<T>,
+): Promise<T> {
+  const parsed = parseImageReference(reference, '/');
+  if ('problem' in parsed) throw new OperationError(`${reference} ${parsed.problem}`, { hint: parsed.hint });
+  const source = await openImageSource(scope, parsed.value);
+  try {
+    return await use(source);
+  } finally {
+    await source.close();
+  }
+}
+
+/** Only what comes over a network is remembered by a tag: folders and files are read each time. */
+export function isRemote(reference: string): boolean {
+  return reference.startsWith('docker://');
+}
+
+export function imageRecipe(dataDir: string, image: string, { descriptor, diffId }: ImageLayer): ImageRecipe {
+  const key = layerKey(diffId);
+  const { mediaType, digest, size } = descriptor;
+  return { kind: 'image', key, path: layerPath(dataDir, key), image, mediaType, digest, size, diffId };
+}
