@@ -11,12 +11,12 @@ import {
   type StoredLayer,
 } from '../image/collect.ts';
 import { ensureLayer } from '../image/ensure-layer.ts';
-import { fetchSources, pullImage } from '../image/fetch-sources.ts';
-import { keysOf, removeTag } from '../image/image-records.ts';
+import { fetchSources } from '../image/fetch-sources.ts';
+import { isRemote, keysOf, removeTag } from '../image/image-records.ts';
+import { pullImage } from '../image/pull-image.ts';
 import { resolveLayers } from '../image/resolve-layers.ts';
 import { formatImageReference, parseImageReference } from '../load/image-reference.ts';
 import { addArchive, type LayerContext } from '../image/unpack-tarball.ts';
-import { isRemote } from '../image/use-image.ts';
 import { requireRoot } from './apply.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { renderTable } from './render-table.ts';

@@ -2,10 +2,9 @@
 import type { LayerRecipe } from '../plan/layer-recipe.ts';
 import { makeDirectoryLayer, makeFilesLayer } from './directory-layer.ts';
 import { makeHostLayer } from './host-layer.ts';
-import { makeImageLayer } from './image-layer.ts';
 import { hasLayer, openStore, removeStaleWork } from './store.ts';
 import { makeTarballLayer, type LayerContext } from './unpack-tarball.ts';
-import { withSource, type ImageRecipe } from './use-image.ts';
+import type { ImageRecipe } from './use-image.ts';
 
 const PATIENCE_MS = 1000;
 
@@ -61,6 +60,11 @@ async function makeByKind(context: LayerContext, recipe: LayerRecipe): Promise<v
 async function makeFromImage(context: LayerContext, recipe: ImageRecipe): Promise<void> {
   const { image, mediaType, digest, size, diffId } = recipe;
   const descriptor = { mediaType, digest, size };
+  // Loaded when needed, to keep the start of every other command short.
+  const [{ withSource }, { makeImageLayer }] = await Promise.all([
+    import('./use-image.ts'),
+    import('./image-layer.ts'),
+  ]);
   await withSource(context, image, (source) =>
     makeImageLayer(context, image, { descriptor, diffId }, () => source.openBlob(descriptor, context.signal)),
   );

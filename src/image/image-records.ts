@@ -6,6 +6,11 @@ import type { Image } from './image.ts';
 import { layerKey } from './digest.ts';
 import { hasLayer, openStore, storePaths } from './store.ts';
 
+/** Only what comes over a network is remembered by a tag: folders and files are read each time. */
+export function isRemote(reference: string): boolean {
+  return reference.startsWith('docker://');
+}
+
 /** Undefined too when the record was cut short: then the image is read from its source again. */
 export async function readTag(host: Host, dataDir: string, reference: string): Promise<Image | undefined> {
   const image = parseTag(await host.readText(tagPath(dataDir, reference)));

@@ -11,7 +11,6 @@ import { hashArchive } from './hash-cache.ts';
 import { readHostFiles } from './host-layer.ts';
 import { isUrl, readReference } from './references.ts';
 import { hasLayer, layerPath } from './store.ts';
-import { findImage, imageRecipe } from './use-image.ts';
 import type { LayerContext } from './unpack-tarball.ts';
 
 export interface ResolvedLayers {
@@ -91,6 +90,8 @@ async function resolveImage(
   { image: reference, digest }: Extract<RootfsSource, { readonly kind: 'image' }>,
   path: SpecPath,
 ): Promise<Outcome> {
+  // Loaded for those who use images: reading them is much code.
+  const { findImage, imageRecipe } = await import('./use-image.ts');
   try {
     const image = await findImage(scope, reference);
     if (digest !== undefined && digest !== image.digest) {

@@ -2,7 +2,7 @@
 import { OperationError } from '../errors.ts';
 import { parseImageReference } from '../load/image-reference.ts';
 import { platformOf } from './platform.ts';
-import { readTag } from './image-records.ts';
+import { isRemote, readTag } from './image-records.ts';
 import type { Image, ImageLayer, ImageSource } from './image.ts';
 import { layerKey } from './digest.ts';
 import type { LayerRecipe } from '../plan/layer-recipe.ts';
@@ -40,11 +40,6 @@ export async function withSource<T>(
   } finally {
     await source.close();
   }
-}
-
-/** Only what comes over a network is remembered by a tag: folders and files are read each time. */
-export function isRemote(reference: string): boolean {
-  return reference.startsWith('docker://');
 }
 
 export function imageRecipe(dataDir: string, image: string, { descriptor, diffId }: ImageLayer): ImageRecipe {

@@ -1,0 +1,40 @@
+// Pulls an image: its record becomes a tag, its layers come into the store, several at a time.
+import { ensureLayer, withStoreLock } from './ensure-layer.ts';
+import { readTag, removeTag, tagKey, writeTag } from './image-records.ts';
+import type { Image } from './image.ts';
+import type { LayerContext } from './unpack-tarball.ts';
+import { imageRecipe, readFromSource } from './use-image.ts';
+
+/** As Docker does by default; more only divides one line among them. */
+const LAYERS_AT_ONCE = 3;
+
+/**
+ * Pulls an image anew, from a registry or from a folder or file, and tags it. Two that pull the same do the
+ * work once; the tag comes first, so that nobody collects the layers as unused.
+ */
+export async function pullImage(context: LayerContext, reference: string): Promise<Image> {
+  const { host, dataDir } = context;
+  return withStoreLock(context, tagKey(reference), `image ${reference}`, async () => {
+    const former = await readTag(host, dataDir, reference);
+    const image = await readFromSource(context, reference);
+    await writeTag(host, dataDir, image);
+    try {
+      await ensureLayers(context, image);
+    } catch (error) {
+      if (former === undefined) await removeTag(host, dataDir, reference);
+      else await writeTag(host, dataDir, former);
+      throw error;
+    }
+    return image;
+  });
+}
+
+async function ensureLayers(context: LayerContext, image: Image): Promise<void> {
+  const recipes = image.layers.map((layer) => imageRecipe(context.dataDir, image.reference, layer));
+  const waiting = [...new Map(recipes.map((recipe) => [recipe.key, recipe])).values()];
+  const work = async (): Promise<void> => {
+    for (let recipe = waiting.shift(); recipe !== undefined; recipe = waiting.shift())
+      await ensureLayer(context, recipe);
+  };
+  await Promise.all(Array.from({ length: LAYERS_AT_ONCE }, work));
+}
