@@ -1,5 +1,6 @@
 // argv to a command to an exit status. The only place that prints errors and ends the process.
 import { isatty } from 'node:tty';
+import { InterruptedError } from './errors.ts';
 import type { CommandContext } from './commands/context.ts';
 import type { Globals } from './commands/program.ts';
 
@@ -29,13 +30,19 @@ async function main(): Promise<void> {
     });
     process.exitCode = await program(argv);
   } catch (error) {
-    const { lines, status } = renderFailure(error, color);
-    write(process.stderr, lines.map((line) => `${line}\n`).join(''));
+    const { lines, status } = renderFailure(asInterruption(error, interrupt.signal), color);
+    write('stderr', lines.map((line) => `${line}\n`).join(''));
     process.exitCode = status;
   }
   // Nothing is left to do, whatever handle a library still holds.
   await flush();
   process.exit();
+}
+
+/** What stops at a signal before anything was changed throws the signal itself, or an error that it caused. */
+function asInterruption(error: unknown, { aborted, reason }: AbortSignal): unknown {
+  const cause = error instanceof Error ? error.cause : error;
+  return aborted && cause === reason ? new InterruptedError(reason as InterruptedError['signal']) : error;
 }
 
 async function makeContext(globals: Globals, signal: AbortSignal, color: boolean): Promise<CommandContext> {
@@ -49,7 +56,7 @@ async function makeContext(globals: Globals, signal: AbortSignal, color: boolean
     resolvePlace(host, globals.stateDir),
     resolvePlace(host, globals.dataDir),
   ]);
-  const stderr = (line: string): void => write(process.stderr, `${line}\n`);
+  const stderr = (line: string): void => write('stderr', `${line}\n`);
   return {
     ...globals,
     stateDir,
@@ -57,14 +64,15 @@ async function makeContext(globals: Globals, signal: AbortSignal, color: boolean
     host,
     archives: createLinuxArchives(),
     isRoot: process.geteuid?.() === 0,
+    self: [process.execPath, ...process.execArgv, ...process.argv.slice(1, 2)],
     workingDirectory: process.cwd(),
     color,
     signal,
     onSignal,
-    stdout: (text) => write(process.stdout, text),
+    stdout: (text) => write('stdout', text),
     stderr,
-    stdoutBytes: (chunk) => write(process.stdout, chunk),
-    stderrBytes: (chunk) => write(process.stderr, chunk),
+    stdoutBytes: (chunk) => write('stdout', chunk),
+    stderrBytes: (chunk) => write('stderr', chunk),
     // Not by process.stdin, whose streams take 2 ms to load.
     stdinIsTerminal: isatty(0),
     stdin: readStdin,
@@ -87,16 +95,31 @@ async function readStdin(): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-const written = new Set<NodeJS.WriteStream>();
+type Output = 'stdout' | 'stderr';
 
-function write(stream: NodeJS.WriteStream, chunk: string | Uint8Array): void {
-  written.add(stream);
-  stream.write(chunk);
+const written = new Map<Output, NodeJS.WriteStream | undefined>();
+
+/**
+ * A terminal that was closed (EIO) or a reader that has had enough (EPIPE) must not end what is under way: the
+ * signal that comes with it asks for that, and then it is rolled back. Nobody is left to be told of it.
+ */
+function open(output: Output): NodeJS.WriteStream | undefined {
+  try {
+    return process[output].on('error', () => undefined);
+  } catch {
+    // A terminal that is gone already cannot even be opened.
+    return undefined;
+  }
+}
+
+function write(output: Output, chunk: string | Uint8Array): void {
+  if (!written.has(output)) written.set(output, open(output));
+  written.get(output)?.write(chunk);
 }
 
 // process.exit would cut off what a pipe has not taken yet.
 async function flush(): Promise<void> {
   const drained = (stream: NodeJS.WriteStream): Promise<void> =>
     new Promise((resolve) => stream.write('', () => resolve()));
-  await Promise.all([...written].map(drained));
+  await Promise.all([...written.values()].flatMap((stream) => (stream === undefined ? [] : drained(stream))));
 }

@@ -11,6 +11,8 @@ export interface CommandContext {
   /** Milliseconds to wait for another runspec. */
   readonly lockTimeout: number;
   readonly isRoot: boolean;
+  /** What starts runspec itself, without arguments. */
+  readonly self: readonly string[];
   /** Absolute; relative arguments are taken from here. */
   readonly workingDirectory: string;
   readonly json: boolean;

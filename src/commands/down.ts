@@ -3,6 +3,7 @@ import { UsageError } from '../errors.ts';
 import { removeStaleWork } from '../image/store.ts';
 import { load } from '../load/load.ts';
 import { readSources } from '../load/read-sources.ts';
+import { isAbandoned } from '../run/foreground.ts';
 import { withLock } from '../run/lock.ts';
 import { isName, recordedSteps } from '../run/records.ts';
 import { openSession, type Session } from '../run/session.ts';
@@ -15,6 +16,8 @@ import { mendShared, removeUnusedShared, takeDown } from './take-down.ts';
 export interface DownOptions {
   readonly all: boolean;
   readonly volumes: boolean;
+  /** Only those whose `run` was killed. */
+  readonly abandoned: boolean;
 }
 
 export async function down(
@@ -33,7 +36,8 @@ export async function down(
     // Read while the process ends.
     session.view.warmUp({ sockets: false });
     const known = await session.records.names();
-    const names = options.all ? known : await findNames(context, known, args);
+    const asked = options.all ? known : await findNames(context, known, args);
+    const names = options.abandoned ? await findAbandoned(context, asked) : asked;
     const joiners = await findJoiners(session, names);
     const running = new Map<string, Promise<boolean>>();
     const start = (name: string, waiting: readonly string[] = []): Promise<boolean> => {
@@ -56,6 +60,14 @@ export async function down(
     if (failure === undefined) return EXIT.done;
     throw joinFailures([failure, ...others], `${failures.length} of ${names.length} containers are not down`);
   });
+}
+
+async function findAbandoned(
+  { host, dataDir }: CommandContext,
+  names: readonly string[],
+): Promise<readonly string[]> {
+  const abandoned = await Promise.all(names.map((name) => isAbandoned(host, dataDir, name)));
+  return names.filter((_, index) => abandoned[index]);
 }
 
 /** Of these containers, those that joined namespaces of each. */

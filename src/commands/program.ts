@@ -105,11 +105,17 @@ export function createProgram(
       command('down [targets...]', 'reverse what was applied, by name or spec')
         .option('--all', 'every container', false)
         .option('--volumes', 'volumes and persistent writable layers too', false)
+        .option('--abandoned', 'only what a run left that was killed', false)
         .option('--json', 'one JSON event a line', false)
-        .action(async (targets: string[], options: { all: boolean; volumes: boolean; json: boolean }) => {
-          const { down } = await import('./down.ts');
-          status = await down(await context(options.json), targets, options);
-        }),
+        .action(
+          async (
+            targets: string[],
+            options: { all: boolean; volumes: boolean; abandoned: boolean; json: boolean },
+          ) => {
+            const { down } = await import('./down.ts');
+            status = await down(await context(options.json), targets, options);
+          },
+        ),
     gc: () =>
       command('gc', 'remove what is on the host without a record that tells of it')
         .option('--dry-run', 'only say what that is', false)

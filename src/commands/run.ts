@@ -4,6 +4,7 @@ import { OperationError, SeveralFailures, UsageError } from '../errors.ts';
 import { createKernelView } from '../host/kernel-view.ts';
 import type { LoadedSpec } from '../load/load.ts';
 import type { Plan, ProcessStep } from '../plan/plan.ts';
+import { holdForeground } from '../run/foreground.ts';
 import { readBootId } from '../run/gather-facts.ts';
 import { withLock } from '../run/lock.ts';
 import { createRecords } from '../run/records.ts';
@@ -39,7 +40,7 @@ export async function run(context: CommandContext, target: string, args: readonl
   // The steps would mix with what the process says; --verbose wants them all the same.
   const silent = { ...context, quiet: !context.verbose };
   try {
-    return await runThrough(silent, { ...loaded, specs: [adjust(context, only, args)] });
+    return await runThrough(silent, { ...loaded, specs: [adjust(context, only, args)] }, name);
   } catch (error) {
     if (!(error instanceof OperationError || error instanceof SeveralFailures)) throw error;
     renderFailure(error, context.color).lines.forEach(context.stderr);
@@ -60,30 +61,40 @@ function adjust(context: CommandContext, loaded: LoadedSpec, args: readonly stri
 async function runThrough(
   context: CommandContext,
   loaded: Parameters<typeof convergeLocked>[1],
+  name: string,
 ): Promise<number> {
-  const [plan] = await convergeLocked(context, loaded, { keepOnFailure: false, leaveOut: 'process' });
-  if (plan === undefined) throw new OperationError('there is no plan to run');
-  let status: number;
+  const { host, dataDir, lockTimeout } = context;
+  const locked = <T>(work: () => Promise<T>): Promise<T> => withLock(host, dataDir, lockTimeout, work);
+  const foreground = await locked(() => holdForeground(host, dataDir, name, abandonedCommand(context, name)));
   try {
+    const [plan] = await convergeLocked(context, loaded, { keepOnFailure: false, leaveOut: 'process' });
+    if (plan === undefined) throw new OperationError('there is no plan to run');
     const output = { stdout: context.stdoutBytes, stderr: context.stderrBytes };
-    const mounts = await createKernelView(context.host).mounts();
-    status = await runForeground(context.host, processOf(plan), mounts, output, context);
+    const mounts = await createKernelView(host).mounts();
+    return await runForeground(host, processOf(plan), mounts, output, context);
   } finally {
-    await takeDownLocked(context, plan.name);
+    // The signal that ended the process must not end the way back.
+    const calm = { ...context, signal: new AbortController().signal };
+    await locked(async () => {
+      try {
+        const session = await openSession(calm);
+        if ((await session.records.read(name)) !== undefined)
+          await takeDown(calm, session, name, createReporter(calm), { volumes: false });
+      } finally {
+        await foreground.release();
+      }
+    });
   }
-  return status;
+}
+
+/** What the watcher calls; it waits long for other runspecs, as nobody will call it again. */
+function abandonedCommand({ self, stateDir, dataDir }: CommandContext, name: string): readonly string[] {
+  const places = ['--state-dir', stateDir, '--data-dir', dataDir];
+  return [...self, ...places, '--lock-timeout', '60m', 'down', '--abandoned', name];
 }
 
 function processOf(plan: Plan): ProcessStep {
   const step = plan.steps.find((one) => one.op === 'process');
   if (step === undefined) throw new OperationError(`the plan of ${plan.name} has no process`);
   return step;
-}
-
-async function takeDownLocked(context: CommandContext, name: string): Promise<void> {
-  // The signal that ended the process must not end the way back.
-  const calm = { ...context, signal: new AbortController().signal };
-  await withLock(context.host, context.dataDir, context.lockTimeout, async () => {
-    await takeDown(calm, await openSession(calm), name, createReporter(calm), { volumes: false });
-  });
 }

@@ -1,6 +1,7 @@
 // Takes one container down by its record; where that is lost or damaged, by what the kernel and the folders
 // say of owners.
 import { OperationError } from '../errors.ts';
+import { forgetForeground } from '../run/foreground.ts';
 import { noteVolumes, removeKeptData } from '../run/kept-data.ts';
 import { isOwnFolder } from '../run/inventory.ts';
 import { recordedSteps } from '../run/records.ts';
@@ -44,6 +45,7 @@ export async function takeDown(
   const [failure, ...others] = failures;
   if (failure !== undefined)
     throw joinFailures([failure, ...others], `${name}: ${failures.length} steps could not be reverted`);
+  await forgetForeground(context.host, context.dataDir, name);
   if (record !== undefined || (await isOwnFolder(session, name))) await records.remove(name);
   else await records.tidy();
   const removed = volumes ? await removeKeptData(session, name) : [];

@@ -1,7 +1,7 @@
 // run: streams, status and signals of a process in the foreground, and nothing left afterwards.
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { find, list } from '../support/containers.ts';
+import { find, list, succeed } from '../support/containers.ts';
 import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
 import { WAIT, writeSpec, type PlacedSpec } from '../support/specs.ts';
@@ -102,5 +102,51 @@ describe.skipIf(!requireSystem())('run', () => {
     expect(status).toBe(125);
     expect(stderr).toContain('/no/such/program');
     expect(await getHost().settledDiff(before)).toEqual([]);
+  });
+
+  it('leaves nothing when it is killed by SIGKILL, whenever that is', async () => {
+    const host = getHost();
+    const spec = write('abandoned', ...WAIT);
+    const before = await host.snapshot();
+    for (const moment of [40, 120, 200, 280, 'up'] as const) {
+      const run = await host.startRunspec('run', spec.file);
+      const began = Date.now();
+      const isTime = async (): Promise<boolean> =>
+        moment === 'up' ? (await list(host))[0]?.state === 'running' : Date.now() - began >= moment;
+      await expect.poll(isTime, { timeout: 20_000, interval: 5 }).toBe(true);
+      run.kill('SIGKILL');
+      await run.ended;
+      // What it was calling itself at that moment may take a while to end.
+      await expect.poll(() => list(host), { timeout: 30_000, interval: 50 }).toEqual([]);
+      // A kill in the millisecond before the watcher is there leaves its empty file to the next call.
+      await succeed(host, 'down', spec.name);
+      expect(await host.settledDiff(before)).toEqual([]);
+    }
+  });
+
+  it('is taken down by hand too, and only when it was killed', async () => {
+    const host = getHost();
+    const spec = write('abandoned', ...WAIT);
+    const run = await host.startRunspec('run', spec.file);
+    await expect.poll(async () => (await list(host))[0]?.state, { timeout: 20_000 }).toBe('running');
+    await succeed(host, 'down', '--abandoned', '--all');
+    expect((await find(host, spec.name)).state).toBe('running');
+    const watcher = await host.output(['pgrep', '-f', '^flock --shared .*--abandoned']);
+    await host.output(['kill', '-KILL', watcher.trim()]);
+    run.kill('SIGKILL');
+    await run.ended;
+    expect((await find(host, spec.name)).state).toBe('running');
+    await succeed(host, 'down', '--abandoned', '--all');
+    expect(await list(host)).toEqual([]);
+  });
+
+  it('goes on when nobody reads what it prints', async () => {
+    const host = getHost();
+    const spec = write('unread', 'true');
+    const line = `{ ${process.execPath} ${CLI} --verbose run ${spec.file}; echo "status $?" >${host.folder}/specs/unread; } 2>&1 | true`;
+    writeSpec(host, 'unread', { process: { args: ['bash', '-c', 'exit 6'] }, network: { bridge: 'run0' } });
+    await host.output(['bash', '-c', line]);
+    expect(await host.output(['cat', `${host.folder}/specs/unread`])).toBe('status 6\n');
+    expect(await list(host)).toEqual([]);
   });
 });

@@ -1,0 +1,117 @@
+// A signal at any moment of an apply: rolled back, or finished, whatever comes after it.
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { find, identify, list, succeed } from '../support/containers.ts';
+import { requireSystem } from '../support/requirements.ts';
+import { shareHost } from '../support/shared-host.ts';
+import { WAIT, writeSpec } from '../support/specs.ts';
+import type { Started } from '../support/test-host.ts';
+
+const CLI = path.resolve(import.meta.dirname, '../../dist/cli.js');
+
+/** Moments in milliseconds after the start, spread over an apply; `npm run torture` takes random ones. */
+const MOMENTS: readonly (readonly [NodeJS.Signals, number])[] = [
+  ['SIGINT', 60],
+  ['SIGTERM', 110],
+  ['SIGHUP', 150],
+  ['SIGINT', 190],
+  ['SIGTERM', 230],
+  ['SIGHUP', 270],
+  ['SIGINT', 320],
+  ['SIGTERM', 400],
+];
+const STATUS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+const after = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+function killIfThere(started: Started, signal: NodeJS.Signals): void {
+  try {
+    started.kill(signal);
+  } catch (error) {
+    // It has ended already.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
+}
+
+describe.skipIf(!requireSystem())('an apply that is interrupted', () => {
+  const getHost = shareHost();
+  const write = (keys: object = {}) =>
+    writeSpec(getHost(), 'cancel', {
+      network: { bridge: 'cancel0', ports: ['8080:80'] },
+      resources: { memory: '64M' },
+      process: { args: WAIT, stopTimeout: '5s' },
+      ...keys,
+    });
+
+  it.each(MOMENTS)(
+    'by %s after %d ms, and by a second signal, is rolled back or finished',
+    async (signal, ms) => {
+      const host = getHost();
+      const spec = write();
+      const before = await host.snapshot();
+      const apply = await host.startRunspec('apply', spec.file);
+      await after(ms);
+      const sent = Date.now();
+      killIfThere(apply, signal);
+      await after(5);
+      // The second one, and a third of another kind, while it is being undone.
+      killIfThere(apply, 'SIGINT');
+      killIfThere(apply, 'SIGTERM');
+      const { status, signal: endedBy } = await apply.ended;
+      const took = Date.now() - sent;
+      const outcome = `${status ?? endedBy} ${/interrupted by .*/.exec(apply.written())?.[0] ?? ''}`.trim();
+      const rolledBack = `${STATUS[signal as keyof typeof STATUS]} interrupted by ${signal}, rolled back`;
+      // Done, undone, or ended before runspec itself was there to hear of it.
+      expect(['0', rolledBack, signal]).toContain(outcome);
+      if (status === 0) await succeed(host, 'down', spec.name);
+      expect(await list(host)).toEqual([]);
+      expect(await host.settledDiff(before)).toEqual([]);
+      // Two seconds on a machine with nothing else to do; here it only must not hang.
+      expect(took).toBeLessThan(30_000);
+    },
+  );
+
+  it('by its terminal being closed is rolled back or finished, though it can print no more', async () => {
+    const host = getHost();
+    const spec = write();
+    const before = await host.snapshot();
+    for (const seconds of ['0.1', '0.2', '0.3']) {
+      // Whoever holds the terminal is killed, as by closing a window.
+      const line = `${process.execPath} ${CLI} --verbose apply ${spec.file}`;
+      await host.exec(['timeout', '--signal', 'KILL', seconds, 'script', '-qec', line, '/dev/null']);
+      await expect
+        .poll(() => host.exec(['pgrep', '-f', `cli.js .*apply ${spec.file}`]), { timeout: 30_000 })
+        .toMatchObject({ stdout: '' });
+      for (const { name } of await list(host)) {
+        await identify(host, name);
+        await succeed(host, 'down', name);
+      }
+      expect(await host.settledDiff(before)).toEqual([]);
+    }
+  });
+
+  it('in an update leaves the former process serving as before', async () => {
+    const host = getHost();
+    const spec = write();
+    await succeed(host, 'apply', spec.file);
+    const identity = await identify(host, spec.name);
+    const former = await host.snapshot();
+    const update = { network: { bridge: 'cancel0', ports: ['8081:80'] }, resources: { memory: '32M' } };
+    for (const ms of [80, 120, 160]) {
+      const changed = write(update);
+      const apply = await host.startRunspec('apply', changed.file);
+      await after(ms);
+      killIfThere(apply, 'SIGTERM');
+      const { status } = await apply.ended;
+      if (status === 0) await succeed(host, 'apply', write().file);
+      expect(await identify(host, spec.name)).toBe(identity);
+      const left = (await host.settledDiff(former)).filter(
+        (one) => !/ file .*\/(plan\.json|specs\/)/.test(one),
+      );
+      expect(left).toEqual([]);
+    }
+    expect((await find(host, spec.name)).ports).toEqual(['*:8080->80/tcp']);
+    await succeed(host, 'down', spec.name);
+  });
+});
