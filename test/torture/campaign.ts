@@ -25,6 +25,8 @@ export interface Tally {
   readonly failures: readonly string[];
   /** What was left of the host's objects, as the snapshot writes them. */
   readonly residue: readonly string[];
+  /** Versions and the like. */
+  readonly notes: readonly string[];
   /** What else is worth knowing, by name. */
   readonly counts: Readonly<Record<string, number>>;
 }
@@ -35,6 +37,7 @@ export interface Ledger {
   /** The same for faults that were injected at once and are judged together. */
   enterAll(number: number, label: string, outcome: Outcome): void;
   count(what: string, by?: number): void;
+  note(text: string): void;
   tally(): Tally;
 }
 
@@ -49,6 +52,7 @@ export function openLedger(setting: Pick<Setting, 'say'>): Ledger {
   const failures: string[] = [];
   const residue: string[] = [];
   const counts = new Map<string, number>();
+  const notes = new Set<string>();
   const enterAll: Ledger['enterAll'] = (number, label, outcome) => {
     const bad = [...outcome.failures, ...outcome.residue];
     faults += number;
@@ -61,7 +65,15 @@ export function openLedger(setting: Pick<Setting, 'say'>): Ledger {
     enter: (label, outcome) => enterAll(1, label, outcome),
     enterAll,
     count: (what, by = 1) => counts.set(what, (counts.get(what) ?? 0) + by),
-    tally: () => ({ faults, survived, failures, residue, counts: Object.fromEntries(counts) }),
+    note: (text) => void notes.add(text),
+    tally: () => ({
+      faults,
+      survived,
+      failures,
+      residue,
+      notes: [...notes],
+      counts: Object.fromEntries(counts),
+    }),
   };
 }
 

@@ -3,6 +3,14 @@ import type { Campaign } from './campaign.ts';
 import { CYCLES } from './cycles.ts';
 import { KILLS } from './kill.ts';
 import { PARALLEL_APPLY, RACES } from './parallel.ts';
+import { DOCKER } from './peer-docker.ts';
+import { PODMAN } from './peer-podman.ts';
+import { RUNSPEC } from './peer-runspec.ts';
+import { peerCampaign } from './peer.ts';
 import { SHARED } from './shared.ts';
+import { SIGNALS } from './signals.ts';
 
-export const CAMPAIGNS: readonly Campaign[] = [...KILLS, ...SHARED, PARALLEL_APPLY, RACES, CYCLES];
+export const CAMPAIGNS: readonly Campaign[] = [...KILLS, ...SHARED, PARALLEL_APPLY, RACES, CYCLES, SIGNALS];
+
+/** The same campaign for all; the peers' own residue is measured, not judged. */
+export const PEERS: readonly Campaign[] = [RUNSPEC, PODMAN, DOCKER].map(peerCampaign);

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Campaign, Tally } from './campaign.ts';
-import { CAMPAIGNS } from './campaigns.ts';
+import { CAMPAIGNS, PEERS } from './campaigns.ts';
 import { createRandom } from './random.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
@@ -52,7 +52,7 @@ async function main(): Promise<number> {
 function choose(only: string | undefined): readonly Campaign[] {
   if (only === undefined) return CAMPAIGNS;
   const chosen = only.split(',').flatMap((name) => {
-    const found = CAMPAIGNS.filter(
+    const found = [...CAMPAIGNS, ...PEERS].filter(
       (campaign) => campaign.name === name || campaign.name.startsWith(`${name}-`),
     );
     if (found.length === 0) throw new Error(`no campaign ${name}; --list names them`);

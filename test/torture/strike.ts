@@ -11,11 +11,22 @@ export interface Strike {
   readonly killed: string | undefined;
   /** Of the command, when it was left alive. */
   readonly status: number | null;
+  /** It did not end within PATIENCE_MS. */
+  readonly hung: boolean;
   readonly written: string;
 }
 
 /** How long a command may take that has lost a child. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 30_000;
+
+export interface Aim {
+  readonly random: Random;
+  readonly victims: Victims;
+  /** Milliseconds. */
+  readonly within: number;
+  /** Pid of the tool when it is a daemon and not the command itself. */
+  readonly target?: number;
+}
 
 /**
  * Starts a command and kills within its first `within` milliseconds. Containers' own processes are spared: they end
@@ -24,18 +35,21 @@ const PATIENCE_MS = 60_000;
 export async function strike(
   host: TestHost,
   start: () => Promise<Started>,
-  { random, victims, within }: { random: Random; victims: Victims; within: number },
+  { random, victims, within, target }: Aim,
 ): Promise<Strike> {
-  const before = new Set(descendants(host.pid));
+  // What was there before is not its, but a daemon's own.
+  const known = new Set(descendants(host.pid));
   const choice = random.fraction();
   const moment = Math.round(random.fraction() * within);
   const started = await start();
   await sleep(moment);
   const own = pidNamespace(host.pid);
-  const family = (): readonly number[] =>
-    [...new Set([...descendants(started.pid), ...descendants(host.pid)])].filter(
-      (pid) => !before.has(pid) && pid !== started.pid && pidNamespace(pid) === own,
-    );
+  const tool = target ?? started.pid;
+  const family = (): readonly number[] => {
+    const come = [...descendants(started.pid), ...descendants(host.pid)].filter((pid) => !known.has(pid));
+    const all = new Set([...descendants(tool), ...come]);
+    return [...all].filter((pid) => pid !== started.pid && pid !== tool && pidNamespace(pid) === own);
+  };
   const names: string[] = [];
   const kill = (pid: number): void => {
     const name = commandOf(pid);
@@ -50,7 +64,7 @@ export async function strike(
     }
   } else {
     const children = victims === 'tree' ? family() : [];
-    kill(started.pid);
+    if (!hasEnded(started.pid)) kill(tool);
     // Those that came meanwhile too: a tree that is killed as a whole leaves nobody.
     for (const pid of names.length === 0
       ? []
@@ -63,6 +77,7 @@ export async function strike(
   return {
     killed,
     status: ended?.status ?? null,
+    hung: ended === undefined,
     written:
       ended === undefined ? `${started.written()}\nit still ran after ${PATIENCE_MS} ms` : started.written(),
   };
