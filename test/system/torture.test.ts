@@ -26,6 +26,12 @@ describe.skipIf(!requireSystem())('a short slice of torture', () => {
   it('applies and takes down twenty times in a subnet that is nearly full', async () => {
     await expectNoHarm('cycles', 20);
   });
+
+  it('sends signals, fills the disk and damages records', async () => {
+    await expectNoHarm('signals', 4);
+    await expectNoHarm('full-disk', 3);
+    await expectNoHarm('records', 4);
+  });
 });
 
 async function expectNoHarm(name: string, rounds: number): Promise<void> {

@@ -1,6 +1,8 @@
 // All campaigns there are, in the order of the table.
 import type { Campaign } from './campaign.ts';
 import { CYCLES } from './cycles.ts';
+import { RECORDS } from './damage.ts';
+import { FULL_DISK } from './disk.ts';
 import { KILLS } from './kill.ts';
 import { PARALLEL_APPLY, RACES } from './parallel.ts';
 import { DOCKER } from './peer-docker.ts';
@@ -10,7 +12,16 @@ import { peerCampaign } from './peer.ts';
 import { SHARED } from './shared.ts';
 import { SIGNALS } from './signals.ts';
 
-export const CAMPAIGNS: readonly Campaign[] = [...KILLS, ...SHARED, PARALLEL_APPLY, RACES, CYCLES, SIGNALS];
+export const CAMPAIGNS: readonly Campaign[] = [
+  ...KILLS,
+  ...SHARED,
+  PARALLEL_APPLY,
+  RACES,
+  CYCLES,
+  SIGNALS,
+  FULL_DISK,
+  RECORDS,
+];
 
 /** The same campaign for all; the peers' own residue is measured, not judged. */
 export const PEERS: readonly Campaign[] = [RUNSPEC, PODMAN, DOCKER].map(peerCampaign);

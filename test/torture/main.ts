@@ -1,19 +1,14 @@
-// `npm run torture -- [--seed N] [--only NAME,…] [--rounds N]`: long campaigns against runspec in throw-away hosts.
-// Prints the seed, then a line a campaign; ends with 1 when a fault was not survived or something was left.
+// `npm run torture`: long campaigns against runspec in throw-away hosts. Prints the seed, then a line a campaign; ends with 1
+// when a fault was not survived or something was left. docs/reliability.md tells the options.
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Campaign, Tally } from './campaign.ts';
+import type { Campaign } from './campaign.ts';
 import { CAMPAIGNS, PEERS } from './campaigns.ts';
 import { createRandom } from './random.ts';
+import { writeReport, type Result } from './report.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
-
-interface Result {
-  readonly campaign: Campaign;
-  readonly tally: Tally;
-  readonly seconds: number;
-}
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -21,11 +16,13 @@ async function main(): Promise<number> {
       seed: { type: 'string' },
       only: { type: 'string' },
       rounds: { type: 'string' },
+      jobs: { type: 'string' },
       list: { type: 'boolean', default: false },
+      report: { type: 'boolean', default: false },
     },
   });
   if (values.list) {
-    for (const { name, title } of CAMPAIGNS) console.log(`${name.padEnd(20)} ${title}`);
+    for (const { name, title } of [...CAMPAIGNS, ...PEERS]) console.log(`${name.padEnd(20)} ${title}`);
     return 0;
   }
   if (process.getuid?.() !== 0) throw new Error('the campaigns need root');
@@ -35,11 +32,17 @@ async function main(): Promise<number> {
   console.log(`seed ${seed}`);
   build();
   const results: Result[] = [];
-  for (const campaign of campaigns) {
+  const once = async (campaign: Campaign): Promise<Result> => {
     const result = await play(campaign, seed, rounds);
-    results.push(result);
     console.log(render(result));
-  }
+    return result;
+  };
+  // The peers are measured beside each other, so that the machine is the same for all of them.
+  const jobs = wholeNumber('--jobs', values.jobs) ?? 1;
+  await inTurn(campaigns, jobs, async (campaign) => void results.push(await once(campaign)));
+  results.sort((one, other) => campaigns.indexOf(one.campaign) - campaigns.indexOf(other.campaign));
+  const peers = values.report ? await Promise.all(PEERS.map(once)) : [];
+  if (values.report) writeReport(seed, results, peers);
   const bad = results.filter(({ tally }) => tally.failures.length + tally.residue.length > 0);
   for (const { campaign, tally } of bad) {
     console.log(`\n${campaign.name}:`);
@@ -47,6 +50,15 @@ async function main(): Promise<number> {
     console.log(`  again: npm run torture -- --seed ${seed} --only ${campaign.name}`);
   }
   return bad.length === 0 ? 0 : 1;
+}
+
+/** At most `jobs` at a time: each campaign has hosts of its own. */
+async function inTurn<T>(list: readonly T[], jobs: number, work: (one: T) => Promise<void>): Promise<void> {
+  const waiting = [...list];
+  const worker = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await work(next);
+  };
+  await Promise.all(Array.from({ length: Math.max(1, jobs) }, worker));
 }
 
 function choose(only: string | undefined): readonly Campaign[] {

@@ -190,5 +190,16 @@ function difference(before: Look, after: Look): readonly string[] {
   // A hundred settings come with every link and go with it: the link itself is counted.
   const comesWith = (line: string): boolean =>
     links.some((link) => /^\+ sysctl net\/ipv[46]\/conf\//.test(line) && line.includes(`/${link}/`));
-  return [...lines.filter((line) => !comesWith(line)), ...kept];
+  return [...lines.filter((line) => !comesWith(line) && !isNoise(line)), ...kept];
+}
+
+/**
+ * What a restart of a daemon changes on any host: the order of its rules, and sockets whose names are drawn by lot or that
+ * lie in its own folder.
+ */
+function isNoise(line: string): boolean {
+  return (
+    line === '~ nft in another order' ||
+    /^[-+] socket u_\S+ \S+ (@[0-9a-f]{5}$|\S+\/data\/docker\/)/.test(line)
+  );
 }
