@@ -56,13 +56,18 @@ async function makeContext(globals: Globals, signal: AbortSignal, color: boolean
     resolvePlace(host, globals.stateDir),
     resolvePlace(host, globals.dataDir),
   ]);
+  const { archiveLimits } = globals;
+  const limits =
+    archiveLimits === undefined
+      ? undefined
+      : (await import('./commands/parse-limits.ts')).parseLimits(archiveLimits);
   const stderr = (line: string): void => write('stderr', `${line}\n`);
   return {
     ...globals,
     stateDir,
     dataDir,
     host,
-    archives: createLinuxArchives(),
+    archives: createLinuxArchives(limits),
     isRoot: process.geteuid?.() === 0,
     self: [process.execPath, ...process.execArgv, ...process.argv.slice(1, 2)],
     workingDirectory: process.cwd(),

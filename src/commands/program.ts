@@ -8,6 +8,8 @@ export interface Globals {
   readonly dataDir: string;
   /** Milliseconds. */
   readonly lockTimeout: number;
+  /** As the user wrote them. */
+  readonly archiveLimits?: string;
   readonly json: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;
@@ -41,6 +43,12 @@ export function createProgram(
       new Option('--lock-timeout <duration>', 'how long to wait for another runspec')
         .argParser(parseTimeout)
         .default(60_000, '60s'),
+    )
+    .addOption(
+      new Option(
+        '--archive-limits <limits>',
+        'what an archive or layer may unpack to: bytes=64G,entries=2000000,ratio=250',
+      ).env('RUNSPEC_ARCHIVE_LIMITS'),
     )
     .option('--quiet', 'no progress on stderr', false)
     .option('--verbose', 'more progress on stderr', false)

@@ -1,6 +1,7 @@
 // What making layers needs of the machine beyond Host: bytes in bulk, hashed, fetched, unpacked and copied.
 // It moves bytes and says what it saw; what an archive may contain is decided by the inspector it is given.
 import type { Readable } from 'node:stream';
+import type { ArchiveLimits } from './archive-limits.ts';
 import type { FileStatus } from './host.ts';
 
 /**
@@ -69,6 +70,7 @@ export interface OpenFileOptions {
 }
 
 export interface Archives {
+  readonly limits: ArchiveLimits;
   hash(path: string, signal: AbortSignal): Promise<Content>;
   /** Fetches an http(s) URL into a new file at `path`. */
   download(url: string, path: string, options: DownloadOptions): Promise<Content>;

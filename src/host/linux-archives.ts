@@ -5,14 +5,15 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { ARCHIVE_LIMITS, type ArchiveLimits } from './archive-limits.ts';
 import type { Archives, TreeEntry } from './archives.ts';
 import type { FileStatus, FileType } from './host.ts';
 import { download } from './linux-download.ts';
 import { openFile } from './linux-open.ts';
 import { copy, unpack, unpackStream } from './linux-unpack.ts';
 
-export function createLinuxArchives(): Archives {
-  return { hash, download, unpack, unpackStream, copy, walk, read, openFile, sync };
+export function createLinuxArchives(limits: ArchiveLimits = ARCHIVE_LIMITS): Archives {
+  return { limits, hash, download, unpack, unpackStream, copy, walk, read, openFile, sync };
 }
 
 const hash: Archives['hash'] = async (file, signal) => {

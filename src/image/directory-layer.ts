@@ -43,7 +43,7 @@ export async function makeDirectoryLayer(
     const { steps } = await resolveInLayers(host, lower, destination);
     // A destination that exists keeps its mode and owner, a new one takes those of the source.
     const target = await makeFolders(host, folder, withModel(steps, own));
-    const inspector = createTreeInspector();
+    const inspector = createTreeInspector(archives.limits);
     const names = (await host.list(directory)) ?? [];
     if (names.length > 0) {
       await archives.copy({ root: directory, names, recursive: true }, target, {

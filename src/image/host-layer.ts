@@ -40,7 +40,7 @@ export async function makeHostLayer(
   await makeLayer(host, archives, dataDir, key, async (folder) => {
     await makeSkeleton(host, folder, found.users, found.entries);
     // No ratio: nothing is compressed here. Symlinks come before what they lead to, and no name goes through one.
-    const inspector = createTreeInspector();
+    const inspector = createTreeInspector(archives.limits);
     const names = found.entries.map((entry) => entry.path);
     await archives.copy({ root: '/', names, recursive: false }, folder, { inspector, signal, progress });
     const { entries, bytes } = inspector.summary();

@@ -48,7 +48,7 @@ export async function makeImageLayer(
     stored: parseDigest(digest).algorithm,
     content: parseDigest(layer.diffId).algorithm,
   };
-  const inspector = createLayerInspector();
+  const inspector = createLayerInspector(archives.limits);
   try {
     await makeLayer(host, archives, dataDir, key, async (folder) => {
       const stream = await open();

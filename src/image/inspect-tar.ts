@@ -1,28 +1,12 @@
 // Decides which archives are taken, on the stream that GNU tar unpacks at the same time into a hidden
 // folder. Nothing of an archive that is refused here becomes visible.
 import { OperationError } from '../errors.ts';
+import type { ArchiveLimits } from '../host/archive-limits.ts';
 import type { TarInspector } from '../host/archives.ts';
 import { checkEntry } from './check-entry.ts';
 import { TarReader } from './read-tar.ts';
 import { BLOCK, refuse } from './tar-header.ts';
 import { LayerContents, type LayerFolders } from './whiteouts.ts';
-
-export interface TarLimits {
-  /** Sum of what files occupy or claim to once unpacked. */
-  readonly bytes: number;
-  readonly entries: number;
-  /** Unpacked to compressed, looked at past `ratioFrom` unpacked bytes. */
-  readonly ratio: number;
-  readonly ratioFrom: number;
-}
-
-/** Generous for root filesystems, deadly for bombs: gzip makes 1,032 of 1 from zeros, real trees give 3 to 20. */
-export const TAR_LIMITS: TarLimits = {
-  bytes: 64 * 2 ** 30,
-  entries: 2_000_000,
-  ratio: 250,
-  ratioFrom: 128 * 2 ** 20,
-};
 
 export interface TarSummary {
   readonly entries: number;
@@ -33,18 +17,16 @@ export interface LayerSummary extends TarSummary {
   readonly folders: LayerFolders;
 }
 
-const BOMB = 'this looks like an archive bomb';
+const BOMB = 'this looks like an archive bomb; if it is none, allow more with --archive-limits';
 const END = Buffer.alloc(2 * BLOCK);
 
 /** For copies of trees of this machine: names are what they are, and nothing is compressed. */
-export function createTreeInspector(): TarInspector & { summary(): TarSummary } {
-  return inspectEntries({ ...TAR_LIMITS, ratio: Infinity }, undefined);
+export function createTreeInspector(limits: ArchiveLimits): TarInspector & { summary(): TarSummary } {
+  return inspectEntries({ ...limits, ratio: Infinity }, undefined);
 }
 
 /** For archives, each of which is a layer: their whiteouts become those of overlayfs. */
-export function createLayerInspector(
-  limits: TarLimits = TAR_LIMITS,
-): TarInspector & { summary(): LayerSummary } {
+export function createLayerInspector(limits: ArchiveLimits): TarInspector & { summary(): LayerSummary } {
   const contents = new LayerContents();
   const inspector = inspectEntries(limits, contents);
   let folders: LayerFolders = { implied: [], whiteouts: [], opaque: [], opaqueRoot: false };
@@ -61,7 +43,7 @@ export function createLayerInspector(
 }
 
 function inspectEntries(
-  limits: TarLimits,
+  limits: ArchiveLimits,
   contents: LayerContents | undefined,
 ): TarInspector & { summary(): TarSummary } {
   const links = new Set<string>();
@@ -74,10 +56,7 @@ function inspectEntries(
     bytes += entry.claims;
     if (entries > limits.entries) throw refuse(`it has more than ${limits.entries} entries`, BOMB);
     if (bytes > limits.bytes) {
-      throw refuse(
-        `its files claim ${bytes} bytes, over the limit of ${limits.bytes}`,
-        `${BOMB}; leave sparse files out`,
-      );
+      throw refuse(`its files claim ${bytes} bytes, over the limit of ${limits.bytes}`, BOMB);
     }
     return contents?.add(path, entry) === true ? 'drop' : 'keep';
   });
@@ -85,10 +64,7 @@ function inspectEntries(
     write(chunk, compressed) {
       seen += chunk.length;
       if (seen > limits.ratioFrom && seen > compressed * limits.ratio) {
-        throw refuse(
-          `it unpacks to more than ${limits.ratio} times its size`,
-          `${BOMB}; if it is none, give it uncompressed`,
-        );
+        throw refuse(`it unpacks to more than ${limits.ratio} times its size`, BOMB);
       }
       // Headers and padding are not counted as content, but they cannot go on for ever either.
       if (seen > limits.bytes + limits.entries * BLOCK * 4) throw refuse('it is too large', BOMB);

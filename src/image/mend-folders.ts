@@ -44,7 +44,7 @@ export async function mendFolders(
   }
   for (const root of new Set(sources.values())) {
     const names = [...sources].flatMap(([path, layer]) => (layer === root ? [path] : [])).toSorted();
-    const inspector = createTreeInspector();
+    const inspector = createTreeInspector(archives.limits);
     await archives.copy({ root, names, recursive: false }, target, { inspector, signal, progress });
   }
 }

@@ -4,7 +4,7 @@ import { OperationError } from '../errors.ts';
 import type { Archives, Content } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
 import { rememberHash } from './hash-cache.ts';
-import { createLayerInspector, nameArchive, TAR_LIMITS, type LayerSummary } from './inspect-tar.ts';
+import { createLayerInspector, nameArchive, type LayerSummary } from './inspect-tar.ts';
 import { isUrl, writeReference } from './references.ts';
 import { hasLayer, layerPath, makeLayer, openStore, withWork, type LayerRecord } from './store.ts';
 
@@ -72,7 +72,7 @@ function fetched<T>(
   return withWork(host, dataDir, async (work) => {
     const archive = `${work}/archive`;
     // Half of the free space: the other half is for what comes out of it.
-    const limit = Math.min(TAR_LIMITS.bytes, Math.floor((await host.freeBytes(work)) / 2));
+    const limit = Math.min(archives.limits.bytes, Math.floor((await host.freeBytes(work)) / 2));
     return use(archive, await archives.download(url, archive, { limit, pinned, signal, progress }));
   });
 }
@@ -103,7 +103,7 @@ async function unpackLayer(
   key: string,
 ): Promise<void> {
   const { host, archives, dataDir, signal, progress } = context;
-  const inspector = createLayerInspector();
+  const inspector = createLayerInspector(archives.limits);
   try {
     await makeLayer(host, archives, dataDir, key, async (folder) => {
       const { sha256 } = await archives.unpack(archive, folder, { inspector, signal, progress });

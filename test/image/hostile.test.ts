@@ -2,7 +2,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { OperationError } from '../../src/errors.ts';
-import { createLayerInspector, TAR_LIMITS } from '../../src/image/inspect-tar.ts';
+import { ARCHIVE_LIMITS } from '../../src/host/archive-limits.ts';
+import { createLayerInspector } from '../../src/image/inspect-tar.ts';
 import { addArchive } from '../../src/image/unpack-tarball.ts';
 import { HOSTILE_CONTENTS } from './hostile-contents.ts';
 import { HOSTILE_NAMES } from './hostile-names.ts';
@@ -39,13 +40,13 @@ describe.skipIf(!isRoot)('a hostile archive', () => {
 
 describe('the limits of an archive', () => {
   it('counts entries', () => {
-    const inspector = createLayerInspector({ ...TAR_LIMITS, entries: 2 });
+    const inspector = createLayerInspector({ ...ARCHIVE_LIMITS, entries: 2 });
     const three = archive(...['a', 'b', 'c'].map((name) => entry({ name })));
     expect(() => inspector.write(three, three.length)).toThrow(/more than 2 entries/);
   });
 
   it('counts the bytes of all files together', () => {
-    const inspector = createLayerInspector({ ...TAR_LIMITS, bytes: 3 });
+    const inspector = createLayerInspector({ ...ARCHIVE_LIMITS, bytes: 3 });
     const two = archive(...['a', 'b'].map((name) => entry({ name, data: 'xx' })));
     expect(() => inspector.write(two, two.length)).toThrow(/claim 4 bytes, over the limit of 3/);
   });
@@ -53,7 +54,7 @@ describe('the limits of an archive', () => {
   it('sees the same entries however the stream is cut', () => {
     const whole = archive(entry({ name: 'a', data: 'x'.repeat(700) }), entry({ name: 'b/', type: '5' }));
     for (const size of [1, 7, 511, 512, 513, 4096]) {
-      const inspector = createLayerInspector();
+      const inspector = createLayerInspector(ARCHIVE_LIMITS);
       for (let at = 0; at < whole.length; at += size)
         inspector.write(whole.subarray(at, at + size), at + size);
       inspector.end();
