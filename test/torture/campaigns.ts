@@ -4,6 +4,7 @@ import { CYCLES } from './cycles.ts';
 import { RECORDS } from './damage.ts';
 import { FULL_DISK } from './disk.ts';
 import { KILLS } from './kill.ts';
+import { LAYERS } from './layers.ts';
 import { PARALLEL_APPLY, RACES } from './parallel.ts';
 import { DOCKER } from './peer-docker.ts';
 import { PODMAN } from './peer-podman.ts';
@@ -21,6 +22,7 @@ export const CAMPAIGNS: readonly Campaign[] = [
   SIGNALS,
   FULL_DISK,
   RECORDS,
+  LAYERS,
 ];
 
 /** The same campaign for all; the peers' own residue is measured, not judged. */
