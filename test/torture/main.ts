@@ -37,11 +37,12 @@ async function main(): Promise<number> {
     console.log(render(result));
     return result;
   };
-  // The peers are measured beside each other, so that the machine is the same for all of them.
+  // The peers are measured beside all this, so that the machine is the same for everyone.
   const jobs = wholeNumber('--jobs', values.jobs) ?? 1;
+  const measuring = Promise.all(values.report ? PEERS.map(once) : []);
   await inTurn(campaigns, jobs, async (campaign) => void results.push(await once(campaign)));
   results.sort((one, other) => campaigns.indexOf(one.campaign) - campaigns.indexOf(other.campaign));
-  const peers = values.report ? await Promise.all(PEERS.map(once)) : [];
+  const peers = await measuring;
   if (values.report) writeReport(seed, results, peers);
   const bad = results.filter(({ tally }) => tally.failures.length + tally.residue.length > 0);
   for (const { campaign, tally } of bad) {

@@ -55,7 +55,7 @@ export function peerCampaign(peer: Peer): Campaign {
   return {
     name: `peer-${peer.name}`,
     title: `${peer.name}: \`kill -9\` in the middle of starting and of removing a container; then ${peer.cleanUpWords}`,
-    rounds: 12,
+    rounds: 6,
     run: async ({ random, rounds, say }) => {
       const ledger = openLedger({ say });
       let bench: Bench | undefined;
