@@ -32,9 +32,19 @@ export async function pullImage(context: LayerContext, reference: string): Promi
 async function ensureLayers(context: LayerContext, image: Image): Promise<void> {
   const recipes = image.layers.map((layer) => imageRecipe(context.dataDir, image.reference, layer));
   const waiting = [...new Map(recipes.map((recipe) => [recipe.key, recipe])).values()];
+  const failed = new AbortController();
+  const signal = AbortSignal.any([context.signal, failed.signal]);
   const work = async (): Promise<void> => {
     for (let recipe = waiting.shift(); recipe !== undefined; recipe = waiting.shift())
-      await ensureLayer(context, recipe);
+      await ensureLayer({ ...context, signal }, recipe);
   };
-  await Promise.all(Array.from({ length: LAYERS_AT_ONCE }, work));
+  const workers = Array.from({ length: LAYERS_AT_ONCE }, () =>
+    work().catch((error: unknown) => {
+      // The first failure ends the others, which are waited for: each cleans up behind itself.
+      waiting.length = 0;
+      failed.abort(error);
+    }),
+  );
+  await Promise.all(workers);
+  signal.throwIfAborted();
 }
