@@ -1,5 +1,8 @@
 // The container's process: created and started by an OCI runtime under conmon, ended by signal, then by cgroup.
+import { OperationError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
 import { readMounts } from '../host/kernel-view.ts';
+import type { ProcessStep } from '../plan/plan.ts';
 import { readContainerState } from '../runtime/container-state.ts';
 import { launchProcess, monitorCommand } from '../runtime/launch.ts';
 import { launchOf, readProcessRecord } from '../runtime/records.ts';
@@ -28,7 +31,11 @@ export const process: Op<'process'> = {
     const mounts = await view.mounts();
     // Ended by itself, or half-started before a crash: runtimes refuse a name they still know.
     await stopProcess(host, { ...step, stopTimeout: 0 }, mounts);
-    await launchProcess(host, step, mounts);
+    try {
+      await launchProcess(host, step, mounts);
+    } catch (error) {
+      throw await nameFullDisk(host, step, error);
+    }
   },
 
   async revert({ host }, step) {
@@ -50,4 +57,19 @@ function compareLaunch(wanted: object, found: object): Difference[] {
       ? []
       : [{ property, wanted: text, found: former.get(property) ?? 'missing' }];
   });
+}
+
+/** The least that runtimes write there for a container. */
+const STATE_BYTES = 65_536;
+
+/** A runtime that finds no room for its state says so in words of its own, if at all. */
+async function nameFullDisk(host: Host, step: ProcessStep, error: unknown): Promise<unknown> {
+  if (!(error instanceof OperationError) || error.hint !== undefined) return error;
+  for (const folder of [step.runtimeRoot, step.bundle]) {
+    if ((await host.status(folder)) === undefined || (await host.freeBytes(folder)) >= STATE_BYTES) continue;
+    const hint = `the disk of ${folder} is full; free some space and try again`;
+    const { step: id, path, command, cause, cleanup } = error;
+    return new OperationError(error.message, { step: id, path, command, cause, cleanup, hint });
+  }
+  return error;
 }

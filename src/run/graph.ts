@@ -24,6 +24,14 @@ export async function walk(
       }
     }
   }
+  // Two versions of one step are about the same object: one after the other.
+  for (const same of byId.values()) {
+    const inOrder = direction === 'forward' ? same : same.toReversed();
+    inOrder.forEach((step, index) => {
+      const earlier = inOrder[index - 1];
+      if (earlier !== undefined) before.get(step)?.push(earlier);
+    });
+  }
   const through = new Map<Step, Promise<void>>();
   const start = (step: Step): Promise<void> => {
     const known = through.get(step);

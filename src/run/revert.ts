@@ -9,7 +9,7 @@ import { findForeignMount } from './foreign-mounts.ts';
 import { walk } from './graph.ts';
 import type { Records } from './records.ts';
 import type { Reporter } from './report.ts';
-import type { SharedState } from './shared.ts';
+import { isFull, type SharedState } from './shared.ts';
 
 export interface Reversal {
   readonly context: OpContext;
@@ -57,16 +57,11 @@ async function announce(
   const journal = (step: Step): Promise<void> =>
     records.journal(context.container, { event: 'intent', direction: 'revert', step: step.id });
   const results = await Promise.allSettled(steps.map(journal));
+  // The stored plan alone is enough for the way back, and on a full disk the way back is what makes room.
   const failed = results.find((one) => one.status === 'rejected' && !isFull(one.reason));
   const last = steps.at(-1);
   if (failed?.status !== 'rejected' || last === undefined) return undefined;
   return asFailure(last, failed.reason);
-}
-
-/** The stored plan alone is enough for the way back, and on a full disk the way back is what makes room. */
-function isFull(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
 async function revertStep(reversal: Reversal, step: Step): Promise<void> {

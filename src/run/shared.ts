@@ -24,7 +24,7 @@ export interface SharedState {
   users(id: string): Promise<readonly string[]>;
   /** What is known to have been changed, whoever uses it. */
   readonly steps: readonly Step[];
-  /** Where the file could not be read: it is made again from the containers' records. @returns whether it was so. */
+  /** Makes the file again where it could not be read, or is of a former boot. @returns whether it could not be read. */
   mend(): Promise<boolean>;
 }
 
@@ -66,7 +66,14 @@ export async function openShared(
       return;
     }
     const now: SharedFile = { bootId, before: Object.fromEntries(known), steps: Object.fromEntries(steps) };
-    await host.writeAtomic(path, `${JSON.stringify(now)}\n`);
+    const text = `${JSON.stringify(now)}\n`;
+    try {
+      await host.writeAtomic(path, text);
+    } catch (error) {
+      // The way back must not need room on a full disk. A kill in between costs the file, which the records replace.
+      if (!isFull(error) || ((await host.readText(path)) ?? '').length < text.length) throw error;
+      await host.writeInPlace(path, text);
+    }
   };
   // What comes while a write is under way goes to the disk with the next one, all together.
   const store = (): Promise<void> => {
@@ -93,7 +100,13 @@ export async function openShared(
     },
     async forget(id) {
       steps.delete(id);
-      if (known.delete(id)) await store();
+      if (!known.delete(id)) return;
+      try {
+        await store();
+      } catch (error) {
+        // It never came to be on a full disk: then there is nothing to forget.
+        if (!isFull(error) || (await host.status(path)) !== undefined) throw error;
+      }
     },
     hold(id, container) {
       released.delete(`${container} ${id}`);
@@ -115,7 +128,10 @@ export async function openShared(
       return [...steps.values()];
     },
     async mend() {
-      if (found !== 'lost') return false;
+      if (found !== 'lost') {
+        if (found.bootId !== bootId) await store();
+        return false;
+      }
       const there = await host.status(path);
       if (there?.type === 'directory') await host.removeTree(path);
       await store();
@@ -142,6 +158,11 @@ async function readUsers(records: Records, bootId: string): Promise<Users> {
     for (const id of new Set(shared.map((step) => step.id))) byId.set(id, [...(byId.get(id) ?? []), name]);
   }
   return { byId, anything };
+}
+
+export function isFull(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
 const NOTHING: SharedFile = { bootId: '', before: {}, steps: {} };

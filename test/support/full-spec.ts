@@ -1,4 +1,5 @@
-// One spec with every feature, for what must hold whatever a container has.
+// One spec with every feature, for what must hold whatever a container has; and a changed version of it,
+// in which some steps are updated in place, some replaced, some gone and some new.
 import fs from 'node:fs';
 import path from 'node:path';
 import { WAIT, writeSpec, type PlacedSpec, type SpecKeys } from './specs.ts';
@@ -17,6 +18,24 @@ const NETWORK = {
 
 export async function writeFullSpec(host: TestHost, base = 'full'): Promise<PlacedSpec> {
   return writeSpec(host, base, await fullKeys(host));
+}
+
+/** The container's spec, and a changed version of it under the same name. */
+export async function writeFullPair(
+  host: TestHost,
+): Promise<{ readonly one: PlacedSpec; readonly two: PlacedSpec }> {
+  const keys = await fullKeys(host);
+  const changed = writeSpec(host, 'full', {
+    ...keys,
+    // Its process has to be replaced, and with the writable layer the whole root.
+    process: { ...(keys['process'] as object), env: { CHANGED: 'yes' } },
+    writable: 'ephemeral',
+    resources: { cpus: 0.5, memory: '96M', pids: 90 },
+    network: { ...NETWORK, nat: false, ports: ['8072:80', '127.0.0.1:5371:53/udp'] },
+    dns: { servers: ['192.0.2.54'], hosts: { cache: '10.71.0.8' } },
+  });
+  const two = { ...changed, file: host.write('specs/full-two.json', fs.readFileSync(changed.file, 'utf8')) };
+  return { one: await writeFullSpec(host), two };
 }
 
 async function fullKeys(host: TestHost): Promise<SpecKeys> {

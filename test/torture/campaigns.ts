@@ -4,6 +4,7 @@ import { CYCLES } from './cycles.ts';
 import { RECORDS } from './damage.ts';
 import { FULL_DISK } from './disk.ts';
 import { KILLS } from './kill.ts';
+import { KILL_STEPS } from './kill-steps.ts';
 import { LAYERS } from './layers.ts';
 import { PARALLEL_APPLY, RACES } from './parallel.ts';
 import { DOCKER } from './peer-docker.ts';
@@ -16,6 +17,7 @@ import { SIGNALS } from './signals.ts';
 export const CAMPAIGNS: readonly Campaign[] = [
   CYCLES,
   ...KILLS,
+  ...KILL_STEPS,
   ...SHARED,
   PARALLEL_APPLY,
   RACES,
