@@ -69,6 +69,7 @@ async function makeContext(globals: Globals, signal: AbortSignal, color: boolean
     host,
     archives: createLinuxArchives(limits),
     isRoot: process.geteuid?.() === 0,
+    environment: process.env as Readonly<Record<string, string>>,
     self: [process.execPath, ...process.execArgv, ...process.argv.slice(1, 2)],
     workingDirectory: process.cwd(),
     color,

@@ -23,6 +23,8 @@ import { mendShared, removeLost, setAsideUnreadable } from './take-down.ts';
 
 export interface ApplyOptions {
   readonly keepOnFailure: boolean;
+  /** Keep a picture of the host from before, for `down --prove`. */
+  readonly prove?: boolean;
   /** Only what runspec.lock names; all archives are checked before the first change. */
   readonly locked?: boolean;
   readonly leaveOut?: OpKind;
@@ -95,6 +97,7 @@ async function converge(
   for (const { plan } of works) {
     for (const step of plan.steps) if (step.shared === true) session.shared.hold(step.id, plan.name);
   }
+  if (options.prove === true) await keepProof(session, works);
   const sharedRuns: SharedRuns = new Map();
   const running = new Map<string, Promise<void>>();
   const names = afterJoined(specs).map((spec) => spec.name);
@@ -137,6 +140,20 @@ async function clearRemains(session: Session, specs: readonly Spec[], report: Re
   if (!cleared.includes(true)) return false;
   session.view.forget();
   return true;
+}
+
+/** What was before containers that are up already cannot be known any more. */
+async function keepProof(session: Session, works: readonly Work[]): Promise<void> {
+  const { keepSnapshot, readSnapshot } = await import('../run/proof.ts');
+  for (const { plan, record } of works) {
+    if (record === undefined || (await readSnapshot(session, plan.name)) !== undefined) continue;
+    throw new UsageError(
+      `${plan.name} is up already: what was before it cannot be proven`,
+      `take it down first, or apply it without --prove`,
+    );
+  }
+  const fresh = works.flatMap(({ plan, record }) => (record === undefined ? [plan.name] : []));
+  if (fresh.length > 0) await keepSnapshot(session, fresh);
 }
 
 function joinedContainers(spec: Spec | undefined): readonly string[] {

@@ -11,6 +11,8 @@ export interface CommandContext {
   /** Milliseconds to wait for another runspec. */
   readonly lockTimeout: number;
   readonly isRoot: boolean;
+  /** Of whoever called runspec, for commands of theirs. */
+  readonly environment: Readonly<Record<string, string>>;
   /** What starts runspec itself, without arguments. */
   readonly self: readonly string[];
   /** Absolute; relative arguments are taken from here. */

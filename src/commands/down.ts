@@ -16,6 +16,8 @@ import { mendShared, removeUnusedShared, takeDown } from './take-down.ts';
 export interface DownOptions {
   readonly all: boolean;
   readonly volumes: boolean;
+  /** Compare the host with what it was before `apply --prove`. */
+  readonly prove: boolean;
   /** Only those whose `run` was killed. */
   readonly abandoned: boolean;
 }
@@ -38,6 +40,8 @@ export async function down(
     const known = await session.records.names();
     const asked = options.all ? known : await findNames(context, known, args);
     const names = options.abandoned ? await findAbandoned(context, asked) : asked;
+    const proofs = options.prove ? await import('./prove.ts') : undefined;
+    const evidence = await proofs?.collectEvidence(session, names);
     const joiners = await findJoiners(session, names);
     const running = new Map<string, Promise<boolean>>();
     const start = (name: string, waiting: readonly string[] = []): Promise<boolean> => {
@@ -57,7 +61,10 @@ export async function down(
     if (results.some((result) => result.status === 'fulfilled' && result.value))
       failures.push(...(await removeUnusedShared(session, report)));
     const [failure, ...others] = failures;
-    if (failure === undefined) return EXIT.done;
+    if (failure === undefined) {
+      if (evidence !== undefined) await proofs?.proveAll(context, session, evidence);
+      return EXIT.done;
+    }
     throw joinFailures([failure, ...others], `${failures.length} of ${names.length} containers are not down`);
   });
 }

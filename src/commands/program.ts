@@ -2,6 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../errors.ts';
 import type { CommandContext } from './context.ts';
+import { addImageCommands } from './image-commands.ts';
 
 export interface Globals {
   readonly stateDir: string;
@@ -86,8 +87,12 @@ export function createProgram(
         .option('--json', 'one JSON event a line', false)
         .option('--keep-on-failure', 'leave what was made when a step fails, for a look at it', false)
         .option('--locked', 'refuse archives and images that runspec.lock does not name', false)
+        .option('--prove', 'keep a picture of the host from before, for down --prove', false)
         .action(
-          async (specs: string[], options: { json: boolean; keepOnFailure: boolean; locked: boolean }) => {
+          async (
+            specs: string[],
+            options: { json: boolean; keepOnFailure: boolean; prove: boolean; locked: boolean },
+          ) => {
             const { apply } = await import('./apply.ts');
             status = await apply(await context(options.json), specs, options);
           },
@@ -113,12 +118,17 @@ export function createProgram(
       command('down [targets...]', 'reverse what was applied, by name or spec')
         .option('--all', 'every container', false)
         .option('--volumes', 'volumes and persistent writable layers too', false)
+        .option(
+          '--prove',
+          'compare the host with what it was before apply --prove; exit with 1 on residue',
+          false,
+        )
         .option('--abandoned', 'only what a run left that was killed', false)
         .option('--json', 'one JSON event a line', false)
         .action(
           async (
             targets: string[],
-            options: { all: boolean; volumes: boolean; abandoned: boolean; json: boolean },
+            options: { all: boolean; volumes: boolean; prove: boolean; abandoned: boolean; json: boolean },
           ) => {
             const { down } = await import('./down.ts');
             status = await down(await context(options.json), targets, options);
@@ -131,6 +141,18 @@ export function createProgram(
         .action(async (options: { dryRun: boolean; json: boolean }) => {
           const { gc } = await import('./gc.ts');
           status = await gc(await context(options.json), options);
+        }),
+    leakcheck: () =>
+      command('leakcheck <command...>', 'run any command and say what it left on the host; put -- before it')
+        .option('--settle <duration>', 'how long what it left may take to go', parseTimeout, 5000)
+        .option('--folder <dir>', 'files below it count too (repeatable)', collect, [])
+        .option('--json', 'as JSON', false)
+        .action(async (argv: string[], options: { settle: number; folder: string[]; json: boolean }) => {
+          const { leakcheck } = await import('./leakcheck.ts');
+          status = await leakcheck(await context(options.json), argv, {
+            ...options,
+            folder: options.folder.map(absolutePath),
+          });
         }),
     ps: () =>
       command('ps', 'list containers')
@@ -218,47 +240,6 @@ export interface ExecFlags {
   readonly user?: string;
   readonly env: readonly string[];
   readonly cwd?: string;
-}
-
-function addImageCommands(
-  program: Command,
-  context: (json?: boolean) => Promise<CommandContext>,
-  done: (status: number) => void,
-): void {
-  const image = program.command('image').description('the store of unpacked layers').exitOverride();
-  const load = () => import('./image.ts');
-  const sub = (usage: string, description: string): Command =>
-    image.command(usage).description(description).option('--json', 'as JSON', false).exitOverride();
-  sub('ls', 'list images and layers').action(async (options: { json: boolean }) =>
-    done(await (await load()).showImages(await context(options.json))),
-  );
-  sub('add <file...>', 'put archives into the store and print their sha256').action(
-    async (files: string[], options: { json: boolean }) =>
-      done(await (await load()).addImages(await context(options.json), files)),
-  );
-  sub('rm <name...>', 'remove images, or layers that nothing uses').action(
-    async (layers: string[], options: { json: boolean }) =>
-      done(await (await load()).removeImages(await context(options.json), layers)),
-  );
-  sub('gc', 'remove every layer that nothing uses, and leftovers').action(
-    async (options: { json: boolean }) =>
-      done(await (await load()).collectImages(await context(options.json))),
-  );
-  sub('pull <source...>', 'pull images (docker://…, oci:…), or all that specs are made of').action(
-    async (sources: string[], options: { json: boolean }) => {
-      const [{ pullImages }, { loadSpecs }] = await Promise.all([load(), import('./load-specs.ts')]);
-      const made = await context(options.json);
-      const references = sources.filter(isImageReference);
-      const specs = sources.filter((source) => !isImageReference(source));
-      const loaded = specs.length === 0 ? undefined : await loadSpecs(made, specs);
-      done(await pullImages(made, references, loaded));
-    },
-  );
-}
-
-/** A spec may be named like one; `./` before it makes it a file. */
-function isImageReference(source: string): boolean {
-  return /^(?:docker:\/\/|oci:|docker-archive:|dir:)/.test(source);
 }
 
 function parseTimeout(text: string): number {

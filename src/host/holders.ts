@@ -2,6 +2,7 @@
 // namespaces hold. Reads only; a process that ends while it is looked at holds nothing.
 import type { Host } from './host.ts';
 import { readMounts, type MountState } from './kernel-view.ts';
+import { listOrNothing, orNothing, readLinkOrNothing, readOrNothing } from './proc-files.ts';
 
 export interface Holder {
   readonly pid: number;
@@ -30,10 +31,10 @@ export async function findCopyUsers(
   isIt: (mount: MountState) => boolean,
 ): Promise<readonly Holder[]> {
   const targets = new Map<string, string | undefined>([
-    [(await readLink(host, '/proc/self/ns/mnt')) ?? '', undefined],
+    [(await readLinkOrNothing(host, '/proc/self/ns/mnt')) ?? '', undefined],
   ]);
   return findHolders(host, async (folder) => {
-    const namespace = (await readLink(host, `${folder}/ns/mnt`)) ?? '';
+    const namespace = (await readLinkOrNothing(host, `${folder}/ns/mnt`)) ?? '';
     if (namespace !== '' && !targets.has(namespace))
       targets.set(namespace, (await readMountsOf(host, folder)).find(isIt)?.target);
     const target = targets.get(namespace);
@@ -50,13 +51,13 @@ async function howItUses(host: Host, folder: string, target: string): Promise<st
     ['root', 'its root'],
     ['exe', 'its program'],
   ] as const)
-    if (isInside(await readLink(host, `${folder}/${name}`))) return by;
-  for (const fd of await listNames(host, `${folder}/fd`)) {
-    const path = await readLink(host, `${folder}/fd/${fd}`);
+    if (isInside(await readLinkOrNothing(host, `${folder}/${name}`))) return by;
+  for (const fd of await listOrNothing(host, `${folder}/fd`)) {
+    const path = await readLinkOrNothing(host, `${folder}/fd/${fd}`);
     if (isInside(path)) return `open ${path}`;
   }
   // man 5 proc: address perms offset device inode path
-  const mapped = (await readFile(host, `${folder}/maps`))
+  const mapped = (await readOrNothing(host, `${folder}/maps`))
     ?.split('\n')
     .map((line) => /^(?:\S+ ){4}\S+ +(.*)$/.exec(line)?.[1])
     .find(isInside);
@@ -67,11 +68,11 @@ async function howItUses(host: Host, folder: string, target: string): Promise<st
 export async function findNamespaceHolders(host: Host, path: string): Promise<readonly Holder[]> {
   const inode = (await host.status(path))?.inode;
   const name = `net:[${inode}]`;
-  const own = await readLink(host, '/proc/self/ns/mnt');
+  const own = await readLinkOrNothing(host, '/proc/self/ns/mnt');
   const seen = new Set<string>();
   return findHolders(host, async (folder) => {
-    if ((await readLink(host, `${folder}/ns/net`)) === name) return 'it runs in it';
-    const namespace = await readLink(host, `${folder}/ns/mnt`);
+    if ((await readLinkOrNothing(host, `${folder}/ns/net`)) === name) return 'it runs in it';
+    const namespace = await readLinkOrNothing(host, `${folder}/ns/mnt`);
     if (namespace === undefined || seen.has(namespace)) return undefined;
     seen.add(namespace);
     // A copy of the very mount in another namespace goes with the file it is mounted on.
@@ -88,35 +89,16 @@ async function findHolders(
   look: (folder: string) => Promise<string | undefined>,
 ): Promise<readonly Holder[]> {
   const holders: Holder[] = [];
-  for (const name of await listNames(host, '/proc')) {
+  for (const name of await listOrNothing(host, '/proc')) {
     if (!/^\d+$/.test(name)) continue;
     const by = await look(`/proc/${name}`);
     if (by === undefined) continue;
-    const command = (await readFile(host, `/proc/${name}/comm`))?.trim() ?? 'a process';
+    const command = (await readOrNothing(host, `/proc/${name}/comm`))?.trim() ?? 'a process';
     holders.push({ pid: Number(name), command, by });
   }
   return holders;
 }
 
-/** ENOENT and ESRCH: it has ended; EACCES: a kernel thread or a zombie. */
-const GONE = new Set(['ENOENT', 'ESRCH', 'EACCES', 'EINVAL', 'EPERM']);
-
-async function unlessGone<T>(reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (GONE.has((error as NodeJS.ErrnoException).code ?? '')) return undefined;
-    throw error;
-  }
-}
-
-const readLink = (host: Host, path: string): Promise<string | undefined> => unlessGone(host.readLink(path));
-const readFile = (host: Host, path: string): Promise<string | undefined> => unlessGone(host.readText(path));
-
-async function listNames(host: Host, path: string): Promise<readonly string[]> {
-  return (await unlessGone(host.list(path))) ?? [];
-}
-
 async function readMountsOf(host: Host, folder: string): Promise<readonly MountState[]> {
-  return (await unlessGone(readMounts(host, folder))) ?? [];
+  return (await orNothing(readMounts(host, folder))) ?? [];
 }

@@ -1,0 +1,11 @@
+// What differs between two snapshots, for people.
+import type { SnapshotDifference } from '../host/snapshot.ts';
+import { paint } from './paint.ts';
+
+export function renderDifference(
+  context: { readonly color: boolean },
+  { class: kind, change, key, note }: SnapshotDifference,
+): string {
+  const mark = change === 'new' ? paint(context, 'red', '+') : paint(context, 'yellow', '-');
+  return `${mark} ${kind.padEnd(10)} ${key}${note === undefined ? '' : `  (${note})`}`;
+}

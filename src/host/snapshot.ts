@@ -1,0 +1,86 @@
+// Everything that a container runner can leave on a host, as plain lines by class, and what differs between
+// two such pictures. Reads only. What lives longer than a moment in the kernel is named by what it is, not by
+// numbers that change from one to the next.
+import type { Host } from './host.ts';
+import { listFirewall, listNetwork, listSockets } from './snapshot-network.ts';
+import { listFiles, listSysctls } from './snapshot-files.ts';
+import {
+  listCgroups,
+  listIpc,
+  listLoops,
+  listMounts,
+  listNamespaces,
+  listProcesses,
+} from './snapshot-kernel.ts';
+
+/** `note` tells people and programs more than the object itself: who holds it. Equal keys are equal objects. */
+export interface SnapshotItem {
+  readonly key: string;
+  readonly note?: string;
+}
+
+export type Snapshot = Readonly<Record<string, readonly SnapshotItem[]>>;
+
+export interface SnapshotScope {
+  /** Folders whose files count, below mounts not; to `depth` levels. */
+  readonly folders: readonly { readonly path: string; readonly depth: number }[];
+  /** Paths below them that do not. */
+  readonly ignore: readonly string[];
+}
+
+export interface SnapshotDifference extends SnapshotItem {
+  readonly class: string;
+  readonly change: 'new' | 'gone';
+}
+
+export async function takeSnapshot(host: Host, scope: SnapshotScope): Promise<Snapshot> {
+  // First what commands of ours would show up in.
+  const process = await listProcesses(host);
+  const namespace = await listNamespaces(host);
+  const mount = await listMounts(host);
+  const [{ link, address, route, rule, netns }, { nft, legacy }, socket] = await Promise.all([
+    listNetwork(host),
+    listFirewall(host),
+    listSockets(host),
+  ]);
+  return {
+    link,
+    address,
+    route,
+    rule,
+    netns,
+    nft,
+    'iptables-legacy': legacy,
+    socket,
+    mount,
+    namespace,
+    cgroup: await listCgroups(host),
+    process,
+    sysctl: await listSysctls(host),
+    ipc: await listIpc(host),
+    loop: await listLoops(host),
+    file: await listFiles(host, scope),
+  };
+}
+
+/** By class, in the order of the snapshots; objects that are there twice count twice. */
+export function diffSnapshots(before: Snapshot, after: Snapshot): readonly SnapshotDifference[] {
+  const classes = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  return classes.flatMap((name) => {
+    const [then, now] = [before[name] ?? [], after[name] ?? []];
+    return [
+      ...subtract(then, now).map((item) => ({ class: name, change: 'gone' as const, ...item })),
+      ...subtract(now, then).map((item) => ({ class: name, change: 'new' as const, ...item })),
+    ];
+  });
+}
+
+function subtract(from: readonly SnapshotItem[], items: readonly SnapshotItem[]): readonly SnapshotItem[] {
+  const counts = new Map<string, number>();
+  for (const { key } of items) counts.set(key, (counts.get(key) ?? 0) + 1);
+  return from.filter(({ key }) => {
+    const count = counts.get(key) ?? 0;
+    counts.set(key, count - 1);
+    return count <= 0;
+  });
+}

@@ -1,0 +1,204 @@
+// Proof that a container has left nothing: a picture of the host from before its first effect, kept with its
+// record, and one from after it is down. What differs is either some other's, by name, or residue.
+import { posix } from 'node:path';
+import {
+  diffSnapshots,
+  takeSnapshot,
+  type Snapshot,
+  type SnapshotDifference,
+  type SnapshotScope,
+} from '../host/snapshot.ts';
+import type { Step } from '../plan/plan.ts';
+import { containerFolder, recordedSteps } from './records.ts';
+import type { Session } from './session.ts';
+
+export interface KeptSnapshot {
+  readonly version: number;
+  readonly bootId: string;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly snapshot: Snapshot;
+  /** Names in the kernel of the containers that were up then. */
+  readonly others: Readonly<Record<string, readonly string[]>>;
+}
+
+export interface Proof {
+  readonly container: string;
+  readonly clean: boolean;
+  readonly residue: readonly SnapshotDifference[];
+  /** What came or went meanwhile and is someone else's. */
+  readonly attributed: readonly (SnapshotDifference & { readonly owner: string })[];
+  readonly before: string;
+  readonly after: string;
+  /** Number of objects looked at, after. */
+  readonly classes: Readonly<Record<string, number>>;
+}
+
+const SNAPSHOT_FILE = 'before.json';
+
+/** Raised when snapshots of before and after can no longer be compared. */
+const VERSION: number = 1;
+
+function scopeOf({ stateDir, dataDir }: Session): SnapshotScope {
+  return {
+    folders: [
+      ...[stateDir, dataDir, '/run/netns', '/dev/shm'].map((path) => ({ path, depth: 8 })),
+      ...['/etc/hosts', '/etc/resolv.conf', '/etc/hostname'].map((path) => ({ path, depth: 0 })),
+    ],
+    // Unpacked layers are kept for the next container, until `image gc`; the lock is this very call's.
+    ignore: [`${dataDir}/images`, `${dataDir}/.lock`],
+  };
+}
+
+/** Under the lock, before the first effect on the containers. */
+export async function keepSnapshot(session: Session, names: readonly string[]): Promise<void> {
+  const { host, dataDir, bootId } = session;
+  const kept: KeptSnapshot = {
+    version: VERSION,
+    bootId,
+    at: host.now(),
+    snapshot: await takeSnapshot(host, scopeOf(session)),
+    others: await namesOfOthers(session, names),
+  };
+  await host.makeDirectory(`${dataDir}/containers`, { mode: 0o700 });
+  for (const name of names) {
+    const folder = containerFolder(dataDir, name);
+    await host.makeDirectory(folder, { mode: 0o700 });
+    await host.writeAtomic(`${folder}/${SNAPSHOT_FILE}`, `${JSON.stringify(kept)}\n`, { mode: 0o600 });
+  }
+}
+
+export async function readSnapshot(
+  { host, dataDir, bootId }: Pick<Session, 'host' | 'dataDir' | 'bootId'>,
+  name: string,
+): Promise<KeptSnapshot | undefined> {
+  const text = await host.readText(`${containerFolder(dataDir, name)}/${SNAPSHOT_FILE}`);
+  if (text === undefined) return undefined;
+  const kept = JSON.parse(text) as KeptSnapshot;
+  // The kernel of a former boot cannot be compared with this one.
+  return kept.version === VERSION && kept.bootId === bootId ? kept : undefined;
+}
+
+/** What the kernel lets go of late: time-wait, dying cgroups, the last process of a session. */
+const SETTLE_MS = 3000;
+
+/** @param steps of the container, as recorded before it was taken down. */
+export async function prove(
+  session: Session,
+  container: string,
+  { snapshot, at, others }: KeptSnapshot,
+  steps: readonly Step[],
+): Promise<Proof> {
+  const { host } = session;
+  const own = namesIn(container, steps);
+  const owners = new Map([
+    ...Object.entries(others),
+    ...Object.entries(await namesOfOthers(session, [container])),
+  ]);
+  const kept = steps.flatMap((step) =>
+    step.op === 'directory' && step.removal === 'volume' ? [posix.dirname(step.path)] : [],
+  );
+  // What was before the folder of volumes is known as long as one is kept.
+  const volumes = kept.length === 0 ? [] : [...kept, `${session.dataDir}/shared.json`];
+  for (const end = host.now() + SETTLE_MS; ; await host.sleep(200)) {
+    const after = await takeSnapshot(host, scopeOf(session));
+    // The cgroup above all containers goes with the last, of whatever data folder that is.
+    const isInUse = after['cgroup']?.some(({ key }) => /\/runspec\/[^/]+$/.test(key)) === true;
+    if (isInUse) owners.set('', ['/runspec']);
+    const differences = diffSnapshots(snapshot, after).map((one) => ({
+      one,
+      owner: ownerOf(one, own, owners, volumes),
+    }));
+    const residue = differences.flatMap(({ one, owner }) => (owner === undefined ? [one] : []));
+    if (residue.length > 0 && host.now() < end) continue;
+    return {
+      container,
+      clean: residue.length === 0,
+      residue,
+      attributed: differences.flatMap(({ one, owner }) => (owner === undefined ? [] : [{ ...one, owner }])),
+      before: new Date(at).toISOString(),
+      after: new Date(host.now()).toISOString(),
+      classes: Object.fromEntries(Object.entries(after).map(([name, items]) => [name, items.length])),
+    };
+  }
+}
+
+/** Undefined for what is the container's, or nobody's. */
+function ownerOf(
+  { key, note = '', class: kind }: SnapshotDifference,
+  own: readonly string[],
+  others: ReadonlyMap<string, readonly string[]>,
+  volumes: readonly string[],
+): string | undefined {
+  const text = `${key} ${note}`;
+  if (volumes.some((path) => mentions(text, path))) return 'kept data, until --volumes';
+  const isShared = (name: string): boolean => [...others.values()].some((names) => names.includes(name));
+  if (own.some((name) => mentions(text, name) && !isShared(name))) return undefined;
+  for (const [name, names] of others)
+    if (names.some((one) => mentions(text, one)))
+      return name === '' ? 'other containers' : `container ${name}`;
+  // Processes come and go on every host; ours are in our cgroups or have our folders among their arguments.
+  if (kind !== 'process' && kind !== 'namespace' && kind !== 'cgroup') return undefined;
+  const cgroup = kind === 'cgroup' ? key : / in (\/.*)$/.exec(note)?.[1];
+  return cgroup === undefined || cgroup.endsWith('/runspec') ? undefined : `the cgroup ${cgroup}`;
+}
+
+async function namesOfOthers(
+  { records }: Session,
+  except: readonly string[],
+): Promise<Readonly<Record<string, readonly string[]>>> {
+  const names = (await records.names()).filter((name) => !except.includes(name));
+  const found = await Promise.all(
+    names.map(async (name) => {
+      const record = await records.read(name);
+      return [name, namesIn(name, record === undefined ? [] : recordedSteps(record))] as const;
+    }),
+  );
+  return Object.fromEntries(found);
+}
+
+/** Words by which the kernel's objects of a container are known. */
+function namesIn(container: string, steps: readonly Step[]): readonly string[] {
+  const names = steps.flatMap((step): readonly string[] => {
+    switch (step.op) {
+      case 'directory':
+      case 'file':
+      case 'private-mount':
+      case 'bundle':
+      case 'mountpoints':
+        return [step.path];
+      case 'overlay':
+        return [step.target];
+      case 'netns':
+      case 'bridge':
+        return [step.name];
+      case 'veth':
+        return [step.link, step.alias];
+      case 'address':
+        return [step.address.split('/')[0] ?? ''];
+      case 'sysctl':
+        return [step.key.replaceAll('.', '/'), ...(step.key === 'net.ipv4.ip_forward' ? FORWARDING : [])];
+      case 'nft-table':
+        return [`table inet ${step.table}`];
+      case 'netns-folder':
+        return ['/run/netns'];
+      default:
+        return [];
+    }
+  });
+  return [
+    ...new Set([`runspec:${container}`, `/runspec/${container}`, `/containers/${container}`, ...names]),
+  ];
+}
+
+/** Sysctls that follow ip_forward. */
+const FORWARDING = ['forwarding', 'accept_redirects'];
+
+/** As a whole word: `web` is not in `web2`, and a folder is in the paths below it. */
+function mentions(text: string, name: string): boolean {
+  for (let at = text.indexOf(name); at >= 0; at = text.indexOf(name, at + 1)) {
+    const [before, after] = [text[at - 1] ?? ' ', text[at + name.length] ?? ' '];
+    if (!/[\w-]/.test(after) && (name.startsWith('/') || !/[\w-]/.test(before))) return true;
+  }
+  return false;
+}
