@@ -9,7 +9,15 @@ import { createHost } from './host.mjs';
 import { renderReport } from './report.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const PACKAGES = { podman: 'podman', runc: 'runc', conmon: 'conmon', nft: 'nftables', iptables: 'iptables' };
+const PACKAGES = {
+  podman: 'podman',
+  runc: 'runc',
+  conmon: 'conmon',
+  nft: 'nftables',
+  iptables: 'iptables',
+  skopeo: 'skopeo',
+  umoci: 'umoci',
+};
 const NETAVARK = '/usr/lib/podman/netavark';
 
 function missingPackages() {

@@ -6,6 +6,7 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { listCgroups, PREFIX } from './cgroups.mjs';
+import { measureImages } from './images.mjs';
 import { heldSince, measureProcesses } from './memory.mjs';
 import { createPodman } from './podman.mjs';
 import { createRunspec } from './runspec.mjs';
@@ -118,6 +119,16 @@ for (let index = 0; index < IDLE; index += 1) time(podman.run(names[index], port
 memory.podman = heldSince(before, IDLE);
 time(podman.remove(...names.slice(0, IDLE)));
 
+const images = {
+  peak: measureImages({
+    folder: join(folder, 'data/images'),
+    runspec,
+    time,
+    sample: (name, milliseconds) => (samples[name] ??= []).push(milliseconds),
+    say,
+  }),
+};
+
 const firstLine = (argv) => output(argv).split('\n')[0];
 const machine = {
   date: new Date().toISOString().slice(0, 10),
@@ -133,8 +144,10 @@ const machine = {
     firstLine(['conmon', '--version']),
     firstLine(['/usr/lib/podman/netavark', '--version']),
     firstLine(['nft', '--version']),
+    firstLine(['skopeo', '--version']),
+    firstLine(['umoci', '--version']),
   ],
 };
 process.stdout.write(
-  JSON.stringify({ machine, rounds: ROUNDS, batch: BATCH, idle: IDLE, samples, memory, left }),
+  JSON.stringify({ machine, rounds: ROUNDS, batch: BATCH, idle: IDLE, samples, memory, images, left }),
 );

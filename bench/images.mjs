@@ -1,0 +1,53 @@
+// Unpacking an image from an OCI layout into an empty store: runspec, Podman, and skopeo with umoci.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { TAG, writeLayout } from './layout.mjs';
+
+const ROUNDS = 5;
+
+/** `time` runs a command that has to succeed and gives its milliseconds; figures go to `sample(name, ms)`. */
+export function measureImages({ folder, runspec, time, sample, say }) {
+  const at = (...names) => join(folder, ...names);
+  mkdirSync(folder, { recursive: true });
+  say('writing an image of 200 MB');
+  const layout = at('layout');
+  writeLayout(layout);
+  // What `podman load` reads is one file.
+  time(['skopeo', 'copy', '--quiet', `oci:${layout}:${TAG}`, `oci-archive:${at('image.tar')}:${TAG}`]);
+  for (let round = 1; round <= ROUNDS; round += 1) {
+    say(`round ${round} of ${ROUNDS} with images`);
+    // A place of its own each time, removed after the last round: for half a minute after files were deleted ext4
+    // searches long for an inode that it may use again, and whoever comes next would pay for it.
+    const place = at(String(round));
+    mkdirSync(place);
+    const podman = ['podman', '--root', join(place, 'podman'), '--runroot', join(place, 'run')];
+    const copy = join(place, 'copy');
+    const settle = () => spawnSync('sync');
+    settle();
+    sample(
+      'imagePull',
+      time(runspec.cli('--data-dir', join(place, 'data'), 'image', 'pull', `oci:${layout}:${TAG}`)),
+    );
+    settle();
+    sample('podmanLoad', time([...podman, 'load', '--quiet', '--input', at('image.tar')]));
+    settle();
+    const copied = time(['skopeo', 'copy', '--quiet', `oci:${layout}:${TAG}`, `oci:${copy}:${TAG}`]);
+    const unpacked = time(['umoci', 'unpack', '--image', `${copy}:${TAG}`, join(place, 'bundle')]);
+    sample('skopeoUmoci', copied + unpacked);
+  }
+  return peakMemory(runspec, at('peak'), `oci:${layout}:${TAG}`);
+}
+
+/** KiB of runspec's own process at its largest; its children hold a few megabytes whatever they unpack. */
+function peakMemory(runspec, dataDir, reference) {
+  const file = `${dataDir}.txt`;
+  const report = `import fs from 'node:fs';process.on('exit',()=>fs.writeFileSync(${JSON.stringify(file)},String(process.resourceUsage().maxRSS)))`;
+  const [program, ...args] = runspec.cli('--data-dir', dataDir, 'image', 'pull', reference);
+  const { status, stderr } = spawnSync(program, args, {
+    env: { ...process.env, NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(report)}` },
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`image pull: ${stderr}`);
+  return Number(readFileSync(file, 'utf8'));
+}
