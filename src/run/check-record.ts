@@ -1,6 +1,7 @@
 // Whether a stored plan may be acted on: of the right shape, and naming nothing but what is runspec's and
 // this container's. A record that a disk has damaged must never lead to a removal elsewhere. Pure.
 import { PLAN_VERSION, type OpKind, type Plan, type Step, type StepOf } from '../plan/plan.ts';
+import { unseal } from './seal.ts';
 
 /** plan.json and pending.json. */
 export interface StoredPlan {
@@ -29,7 +30,7 @@ export function parseStoredPlan(
   container: string,
   dataDir: string,
 ): { readonly stored: StoredPlan } | { readonly fault: RecordFault } {
-  const value = parseJson(text);
+  const value = unseal(text);
   if (!isFields(value)) return { fault: UNREADABLE };
   const { version, bootId, plan, before, specFile, at } = value;
   if (typeof version === 'number' && version > PLAN_VERSION) return { fault: { kind: 'newer' } };
@@ -58,15 +59,6 @@ type Fields = Readonly<Record<string, unknown>>;
 
 function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    // Not JSON: as unreadable as JSON of another shape.
-    return undefined;
-  }
 }
 
 function findPlanFault(plan: Fields, container: string, dataDir: string): RecordFault | undefined {

@@ -5,6 +5,7 @@ import type { Host } from '../host/host.ts';
 import type { Before } from '../ops/op.ts';
 import { PLAN_VERSION, type Plan, type Step } from '../plan/plan.ts';
 import { isBefore, parseStoredPlan, type RecordFault, type StoredPlan } from './check-record.ts';
+import { seal } from './seal.ts';
 
 export interface ContainerRecord {
   readonly name: string;
@@ -68,7 +69,7 @@ export function containerFolder(dataDir: string, name: string): string {
 export function createRecords(host: Host, dataDir: string, bootId: string): Records {
   const folderOf = (name: string): string => containerFolder(dataDir, name);
   const store = (path: string, stored: StoredPlan): Promise<void> =>
-    host.writeAtomic(path, `${JSON.stringify(stored)}\n`, { mode: 0o600 });
+    host.writeAtomic(path, seal(stored), { mode: 0o600 });
   const tidy = async (): Promise<void> => {
     if (((await host.list(`${dataDir}/containers`)) ?? ['']).length === 0)
       await host.removeDirectory(`${dataDir}/containers`);

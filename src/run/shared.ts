@@ -7,6 +7,7 @@ import type { Step } from '../plan/plan.ts';
 import { isBefore } from './check-record.ts';
 import type { Records } from './records.ts';
 import { recordedSteps } from './records.ts';
+import { seal, unseal } from './seal.ts';
 
 export interface SharedState {
   before(id: string): Before | undefined;
@@ -66,7 +67,7 @@ export async function openShared(
       return;
     }
     const now: SharedFile = { bootId, before: Object.fromEntries(known), steps: Object.fromEntries(steps) };
-    const text = `${JSON.stringify(now)}\n`;
+    const text = seal(now);
     try {
       await host.writeAtomic(path, text);
     } catch (error) {
@@ -170,7 +171,7 @@ const NOTHING: SharedFile = { bootId: '', before: {}, steps: {} };
 /** `lost`: it is not there, as when nothing was changed or somebody removed it, or it cannot be read. */
 async function readShared(host: Host, path: string): Promise<SharedFile | 'lost'> {
   try {
-    const { bootId, before, steps } = (JSON.parse((await host.readText(path)) ?? 'null') ?? {}) as {
+    const { bootId, before, steps } = (unseal((await host.readText(path)) ?? '') ?? {}) as {
       readonly [P in keyof SharedFile]?: SharedFile[P] | null;
     };
     const isWhole =
@@ -179,10 +180,9 @@ async function readShared(host: Host, path: string): Promise<SharedFile | 'lost'
       Object.values(before ?? {}).every(isBefore);
     return isWhole ? { bootId, before: before ?? {}, steps: steps ?? {} } : 'lost';
   } catch (error) {
-    // Not JSON, or no file but something else in its place; what no disk could give is an error.
+    // No file but something else in its place; what no disk could give is an error.
     const { code } = error as NodeJS.ErrnoException;
-    if (error instanceof SyntaxError || code === 'EINVAL' || code === 'ENXIO' || code === 'ELOOP')
-      return 'lost';
+    if (code === 'EINVAL' || code === 'ENXIO' || code === 'ELOOP') return 'lost';
     throw error;
   }
 }

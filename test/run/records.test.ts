@@ -125,6 +125,21 @@ describe('the record of a container', () => {
     expect(machine.files.read(`${folder}/plan.json.unreadable`)).toBe(text);
   });
 
+  it('with any one letter changed counts as none, or says the same', async () => {
+    const { machine, records } = prepare();
+    await records.begin(web, undefined, 'web.yaml');
+    await records.finish(web, {}, 'web.yaml');
+    const whole = await records.read('web');
+    const text = machine.files.read(`${folder}/plan.json`) ?? '';
+    for (let at = 0; at < text.length; at += 3) {
+      machine.files.put(`${folder}/plan.json`, `${text.slice(0, at)}\u{fffd}${text.slice(at + 1)}`);
+      const { record, faults } = await records.look('web');
+      const seen = record ?? faults.map(({ kind }) => kind);
+      expect([whole, ['unreadable']]).toContainEqual(seen);
+    }
+    expect(text.length).toBeGreaterThan(100);
+  });
+
   it('is read by its one whole plan when the other is damaged', async () => {
     const { machine, records } = prepare();
     await records.begin(web, undefined, 'web.yaml');

@@ -66,6 +66,22 @@ describe('a shared thing', () => {
     });
   });
 
+  it('leaves no record of an earlier boot', async () => {
+    const machine = await up(web);
+    machine.files.put('/proc/sys/kernel/random/boot_id', 'another boot\n');
+    expect(await (await open(machine)).shared.mend()).toBe(false);
+    expect(machine.files.find(`${DATA}/shared.json`)).toBeUndefined();
+  });
+
+  it('with a letter of its record changed is known from the records of its users', async () => {
+    const machine = await up(web, db);
+    const first = (await open(machine)).shared.before(ID);
+    const text = machine.files.read(`${DATA}/shared.json`) ?? '';
+    machine.files.put(`${DATA}/shared.json`, text.replace('"value":"0"', '"value":"1"'));
+    expect(machine.files.read(`${DATA}/shared.json`)).not.toBe(text);
+    expect((await open(machine)).shared.before(ID)).toEqual(first);
+  });
+
   it('comes back to what it was before the first of them', async () => {
     const machine = await up(web);
     const first = (await open(machine)).shared.before(ID);
