@@ -1,0 +1,60 @@
+// What outlives a container on purpose, and how it goes after all.
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { inside, succeed } from '../support/containers.ts';
+import { requireSystem } from '../support/requirements.ts';
+import { shareHost } from '../support/shared-host.ts';
+import { WAIT, writeSpec } from '../support/specs.ts';
+
+describe.skipIf(!requireSystem())('volumes and persistent layers', () => {
+  const getHost = shareHost();
+  const keys = (volume: string) => ({
+    writable: 'persistent',
+    process: { args: WAIT },
+    mounts: [{ type: 'volume', source: volume, destination: '/var/lib/data' }],
+  });
+
+  it('outlive a plain down with what is in them, and go with down --volumes after it', async () => {
+    const host = getHost();
+    const { file, name } = writeSpec(host, 'kept', keys('data'));
+    await succeed(host, 'apply', file);
+    await inside(host, name)(['touch', '/var/lib/data/mine', '/root-file']);
+    await succeed(host, 'down', name);
+    expect(fs.existsSync(path.join(host.dataDir, 'volumes/data/mine'))).toBe(true);
+    await succeed(host, 'apply', file);
+    expect((await inside(host, name)(['ls', '/var/lib/data/mine', '/root-file'])).status).toBe(0);
+    await succeed(host, 'down', name);
+    const { stderr } = await host.runspec('down', '--volumes', name);
+    expect(stderr).toBe(`${name}: removed its writable layer, volume data\n`);
+    expect(fs.readdirSync(host.dataDir)).toEqual(['images']);
+    expect((await host.runspec('down', '--volumes', name)).stderr).toBe(`${name} is not up\n`);
+  });
+
+  it('stay while another container has them, be it up or down', async () => {
+    const host = getHost();
+    const one = writeSpec(host, 'one', keys('common'));
+    const two = writeSpec(host, 'two', keys('common'));
+    await succeed(host, 'apply', one.file);
+    await succeed(host, 'apply', two.file);
+    const volume = path.join(host.dataDir, 'volumes/common');
+    await succeed(host, 'down', one.name);
+    await succeed(host, 'down', '--volumes', one.name);
+    expect(fs.existsSync(volume)).toBe(true);
+    await succeed(host, 'down', two.name);
+    expect(fs.existsSync(volume)).toBe(true);
+    await succeed(host, 'down', '--volumes', two.name);
+    expect(fs.existsSync(volume)).toBe(false);
+  });
+
+  it('that the spec no longer has go with down --volumes too', async () => {
+    const host = getHost();
+    const { file, name } = writeSpec(host, 'moved', keys('former'));
+    await succeed(host, 'apply', file);
+    writeSpec(host, 'moved', keys('later'));
+    await succeed(host, 'apply', file);
+    expect(fs.existsSync(path.join(host.dataDir, 'volumes/former'))).toBe(true);
+    await succeed(host, 'down', '--volumes', name);
+    expect(fs.readdirSync(host.dataDir)).toEqual(['images']);
+  });
+});
