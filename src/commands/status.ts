@@ -4,6 +4,7 @@ import { opOf } from '../ops/index.ts';
 import type { Difference, Probe } from '../ops/op.ts';
 import type { Step } from '../plan/plan.ts';
 import { recordedSteps } from '../run/records.ts';
+import { findShadows } from '../run/shadows.ts';
 import { opContext, openSession } from '../run/session.ts';
 import { readContainerState } from '../runtime/container-state.ts';
 import { recordsFolder } from '../runtime/records.ts';
@@ -25,36 +26,56 @@ export async function status(context: CommandContext, name: string): Promise<num
   const steps = record.applied?.steps ?? recordedSteps(record);
   const ops = opContext(session, name, () => undefined);
   const probes = await Promise.all(steps.map((step) => opOf(step).probe(ops, step)));
+  const shadows = await findShadows(ops, steps);
   const row = toRow(
     record,
     record.bootId === session.bootId,
     await readContainerState(context.host, recordsFolder(context.dataDir, name)),
   );
-  const clean = record.pending === undefined && probes.every((probe) => probe.state === 'present');
+  const clean =
+    record.pending === undefined && probes.every((probe) => probe.state === 'present') && shadows.size === 0;
   if (context.json) {
-    const found = steps.map((step, index) => toJson(step, probes[index] as Probe));
+    const found = steps.map((step, index) => toJson(step, probes[index] as Probe, shadows.get(step.id)));
     context.stdout(`${JSON.stringify({ ...row, clean, steps: found }, undefined, 2)}\n`);
   } else {
     context.stdout(
       `${paint(context, 'bold', name)}  ${row.state}${row.pid === null ? '' : `  pid ${row.pid}`}\n`,
     );
-    steps.forEach((step, index) => context.stdout(renderStep(context, step, probes[index] as Probe)));
+    steps.forEach((step, index) =>
+      context.stdout(renderStep(context, step, probes[index] as Probe, shadows.get(step.id))),
+    );
     if (record.pending !== undefined)
       context.stdout(`an apply was cut short: apply again, or take it down\n`);
   }
   return clean ? EXIT.done : EXIT.changes;
 }
 
-function toJson(step: Step, probe: Probe): unknown {
-  const differences: readonly Difference[] = probe.state === 'drifted' ? probe.differences : [];
-  return { id: step.id, op: step.op, state: probe.state, differences, object: describe(step) };
+type State = Probe['state'] | 'shadowed';
+
+/** What is wrong with the thing itself goes before what stands before it. */
+function stateOf(probe: Probe, shadows: readonly string[]): State {
+  return probe.state === 'present' && shadows.length > 0 ? 'shadowed' : probe.state;
 }
 
-function renderStep(context: CommandContext, step: Step, probe: Probe): string {
-  const color = probe.state === 'present' ? 'green' : probe.state === 'drifted' ? 'yellow' : 'red';
+function toJson(step: Step, probe: Probe, shadows: readonly string[] = []): unknown {
+  const differences: readonly Difference[] = probe.state === 'drifted' ? probe.differences : [];
+  const state = stateOf(probe, shadows);
+  return { id: step.id, op: step.op, state, differences, shadows, object: describe(step) };
+}
+
+const COLORS = { present: 'green', drifted: 'yellow', shadowed: 'yellow', absent: 'red' } as const;
+
+function renderStep(
+  context: CommandContext,
+  step: Step,
+  probe: Probe,
+  shadows: readonly string[] = [],
+): string {
+  const state = stateOf(probe, shadows);
   const differences = probe.state === 'drifted' ? probe.differences : [];
-  const details = differences.map(
-    (one) => `${' '.repeat(12)}${one.property}: ${one.found}, not ${one.wanted}\n`,
-  );
-  return `  ${paint(context, color, probe.state.padEnd(8))}  ${step.id.padEnd(28)} ${describe(step)}\n${details.join('')}`;
+  const details = [
+    ...differences.map((one) => `${one.property}: ${one.found}, not ${one.wanted}`),
+    ...shadows.map((one) => `shadowed: ${one}`),
+  ].map((text) => `${' '.repeat(12)}${text}\n`);
+  return `  ${paint(context, COLORS[state], state.padEnd(8))}  ${step.id.padEnd(28)} ${describe(step)}\n${details.join('')}`;
 }

@@ -3,7 +3,7 @@ import { OperationError } from '../errors.ts';
 import { runChecked } from '../host/commands.ts';
 import { describeHolders, findCopyUsers } from '../host/holders.ts';
 import type { Host } from '../host/host.ts';
-import { readMounts } from '../host/kernel-view.ts';
+import { readMounts, type MountState } from '../host/kernel-view.ts';
 import { topMount } from '../host/mount-lookup.ts';
 import { visibleLayers } from '../image/store.ts';
 import type { OverlayStep } from '../plan/plan.ts';
@@ -18,8 +18,11 @@ export const overlay: Op<'overlay'> = {
 
   async probe({ host, view }, given) {
     const step = await visible(host, given);
-    const mount = topMount(await view.mounts(), step.target);
-    if (mount === undefined) return { state: 'absent' };
+    const mounts = await view.mounts();
+    const top = topMount(mounts, step.target);
+    if (top === undefined) return { state: 'absent' };
+    // What somebody has mounted on ours takes nothing from the container; `status` tells of it.
+    const mount = belowOthers(mounts, top, (one) => one.type === 'overlay' && isOurs(step, one.superOptions));
     const found = mount.type === 'overlay' ? optionValue(mount.superOptions, 'lowerdir') : mount.type;
     const wanted = optionValue(overlayOptions(step).options, 'lowerdir');
     const upper = optionValue(mount.superOptions, 'upperdir');
@@ -106,4 +109,18 @@ async function makeLinks(host: Host, { folder, links }: OverlayOptions): Promise
 /** The writable layer, or the layer of mount points of a read-only root, is in no other overlay. */
 function isOurs({ upper, lower }: OverlayStep, superOptions: string): boolean {
   return superOptions.includes(escapeOption(upper ?? lower.at(-1) ?? ''));
+}
+
+function belowOthers(
+  mounts: readonly MountState[],
+  top: MountState,
+  isIt: (mount: MountState) => boolean,
+): MountState {
+  let mount: MountState | undefined = top;
+  while (mount?.target === top.target) {
+    if (isIt(mount)) return mount;
+    const around: number = mount.parent;
+    mount = mounts.find(({ id }) => id === around);
+  }
+  return top;
 }

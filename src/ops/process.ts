@@ -5,6 +5,7 @@ import { readMounts } from '../host/kernel-view.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import { readContainerState } from '../runtime/container-state.ts';
 import { launchProcess, monitorCommand } from '../runtime/launch.ts';
+import { findMissingMounts } from '../runtime/missing-mounts.ts';
 import { launchOf, readProcessRecord } from '../runtime/records.ts';
 import { stopProcess } from '../runtime/stop.ts';
 import type { Difference, Op } from './op.ts';
@@ -23,6 +24,13 @@ export const process: Op<'process'> = {
     const record = await readProcessRecord(host, step.records);
     const differences = record === undefined ? [] : compareLaunch(launchOf(step), record.launch);
     if (!state.monitored) differences.push({ property: 'monitor', wanted: 'conmon', found: 'gone' });
+    // From outside nothing can be mounted into a container: a new process gets what this one has lost.
+    for (const destination of await findMissingMounts(host, step.bundle, state.pid))
+      differences.push({
+        property: `mount ${destination}`,
+        wanted: 'mounted',
+        found: 'not mounted in the container',
+      });
     if (differences.length > 0) return { state: 'drifted', differences, inPlace: false };
     return { state: 'present', owned: true, detail: `pid ${state.pid}` };
   },

@@ -10,8 +10,8 @@ export async function findForeignMount(context: OpContext): Promise<OperationErr
   const state = `${stateDir}/${container}`;
   const folders = [containerFolder(dataDir, container), state];
   const foreign = (await readMounts(host)).find(
-    ({ target }) =>
-      target !== `${state}/rootfs` &&
+    ({ target, type }) =>
+      (target !== `${state}/rootfs` || type !== 'overlay') &&
       folders.some((folder) => target === folder || target.startsWith(`${folder}/`)),
   );
   if (foreign === undefined) return undefined;

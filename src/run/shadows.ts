@@ -1,0 +1,82 @@
+// What stands before things of ours, so that they are there and yet nothing reaches them: an earlier rule for
+// a published port, a route that leads a container's address elsewhere, a mount over one of ours. Reads only;
+// nothing here can be repaired by runspec, as it belongs to others.
+import { readEarlierNat, type NatRule } from '../host/nat-rules.ts';
+import type { MountState } from '../host/kernel-view.ts';
+import { lookUpMount } from '../host/mount-lookup.ts';
+import type { OpContext } from '../ops/op.ts';
+import type { Step } from '../plan/plan.ts';
+
+/** By the id of the step; steps without any are left out. */
+export async function findShadows(
+  context: OpContext,
+  steps: readonly Step[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const ports = steps.flatMap((step) => (publishedPort(step) === undefined ? [] : [step]));
+  const nat = ports.length === 0 ? [] : await readEarlierNat(context.host);
+  const mounts = await context.view.mounts();
+  const found = new Map<string, readonly string[]>();
+  for (const step of steps) {
+    const shadows = [
+      ...shadowingRules(step, nat),
+      ...shadowingMounts(step, mounts),
+      ...(step.op === 'address' ? await shadowingRoute(context, steps, step.address) : []),
+    ];
+    if (shadows.length > 0) found.set(step.id, shadows);
+  }
+  return found;
+}
+
+function shadowingRules(step: Step, rules: readonly NatRule[]): readonly string[] {
+  const port = publishedPort(step);
+  if (port === undefined) return [];
+  return rules.filter((rule) => rule.catches(port.protocol, port.number)).map((rule) => rule.text);
+}
+
+/** The last two words of a key are protocol and port, whatever address comes first. */
+function publishedPort(step: Step): { readonly protocol: string; readonly number: number } | undefined {
+  if (step.op !== 'nft-element') return undefined;
+  const found = /(?:^| )(tcp|udp) \. (\d+)$/.exec(step.key);
+  return found === null ? undefined : { protocol: found[1] ?? '', number: Number(found[2]) };
+}
+
+/** The mount of ours is in the table, but the path ends in another. */
+function shadowingMounts(step: Step, mounts: readonly MountState[]): readonly string[] {
+  const path =
+    step.op === 'overlay'
+      ? step.target
+      : step.op === 'private-mount'
+        ? step.path
+        : step.op === 'netns'
+          ? `/run/netns/${step.name}`
+          : undefined;
+  if (path === undefined) return [];
+  // The first of several at one place is the lowest.
+  const own = mounts.find(({ target }) => target === path);
+  const top = lookUpMount(mounts, path);
+  if (own === undefined || top === undefined || top.id === own.id) return [];
+  return [`${top.type} of ${top.source} mounted over it at ${top.target}`];
+}
+
+/** Where the host itself would send a packet for the container. */
+async function shadowingRoute(
+  { host }: OpContext,
+  steps: readonly Step[],
+  address: string,
+): Promise<readonly string[]> {
+  const links = steps.flatMap((step) =>
+    step.op === 'bridge' ? [step.name] : step.op === 'veth' ? [step.link] : [],
+  );
+  const target = address.split('/')[0] ?? '';
+  const result = await host.run(['ip', '-j', 'route', 'get', 'fibmatch', target]);
+  // Without any route our own is gone, which is drift of the bridge or the veth.
+  if (result.status !== 0) return [];
+  const [route] = JSON.parse(result.stdout) as readonly {
+    readonly dst?: string;
+    readonly dev?: string;
+    readonly type?: string;
+  }[];
+  if (route === undefined || (route.dev !== undefined && links.includes(route.dev))) return [];
+  const way = route.dev === undefined ? (route.type ?? 'nowhere') : `by ${route.dev}`;
+  return [`the host's route ${route.dst ?? 'default'} leads ${target} ${way}`];
+}
