@@ -68,6 +68,7 @@ async function makeContext(globals: Globals, signal: AbortSignal, color: boolean
     dataDir,
     host,
     archives: createLinuxArchives(limits),
+    packing: async () => (await import('./host/linux-packing.ts')).createLinuxPacking(),
     isRoot: process.geteuid?.() === 0,
     environment: process.env as Readonly<Record<string, string>>,
     self: [process.execPath, ...process.execArgv, ...process.argv.slice(1, 2)],

@@ -20,7 +20,7 @@ export function completion(context: CommandContext, shell: string, program: Comm
 }
 
 /** Commands whose arguments are names of containers rather than files. */
-const BY_NAME = ['down', 'status', 'exec', 'logs'];
+const BY_NAME = ['down', 'status', 'exec', 'logs', 'diff', 'commit'];
 
 /** Names are read from ps, so that completion needs no privilege of its own. */
 const NAMES = `runspec ps 2>/dev/null | awk 'NR > 1 { print $1 }'`;

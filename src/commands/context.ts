@@ -2,10 +2,13 @@
 // data goes to stdout.
 import type { Archives } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
+import type { Packing } from '../host/packing.ts';
 
 export interface CommandContext {
   readonly host: Host;
   readonly archives: Archives;
+  /** Loaded when it is asked for: few commands read layers back. */
+  packing(): Promise<Packing>;
   readonly stateDir: string;
   readonly dataDir: string;
   /** Milliseconds to wait for another runspec. */

@@ -193,6 +193,13 @@ export function createProgram(
           const { logs } = await import('./logs.ts');
           status = await logs(await context(), name, options);
         }),
+    diff: () =>
+      command('diff <name>', 'files that a container added (A), changed (C) and deleted (D)')
+        .option('--json', 'as JSON', false)
+        .action(async (name: string, options: { json: boolean }) => {
+          const { diff } = await import('./diff.ts');
+          status = await diff(await context(options.json), name);
+        }),
     image: () => addImageCommands(program, context, (result) => (status = result)),
     schema: () =>
       command('schema', 'print the JSON Schema of the spec language').action(async () => {

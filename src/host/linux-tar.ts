@@ -32,7 +32,6 @@ const CREATE = [
   '--format=posix',
   '--pax-option=delete=atime,delete=ctime',
   '--numeric-owner',
-  '--sparse',
   '--warning=no-file-ignored',
   ...ATTRIBUTES,
 ];
@@ -54,7 +53,7 @@ export interface Filter {
 export function startUnpacking(directory: string): Filter {
   const { argv, table } = confine(directory, ['tar', ...EXTRACT, '--directory', INSIDE]);
   try {
-    return startFilter(argv, table);
+    return startFilter(argv, [table]);
   } finally {
     fs.closeSync(table);
   }
@@ -63,7 +62,34 @@ export function startUnpacking(directory: string): Filter {
 /** Names come NUL-separated on standard input and are never taken for options. */
 export function startPacking(root: string, recursive: boolean): Filter {
   const depth = recursive ? '--recursion' : '--no-recursion';
-  return startFilter(['tar', ...CREATE, depth, '--directory', root, '--null', '--files-from=-']);
+  return startFilter(['tar', ...CREATE, '--sparse', depth, '--directory', root, '--null', '--files-from=-']);
+}
+
+/** Descriptors of the folders that entries are read from begin here. */
+const FIRST_ROOT = 3;
+
+/**
+ * Entries come NUL-separated on standard input, `./` and a path each; `-C` and a name of `rootName` before them
+ * says whose they are. Attributes include the marks of an overlay's own folders. Hard links are told as further
+ * names of a file, or each as a file of its own.
+ */
+export function startReading(roots: readonly number[], links: 'names' | 'files'): Filter {
+  const names = ['--no-recursion', '--null', '--no-verbatim-files-from', '--no-unquote', '--files-from=-'];
+  const each = links === 'files' ? ['--hard-dereference'] : [];
+  return startFilter(['tar', ...CREATE, OPAQUE, ...each, ...names], roots);
+}
+
+/** A root as `startReading` names it: a descriptor, so that its path may have any character and any length. */
+export function rootName(index: number): string {
+  return `-C/proc/self/fd/${FIRST_ROOT + index}`;
+}
+
+/**
+ * GNU gzip and not zlib, which takes 60 % of the time: zlib's bytes differ between versions of Node and even
+ * between processors, those of gzip have been the same for decades, and digests are made of them.
+ */
+export function startCompressing(): Filter {
+  return startFilter(['gzip', '--stdout', '--no-name', '-6']);
 }
 
 /** xz and zstd, which Node 20 cannot decompress by itself. */
@@ -71,14 +97,15 @@ export function startDecompressing(program: 'xz' | 'zstd'): Filter {
   return startFilter([program, '--decompress', '--stdout', '--quiet']);
 }
 
-function startFilter(argv: readonly string[], table?: number): Filter {
+/** `descriptors` become the child's from 3 on. */
+function startFilter(argv: readonly string[], descriptors: readonly number[] = []): Filter {
   const [program, ...args] = argv;
   // TAR_OPTIONS, XZ_OPT and their like would change what these programs do: the environment is ours alone.
   const env = { PATH: '/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' };
   // Folders an archive does not list get their mode from the umask, which is the caller's otherwise.
   const umask = process.umask(0o022);
-  const stdio = ['pipe', 'pipe', 'pipe', ...(table === undefined ? [] : [table])] as const;
-  const child = spawn(program ?? '', args, { stdio: [...stdio] as ['pipe', 'pipe', 'pipe'], env });
+  const stdio = ['pipe', 'pipe', 'pipe', ...descriptors] as ['pipe', 'pipe', 'pipe'];
+  const child = spawn(program ?? '', args, { stdio, env });
   process.umask(umask);
   let stderr = '';
   child.stderr.on('data', (chunk: Buffer) => {

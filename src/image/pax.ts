@@ -5,12 +5,10 @@ import { BLOCK, refuse } from './tar-header.ts';
 const XATTR = 'SCHILY.xattr.';
 
 /**
- * Extended attributes that an archive may set. An overlay obeys trusted.overlay.* of its layers (and
+ * Extended attributes that an archive may have. An overlay obeys trusted.overlay.* of its layers (and
  * user.overlay.* when mounted by users): those say what is deleted, and are runspec's alone to set.
  */
-function mayCarry(key: string): boolean {
-  if (!key.startsWith(XATTR)) return true;
-  const name = key.slice(XATTR.length);
+export function mayCarryAttribute(name: string): boolean {
   return name === 'security.capability' || (name.startsWith('user.') && !name.startsWith('user.overlay.'));
 }
 
@@ -44,7 +42,8 @@ export function filterPax(data: Buffer): Buffer {
   const kept: Buffer[] = [];
   for (let at = 0; at < data.length;) {
     const { key, end } = readRecord(data, at);
-    if (mayCarry(key)) kept.push(data.subarray(at, end));
+    if (!key.startsWith(XATTR) || mayCarryAttribute(key.slice(XATTR.length)))
+      kept.push(data.subarray(at, end));
     at = end;
   }
   return kept.length === 0 ? Buffer.alloc(0) : Buffer.concat(kept);
@@ -97,7 +96,7 @@ function writeEntry(type: string, mode: number, records: ReadonlyMap<string, str
   return Buffer.concat([...paxBlocks(extended, text), writeHeader(type, mode)]);
 }
 
-function writeRecord(key: string, value: string): string {
+export function writeRecord(key: string, value: string): string {
   const rest = ` ${key}=${value}\n`;
   let length = rest.length + 1;
   while (String(length).length + rest.length !== length) length = String(length).length + rest.length;
@@ -123,7 +122,7 @@ function writeHeader(type: string, mode: number): Buffer {
   return withChecksum(header);
 }
 
-function withChecksum(header: Buffer): Buffer {
+export function withChecksum(header: Buffer): Buffer {
   // Counted with its own field as spaces.
   header.write('        ', 148, 'latin1');
   const sum = header.reduce((total, byte) => total + byte, 0);
@@ -131,6 +130,6 @@ function withChecksum(header: Buffer): Buffer {
   return header;
 }
 
-function padding(length: number): Buffer {
+export function padding(length: number): Buffer {
   return Buffer.alloc((BLOCK - (length % BLOCK)) % BLOCK);
 }

@@ -33,14 +33,33 @@ export function copySpec(host: TestHost, file: string, edit = (text: string): st
 /** Programs of the small root file system. */
 const PROGRAMS = ['bash', 'env', 'cat', 'sleep', 'perl', 'ls', 'id', 'touch', 'stty', 'head', 'timeout'];
 
-function findPrograms(): readonly string[] {
-  return PROGRAMS.map((program) => {
+function findPrograms(programs: readonly string[] = PROGRAMS): readonly string[] {
+  return programs.map((program) => {
     const found = ['/usr/bin', '/bin']
       .map((folder) => `${folder}/${program}`)
       .find((file) => fs.existsSync(file));
     if (found === undefined) throw new Error(`this machine has no ${program}`);
     return found;
   });
+}
+
+/** Programs of a root file system in which files are made, changed and deleted. */
+export function findTools(): readonly string[] {
+  const tools = [
+    'chmod',
+    'chown',
+    'cp',
+    'getfattr',
+    'ln',
+    'mkdir',
+    'mkfifo',
+    'mknod',
+    'mv',
+    'rm',
+    'rmdir',
+    'setfattr',
+  ];
+  return findPrograms([...PROGRAMS, ...tools]);
 }
 
 /** Keys of a spec; those given replace the defaults. */

@@ -1,0 +1,233 @@
+// The real Packing: Node's synchronous calls on byte paths, GNU tar for contents and extended attributes (which
+// Node cannot read), GNU gzip.
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import { Readable, Transform, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { promisify } from 'node:util';
+import { OperationError } from '../errors.ts';
+import type { FileType } from './host.ts';
+import { except, hasCode } from './linux-errno.ts';
+import { CHUNK, feed, sink, together } from './linux-feed.ts';
+import { rootName, startCompressing, startReading, type Filter } from './linux-tar.ts';
+import type { LayerEntry, LayerName, LayerPath, PackTarget, Packing, Selection } from './packing.ts';
+
+const { O_RDONLY, O_WRONLY, O_CREAT, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
+/** Bytes of names at a time. */
+const PIECE = 16_384;
+const MISSING = ['ENOENT', 'ENOTDIR'] as const;
+
+const write = promisify(fs.write);
+
+export function createLinuxPacking(): Packing {
+  const mask = process.umask(0o077);
+  process.umask(mask);
+  return { list, status, read, pack, writeAt, fileMode: 0o666 & ~mask };
+}
+
+function bytesOf(root: string, path: string): Buffer {
+  return path === ''
+    ? Buffer.from(root)
+    : Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path, 'latin1')]);
+}
+
+const list: Packing['list'] = (root, path) => {
+  const folder = bytesOf(root, path);
+  const found = except(
+    () => fs.readdirSync(folder, { withFileTypes: true, encoding: 'buffer' }),
+    undefined,
+    ...MISSING,
+  );
+  return found
+    ?.map((entry): LayerName => {
+      const name = entry.name.toString('latin1');
+      const type = typeOf(entry);
+      if (type !== 'character') return { name, type };
+      return { name, type: status(root, path === '' ? name : `${path}/${name}`)?.type ?? type };
+    })
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+};
+
+const status: Packing['status'] = (root, path) => {
+  const file = bytesOf(root, path);
+  const found = except(() => fs.lstatSync(file, { bigint: true }), undefined, ...MISSING);
+  return found === undefined ? undefined : describe(file, found);
+};
+
+function describe(file: Buffer, found: fs.BigIntStats): LayerEntry {
+  const type = typeOf(found);
+  const isDevice = type === 'block' || type === 'character';
+  return {
+    type: type === 'character' && found.rdev === 0n ? 'whiteout' : type,
+    mode: Number(found.mode & 0o7777n),
+    uid: Number(found.uid),
+    gid: Number(found.gid),
+    size: Number(found.size),
+    mtimeNs: String(found.mtimeNs),
+    ...(isDevice ? { device: Number(found.rdev) } : {}),
+    ...(type === 'symlink' ? { target: fs.readlinkSync(file, 'latin1') } : {}),
+  };
+}
+
+function typeOf(
+  entry: Pick<
+    fs.BigIntStats,
+    'isFile' | 'isDirectory' | 'isSymbolicLink' | 'isFIFO' | 'isSocket' | 'isBlockDevice'
+  >,
+): FileType {
+  if (entry.isFile()) return 'file';
+  if (entry.isDirectory()) return 'directory';
+  if (entry.isSymbolicLink()) return 'symlink';
+  if (entry.isFIFO()) return 'fifo';
+  if (entry.isSocket()) return 'socket';
+  return entry.isBlockDevice() ? 'block' : 'character';
+}
+
+const read: Packing['read'] = (selection, take, signal) =>
+  readEntries(selection, 'files', signal, (tar, own) =>
+    pipeline(
+      tar.stdout,
+      new Writable({
+        highWaterMark: CHUNK,
+        write(chunk: Buffer, _encoding, done) {
+          settle(done, () => take(chunk));
+        },
+      }),
+      { signal: own },
+    ),
+  );
+
+const pack: Packing['pack'] = async (selection, filter, target, signal) => {
+  const content = createHash('sha256');
+  const stored = createHash('sha256');
+  let size = 0;
+  const filtered = new Transform({
+    highWaterMark: CHUNK,
+    transform(chunk: Buffer, _encoding, done) {
+      settle(done, () => filter.write(chunk).forEach((piece) => this.push(piece)));
+    },
+    flush(done) {
+      settle(done, () => filter.end().forEach((piece) => this.push(piece)));
+    },
+  });
+  const hashed = tap((chunk) => content.update(chunk));
+  const counted = tap((chunk) => {
+    stored.update(chunk);
+    size += chunk.length;
+  });
+  const file = openTarget(target);
+  try {
+    await readEntries(selection, 'names', signal, async (tar, own, start) => {
+      if (!target.compress) {
+        await pipeline(tar.stdout, filtered, hashed, counted, writeTo(file, target), { signal: own });
+        return;
+      }
+      const gzip = start(startCompressing());
+      await together(own, [
+        (either) => pipeline(tar.stdout, filtered, hashed, sink(gzip), { signal: either }),
+        (either) => pipeline(gzip.stdout, counted, writeTo(file, target), { signal: either }),
+      ]);
+    });
+  } finally {
+    fs.closeSync(file);
+  }
+  return { content: content.digest('hex'), stored: stored.digest('hex'), size };
+};
+
+async function readEntries(
+  { roots, entries }: Selection,
+  links: 'names' | 'files',
+  signal: AbortSignal,
+  receive: (tar: Filter, signal: AbortSignal, start: (filter: Filter) => Filter) => Promise<unknown>,
+): Promise<void> {
+  const open: number[] = [];
+  try {
+    for (const root of roots) open.push(fs.openSync(root, O_RDONLY | O_DIRECTORY));
+    await feed(signal, 'cannot read the files of the container', (own, start) => {
+      const tar = start(startReading(open, links));
+      const names = Readable.from(writeNames(roots, entries), { objectMode: false });
+      return together(own, [
+        (either) => pipeline(names, sink(tar), { signal: either }),
+        (either) => receive(tar, either, start),
+      ]);
+    });
+  } finally {
+    for (const fd of open) fs.closeSync(fd);
+  }
+}
+
+/** In pieces: GNU tar reads on as it needs more, so that a list of names is never held as a whole. */
+function* writeNames(roots: readonly string[], entries: Iterable<LayerPath>): Generator<Buffer> {
+  let text = '';
+  let at: string | undefined;
+  for (const { root, path } of entries) {
+    if (root !== at) text += `${rootName(roots.indexOf(root))}\0`;
+    at = root;
+    // A name as it stands could be taken for an option.
+    text += path === '' ? '.\0' : `./${path}\0`;
+    if (text.length < PIECE) continue;
+    yield Buffer.from(text, 'latin1');
+    text = '';
+  }
+  yield Buffer.from(text, 'latin1');
+}
+
+function openTarget({ file, offset }: PackTarget): number {
+  const fd = fs.openSync(file, O_WRONLY | O_CREAT | O_NOFOLLOW, 0o600);
+  fs.ftruncateSync(fd, offset);
+  return fd;
+}
+
+function writeTo(fd: number, { file, offset }: PackTarget): (source: AsyncIterable<Buffer>) => Promise<void> {
+  return async (source) => {
+    let at = offset;
+    for await (const chunk of source) {
+      await writeAll(fd, file, chunk, at);
+      at += chunk.length;
+    }
+  };
+}
+
+const writeAt: Packing['writeAt'] = async (file, offset, bytes) => {
+  const fd = fs.openSync(file, O_WRONLY | O_CREAT | O_NOFOLLOW, 0o600);
+  try {
+    await writeAll(fd, file, bytes, offset);
+  } finally {
+    fs.closeSync(fd);
+  }
+};
+
+async function writeAll(fd: number, file: string, bytes: Buffer, offset: number): Promise<void> {
+  try {
+    for (let done = 0; done < bytes.length;) {
+      const { bytesWritten } = await write(fd, bytes, done, bytes.length - done, offset + done);
+      done += bytesWritten;
+    }
+  } catch (cause) {
+    if (!hasCode(cause, 'ENOSPC', 'EDQUOT')) throw cause;
+    throw new OperationError(`no space left on the disk for ${file}`, {
+      cause,
+      hint: 'free some space there, or choose another place',
+    });
+  }
+}
+
+function tap(see: (chunk: Buffer) => void): Transform {
+  return new Transform({
+    highWaterMark: CHUNK,
+    transform(chunk: Buffer, _encoding, done) {
+      see(chunk);
+      done(null, chunk);
+    },
+  });
+}
+
+function settle(done: (error?: Error) => void, action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    done(error as Error);
+    return;
+  }
+  done();
+}

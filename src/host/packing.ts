@@ -1,0 +1,84 @@
+// What reading layers back needs of the machine: their entries as the kernel has them, and GNU tar's stream of
+// those that are wanted. It moves bytes; which entries, and what becomes of them in an archive, is decided above.
+import type { FileType } from './host.ts';
+
+/**
+ * A name, path or link target, one character a byte (latin1): the kernel knows bytes, and images have names that
+ * are not UTF-8.
+ */
+export type ByteString = string;
+
+/** `whiteout`: a character device 0/0, by which overlayfs says that the layers below no longer have the name. */
+export type LayerEntryType = FileType | 'whiteout';
+
+export interface LayerName {
+  readonly name: ByteString;
+  readonly type: LayerEntryType;
+}
+
+export interface LayerEntry {
+  readonly type: LayerEntryType;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  /** Nanoseconds since the epoch, as decimal text. */
+  readonly mtimeNs: string;
+  /** Device nodes only, as the kernel encodes it. */
+  readonly device?: number;
+  /** Symlinks only. */
+  readonly target?: ByteString;
+}
+
+/** Synchronous: each call takes microseconds from the kernel's caches. `path` is relative, `''` the root itself. */
+export interface LayerFiles {
+  /** Sorted by bytes; undefined when there is no folder. */
+  list(root: string, path: ByteString): readonly LayerName[] | undefined;
+  status(root: string, path: ByteString): LayerEntry | undefined;
+}
+
+/** An entry below the folder of a layer. */
+export interface LayerPath {
+  readonly root: string;
+  readonly path: ByteString;
+}
+
+export interface Selection {
+  /** Every root that an entry may name. */
+  readonly roots: readonly string[];
+  /** Looked through once, as GNU tar asks for more. */
+  readonly entries: Iterable<LayerPath>;
+}
+
+/** Turns what GNU tar writes into what is kept. */
+export interface TarFilter {
+  write(chunk: Buffer): readonly Buffer[];
+  end(): readonly Buffer[];
+}
+
+export interface PackTarget {
+  readonly file: string;
+  /** Bytes of the file that stay; what was behind them is replaced. 0 makes a new file. */
+  readonly offset: number;
+  readonly compress: boolean;
+}
+
+export interface Packed {
+  /** SHA-256 of the archive, uncompressed, in lower-case hex. */
+  readonly content: string;
+  /** The same of what was written. */
+  readonly stored: string;
+  /** Bytes written. */
+  readonly size: number;
+}
+
+export interface Packing extends LayerFiles {
+  /** Gives GNU tar's stream of these entries, each by itself and in this order, piece by piece to `take`. */
+  read(selection: Selection, take: (chunk: Buffer) => void, signal: AbortSignal): Promise<void>;
+  /** The same through `filter` into a file, hard links as what they are. */
+  pack(selection: Selection, filter: TarFilter, target: PackTarget, signal: AbortSignal): Promise<Packed>;
+  /** Writes over a part of a file, or behind its end. */
+  writeAt(file: string, offset: number, bytes: Buffer): Promise<void>;
+  /** Permission bits of a new file of the user's own, by the umask. */
+  readonly fileMode: number;
+}
