@@ -2,6 +2,7 @@
 // layer.md): `.wh.NAME` hides NAME of the layers below, `.wh..wh..opq` all that they have in its folder. Neither
 // hides what its own layer adds, wherever in the archive it stands: so the answer is known at the end only.
 import { isUtf8 } from 'node:buffer';
+import { NameLog } from './name-log.ts';
 import { writeFolder, writeWhiteout, xattrsOf, type Attributes } from './pax.ts';
 import type { TarEntry } from './read-tar.ts';
 import { printable, readAttributes, refuse } from './tar-header.ts';
@@ -28,7 +29,8 @@ export interface LayerFolders {
 /** Follows the entries of one layer. Paths are plain: relative, `''` for the root. */
 export class LayerContents {
   readonly #folders = new Map<string, Attributes>();
-  readonly #others = new Set<string>();
+  /** Everything but folders, as it came; what became a folder later is in #folders. */
+  readonly #others = new NameLog();
   readonly #whiteouts = new Set<string>();
   readonly #opaque = new Set<string>();
 
@@ -42,7 +44,6 @@ export class LayerContents {
     }
     if (path !== '') this.#imply(folder);
     if (entry.type === '5') {
-      this.#others.delete(path);
       this.#folders.set(path, attributesOf(entry));
     } else {
       this.#folders.delete(path);
@@ -67,7 +68,6 @@ export class LayerContents {
 
   #imply(folder: string): void {
     for (let path = folder; path !== '' && !this.#folders.has(path); path = parentOf(path)) {
-      this.#others.delete(path);
       this.#folders.set(path, IMPLIED);
     }
   }
@@ -77,36 +77,47 @@ export class LayerContents {
     // A folder that is deleted and made again hides what it was.
     for (const path of this.#whiteouts) if (this.#folders.has(path)) this.#opaque.add(path);
     const opaqueRoot = this.#opaque.delete('');
-    const opaque = [...this.#opaque].filter((path) => !this.#others.has(path) && !this.#isHidden(path));
+    const others = this.#findOthers();
+    const opaque = [...this.#opaque].filter((path) => !others.has(path) && !this.#isHidden(path, others));
     const whiteouts = [...this.#whiteouts].filter(
-      (path) => !this.#folders.has(path) && !this.#others.has(path) && !this.#isHidden(path),
+      (path) => !this.#folders.has(path) && !others.has(path) && !this.#isHidden(path, others),
     );
     if (opaqueRoot) opaque.length = whiteouts.length = 0;
     for (const path of opaque) this.#imply(path);
     for (const path of whiteouts) this.#imply(parentOf(path));
     const hides = new Set(opaque);
-    const folders = [...this.#folders].filter(([path, one]) => one === IMPLIED || hides.has(path));
+    const folders = [...this.#folders]
+      .filter(([path, one]) => one === IMPLIED || hides.has(path))
+      .toSorted(([a], [b]) => compare(a, b));
     return {
       entries: Buffer.concat([
-        ...folders
-          .toSorted(([a], [b]) => compare(a, b))
-          .map(([path, one]) => writeFolder(path, hides.has(path) ? withOpaque(one) : one)),
+        ...folders.map(([path, one]) => writeFolder(path, hides.has(path) ? withOpaque(one) : one)),
         ...whiteouts.toSorted(compare).map(writeWhiteout),
       ]),
       folders: {
         implied: folders.flatMap(([path, one]) => (one === IMPLIED ? textOf(path) : [])),
         whiteouts: [...new Set(whiteouts.map(parentOf))].filter((path) => path !== '').flatMap(textOf),
-        opaque: opaque.flatMap(textOf),
+        opaque: opaque.toSorted(compare).flatMap(textOf),
         opaqueRoot,
       },
     };
   }
 
+  /** Those of the deleted paths, and of the folders on the way to them, that the layer has as something else. */
+  #findOthers(): ReadonlySet<string> {
+    const asked = new Set<string>();
+    for (const path of [...this.#whiteouts, ...this.#opaque]) {
+      for (let one = path; one !== '' && !asked.has(one); one = parentOf(one)) asked.add(one);
+    }
+    const found = this.#others.find(asked);
+    return new Set([...found].filter((path) => !this.#folders.has(path)));
+  }
+
   /** Whether nothing of the layers below can be seen at `path` anyway, whatever is said about it. */
-  #isHidden(path: string): boolean {
+  #isHidden(path: string, others: ReadonlySet<string>): boolean {
     for (let folder = path; folder !== '';) {
       folder = parentOf(folder);
-      if (this.#opaque.has(folder) || this.#others.has(folder)) return true;
+      if (this.#opaque.has(folder) || others.has(folder)) return true;
       if (this.#whiteouts.has(folder) && !this.#folders.has(folder)) return true;
     }
     return false;
