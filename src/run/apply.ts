@@ -8,7 +8,7 @@ import { hasEffect, type Change } from './changes.ts';
 import { walk } from './graph.ts';
 import { asFailure, hintForErrno, revertSteps } from './revert.ts';
 import { rollBack } from './roll-back.ts';
-import type { JournalEntry } from './records.ts';
+import { containerFolder, type JournalEntry } from './records.ts';
 
 /** @throws OperationError or InterruptedError after everything done was undone. */
 export async function applyChanges(application: Application): Promise<void> {
@@ -85,13 +85,15 @@ async function carryOutChanges(
   before: Record<string, Before>,
 ): Promise<OperationError | undefined> {
   const { context, changes } = application;
-  const outgoing = changes.filter((change) => change.action === 'delete' || change.action === 'replace');
-  const failures = [
-    ...(await revertSteps(
+  const takeAway = (outgoing: readonly Change[]): Promise<readonly OperationError[]> =>
+    revertSteps(
       reversalOf(application, before),
       outgoing.map((change) => change.former ?? change.step),
-    )),
-  ];
+    );
+  const outgoing = changes.filter((change) => change.action === 'delete' || change.action === 'replace');
+  // What the container has written cannot be made again: it goes when all else is done.
+  const last = outgoing.filter((change) => holdsWrites(application, change));
+  const failures = [...(await takeAway(outgoing.filter((change) => !last.includes(change))))];
   const byStep = new Map(
     changes.filter((change) => change.action !== 'delete').map((change) => [change.step, change]),
   );
@@ -114,11 +116,20 @@ async function carryOutChanges(
     },
     stop,
   );
+  if (!stop()) failures.push(...(await takeAway(last)));
   const unwritten = (await Promise.all(outcomes)).find((problem) => problem !== undefined);
   if (unwritten !== undefined) failures.push(recordFailure(application.plan, unwritten));
   if (context.signal.aborted)
     return failures[0] ?? new OperationError(`interrupted by ${String(context.signal.reason)}`);
   return failures[0];
+}
+
+/** A folder that goes with its content, in the container's own, whose place the plan leaves. */
+function holdsWrites({ context }: Application, { former, step }: Change): boolean {
+  if (former?.op !== 'directory' || former.removal !== 'tree') return false;
+  const folder = containerFolder(context.dataDir, context.container);
+  if (!former.path.startsWith(`${folder}/`)) return false;
+  return former === step || step.op !== 'directory' || step.path !== former.path;
 }
 
 /**

@@ -33,6 +33,17 @@ const alone: Plan = {
   ],
 };
 
+/** The same container with another writable layer: the former one goes last. */
+const rewritten: Plan = {
+  ...web,
+  specDigest: 'digest of web with another layer',
+  steps: web.steps.map((step) => {
+    if (step.id === 'dir:upper' && step.op === 'directory')
+      return { ...step, path: `${dataDir}/containers/web/etc` };
+    return step.op === 'overlay' ? { ...step, upper: `${dataDir}/containers/web/etc` } : step;
+  }),
+};
+
 interface Scenario {
   readonly name: string;
   /** What is up before. */
@@ -48,6 +59,7 @@ const SCENARIOS: readonly Scenario[] = [
   { name: 'apply of two containers at once', given: [], work: apply(web, db), rollsBack: false },
   { name: 'apply of a changed spec', given: [web], work: apply(changed), rollsBack: true },
   { name: 'apply of a spec without its network', given: [web], work: apply(alone), rollsBack: true },
+  { name: 'apply of another writable layer', given: [web], work: apply(rewritten), rollsBack: true },
   { name: 'down of the last container', given: [web], work: down('web'), rollsBack: false },
   { name: 'down of one of two', given: [web, db], work: down('web'), rollsBack: false },
 ];

