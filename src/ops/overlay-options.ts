@@ -51,7 +51,9 @@ function render({ upper, work }: OverlayStep, lower: readonly string[]): string 
   // The kernel takes the topmost layer first.
   const lowerdir = lower.toReversed().map(escapeOption).join(':');
   if (upper === undefined || work === undefined) return `ro,lowerdir=${lowerdir}`;
-  return `lowerdir=${lowerdir},upperdir=${escapeOption(upper)},workdir=${escapeOption(work)}`;
+  // Some kernels have these on by default: a folder that was renamed, or a file that got another owner, would then
+  // be no more than a mark in the writable layer, which `diff` and `commit` could not tell from the thing itself.
+  return `redirect_dir=off,metacopy=off,lowerdir=${lowerdir},upperdir=${escapeOption(upper)},workdir=${escapeOption(work)}`;
 }
 
 /** overlayfs splits lowerdir at `:` and options at `,`; a backslash takes both literally. */
