@@ -3,6 +3,7 @@
 import type { Readable } from 'node:stream';
 import type { ArchiveLimits } from './archive-limits.ts';
 import type { FileStatus } from './host.ts';
+import type { FetchRequest, HttpResponse } from './http.ts';
 
 /**
  * Stands between an unpacked tar stream and GNU tar: sees every byte first, and gives what GNU tar is to read in
@@ -72,6 +73,14 @@ export interface OpenFileOptions {
 export interface Archives {
   readonly limits: ArchiveLimits;
   hash(path: string, signal: AbortSignal): Promise<Content>;
+  /** Sends a request and follows where it leads; any status is an answer. Tries again where that can help. */
+  fetch(request: FetchRequest): Promise<HttpResponse>;
+  /** The body of `response`, and what `again` gives behind each place where the connection is cut. */
+  resume(
+    response: HttpResponse,
+    again: (headers: Readonly<Record<string, string>>) => Promise<HttpResponse>,
+    signal: AbortSignal,
+  ): Readable;
   /** Fetches an http(s) URL into a new file at `path`. */
   download(url: string, path: string, options: DownloadOptions): Promise<Content>;
   /** Unpacks an archive (plain, gzip, zstd or xz, told apart by its first bytes) into an empty folder. */

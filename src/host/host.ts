@@ -79,6 +79,8 @@ export interface Lock {
 }
 
 export interface Host {
+  /** The variables runspec was started with. Secrets may be among them. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   /** Text of a file; undefined when it, or a folder on the way, does not exist. */
   readText(path: string): Promise<string | undefined>;
   /** Writes to a file that exists, in place and in one write(2): procfs, cgroupfs, files that are bind-mounted. */

@@ -8,12 +8,32 @@ import { promisify } from 'node:util';
 import { ARCHIVE_LIMITS, type ArchiveLimits } from './archive-limits.ts';
 import type { Archives, TreeEntry } from './archives.ts';
 import type { FileStatus, FileType } from './host.ts';
+import { fetchUrl } from './fetch.ts';
 import { download } from './linux-download.ts';
+import { createExchange } from './linux-exchange.ts';
+import type { HttpSettings } from './http.ts';
 import { openFile } from './linux-open.ts';
+import { resumable } from './resume.ts';
 import { copy, unpack, unpackStream } from './linux-unpack.ts';
 
-export function createLinuxArchives(limits: ArchiveLimits = ARCHIVE_LIMITS): Archives {
-  return { limits, hash, download, unpack, unpackStream, copy, walk, read, openFile, sync };
+const HTTP: HttpSettings = { idleMs: 30_000, retryMs: 500 };
+
+export function createLinuxArchives(limits: ArchiveLimits = ARCHIVE_LIMITS, http = HTTP): Archives {
+  const send = createExchange(http);
+  return {
+    limits,
+    hash,
+    fetch: (request) => fetchUrl(send, http, request),
+    resume: (response, again, signal) => resumable(response, again, http, signal),
+    download: (url, file, options) => download(send, http, url, file, options),
+    unpack,
+    unpackStream,
+    copy,
+    walk,
+    read,
+    openFile,
+    sync,
+  };
 }
 
 const hash: Archives['hash'] = async (file, signal) => {

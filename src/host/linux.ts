@@ -10,6 +10,7 @@ import { createLinuxWrites } from './linux-writes.ts';
 
 export function createLinuxHost(): Host {
   return {
+    environment: process.env,
     ...linuxFiles,
     ...createLinuxWrites(),
     ...linuxCommands,

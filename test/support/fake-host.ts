@@ -21,6 +21,7 @@ export function createFakeHost(machine: FakeMachine, gate: Gate): Host {
     if (mounts.has(file)) throw fault('EBUSY', 'resource busy or locked', file);
   };
   return {
+    environment: {},
     readText: (file) =>
       gate.read(() => (file === '/proc/self/mountinfo' ? mounts.table() : files.read(file))),
     status: (file) => gate.read(() => files.find(file)),

@@ -1,0 +1,68 @@
+// The proxy of the environment, as curl and Go take it: HTTPS_PROXY, HTTP_PROXY, NO_PROXY, in either case. A
+// secured connection goes through it as a tunnel, so that it sees no more than where to.
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
+import { OperationError } from '../errors.ts';
+import { basicOf } from './http.ts';
+
+/** undefined: straight. Never for this machine itself. */
+export function proxyFor(url: URL, environment: NodeJS.ProcessEnv): URL | undefined {
+  const host = url.hostname;
+  if (/^(?:localhost|\[::1\]|127(?:\.\d{1,3}){3})$/.test(host)) return undefined;
+  // A web server's HTTP_PROXY is a header of its client, see httpoxy: only the lower case counts.
+  const names = url.protocol === 'https:' ? ['https_proxy', 'HTTPS_PROXY'] : ['http_proxy'];
+  const text = names.map((name) => environment[name]).find((value) => value !== undefined && value !== '');
+  if (text === undefined || isExempt(host, environment['no_proxy'] ?? environment['NO_PROXY'] ?? ''))
+    return undefined;
+  const written = text.includes('://') ? text : `http://${text}`;
+  const proxy = URL.canParse(written) ? new URL(written) : undefined;
+  if (proxy?.protocol === 'http:') return proxy;
+  throw new OperationError(`the proxy that ${names.join(' or ')} names is not an http:// URL`);
+}
+
+/** `example.org` and `.example.org` stand for all below, `*` for everything. */
+function isExempt(host: string, list: string): boolean {
+  return list
+    .split(',')
+    .map((entry) =>
+      entry
+        .trim()
+        .replace(/^\*?\./, '')
+        .replace(/:\d+$/, ''),
+    )
+    .some((entry) => entry !== '' && (entry === '*' || host === entry || host.endsWith(`.${entry}`)));
+}
+
+export async function connectThrough(
+  proxy: URL,
+  url: URL,
+  tls: ConnectionOptions,
+  signal: AbortSignal,
+  idleMs: number,
+): Promise<TLSSocket> {
+  const [{ request }, { connect }] = await Promise.all([import('node:http'), import('node:tls')]);
+  const port = url.port === '' ? '443' : url.port;
+  const authorization = proxy.username === '' ? {} : { 'proxy-authorization': basicOf(proxy) };
+  return new Promise((resolve, reject) => {
+    const asked = request({
+      host: proxy.hostname,
+      port: proxy.port === '' ? 80 : proxy.port,
+      method: 'CONNECT',
+      path: `${url.hostname}:${port}`,
+      headers: { host: `${url.hostname}:${port}`, ...authorization },
+      signal,
+      agent: false,
+      timeout: idleMs,
+    });
+    asked.on('timeout', () => asked.destroy(new Error('the proxy does not answer')));
+    asked.on('error', (error) => reject(signal.aborted ? (signal.reason as Error) : error));
+    asked.on('connect', ({ statusCode = 0 }, socket) => {
+      if (statusCode === 200) {
+        resolve(connect({ ...tls, socket, servername: url.hostname }));
+        return;
+      }
+      socket.destroy();
+      reject(new OperationError(`the proxy ${proxy.host} answered ${statusCode} when asked for ${url.host}`));
+    });
+    asked.end();
+  });
+}

@@ -1,0 +1,115 @@
+// A body that goes on where it stopped when its connection was cut. Whoever reads it checks its digest: a
+// server that changes the content in between is found out there, one that admits it is found out here.
+import { Readable } from 'node:stream';
+import { OperationError } from '../errors.ts';
+import { pause } from './fetch.ts';
+import { isTransient, RETRIES, type HttpResponse, type HttpSettings } from './http.ts';
+
+/** Bytes after which earlier failures are forgiven. */
+const PROGRESS = 64 * 1024;
+const CHUNK = 256 * 1024;
+
+/** Sends the request again, with these headers added. */
+export type Again = (headers: Readonly<Record<string, string>>) => Promise<HttpResponse>;
+
+export function resumable(
+  first: HttpResponse,
+  again: Again,
+  settings: HttpSettings,
+  signal: AbortSignal,
+): Readable {
+  return Readable.from(read(first, again, settings, signal), { objectMode: false, highWaterMark: CHUNK });
+}
+
+async function* read(
+  first: HttpResponse,
+  again: Again,
+  settings: HttpSettings,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const total = lengthOf(first);
+  let response = first;
+  /** Bytes given so far, and bytes of this response that were given before. */
+  let given = 0;
+  let known = 0;
+  let failures = 0;
+  let safe = 0;
+  try {
+    for (;;) {
+      try {
+        for await (const chunk of response.body) {
+          const fresh = chunk.length <= known ? chunk.subarray(chunk.length) : chunk.subarray(known);
+          known = Math.max(0, known - chunk.length);
+          given += fresh.length;
+          if (fresh.length > 0) yield fresh;
+        }
+        if (total === undefined || given >= total) return;
+        throw Object.assign(new Error(`the connection ended after ${given} of ${total} bytes`), {
+          code: 'ECONNRESET',
+        });
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!isTransient(error)) throw error;
+        if (given - safe >= PROGRESS) {
+          failures = 0;
+          safe = given;
+        }
+        if (failures === RETRIES) throw giveUp(first, error, given, total);
+        await pause(settings, failures, signal, undefined);
+        failures += 1;
+      }
+      response.cancel();
+      response = await again({ range: `bytes=${given}-`, ...validator(first) });
+      known = begins(first, response, given, total);
+    }
+  } finally {
+    response.cancel();
+  }
+}
+
+/** With it a server sends the rest only of what we have the beginning of. */
+function validator({ headers }: HttpResponse): Readonly<Record<string, string>> {
+  const { etag } = headers;
+  return etag === undefined || etag.startsWith('W/') ? {} : { 'if-range': etag };
+}
+
+/** How many bytes of the response are already there. @throws OperationError when it is not the rest. */
+function begins(
+  first: HttpResponse,
+  { url, status, reason, headers, ...response }: HttpResponse,
+  given: number,
+  total: number | undefined,
+): number {
+  if (status === 206 && headers['content-range']?.startsWith(`bytes ${given}-`) === true) return 0;
+  const same = headers['etag'] === first.headers['etag'] && lengthOf({ ...first, headers }) === total;
+  if (status === 200 && same) return given;
+  response.cancel();
+  throw new OperationError(
+    status === 200
+      ? `${url} changed while it was fetched`
+      : `${url} answered ${status} ${reason} when asked for the rest behind byte ${given}`.replace('  ', ' '),
+    { hint: 'try again' },
+  );
+}
+
+export function lengthOf({ headers }: Pick<HttpResponse, 'headers'>): number | undefined {
+  const text = headers['content-length'] ?? '';
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+function giveUp(
+  first: HttpResponse,
+  cause: unknown,
+  given: number,
+  total: number | undefined,
+): OperationError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const of = total === undefined ? '' : ` of ${total}`;
+  return new OperationError(
+    `cannot fetch ${first.url}: ${reason}, after ${given}${of} bytes and ${RETRIES} retries`,
+    {
+      cause,
+      hint: 'check the network and try again',
+    },
+  );
+}
