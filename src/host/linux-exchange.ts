@@ -86,8 +86,9 @@ function trust(): { readonly ca?: string } {
     file === undefined || file === ''
       ? ''
       : except(() => fs.readFileSync(file, 'utf8'), '', 'ENOENT', 'EACCES');
-  const bundle = named.map(read).find((text) => text !== '');
-  return bundle === undefined ? {} : { ca: `${bundle}\n${read(extra)}` };
+  const file = named.find((name) => read(name) !== '');
+  // Node reads the extra file only for a list of its own.
+  return file === undefined ? {} : { ca: [...new Set([file, extra])].map(read).join('\n') };
 }
 
 function describeResponse(url: URL, response: IncomingMessage, settings: HttpSettings): HttpResponse {

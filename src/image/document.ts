@@ -1,7 +1,6 @@
 // Reads the JSON documents of images, field by field, as nothing that others wrote can be trusted to have its
 // shape. Messages never quote a text: a hostile layout can make any file of the host look like a document.
 import { createHash } from 'node:crypto';
-import type { Readable } from 'node:stream';
 import { OperationError } from '../errors.ts';
 import { isDigest } from '../load/image-reference.ts';
 import type { Descriptor, Digest, Platform } from './image.ts';
@@ -97,7 +96,11 @@ export function checkDigest(bytes: Buffer, digest: Digest, what: string): void {
 }
 
 /** @throws OperationError when the stream is longer than `limit`; the rest of it is not read. */
-export async function readWhole(stream: Readable, limit: number, what: string): Promise<Buffer> {
+export async function readWhole(
+  stream: AsyncIterable<unknown>,
+  limit: number,
+  what: string,
+): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   // Leaving the loop early destroys the stream.

@@ -1,5 +1,4 @@
 // From a reference to the source it names. A new kind of source is a new case here and a file beside.
-import { OperationError } from '../../errors.ts';
 import { formatImageReference, type ImageReference } from '../../load/image-reference.ts';
 import type { ImageSource } from '../image.ts';
 import { nameArchive } from '../inspect-tar.ts';
@@ -7,6 +6,7 @@ import { openArchiveFiles } from './archive-files.ts';
 import { openDockerArchive } from './docker-archive.ts';
 import { openFolder, type SourceContext } from './files.ts';
 import { openLayout } from './oci-layout.ts';
+import { openRegistry } from './registry.ts';
 import { openSkopeoDirectory } from './skopeo-directory.ts';
 
 /** @throws OperationError that begins with the reference when there is nothing to open. */
@@ -35,8 +35,6 @@ async function open(context: SourceContext, reference: ImageReference, text: str
         reference.name,
       );
     case 'docker':
-      throw new OperationError('registries cannot be asked yet', {
-        hint: 'copy it first: skopeo copy docker://… oci:DIR:TAG',
-      });
+      return openRegistry(context, reference, text);
   }
 }
