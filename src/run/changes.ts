@@ -32,8 +32,11 @@ export async function computeChanges(
   plan.steps.forEach((step, index) => {
     const change = decide(plan.name, step, former.get(step.id), probes[index] as Probe);
     const cause = step.needs.find((id) => replaced.has(id));
-    const followed = cause === undefined ? change : follow(change, cause);
-    if (followed.action === 'create' || followed.action === 'replace') replaced.set(step.id, followed.action);
+    const followed = cause === undefined ? change : follow(change, replaced.get(cause) ?? '');
+    // What follows further down is told where it began, not only what came just before it.
+    if (followed === change) replaced.set(step.id, whyAnew(change));
+    else replaced.set(step.id, followed.reason ?? '');
+    if (followed.action !== 'create' && followed.action !== 'replace') replaced.delete(step.id);
     changes.push(followed);
   });
   const kept = new Set(plan.steps.map((step) => step.id));
@@ -71,7 +74,12 @@ function decide(container: string, step: Step, former: Step | undefined, probe: 
       const reason = probe.differences
         .map((one) => `${one.property}: ${one.found} -> ${one.wanted}`)
         .join('; ');
-      return change(probe.inPlace && op.update !== undefined ? 'update' : 'replace', reason);
+      if (probe.inPlace && op.update !== undefined) return change('update', reason);
+      const differing = former === undefined ? [] : differingProperties(former, step, op.passive ?? []);
+      return change(
+        'replace',
+        differing.length === 0 ? reason : `changed in the spec: ${differing.join(', ')}`,
+      );
     }
     case 'present': {
       const differing = former === undefined ? [] : differingProperties(former, step, op.passive ?? []);
@@ -86,24 +94,45 @@ function decide(container: string, step: Step, former: Step | undefined, probe: 
   }
 }
 
+function whyAnew({ step, reason }: Change): string {
+  return reason === undefined ? `${step.id} is new` : `${step.id} is made anew (${reason})`;
+}
+
 /** A step whose foundation is made anew is made anew too, when it is there at all. */
-function follow(change: Change, cause: string): Change {
+function follow(change: Change, reason: string): Change {
   if (change.action === 'create' || change.step.shared === true) return change;
-  return { ...change, action: 'replace', reason: `${cause} is made anew` };
+  return { ...change, action: 'replace', reason };
 }
 
 const ORDER_ONLY = new Set(['id', 'op', 'needs', 'after', 'shared']);
 
+/** As in `mtu`, and for the configuration of a bundle as in `process.args`. */
 function differingProperties(former: Step, step: Step, passive: readonly string[]): readonly string[] {
-  const texts = (of: Step): ReadonlyMap<string, string> =>
-    new Map(Object.entries(of).map(([property, value]) => [property, JSON.stringify(value)]));
-  const [before, after] = [texts(former), texts(step)];
-  return [...new Set([...before.keys(), ...after.keys()])].filter(
-    (property) =>
-      !ORDER_ONLY.has(property) &&
-      !passive.includes(property) &&
-      before.get(property) !== after.get(property),
+  const names = [...new Set([...Object.keys(former), ...Object.keys(step)])].filter(
+    (property) => !ORDER_ONLY.has(property) && !passive.includes(property),
   );
+  return names.flatMap((name) => {
+    const [before, after] = [field(former, name), field(step, name)];
+    return name === 'config' ? differingPaths(before, after) : isSame(before, after) ? [] : [name];
+  });
+}
+
+function differingPaths(before: unknown, after: unknown, path: readonly string[] = []): readonly string[] {
+  if (isSame(before, after)) return [];
+  const isMap = (value: unknown): value is object =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  // Deeper than `linux.seccomp` it is no longer what a spec says.
+  if (!isMap(before) || !isMap(after) || path.length >= 2) return [path.join('.')];
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  return names.flatMap((name) => differingPaths(field(before, name), field(after, name), [...path, name]));
+}
+
+function field(of: object, name: string): unknown {
+  return (of as Readonly<Record<string, unknown>>)[name];
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 export function hasEffect(changes: readonly Change[]): boolean {

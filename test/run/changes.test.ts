@@ -78,7 +78,7 @@ describe('what is to be done', () => {
     machine.network.run('', ['link', 'set', 'dev', 'rs00000000', 'nomaster']);
     machine.network.run('', ['link', 'del', 'dev', 'runspec0']);
     expect(await decided(machine, plan)).toEqual([
-      'replace mount:rootfs: lowerdir: /usr -> /opt',
+      'replace mount:rootfs: changed in the spec: lower',
       'create bridge:runspec0: it is gone from the host',
       'update veth:eth0: master: none -> runspec0',
     ]);
@@ -94,8 +94,8 @@ describe('what is to be done', () => {
       return step.op === 'file' ? { ...step, needs: ['mount:rootfs'] } : step;
     });
     expect(await decided(machine, plan)).toEqual([
-      'replace mount:rootfs: lowerdir: /usr -> /opt',
-      'replace file:hosts: mount:rootfs is made anew',
+      'replace mount:rootfs: changed in the spec: lower',
+      'replace file:hosts: mount:rootfs is made anew (changed in the spec: lower)',
     ]);
   });
 
@@ -105,7 +105,7 @@ describe('what is to be done', () => {
       if (step.op === 'overlay') return { ...step, lower: ['/opt'] };
       return step.op === 'bridge' ? { ...step, needs: ['mount:rootfs'] } : step;
     });
-    expect(await decided(machine, plan)).toEqual(['replace mount:rootfs: lowerdir: /usr -> /opt']);
+    expect(await decided(machine, plan)).toEqual(['replace mount:rootfs: changed in the spec: lower']);
   });
 
   it('deletes first what is no longer in the spec, last things first', async () => {
