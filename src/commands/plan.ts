@@ -31,11 +31,16 @@ export async function plan(
   const changes = await Promise.all(
     plans.map(async (one) => {
       const record = await session.records.read(one.name);
-      return computeChanges(
+      const found = await computeChanges(
         opContext(session, one.name, () => undefined),
         one,
         record === undefined ? [] : recordedSteps(record),
       );
+      if (record === undefined && found.some(isRemnant))
+        context.stderr(
+          `${one.name}: objects of that name are on the host, and no record tells of them: apply removes them first`,
+        );
+      return found;
     }),
   );
   if (options.script) context.stdout(renderScript(plans));
@@ -43,6 +48,13 @@ export async function plan(
   else plans.forEach((one, index) => context.stdout(renderPlan(context, one, changes[index] ?? [])));
   return options.exitCode && changes.some(hasEffect) ? EXIT.changes : EXIT.done;
 }
+
+/** An object of the container's own that is there although nothing of it was applied. */
+function isRemnant({ action, step }: Change): boolean {
+  return action !== 'create' && step.shared !== true && OF_ONE.has(step.op);
+}
+
+const OF_ONE: ReadonlySet<string> = new Set(['cgroup', 'netns', 'nft-element', 'overlay', 'process', 'veth']);
 
 function renderPlan(context: CommandContext, plan: Plan, changes: readonly Change[]): string {
   const lines = changes.map((change) => {

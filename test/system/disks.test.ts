@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { find, identify, list, succeed } from '../support/containers.ts';
 import { writeFullSpec } from '../support/full-spec.ts';
 import { requireSystem } from '../support/requirements.ts';
+import { settledSnapshot } from '../support/settle.ts';
 import { shareHost } from '../support/shared-host.ts';
 import { writeSpec } from '../support/specs.ts';
 import type { TestHost } from '../support/test-host.ts';
@@ -114,7 +115,7 @@ describe.skipIf(!requireSystem())('a read-only disk', () => {
     const { file, name } = writeSpec(host, 'up', { network: { ports: ['8080:80'] } });
     await succeed(host, 'apply', file);
     const identity = await identify(host, name);
-    const up = await host.snapshot();
+    const up = await settledSnapshot(host);
     await protect(host.dataDir, '--bind', host.dataDir);
     await protect(host.dataDir, '-o', 'remount,bind,ro');
     const { status, stderr } = await host.runspec('down', name);

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { drift, find, identify, list, succeed } from '../support/containers.ts';
 import { writeFullSpec } from '../support/full-spec.ts';
 import { requireSystem } from '../support/requirements.ts';
+import { settledSnapshot } from '../support/settle.ts';
 import { shareHost } from '../support/shared-host.ts';
 import { WAIT, writeSpec } from '../support/specs.ts';
 import type { TestHost } from '../support/test-host.ts';
@@ -91,6 +92,8 @@ describe.skipIf(!requireSystem())('a container whose records are lost', () => {
     await succeed(host, 'apply', full.file);
     const former = await identify(host, full.name);
     fs.writeFileSync(path.join(folder(), 'plan.json'), '{');
+    const { stderr } = await host.runspec('plan', full.file);
+    expect(stderr).toContain('no record tells of them: apply removes them first');
     await succeed(host, 'apply', full.file);
     expect(await identify(host, full.name)).not.toBe(former);
     expect((await host.runspec('status', full.name)).status).toBe(0);
@@ -140,7 +143,7 @@ describe.skipIf(!requireSystem())('gc', () => {
     const live = writeSpec(host, 'live', { network: { ports: ['8076:80'] }, process: { args: WAIT } });
     await succeed(host, 'apply', live.file);
     const identity = await identify(host, live.name);
-    const up = await host.snapshot();
+    const up = await settledSnapshot(host);
     expect(await host.runspec('gc')).toMatchObject({ status: 0, stderr: 'nothing is left behind\n' });
     expect(await host.settledDiff(up)).toEqual([]);
     expect(await identify(host, live.name)).toBe(identity);
@@ -155,7 +158,7 @@ describe.skipIf(!requireSystem())('gc', () => {
     });
     await succeed(host, 'apply', file);
     fs.rmSync(path.join(host.dataDir, 'containers', name), { recursive: true });
-    const up = await host.snapshot();
+    const up = await settledSnapshot(host);
     const shown = await succeed(host, 'gc', '--dry-run', '--json');
     expect(await host.settledDiff(up)).toEqual([]);
     const { objects } = JSON.parse(shown) as { objects: readonly { object: string }[] };
@@ -186,7 +189,7 @@ describe.skipIf(!requireSystem())('gc', () => {
       ip netns add other-lab
       nft 'add table inet theirs; add set inet theirs ports { type inet_service; }; add element inet theirs ports { 80 comment "runspec:lab" }'`;
     await host.output(['bash', '-c', script]);
-    const made = await host.snapshot();
+    const made = await settledSnapshot(host);
     const { status, stderr } = await host.runspec('gc');
     expect(status).toBe(0);
     expect(stderr).toContain('lab  left alone: its namespace has a link of somebody else: br0');
@@ -208,7 +211,7 @@ describe.skipIf(!requireSystem())('gc', () => {
     const [state, data] = ['state', 'data'].map((one) => path.join(host.folder, 'specs', `other-${one}`));
     const abroad = ['--state-dir', state ?? '', '--data-dir', data ?? ''];
     await succeed(host, ...abroad, 'apply', file);
-    const up = await host.snapshot();
+    const up = await settledSnapshot(host);
     const { status, stderr } = await host.runspec('gc');
     expect(status).toBe(0);
     expect(stderr).toContain(`${name}  left alone: it is of a container in ${data}`);
