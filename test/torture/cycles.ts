@@ -9,12 +9,14 @@ import { findResidue, mustSucceed, withScene } from './scene.ts';
 const SUBNET = '10.72.0.0/28';
 /** How many are held by containers that stay. */
 const STAYING = 10;
-/** One fewer than addresses that are free. */
-const LANES = 2;
+/** As many as addresses are free: there is not one to spare. */
+const LANES = 3;
+/** Looking at all of them takes as long as an apply. */
+const LOOK_EVERY = 10;
 
 export const CYCLES: Campaign = {
   name: 'cycles',
-  title: 'cycles of `apply` and `down` in a /28 that has 3 addresses left, two at a time',
+  title: 'cycles of `apply` and `down` in a /28 that has 3 addresses left, three at a time',
   rounds: 1000,
   run: (setting) => {
     const { rounds, say } = setting;
@@ -33,7 +35,8 @@ export const CYCLES: Campaign = {
           const number = (next += 1);
           // Never a name that was there before: what a former one left would be in the way of nobody else.
           const spec = writeSpec(host, `cycle-${number}`, { network });
-          const wrong = [...(await mustSucceed(host, 'apply', spec.file)), ...(await findDoubles(host))];
+          const wrong = [...(await mustSucceed(host, 'apply', spec.file))];
+          if (number % LOOK_EVERY === 0) wrong.push(...(await findDoubles(host)));
           wrong.push(...(await mustSucceed(host, 'down', spec.name)));
           ledger.enter(`cycle ${number}`, { failures: wrong, residue: [] });
           if (number % 100 === 0) say(`${number} of ${rounds}`);
@@ -49,7 +52,6 @@ export const CYCLES: Campaign = {
 
 async function noPreparation(): Promise<void> {}
 
-/** By the kernel: addresses in the namespaces of containers, and the neighbours' view of the bridge. */
 async function findDoubles(host: TestHost): Promise<readonly string[]> {
   const { stdout } = await host.runspec('ps', '--json');
   const rows = JSON.parse(stdout) as readonly { readonly address: string | null }[];

@@ -13,7 +13,7 @@ export const RECORDS: Campaign = {
   name: 'records',
   title:
     'records cut off at a random byte, changed in one, overwritten or deleted, after an `apply` or a killed one',
-  rounds: 50,
+  rounds: 40,
   run: async (setting) => {
     const { random } = setting;
     const ledger = openLedger(setting);

@@ -12,7 +12,7 @@ const MOST_PAGES = 24;
 export const FULL_DISK: Campaign = {
   name: 'full-disk',
   title: '`apply` and `down` with 0 to 96 KiB left for records, logs and layers',
-  rounds: 40,
+  rounds: 30,
   run: async (setting) => {
     const { random, rounds } = setting;
     const ledger = openLedger(setting);

@@ -19,7 +19,7 @@ const CHANGES = 'mkdir,rmdir,unlink,rename,symlink,fchmod,write,pwrite64,clone,c
 export const KILL_STEPS: readonly Campaign[] = (['apply', 'update', 'down'] as const).map((operation) => ({
   name: `kill-steps-${operation}`,
   title: `\`kill -9\` at every change that ${operation === 'update' ? 'an update' : `\`${operation}\``} makes, one after the other`,
-  rounds: 100,
+  rounds: 40,
   run: (setting) => run(setting, operation),
 }));
 

@@ -12,7 +12,7 @@ type Operation = 'apply' | 'update' | 'down';
 const killing = (operation: Operation, victims: Victims): Campaign => ({
   name: `kill-${operation}${victims === 'tool' ? '' : `-${victims}`}`,
   title: `\`kill -9\` of ${WHO[victims]} during ${operation === 'update' ? 'an update' : `\`${operation}\``}`,
-  rounds: 25,
+  rounds: 20,
   run: (setting) => run(setting, operation, victims),
 });
 

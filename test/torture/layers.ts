@@ -17,7 +17,7 @@ const PROGRAMS = ['/usr/bin/perl', '/usr/bin/env', '/bin/sh'];
 export const LAYERS: Campaign = {
   name: 'layers',
   title: '`kill -9` during an `apply` whose layers are not unpacked yet, of host files or of an OCI image',
-  rounds: 30,
+  rounds: 25,
   run: async (setting) => {
     const { random } = setting;
     const ledger = openLedger(setting);

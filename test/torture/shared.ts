@@ -12,7 +12,7 @@ import { strike } from './strike.ts';
 const FOREIGN = 'foreign0';
 const FORWARD = '/proc/sys/net/ipv4/ip_forward';
 
-export const SHARED: readonly Campaign[] = [sharing(2, 20), sharing(8, 5), sharing(20, 3)];
+export const SHARED: readonly Campaign[] = [sharing(2, 10), sharing(8, 3), sharing(20, 2)];
 
 function sharing(containers: number, rounds: number): Campaign {
   return {
