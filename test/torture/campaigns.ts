@@ -6,6 +6,7 @@ import { FULL_DISK } from './disk.ts';
 import { KILLS } from './kill.ts';
 import { KILL_STEPS } from './kill-steps.ts';
 import { LAYERS } from './layers.ts';
+import { MONITOR } from './monitor.ts';
 import { PARALLEL_APPLY, RACES } from './parallel.ts';
 import { DOCKER } from './peer-docker.ts';
 import { PODMAN } from './peer-podman.ts';
@@ -18,6 +19,7 @@ export const CAMPAIGNS: readonly Campaign[] = [
   CYCLES,
   ...KILLS,
   ...KILL_STEPS,
+  MONITOR,
   ...SHARED,
   PARALLEL_APPLY,
   RACES,

@@ -86,7 +86,12 @@ interface Recovery {
 }
 
 /** By `down` or by an `apply` of either version; one in four of these is killed as well, and given again. */
-async function recover(host: TestHost, random: Random, one: PlacedSpec, two: PlacedSpec): Promise<Recovery> {
+export async function recover(
+  host: TestHost,
+  random: Random,
+  one: PlacedSpec,
+  two: PlacedSpec,
+): Promise<Recovery> {
   const spec = random.pick([undefined, one, two]);
   const args = spec === undefined ? downOf(one) : ['apply', spec.file];
   const label = spec === undefined ? 'down' : `apply of version ${spec === one ? 1 : 2}`;
