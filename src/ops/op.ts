@@ -51,6 +51,8 @@ export interface RevertOptions {
 export interface Op<K extends OpKind> {
   /** Properties that only matter when the step is reverted: a change of one changes nothing now. */
   readonly passive?: readonly string[];
+  /** A kill in its `apply` may leave what `probe` calls absent, and what holds the things it needs all the same. */
+  readonly halvesUnseen?: true;
   /** What the step is in one line for people, naming the kernel object. */
   describe(step: StepOf<K>): string;
   /** Reads only. */

@@ -14,6 +14,8 @@ import { quote, quoteAll } from './shell.ts';
 export const process: Op<'process'> = {
   // What matters when it is stopped; the rest is compared with what it was launched with.
   passive: ['stopSignal', 'stopTimeout'],
+  // An init that nobody has started: it stands in the root.
+  halvesUnseen: true,
 
   describe: (step) => `process of ${step.container} under ${step.runtime.name} and conmon`,
 

@@ -98,9 +98,10 @@ function whyAnew({ step, reason }: Change): string {
   return reason === undefined ? `${step.id} is new` : `${step.id} is made anew (${reason})`;
 }
 
-/** A step whose foundation is made anew is made anew too, when it is there at all. */
+/** A step whose foundation is made anew is made anew too, when it is there at all, be it half. */
 function follow(change: Change, reason: string): Change {
-  if (change.action === 'create' || change.step.shared === true) return change;
+  const mayBeHalf = change.former !== undefined && opOf(change.step).halvesUnseen === true;
+  if ((change.action === 'create' && !mayBeHalf) || change.step.shared === true) return change;
   return { ...change, action: 'replace', reason };
 }
 

@@ -7,6 +7,7 @@ import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
 import { serve, WAIT, writeSpec, type SpecKeys } from '../support/specs.ts';
 import { type TestHost } from '../support/test-host.ts';
+import { commandOf, descendants, signal } from '../torture/processes.ts';
 
 const CLI = path.resolve(import.meta.dirname, '../../dist/cli.js');
 
@@ -175,5 +176,41 @@ describe.skipIf(!requireSystem())('an apply that fails', () => {
     await holder.ended;
     await succeed(host, 'apply', file);
     await succeed(host, 'down', name);
+  });
+
+  it('because it was killed, and its monitor with it, is followed by one of another version', async () => {
+    const host = getHost();
+    // The init that it has made waits for a start that will never come, and stands in the root file system.
+    const slow = host.write('specs/slow-create', '');
+    const runtime = host.write(
+      'specs/stays',
+      `#!/bin/sh\nrunc "$@" || exit\ncase " $* " in *" create "*) if [ -e ${slow} ]; then sleep 1000; fi ;; esac\n`,
+    );
+    fs.chmodSync(runtime, 0o755);
+    const spec = writeSpec(host, 'stays', { network: NETWORK, runtime });
+    before = await host.snapshot();
+    const known = new Set(descendants(host.pid));
+    const apply = await host.startRunspec('apply', spec.file);
+    const come = () => descendants(host.pid).filter((pid) => !known.has(pid));
+    await expect
+      .poll(() => come().map(commandOf), { timeout: 20_000, interval: 20 })
+      .toEqual(expect.arrayContaining(['runc:[2:INIT]', 'sleep']));
+    apply.kill('SIGKILL');
+    await apply.ended;
+    for (const pid of come()) if (commandOf(pid) !== 'runc:[2:INIT]') signal(pid, 'SIGKILL');
+    fs.rmSync(slow);
+    // Another layer is another root file system.
+    const changed = writeSpec(host, 'other', {
+      name: spec.name,
+      network: NETWORK,
+      runtime,
+      layers: [{ files: { '/etc/passwd': 'root:x:0:0::/:/bin/sh\n', '/srv/new': 'new\n' } }],
+    });
+    await succeed(host, 'apply', changed.file);
+    expect(await drift(host, spec.name)).toEqual([]);
+    await succeed(host, 'down', spec.name);
+    fs.rmSync(changed.file);
+    fs.writeFileSync(slow, '');
+    expect(await host.settledDiff(before)).toEqual([]);
   });
 });
