@@ -61,9 +61,11 @@ describe.skipIf(!requireSystem())('an apply that is interrupted', () => {
       const { status, signal: endedBy } = await apply.ended;
       const took = Date.now() - sent;
       const outcome = `${status ?? endedBy} ${/interrupted by .*/.exec(apply.written())?.[0] ?? ''}`.trim();
-      const rolledBack = `${STATUS[signal as keyof typeof STATUS]} interrupted by ${signal}, rolled back`;
+      // Of signals that come together the kernel may deliver a later one first.
+      const sentSignals = [signal, 'SIGINT', 'SIGTERM'] as (keyof typeof STATUS)[];
+      const rolledBack = sentSignals.map((one) => `${STATUS[one]} interrupted by ${one}, rolled back`);
       // Done, undone, or ended before runspec itself was there to hear of it.
-      expect(['0', rolledBack, signal]).toContain(outcome);
+      expect(['0', ...rolledBack, ...sentSignals]).toContain(outcome);
       if (status === 0) await succeed(host, 'down', spec.name);
       expect(await list(host)).toEqual([]);
       expect(await host.settledDiff(before)).toEqual([]);
@@ -83,10 +85,9 @@ describe.skipIf(!requireSystem())('an apply that is interrupted', () => {
       await expect
         .poll(() => host.exec(['pgrep', '-f', `cli.js .*apply ${spec.file}`]), { timeout: 30_000 })
         .toMatchObject({ stdout: '' });
-      for (const { name } of await list(host)) {
-        await identify(host, name);
-        await succeed(host, 'down', name);
-      }
+      for (const { name } of await list(host)) await identify(host, name);
+      // What it called for the lock may have been ended with the terminal: its empty file goes with the next call.
+      await succeed(host, 'down', spec.name);
       expect(await host.settledDiff(before)).toEqual([]);
     }
   });
