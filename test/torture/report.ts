@@ -28,7 +28,7 @@ function render(seed: number, own: readonly Result[], peers: readonly Result[]):
   const machine = `${os.cpus().length} × ${os.cpus()[0]?.model.trim() ?? 'unknown'}, Linux ${os.release()}`;
   const sum = (of: (tally: Tally) => number): number => own.reduce((total, one) => total + of(one.tally), 0);
   const versions = [...new Set(peers.flatMap(({ tally }) => tally.notes))].filter((note) => !isCount(note));
-  return `Seed ${seed}, ${date}, ${machine}. ${versions.join(' · ')}. ${Math.round(all.reduce((total, one) => total + one.seconds, 0) / 60)} minutes in all.
+  return `Seed ${seed}, ${date}, ${machine}. ${versions.join(' · ')}. ${Math.round(all.reduce((total, one) => total + one.seconds, 0) / 60)} minutes of campaigns, several at a time.
 
 ### The same campaign against all three
 
