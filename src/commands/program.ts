@@ -193,6 +193,15 @@ export function createProgram(
           const { logs } = await import('./logs.ts');
           status = await logs(await context(), name, options);
         }),
+    commit: () =>
+      command('commit <name>', 'keep what a container is and what it changed as an image or an archive')
+        .requiredOption('-o, --output <ref>', 'oci:DIR[:TAG], docker-archive:FILE[:REF] or FILE.tar.gz')
+        .option('--no-pause', 'let its processes go on meanwhile')
+        .option('--json', 'as JSON', false)
+        .action(async (name: string, options: { output: string; pause: boolean; json: boolean }) => {
+          const { commit } = await import('./commit.ts');
+          status = await commit(await context(options.json), name, options);
+        }),
     diff: () =>
       command('diff <name>', 'files that a container added (A), changed (C) and deleted (D)')
         .option('--json', 'as JSON', false)

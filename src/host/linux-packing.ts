@@ -22,7 +22,7 @@ const write = promisify(fs.write);
 export function createLinuxPacking(): Packing {
   const mask = process.umask(0o077);
   process.umask(mask);
-  return { list, status, read, pack, writeAt, fileMode: 0o666 & ~mask };
+  return { list, status, read, pack, writeAt, cut: fs.promises.truncate, fileMode: 0o666 & ~mask };
 }
 
 function bytesOf(root: string, path: string): Buffer {
@@ -116,18 +116,29 @@ const pack: Packing['pack'] = async (selection, filter, target, signal) => {
     size += chunk.length;
   });
   const file = openTarget(target);
+  // What a full disk does to those that write into a pipe which is then closed explains nothing.
+  let unwritten: unknown;
+  const writer = writeTo(file, target);
+  const keep = async (source: AsyncIterable<Buffer>): Promise<void> => {
+    await writer(source).catch((error: unknown) => {
+      unwritten = error;
+      throw error;
+    });
+  };
   try {
     await readEntries(selection, 'names', signal, async (tar, own, start) => {
       if (!target.compress) {
-        await pipeline(tar.stdout, filtered, hashed, counted, writeTo(file, target), { signal: own });
+        await pipeline(tar.stdout, filtered, hashed, counted, keep, { signal: own });
         return;
       }
       const gzip = start(startCompressing());
       await together(own, [
         (either) => pipeline(tar.stdout, filtered, hashed, sink(gzip), { signal: either }),
-        (either) => pipeline(gzip.stdout, counted, writeTo(file, target), { signal: either }),
+        (either) => pipeline(gzip.stdout, counted, keep, { signal: either }),
       ]);
     });
+  } catch (error) {
+    throw unwritten instanceof OperationError ? unwritten : error;
   } finally {
     fs.closeSync(file);
   }

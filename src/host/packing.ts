@@ -79,6 +79,8 @@ export interface Packing extends LayerFiles {
   pack(selection: Selection, filter: TarFilter, target: PackTarget, signal: AbortSignal): Promise<Packed>;
   /** Writes over a part of a file, or behind its end. */
   writeAt(file: string, offset: number, bytes: Buffer): Promise<void>;
+  /** Cuts a file down to so many bytes. */
+  cut(file: string, size: number): Promise<void>;
   /** Permission bits of a new file of the user's own, by the umask. */
   readonly fileMode: number;
 }

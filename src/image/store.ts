@@ -3,6 +3,7 @@
 import { OperationError } from '../errors.ts';
 import type { Archives } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
+import { removeStaleFolders, withWorkFolder } from './work-folder.ts';
 import type { LayerFolders } from './whiteouts.ts';
 
 export interface LayerRecord {
@@ -144,52 +145,12 @@ export async function withWork<T>(
   task: (folder: string) => Promise<T>,
 ): Promise<T> {
   const { work } = await openStore(host, dataDir);
-  const folder = await makeWorkFolder(host, work);
-  let result: T;
-  try {
-    result = await task(folder);
-  } catch (error) {
-    await host.removeTree(folder).catch((cleanup: unknown) => {
-      throw withCleanup(error, cleanup);
-    });
-    throw error;
-  }
-  await host.removeTree(folder);
-  return result;
-}
-
-function withCleanup(error: unknown, cleanup: unknown): OperationError {
-  const failed = cleanup instanceof Error ? cleanup : new Error(String(cleanup));
-  if (!(error instanceof Error)) return new OperationError(String(error), { cleanup: [failed] });
-  const { hint, command } = error instanceof OperationError ? error : {};
-  return new OperationError(error.message, { cause: error, hint, command, cleanup: [failed] });
-}
-
-async function makeWorkFolder(host: Host, work: string): Promise<string> {
-  const self = processIdentity((await host.readText('/proc/self/stat')) ?? '') ?? 'unknown-0';
-  for (let number = 0; ; number++) {
-    const folder = `${work}/${self}-${number}`;
-    if (await host.makeDirectory(folder, { mode: 0o700 })) return folder;
-  }
-}
-
-/** `PID-START` of a process as in /proc/PID/stat; the start time tells a later process of the same pid apart. */
-export function processIdentity(stat: string): string | undefined {
-  // The command name, in parentheses, may hold anything.
-  const match = /^(\d+) \(.*\) (.*)$/s.exec(stat);
-  const start = match?.[2]?.split(' ')[19];
-  return match === null || start === undefined ? undefined : `${match[1]}-${start}`;
+  return withWorkFolder(host, work, task);
 }
 
 /** Removes what killed processes left unfinished. Cheap; never touches the work of a live one. */
 export async function removeStaleWork(host: Host, dataDir: string): Promise<readonly string[]> {
   const { work } = storePaths(dataDir);
-  const removed: string[] = [];
-  for (const name of (await host.list(work)) ?? []) {
-    const owner = /^(\d+)-\d+(?=-\d+$)/.exec(name);
-    const stat = owner === null ? undefined : await host.readText(`/proc/${owner[1]}/stat`);
-    if (owner !== null && processIdentity(stat ?? '') === owner[0]) continue;
-    if (await host.removeTree(`${work}/${name}`)) removed.push(name);
-  }
-  return removed;
+  // Nobody else has any business here: what does not look like work is wreckage too.
+  return removeStaleFolders(host, work, '', (await host.list(work)) ?? []);
 }

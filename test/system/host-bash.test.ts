@@ -1,4 +1,6 @@
 // Scenario E: specs/host-bash.yaml, a root file system made of this machine's own files, with a web server.
+import fs from 'node:fs';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { succeed } from '../support/containers.ts';
 import { requireSystem } from '../support/requirements.ts';
@@ -48,5 +50,27 @@ describe.skipIf(!requireSystem())('specs/host-bash.yaml', () => {
       await getPage((argv) => host.remote.exec(['timeout', '1', ...argv]), '10.2.2.3', 8000),
     ).toBeUndefined();
     await host.remote.output(['ip', 'route', 'delete', '10.2.2.0/24']);
+  });
+
+  it('shows what was changed in it, and keeps that as a version that runs', async () => {
+    const host = getHost();
+    expect(await succeed(host, 'diff', spec.name)).toBe('');
+    await inside('/bin/bash', '-c', 'echo the second version >/srv/index.html; echo note >/srv/note');
+    expect(await succeed(host, 'diff', spec.name)).toBe('C /srv\nC /srv/index.html\nA /srv/note\n');
+    const layout = path.join(spec.folder, 'versions');
+    await succeed(host, 'commit', spec.name, '--output', `oci:${layout}:v2`);
+    const version = host.name('v2');
+    const file = path.join(spec.folder, 'v2.json');
+    const network = { mode: 'veth', subnet: '10.2.3.0/24', gateway: '10.2.3.1', address: '10.2.3.3' };
+    fs.writeFileSync(
+      file,
+      JSON.stringify({ runspec: 1, name: version, rootfs: { image: 'oci:./versions:v2' }, network }),
+    );
+    await succeed(host, 'apply', file);
+    expect(await getPage((argv) => host.exec(argv), '10.2.3.3', 8000)).toMatchObject({
+      body: 'the second version\n',
+    });
+    expect(await succeed(host, 'diff', version)).toBe('');
+    await succeed(host, 'down', version);
   });
 });

@@ -1,0 +1,84 @@
+// Writes an image into an OCI image layout, a new one or beside the images that are there. Blobs get their names
+// when they are whole, and index.json is replaced last: readers see the image as a whole or not at all.
+import { OperationError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import type { Descriptor, Digest } from './image.ts';
+import { parseDocument, listOf, fieldsOf } from './document.ts';
+import { OCI_INDEX } from './media-types.ts';
+import type { Document } from './commit-documents.ts';
+
+const NAME = 'org.opencontainers.image.ref.name';
+const WORK = '.runspec-';
+const PATIENCE_MS = 60_000;
+
+/** Makes the folders of a layout where they are missing. @returns where blobs are made before they have their names. */
+export async function prepareLayout(host: Host, folder: string): Promise<void> {
+  for (const path of [folder, `${folder}/blobs`, `${folder}/blobs/sha256`]) {
+    const found = await host.status(path);
+    if (found?.type === 'directory') continue;
+    if (found !== undefined) throw new OperationError(`${path} is a ${found.type}, not a folder`);
+    await host.makeDirectory(path, { mode: 0o755 });
+  }
+  const index = await host.readText(`${folder}/index.json`);
+  const names = (await host.list(folder)) ?? [];
+  if (index === undefined && names.some((name) => name !== 'blobs' && !name.startsWith(WORK))) {
+    throw new OperationError(`${folder} is no OCI image layout, and not empty`, {
+      hint: 'name a folder that is new or empty, or a layout to add to',
+    });
+  }
+}
+
+export function blobPath(folder: string, digest: Digest): string {
+  return `${folder}/blobs/${digest.replace(':', '/')}`;
+}
+
+/** Gives a whole file its name among the blobs; one that is there already has the same content. */
+export async function keepBlob(
+  host: Host,
+  folder: string,
+  file: string,
+  digest: Digest,
+  mode: number,
+): Promise<void> {
+  await host.setMode(file, mode);
+  await host.rename(file, blobPath(folder, digest));
+}
+
+export async function writeBlob(
+  host: Host,
+  folder: string,
+  { text, descriptor }: Document,
+  mode: number,
+): Promise<void> {
+  await host.writeAtomic(blobPath(folder, descriptor.digest), text, { mode });
+}
+
+/** The tag is the manifest's from now on; other tags, and images without one, stay. */
+export async function tagManifest(
+  host: Host,
+  folder: string,
+  manifest: Descriptor,
+  tag: string,
+  mode: number,
+): Promise<void> {
+  // Two that add to one layout at once would each lose the other's tag.
+  const path = `${folder}/.runspec-lock`;
+  const lock = await host.lock(path, PATIENCE_MS);
+  if (lock === undefined)
+    throw new OperationError(`another runspec is writing to ${folder}`, { hint: 'try again' });
+  try {
+    const text = await host.readText(`${folder}/index.json`);
+    const index = text === undefined ? {} : parseDocument(Buffer.from(text), 'index.json');
+    const others = listOf(index['manifests'] ?? [], 'manifests of index.json').filter((entry) => {
+      const { annotations } = fieldsOf(entry, 'an entry of index.json');
+      return annotations === undefined || fieldsOf(annotations, 'annotations')[NAME] !== tag;
+    });
+    const manifests = [...others, { ...manifest, annotations: { [NAME]: tag } }];
+    const document = { schemaVersion: 2, mediaType: OCI_INDEX, ...index, manifests };
+    await host.writeAtomic(`${folder}/oci-layout`, '{"imageLayoutVersion":"1.0.0"}\n', { mode });
+    await host.writeAtomic(`${folder}/index.json`, `${JSON.stringify(document)}\n`, { mode });
+  } finally {
+    await host.removeFile(path);
+    await lock.release();
+  }
+}

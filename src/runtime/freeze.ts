@@ -1,0 +1,71 @@
+// Holds a container's processes still while its files are read. Whoever holds them may be killed: so the thaw is
+// a small process's, which waits for the end of a pipe that only this runspec has open.
+import { OperationError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import type { MountState } from '../host/kernel-view.ts';
+import { cgroupFolders, listProcesses } from './cgroup-processes.ts';
+import { waitUntil } from './proc.ts';
+
+/** Storage that does not answer can keep a process from stopping. */
+const PATIENCE_MS = 10_000;
+
+/** Waits for the end of its input, however it comes, and then writes $1 to the file $2. */
+const THAW = 'cat >/dev/null; printf %s "$1" >"$2"';
+
+interface Freezer {
+  readonly file: string;
+  readonly frozen: string;
+  readonly thawed: string;
+  isFrozen(): Promise<boolean>;
+}
+
+/** Runs `task` while nothing in the cgroup moves; when nothing runs there, just so. */
+export async function whileFrozen<T>(
+  host: Host,
+  mounts: readonly MountState[],
+  cgroup: string,
+  task: () => Promise<T>,
+): Promise<T> {
+  const folders = cgroupFolders(mounts, cgroup);
+  if ((await listProcesses(host, folders)).length === 0) return task();
+  const freezer = await findFreezer(host, mounts, cgroup);
+  const guard = host.spawn(['sh', '-c', THAW, 'sh', freezer.thawed, freezer.file], {
+    stdio: ['pipe', 'null', 'null'],
+    // A signal to runspec's process group is not for it.
+    detached: true,
+  });
+  const pipe = guard.pipe(0);
+  try {
+    await host.writeInPlace(freezer.file, freezer.frozen);
+    if (!(await waitUntil(host, PATIENCE_MS, () => freezer.isFrozen()))) {
+      throw new OperationError(`the processes of ${cgroup} cannot be paused`, {
+        hint: 'one of them may wait for a disk or a network file system that does not answer',
+      });
+    }
+    return await task();
+  } finally {
+    pipe.end();
+    const { status } = await guard.exited;
+    if (status !== 0) await host.writeInPlace(freezer.file, freezer.thawed);
+  }
+}
+
+async function findFreezer(host: Host, mounts: readonly MountState[], cgroup: string): Promise<Freezer> {
+  for (const { version, controllers, folder } of cgroupFolders(mounts, cgroup)) {
+    if (version === 1 && controllers.includes('freezer')) {
+      const file = `${folder}/freezer.state`;
+      const isFrozen = async (): Promise<boolean> => (await host.readText(file))?.trim() === 'FROZEN';
+      if ((await host.status(file)) !== undefined)
+        return { file, frozen: 'FROZEN', thawed: 'THAWED', isFrozen };
+    }
+    const file = `${folder}/cgroup.freeze`;
+    if (version === 2 && (await listProcesses(host, [{ version, controllers, folder }])).length > 0) {
+      const isFrozen = async (): Promise<boolean> =>
+        /^frozen 1$/m.test((await host.readText(`${folder}/cgroup.events`)) ?? '');
+      return { file, frozen: '1', thawed: '0', isFrozen };
+    }
+  }
+  throw new OperationError(`this host has no way to pause the processes of ${cgroup}`, {
+    hint: 'end them first, or give --no-pause',
+  });
+}
