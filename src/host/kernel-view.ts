@@ -26,7 +26,7 @@ export interface LinkState {
 }
 
 export interface RouteState {
-  /** `default` or a CIDR. */
+  /** `default` (one a family) or a CIDR; of the main table. */
   readonly destination: string;
   readonly gateway: string | undefined;
   readonly link: string;
@@ -70,7 +70,7 @@ export interface KernelView {
   link(name: string): Promise<LinkState | undefined>;
   /** Undefined when there is no namespace of that name. */
   netns(name: string): Promise<NetnsState | undefined>;
-  nftTable(table: string): Promise<NftTableState | undefined>;
+  nftTable(table: string, family?: 'inet' | 'netdev'): Promise<NftTableState | undefined>;
   listening(): Promise<readonly ListeningSocket[]>;
   /** In the order of /proc/self/mountinfo: later entries cover earlier ones. */
   mounts(): Promise<readonly MountState[]>;
@@ -95,8 +95,8 @@ export function createKernelView(host: Host): KernelView {
     return reading;
   };
   const links = (): Promise<readonly LinkState[]> => once('links', () => readLinks(host));
-  const nftTable = (table: string): Promise<NftTableState | undefined> =>
-    once(`nft ${table}`, () => readNftTable(host, table));
+  const nftTable: KernelView['nftTable'] = (table, family = 'inet') =>
+    once(`nft ${family} ${table}`, () => readNftTable(host, family, table));
   const listening = (): Promise<readonly ListeningSocket[]> => once('listening', () => readListening(host));
   return {
     links,
@@ -123,26 +123,29 @@ async function readNetns(host: Host, name: string): Promise<NetnsState | undefin
   // for a moment the copy holds every overlay that is being unmounted.
   const enter = ['nsenter', `--net=${NETNS_FOLDER}/${name}`];
   const result = await host.run([...enter, 'ip', '-d', '-j', '-batch', '-'], {
-    stdin: 'addr show\nroute show\n',
+    // Of all tables: that is of both families, while the main one alone would be IPv4's.
+    stdin: 'addr show\nroute show table all\n',
   });
   // A file that is left without its mount is no namespace: nsenter says "Invalid argument" for it.
   if (result.status !== 0) return undefined;
   const lines = result.stdout.split('\n').filter((line) => line.startsWith('['));
   return {
     links: parseLinks(parseJson(lines[0] ?? '[]', 'ip')),
-    routes: asList(parseJson(lines[1] ?? '[]', 'ip')).map((route) => ({
-      destination: text(route['dst']) ?? '',
-      gateway: text(route['gateway']),
-      link: text(route['dev']) ?? '',
-    })),
+    routes: asList(parseJson(lines[1] ?? '[]', 'ip'))
+      .filter((route) => route['table'] === undefined)
+      .map((route) => ({
+        destination: text(route['dst']) ?? '',
+        gateway: text(route['gateway']),
+        link: text(route['dev']) ?? '',
+      })),
   };
 }
 
-async function readNftTable(host: Host, table: string): Promise<NftTableState | undefined> {
-  const result = await host.run(['nft', '-j', 'list', 'table', 'inet', table]);
+async function readNftTable(host: Host, family: string, table: string): Promise<NftTableState | undefined> {
+  const result = await host.run(['nft', '-j', 'list', 'table', family, table]);
   if (result.status !== 0) {
     if (/No such file or directory|does not exist/.test(result.stderr)) return undefined;
-    throw commandError(`cannot read the nft table inet ${table}`, result);
+    throw commandError(`cannot read the nft table ${family} ${table}`, result);
   }
   const chains = new Map<string, string[]>();
   const sets = new Map<string, NftElementState[]>();

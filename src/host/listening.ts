@@ -1,4 +1,5 @@
 // Sockets that would be in the way of a published port, and the processes that hold them. Reads only.
+import { formatIpv6 } from '../load/ipv6.ts';
 import type { ListeningSocket } from '../plan/facts.ts';
 import type { Host } from './host.ts';
 
@@ -63,12 +64,8 @@ async function descriptorLinks(host: Host, pid: string): Promise<readonly string
 export function hexAddress(hex: string): string {
   if (hex.length === 8) return bytesOf(hex).toReversed().join('.');
   const bytes = [0, 8, 16, 24].flatMap((start) => bytesOf(hex.slice(start, start + 8)).toReversed());
-  if (bytes.every((byte) => byte === 0)) return '::';
   if (bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 255) return bytes.slice(12).join('.');
-  if (bytes.slice(0, 15).every((byte) => byte === 0) && bytes[15] === 1) return '::1';
-  return Array.from({ length: 8 }, (_, index) =>
-    (((bytes[index * 2] ?? 0) << 8) | (bytes[index * 2 + 1] ?? 0)).toString(16),
-  ).join(':');
+  return formatIpv6(bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n));
 }
 
 export function bytesOf(hex: string): readonly number[] {

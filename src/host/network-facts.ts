@@ -1,12 +1,24 @@
 // What the host's network has already: links, addresses and routes.
+import { formatBlock6 } from '../load/ipv6.ts';
 import type { NetworkFacts } from '../plan/facts.ts';
 import type { Host } from './host.ts';
-import type { KernelView } from './kernel-view.ts';
+import type { KernelView, LinkState } from './kernel-view.ts';
 import { bytesOf, hexAddress } from './listening.ts';
 
 export async function readNetwork(host: Host, view: KernelView): Promise<NetworkFacts> {
-  const [links, routes] = await Promise.all([view.links(), host.readText('/proc/net/route')]);
+  const sysctl = async (name: string): Promise<string | undefined> =>
+    (await host.readText(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`))?.trim();
+  const [links, table, table6, all, fresh] = await Promise.all([
+    view.links(),
+    host.readText('/proc/net/route'),
+    host.readText('/proc/net/ipv6_route'),
+    sysctl('all'),
+    sysctl('default'),
+  ]);
+  const routes6 = parseRoutes6(table6 ?? '');
+  const isOff = all !== '0' || fresh !== '0';
   return {
+    ipv6: isOff ? 'off' : isUsed(links, routes6) ? 'used' : 'idle',
     links: links.map(({ name, alias, kind, mtu }) => ({
       name,
       mtu,
@@ -16,8 +28,33 @@ export async function readNetwork(host: Host, view: KernelView): Promise<Network
     addresses: links.flatMap((link) =>
       link.addresses.map(({ address, prefix }) => ({ link: link.name, address, prefix })),
     ),
-    routes: parseRoutes(routes ?? ''),
+    routes: [...parseRoutes(table ?? ''), ...routes6],
   };
+}
+
+/** An address on a bridge of ours says nothing about the host. */
+function isUsed(links: readonly LinkState[], routes: NetworkFacts['routes']): boolean {
+  const foreign = links.filter((link) => link.alias?.split(':')[0] !== 'runspec');
+  const isGlobal = (address: string): boolean => address.includes(':') && !/^(::1$|f[ef])/.test(address);
+  return (
+    routes.some((route) => route.destination === '::/0') ||
+    foreign.some((link) => link.addresses.some((one) => isGlobal(one.address)))
+  );
+}
+
+/** linux/ipv6_route.h and route.h: unreachable, anycast and the host's own addresses are no routes to anywhere. */
+const NO_ROUTE = 0x0200 | 0x0010_0000 | 0x8000_0000;
+
+// Columns: destination prefix source prefix gateway metric refcount use flags interface, all numbers in hex.
+function parseRoutes6(table: string): NetworkFacts['routes'] {
+  return table.split('\n').flatMap((line) => {
+    const [destination = '', prefix = '', , , , , , , flags = '', link] = line.trim().split(/\s+/);
+    // Link-local and multicast ones are on every link.
+    if (link === undefined || /^f[ef]/.test(destination)) return [];
+    if ((Number.parseInt(flags, 16) & NO_ROUTE) !== 0) return [];
+    const block = { network: BigInt(`0x${destination}`), prefix: Number.parseInt(prefix, 16) };
+    return [{ link, destination: formatBlock6(block) }];
+  });
 }
 
 // Columns: Iface Destination Gateway Flags RefCnt Use Metric Mask …; numbers in hex, in the byte order of the machine.

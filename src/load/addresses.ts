@@ -1,5 +1,6 @@
 // IPv4, IPv6, CIDR and MAC addresses: checked, compared, in canonical spelling.
 import type { Parsed } from './describe.ts';
+import { canonicalIpv6 } from './ipv6.ts';
 
 export interface Subnet {
   /** Network address as an unsigned 32-bit number. */
@@ -27,19 +28,16 @@ export function parseIp(input: string): Parsed<string> {
     const parsed = parseIpv4(input);
     return 'value' in parsed ? { value: input } : { ...parsed, problem: 'is not an IP address' };
   }
-  const url =
-    /^[0-9A-Fa-f:.]+$/.test(input) && URL.canParse(`http://[${input}]`)
-      ? new URL(`http://[${input}]`)
-      : undefined;
-  if (url === undefined)
+  const value = canonicalIpv6(input);
+  if (value === undefined)
     return { problem: 'is not an IP address', hint: 'write it as in 192.0.2.2 or 2001:db8::2' };
-  return { value: url.hostname.slice(1, -1) };
+  return { value };
 }
 
 /** An IPv4 network with room for a gateway and a container. */
 export function parseCidr(input: string): Parsed<Subnet> {
   const hint = 'write network and prefix length, as in 10.209.0.0/24';
-  if (input.includes(':')) return { problem: 'is an IPv6 network', hint: 'container networks are IPv4' };
+  if (input.includes(':')) return { problem: 'is an IPv6 network', hint: 'name it in subnet6' };
   const [text = '', length = ''] = input.split('/', 2);
   const address = parseIpv4(text);
   if (

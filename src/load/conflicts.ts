@@ -77,7 +77,7 @@ function findNetworkConflicts(candidate: Candidate, bridges: Map<string, Candida
   const neighbours = bridges.get(network.bridge) ?? [];
   bridges.set(network.bridge, neighbours);
   const findings: Finding[] = [];
-  for (const key of ['subnet', 'gateway'] as const) {
+  for (const key of ['subnet', 'gateway', 'subnet6', 'gateway6'] as const) {
     const value = network[key];
     const other = neighbours.find(
       ({ spec }) => spec.network[key] !== undefined && spec.network[key] !== value,
@@ -87,12 +87,13 @@ function findNetworkConflicts(candidate: Candidate, bridges: Map<string, Candida
     const hint = `give both the same ${key}, or use two bridges`;
     findings.push({ code: 'bridge-conflict', message, hint, path: ['network', key] });
   }
-  const { address } = network;
-  const twin = neighbours.find(({ spec }) => address !== undefined && spec.network.address === address);
-  if (twin !== undefined) {
-    const message = `network.address ${address} is also that of ${describePlace(twin, ['network', 'address'])}`;
+  for (const key of ['address', 'address6'] as const) {
+    const address = network[key];
+    const twin = neighbours.find(({ spec }) => address !== undefined && spec.network[key] === address);
+    if (twin === undefined) continue;
+    const message = `network.${key} ${address} is also that of ${describePlace(twin, ['network', key])}`;
     const hint = 'give each container an address of its own';
-    findings.push({ code: 'address-conflict', message, hint, path: ['network', 'address'] });
+    findings.push({ code: 'address-conflict', message, hint, path: ['network', key] });
   }
   neighbours.push(candidate);
   return findings;

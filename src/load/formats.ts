@@ -3,6 +3,7 @@
 import { parseCidr, parseIp, parseIpv4, parseMac } from './addresses.ts';
 import type { Parsed } from './describe.ts';
 import { parseImageReference } from './image-reference.ts';
+import { parseAddress6, parseCidr6 } from './ipv6.ts';
 import { parseMount } from './mounts.ts';
 import { parseCapability, parseSignal } from './names.ts';
 import { parseAbsolutePath, parseHostPath } from './paths.ts';
@@ -19,6 +20,7 @@ export const formats: Readonly<Record<string, (input: string) => Parsed<unknown>
   absolutePath: parseAbsolutePath,
   capability: parseCapability,
   cidr: parseCidr,
+  cidr6: parseCidr6,
   cpuset: parseCpuset,
   duration: parseDuration,
   envName: (input) =>
@@ -28,6 +30,7 @@ export const formats: Readonly<Record<string, (input: string) => Parsed<unknown>
   interfaceName: parseInterfaceName,
   ip: parseIp,
   ipv4: parseIpv4,
+  ipv6: parseAddress6,
   mac: parseMac,
   mode: parseMode,
   mount: (input) => parseMount(input, '/'),
@@ -65,7 +68,9 @@ const CODES: Readonly<Record<string, string>> = {
   envName: 'bad-variable-name',
   interfaceName: 'bad-interface-name',
   ip: 'bad-address',
+  cidr6: 'bad-cidr',
   ipv4: 'bad-address',
+  ipv6: 'bad-address',
   pathList: 'bad-path-list',
   resolverOption: 'bad-resolver-option',
   searchDomain: 'bad-domain',

@@ -14,6 +14,7 @@ import {
 import { describePath, quote } from './describe.ts';
 import { parseInterfaceName } from './formats.ts';
 import type { Network, Port, SpecDocument } from './generated/spec-document.ts';
+import { normalizeIpv6 } from './normalize-network6.ts';
 import { parsePort, withHostIP } from './ports.ts';
 import { accept, defined, itemsOf, type Scope } from './scope.ts';
 import type { DnsSpec, NetworkSpec, PortSpec, Spec } from './spec.ts';
@@ -49,6 +50,7 @@ export function normalizeNetwork(
   return {
     mode,
     ...normalizeAddresses(network, scope),
+    ...normalizeIpv6(network, scope),
     bridge: normalizeInterface(network.bridge, 'runspec0', 'bridge', scope),
     interface: normalizeInterface(network.interface, 'eth0', 'interface', scope),
     ...defined({

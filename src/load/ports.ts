@@ -3,6 +3,9 @@ import { parseIp } from './addresses.ts';
 import type { Parsed } from './describe.ts';
 import type { PortSpec } from './spec.ts';
 
+/** Where on the host a port is. */
+type HostPort = Pick<PortSpec, 'protocol' | 'hostPort' | 'hostIP'>;
+
 const HINT =
   'write "HOSTPORT:CONTAINERPORT" in quotes, as in "8080:80", "127.0.0.1:5353:53/udp" or "[::1]:8080:80"';
 
@@ -42,20 +45,31 @@ export function parsePort(input: string): Parsed<PortSpec> {
   return { value: withHostIP(ports, hostIP.value) };
 }
 
-/** The address of all IPv4 addresses is the same as none: containers have IPv4 only. */
 export function withHostIP(ports: Omit<PortSpec, 'hostIP'>, hostIP: string | undefined): PortSpec {
-  return hostIP === undefined || hostIP === '0.0.0.0' ? ports : { ...ports, hostIP };
+  return hostIP === undefined ? ports : { ...ports, hostIP };
+}
+
+/** Address families that a port is published in. */
+export function familiesOf(hostIP: string | undefined): readonly ('ipv4' | 'ipv6')[] {
+  if (hostIP === undefined) return ['ipv4', 'ipv6'];
+  return [hostIP.includes(':') ? 'ipv6' : 'ipv4'];
+}
+
+/** All addresses of one family. */
+export function isWildcard(hostIP: string | undefined): boolean {
+  return hostIP === undefined || hostIP === '0.0.0.0' || hostIP === '::';
 }
 
 /** Whether the host could not tell the two apart: same protocol and port, and an address in common. */
-export function overlap(a: PortSpec, b: PortSpec): boolean {
+export function overlap(a: HostPort, b: HostPort): boolean {
   if (a.protocol !== b.protocol || a.hostPort !== b.hostPort) return false;
-  const [first, second] = [a.hostIP ?? '::', b.hostIP ?? '::'];
-  return first === second || first === '::' || second === '::';
+  if (a.hostIP === b.hostIP) return true;
+  if (!familiesOf(a.hostIP).some((family) => familiesOf(b.hostIP).includes(family))) return false;
+  return isWildcard(a.hostIP) || isWildcard(b.hostIP);
 }
 
 /** As in `8080/tcp` or `127.0.0.1:8080/tcp`. */
-export function describePort(port: PortSpec): string {
+export function describePort(port: HostPort): string {
   const address =
     port.hostIP === undefined ? '' : `${port.hostIP.includes(':') ? `[${port.hostIP}]` : port.hostIP}:`;
   return `${address}${port.hostPort}/${port.protocol}`;

@@ -129,6 +129,12 @@ export interface NetworkSpec {
   readonly subnet?: string;
   readonly address?: string;
   readonly gateway?: string;
+  /** Absent: where the host has IPv6. */
+  readonly ipv6?: boolean;
+  /** As in `fd00:209::/64`. */
+  readonly subnet6?: string;
+  readonly address6?: string;
+  readonly gateway6?: string;
   readonly interface: string;
   readonly mtu?: number;
   readonly mac?: string;
@@ -140,7 +146,7 @@ export interface PortSpec {
   readonly hostPort: number;
   readonly containerPort: number;
   readonly protocol: 'tcp' | 'udp';
-  /** Absent: every address of the host. */
+  /** Absent: every address of the host; `0.0.0.0` and `::`: every one of that family. */
   readonly hostIP?: string;
 }
 

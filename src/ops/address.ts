@@ -6,27 +6,46 @@ import { lines } from './bridge.ts';
 import type { Difference, Op } from './op.ts';
 
 export const address: Op<'address'> = {
-  describe: (step) => `address ${step.address} on ${step.interface}, default route by ${step.gateway}`,
+  describe: (step) => {
+    const [address, gateway] = [both(step.address, step.address6), both(step.gateway, step.gateway6)];
+    return `address ${address} on ${step.interface}, default route by ${gateway}`;
+  },
 
   async probe({ view }, step) {
     const inside = await view.netns(step.netns);
     const link = inside?.links.find((one) => one.name === step.interface);
     if (inside === undefined || link === undefined) return { state: 'absent' };
     const differences: Difference[] = [];
-    const found = link.addresses
-      .filter((one) => one.family === 'inet')
-      .map((one) => `${one.address}/${one.prefix}`);
-    if (!found.includes(step.address)) {
-      differences.push({ property: 'address', wanted: step.address, found: found.join(', ') || 'none' });
-    }
+    const compare = (property: string, wanted: string | undefined, found: readonly string[]): void => {
+      if (wanted === undefined || found.includes(wanted)) return;
+      differences.push({ property, wanted, found: found.join(', ') || 'none' });
+    };
+    const addressesOf = (family: string): readonly string[] =>
+      link.addresses
+        .filter((one) => one.family === family && !one.address.startsWith('fe80:'))
+        .map((one) => `${one.address}/${one.prefix}`);
+    const gateways = inside.routes.flatMap((route) =>
+      route.destination === 'default' && route.gateway !== undefined ? [route.gateway] : [],
+    );
+    compare('address', step.address, addressesOf('inet'));
+    compare('address6', step.address6, addressesOf('inet6'));
     if (!link.up) differences.push({ property: 'state', wanted: 'up', found: 'down' });
-    const route = inside.routes.find((one) => one.destination === 'default');
-    if (route?.gateway !== step.gateway) {
-      differences.push({ property: 'default route', wanted: step.gateway, found: route?.gateway ?? 'none' });
-    }
+    compare(
+      'default route',
+      step.gateway,
+      gateways.filter((one) => !one.includes(':')),
+    );
+    compare(
+      'default route6',
+      step.gateway6,
+      gateways.filter((one) => one.includes(':')),
+    );
     if (differences.length === 0) return { state: 'present', owned: true };
-    // A fresh interface has none of the three.
-    return differences.length === 3 ? { state: 'absent' } : { state: 'drifted', differences, inPlace: true };
+    // A fresh interface has none of them.
+    const all = step.address6 === undefined ? 3 : 5;
+    return differences.length === all
+      ? { state: 'absent' }
+      : { state: 'drifted', differences, inPlace: true };
   },
 
   async apply({ host }, step) {
@@ -34,7 +53,11 @@ export const address: Op<'address'> = {
   },
 
   async update({ host }, step, former) {
-    const stale = former.address === step.address ? [] : [`addr flush dev ${step.interface} scope global`];
+    const isSame = former.address === step.address && (former.address6 ?? step.address6) === step.address6;
+    const stale = isSame ? [] : [`addr flush dev ${step.interface} scope global`];
+    // Unlike an IPv4 route this one stays when its addresses go.
+    if (former.address6 !== undefined && step.address6 === undefined)
+      await runChecked(host, ['ip', '-n', step.netns, '-6', 'route', 'flush', 'default']);
     await runChecked(host, ['ip', '-n', step.netns, '-batch', '-'], {
       stdin: lines([...stale, ...commands(step)]),
     });
@@ -55,5 +78,16 @@ function commands(step: AddressStep): readonly string[] {
     `addr replace ${step.address} dev ${step.interface}`,
     `link set dev ${step.interface} up`,
     `route replace default via ${step.gateway} dev ${step.interface}`,
+    ...(step.address6 === undefined
+      ? []
+      : [
+          // Without duplicate address detection it can be used at once.
+          `addr replace ${step.address6} dev ${step.interface} nodad`,
+          `route replace default via ${step.gateway6} dev ${step.interface}`,
+        ]),
   ];
+}
+
+function both(one: string, other: string | undefined): string {
+  return other === undefined ? one : `${one} and ${other}`;
 }

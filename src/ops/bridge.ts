@@ -11,7 +11,7 @@ import { quote } from './shell.ts';
 export const BRIDGE_ALIAS = 'runspec';
 
 export const bridge: Op<'bridge'> = {
-  describe: (step) => `bridge ${step.name} ${step.address}`,
+  describe: (step) => `bridge ${step.name} ${addressesOf(step).join(' ')}`,
 
   async probe({ host, view }, step) {
     const link = await view.link(step.name);
@@ -34,7 +34,7 @@ export const bridge: Op<'bridge'> = {
     const link = await view.link(step.name);
     if (link === undefined || link.alias === BRIDGE_ALIAS) return { existed: false };
     const localnet = (await host.readText(routeLocalnet(step.name)))?.trim() ?? '0';
-    return { existed: true, addresses: showAddresses(link), wasUp: link.up, localnet };
+    return { existed: true, addresses: showAddresses(link, ['inet', 'inet6']), wasUp: link.up, localnet };
   },
 
   async apply({ host, view }, step, before) {
@@ -47,14 +47,20 @@ export const bridge: Op<'bridge'> = {
     const wanted = link === undefined ? createLines(step) : [...claim, ...mendLines(link, step)];
     if (wanted.length > 0) await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(wanted) });
     await host.writeInPlace(routeLocalnet(step.name), '1');
+    // A container must not tell the host where its routes lead.
+    if (step.address6 !== undefined && before['existed'] !== true)
+      await host.writeInPlace(`/proc/sys/net/ipv6/conf/${step.name}/accept_ra`, '0');
   },
 
   async update(context, step, former, before) {
     await bridge.apply(context, step, before);
-    if (former.address === step.address || wasThere(before, former.address)) return;
+    const kept = addressesOf(step);
+    const stale = addressesOf(former).filter((one) => !kept.includes(one) && !wasThere(before, one));
+    if (stale.length === 0) return;
     // Its route would go on leading the former subnet here.
     const link = (await readLinks(context.host)).find((one) => one.name === step.name);
-    if (link !== undefined && hasAddress(link, former)) await runChecked(context.host, removeAddress(former));
+    for (const one of stale.filter((address) => link !== undefined && hasAddress(link, address)))
+      await runChecked(context.host, ['ip', 'addr', 'del', one, 'dev', step.name]);
   },
 
   async revert({ host }, step, before) {
@@ -83,9 +89,9 @@ export const bridge: Op<'bridge'> = {
 async function leaveForeign(host: Host, step: BridgeStep, link: LinkState, before: Before): Promise<void> {
   if (before['localnet'] === '0') await host.writeInPlace(routeLocalnet(step.name), '0');
   const undone = [
-    ...(before['addresses'] !== undefined && !wasThere(before, step.address) && hasAddress(link, step)
-      ? [`addr del ${step.address} dev ${step.name}`]
-      : []),
+    ...addressesOf(step)
+      .filter((one) => before['addresses'] !== undefined && !wasThere(before, one) && hasAddress(link, one))
+      .map((one) => `addr del ${one} dev ${step.name}`),
     ...(before['wasUp'] === false && link.up ? [`link set dev ${step.name} down`] : []),
   ];
   if (undone.length > 0) await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(undone) });
@@ -97,8 +103,13 @@ function wasThere(before: Before, address: string): boolean {
     .includes(address);
 }
 
-function removeAddress(step: BridgeStep): readonly string[] {
-  return ['ip', 'addr', 'del', step.address, 'dev', step.name];
+function addressesOf(step: BridgeStep): readonly string[] {
+  return [step.address, ...(step.address6 === undefined ? [] : [step.address6])];
+}
+
+/** An IPv6 address without duplicate address detection: on a bridge that has no port yet it would never end. */
+export function addAddress(address: string, link: string): string {
+  return `addr add ${address} dev ${link}${address.includes(':') ? ' nodad' : ''}`;
 }
 
 function createLines(step: BridgeStep): readonly string[] {
@@ -106,14 +117,16 @@ function createLines(step: BridgeStep): readonly string[] {
     // A fixed address: otherwise the bridge takes the lowest of its ports' and changes it as they come and go.
     `link add ${step.name} address ${macOf(step.address)} mtu ${step.mtu} type bridge`,
     `link set dev ${step.name} alias ${BRIDGE_ALIAS}`,
-    `addr add ${step.address} dev ${step.name}`,
+    ...addressesOf(step).map((one) => addAddress(one, step.name)),
     `link set dev ${step.name} up`,
   ];
 }
 
 function mendLines(link: LinkState, step: BridgeStep): readonly string[] {
   return [
-    ...(hasAddress(link, step) ? [] : [`addr add ${step.address} dev ${step.name}`]),
+    ...addressesOf(step)
+      .filter((one) => !hasAddress(link, one))
+      .map((one) => addAddress(one, step.name)),
     ...(link.alias === BRIDGE_ALIAS && link.mtu !== step.mtu
       ? [`link set dev ${step.name} mtu ${step.mtu}`]
       : []),
@@ -125,9 +138,12 @@ function differencesOf(link: LinkState, step: BridgeStep): readonly Difference[]
   const wantsMtu = link.alias === BRIDGE_ALIAS && link.mtu !== step.mtu;
   return [
     ...(link.up ? [] : [{ property: 'state', wanted: 'up', found: 'down' }]),
-    ...(hasAddress(link, step)
-      ? []
-      : [{ property: 'address', wanted: step.address, found: showAddresses(link) }]),
+    ...addressesOf(step)
+      .filter((one) => !hasAddress(link, one))
+      .map((wanted) => {
+        const [property, family] = wanted.includes(':') ? ['address6', 'inet6'] : ['address', 'inet'];
+        return { property, wanted, found: showAddresses(link, [family]) };
+      }),
     ...(wantsMtu ? [{ property: 'mtu', wanted: String(step.mtu), found: String(link.mtu) }] : []),
   ];
 }
@@ -138,14 +154,14 @@ async function routeDifference(text: Promise<string | undefined>): Promise<reado
   return found === '1' ? [] : [{ property: 'route_localnet', wanted: '1', found: found ?? 'missing' }];
 }
 
-function hasAddress(link: LinkState, step: BridgeStep): boolean {
-  return link.addresses.some((one) => `${one.address}/${one.prefix}` === step.address);
+function hasAddress(link: LinkState, address: string): boolean {
+  return link.addresses.some((one) => `${one.address}/${one.prefix}` === address);
 }
 
-function showAddresses(link: LinkState): string {
+function showAddresses(link: LinkState, families: readonly string[]): string {
   return (
     link.addresses
-      .filter((one) => one.family === 'inet')
+      .filter((one) => families.includes(one.family))
       .map((one) => `${one.address}/${one.prefix}`)
       .join(', ') || 'none'
   );

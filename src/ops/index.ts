@@ -12,6 +12,7 @@ import { mountpoints } from './mountpoints.ts';
 import { netnsFolder } from './netns-folder.ts';
 import { netns } from './netns.ts';
 import { nftElement } from './nft-element.ts';
+import { nftIngress } from './nft-ingress.ts';
 import { nftTable } from './nft-table.ts';
 import type { Op } from './op.ts';
 import { overlay } from './overlay.ts';
@@ -33,6 +34,7 @@ const OPS: { readonly [K in OpKind]: Op<K> } = {
   netns,
   'netns-folder': netnsFolder,
   'nft-element': nftElement,
+  'nft-ingress': nftIngress,
   'nft-table': nftTable,
   overlay,
   'private-mount': privateMount,

@@ -57,7 +57,7 @@ function renderTable(step: NftTableStep): string {
 }
 
 // nft prints rules in its own words, which change with its version; a digest of our words in the comment does not.
-function fingerprint(rule: string): string {
+export function fingerprint(rule: string): string {
   return createHash('sha256').update(rule).digest('hex').slice(0, 12);
 }
 

@@ -4,6 +4,8 @@ import type { Before, Op } from './op.ts';
 import { quote } from './shell.ts';
 
 const IP_FORWARD = 'net.ipv4.ip_forward';
+const IP6_FORWARD = 'net.ipv6.conf.all.forwarding';
+const CONF6 = '/proc/sys/net/ipv6/conf';
 
 export const sysctl: Op<'sysctl'> = {
   describe: (step) => `sysctl ${step.key} = ${step.value}`,
@@ -20,15 +22,16 @@ export const sysctl: Op<'sysctl'> = {
 
   async before({ host }, step) {
     const value = (await host.readText(sysctlPath(step.key)))?.trim() ?? '';
-    return { value, ...(step.key === IP_FORWARD ? await readForwardingCompanions(host) : {}) };
+    return { value, ...(await readValues(host, await companionsOf(host, step.key))) };
   },
 
   async apply({ host }, step) {
+    if (step.key === IP6_FORWARD) await keepRouterAdvertisements(host);
     await host.writeInPlace(sysctlPath(step.key), step.value);
   },
 
-  async update({ host }, step) {
-    await host.writeInPlace(sysctlPath(step.key), step.value);
+  async update(context, step, _former, before) {
+    await sysctl.apply(context, step, before);
   },
 
   async revert({ host }, step, before) {
@@ -49,18 +52,40 @@ function sysctlPath(key: string): string {
   return `/proc/sys/${key.replaceAll('.', '/')}`;
 }
 
-// Writing ip_forward also sets conf/*/forwarding and all/accept_redirects (devinet.c, inet_forward_change):
-// a hardened host would come back softer if only ip_forward were put back.
-async function readForwardingCompanions(host: Host): Promise<Before> {
-  const folder = '/proc/sys/net/ipv4/conf';
-  const paths = [
-    `${folder}/all/accept_redirects`,
-    ...((await host.list(folder)) ?? []).map((name) => `${folder}/${name}/forwarding`),
-  ];
+// Writing ip_forward also sets conf/*/forwarding and all/accept_redirects (devinet.c, inet_forward_change): a
+// hardened host would come back softer if only ip_forward were put back. Of IPv6 it is the same (addrconf.c).
+async function companionsOf(host: Host, key: string): Promise<readonly string[]> {
+  if (key === IP_FORWARD) {
+    const folder = '/proc/sys/net/ipv4/conf';
+    const names = (await host.list(folder)) ?? [];
+    return [`${folder}/all/accept_redirects`, ...names.map((name) => `${folder}/${name}/forwarding`)];
+  }
+  if (key !== IP6_FORWARD) return [];
+  const names = (await host.list(CONF6)) ?? [];
+  return names.flatMap((name) => [`${CONF6}/${name}/forwarding`, `${CONF6}/${name}/accept_ra`]);
+}
+
+async function readValues(host: Host, paths: readonly string[]): Promise<Before> {
   const values = await Promise.all(
     paths.map(async (path) => [path, (await host.readText(path))?.trim()] as const),
   );
   return Object.fromEntries(values.flatMap(([path, value]) => (value === undefined ? [] : [[path, value]])));
+}
+
+/**
+ * A host that forwards ignores router advertisements and drops the default routes it has from them, unless
+ * accept_ra is 2 (addrconf.c, rt6_purge_dflt_routers). One that was told by its router goes on being told.
+ */
+async function keepRouterAdvertisements(host: Host): Promise<void> {
+  for (const name of (await host.list(CONF6)) ?? []) {
+    if (name === 'all' || name === 'default' || name === 'lo') continue;
+    const [accept, forwarding] = await Promise.all(
+      ['accept_ra', 'forwarding'].map(async (file) =>
+        (await host.readText(`${CONF6}/${name}/${file}`))?.trim(),
+      ),
+    );
+    if (accept === '1' && forwarding === '0') await host.writeInPlace(`${CONF6}/${name}/accept_ra`, '2');
+  }
 }
 
 async function restoreCompanions(host: Host, before: Before): Promise<void> {

@@ -4,7 +4,7 @@ import { OperationError } from '../errors.ts';
 import { commandError, runChecked } from '../host/commands.ts';
 import { readLinks } from '../host/kernel-view.ts';
 import type { VethStep } from '../plan/plan.ts';
-import { lines, routeLocalnet } from './bridge.ts';
+import { addAddress, lines, routeLocalnet } from './bridge.ts';
 import type { Difference, Op } from './op.ts';
 import { quote } from './shell.ts';
 
@@ -38,10 +38,9 @@ export const veth: Op<'veth'> = {
       ...compare(`${step.interface} mac`, step.mac, peer.mac),
       ...compare('alias', step.alias, outside.alias ?? 'none'),
       ...compare('route_localnet', '1', localnet),
-      ...(step.address === undefined ||
-      outside.addresses.some((one) => `${one.address}/${one.prefix}` === step.address)
-        ? []
-        : [{ property: 'address', wanted: step.address, found: 'missing' }]),
+      ...addressesOf(step)
+        .filter((wanted) => !outside.addresses.some((one) => `${one.address}/${one.prefix}` === wanted))
+        .map((wanted) => ({ property: 'address', wanted, found: 'missing' })),
     ];
     return differences.length === 0
       ? { state: 'present', owned: true }
@@ -72,18 +71,17 @@ export const veth: Op<'veth'> = {
 
   async update({ host }, step, former) {
     const link = (await readLinks(host)).find((one) => one.name === step.link);
-    const has = (address: string | undefined): boolean =>
+    const has = (address: string): boolean =>
       link?.addresses.some((one) => `${one.address}/${one.prefix}` === address) ?? false;
+    const [wanted, stale] = [addressesOf(step), addressesOf(former)];
     await runChecked(host, ['ip', '-batch', '-'], {
       stdin: lines([
         `link set dev ${step.link} alias ${step.alias} mtu ${step.mtu} ${step.bridge === undefined ? 'nomaster' : `master ${step.bridge}`} up`,
         ...portLines(step),
-        ...(step.address === undefined || has(step.address)
-          ? []
-          : [`addr add ${step.address} dev ${step.link}`]),
-        ...(former.address === step.address || !has(former.address)
-          ? []
-          : [`addr del ${former.address} dev ${step.link}`]),
+        ...wanted.filter((one) => !has(one)).map((one) => addAddress(one, step.link)),
+        ...stale
+          .filter((one) => !wanted.includes(one) && has(one))
+          .map((one) => `addr del ${one} dev ${step.link}`),
       ]),
     });
     if (step.address !== undefined) await host.writeInPlace(routeLocalnet(step.link), '1');
@@ -126,8 +124,12 @@ function createLines(step: VethStep): readonly string[] {
     `link add ${step.link} address fe${step.mac.slice(2)} mtu ${step.mtu} type veth peer name ${step.interface} mtu ${step.mtu} address ${step.mac} netns ${step.netns}`,
     `link set dev ${step.link} alias ${step.alias}${step.bridge === undefined ? '' : ` master ${step.bridge}`} up`,
     ...(step.hairpin === true ? portLines(step) : []),
-    ...(step.address === undefined ? [] : [`addr add ${step.address} dev ${step.link}`]),
+    ...addressesOf(step).map((one) => addAddress(one, step.link)),
   ];
+}
+
+function addressesOf(step: VethStep): readonly string[] {
+  return [step.address, step.address6].filter((one) => one !== undefined);
 }
 
 /** With br_netfilter a packet that a container sends to its own published port never leaves the bridge. */

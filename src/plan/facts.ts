@@ -49,7 +49,12 @@ export interface NetworkFacts {
     readonly mtu: number;
   }[];
   readonly addresses: readonly { readonly link: string; readonly address: string; readonly prefix: number }[];
-  /** IPv4 routes; the default route is `0.0.0.0/0`. */
+  /**
+   * `used`: the host has a global or unique local address, or a default route. `idle`: it could have.
+   * `off`: the kernel has no IPv6, or it is disabled.
+   */
+  readonly ipv6: 'used' | 'idle' | 'off';
+  /** Of both families; the default routes are `0.0.0.0/0` and `::/0`. */
   readonly routes: readonly { readonly destination: string; readonly link: string }[];
 }
 

@@ -1,5 +1,6 @@
 // The table `inet runspec` as data. Ports are map elements, so a packet's look-up costs the same with
 // one container and with a thousand. Nothing here changes a packet that is not a container's.
+import { LOOPBACK6 } from './lease6.ts';
 import type { NftTableStep } from './plan.ts';
 
 export const NFT_TABLE = 'runspec';
@@ -14,6 +15,7 @@ export const LINK_SETS: ReadonlySet<string> = new Set(['networks', 'within']);
  * - `members`: addresses of containers on these networks
  * - `sources`: addresses to masquerade when they leave their network
  * - `ports`, `ports_on`: published ports on every host address, and on one
+ * - `members6`, `sources6`, `ports6`, `ports6_on`: the same of IPv6
  */
 export const FIREWALL: Pick<NftTableStep, 'sets' | 'chains'> = {
   sets: [
@@ -25,6 +27,13 @@ export const FIREWALL: Pick<NftTableStep, 'sets' | 'chains'> = {
     {
       name: 'ports_on',
       declaration: 'map { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }',
+    },
+    { name: 'members6', declaration: 'set { type ipv6_addr; }' },
+    { name: 'sources6', declaration: 'set { type ipv6_addr; }' },
+    { name: 'ports6', declaration: 'map { type inet_proto . inet_service : ipv6_addr . inet_service; }' },
+    {
+      name: 'ports6_on',
+      declaration: 'map { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }',
     },
   ],
   chains: [
@@ -55,6 +64,10 @@ export const FIREWALL: Pick<NftTableStep, 'sets' | 'chains'> = {
         // By address, because what br_netfilter sends through here has no input interface.
         'ip saddr @members oifname @networks ct status dnat masquerade',
         'ip saddr @sources oifname != @networks masquerade',
+        // The container's answer to this address is led to lo (nft-ingress): one to ::1 no other interface takes.
+        `oifname @networks ip6 saddr ::1 snat ip6 to ${LOOPBACK6}`,
+        'ip6 saddr @members6 oifname @networks ct status dnat masquerade',
+        'ip6 saddr @sources6 oifname != @networks masquerade',
       ],
     },
     {
@@ -76,5 +89,7 @@ function publish(): readonly string[] {
   return [
     'fib daddr type local dnat ip to ip daddr . meta l4proto . th dport map @ports_on',
     'fib daddr type local dnat ip to meta l4proto . th dport map @ports',
+    'fib daddr type local dnat ip6 to ip6 daddr . meta l4proto . th dport map @ports6_on',
+    'fib daddr type local dnat ip6 to meta l4proto . th dport map @ports6',
   ];
 }

@@ -216,7 +216,7 @@ function usedBlocks(
 }
 
 /** The link that the container is on now and leaves: when it is ours and has no other user, it is gone before the new one comes. */
-function linkLeft(link: string, facts: HostFacts, name: string): string | undefined {
+export function linkLeft(link: string, facts: HostFacts, name: string): string | undefined {
   const former = facts.containers[name]?.lease?.link;
   if (former === undefined || former === link) return undefined;
   const isOurs = facts.network.links.find((one) => one.name === former)?.alias?.split(':')[0] === 'runspec';

@@ -1,9 +1,11 @@
 // The network of one container as steps: namespace, bridge, veth pair, address, firewall elements.
 import { createHash } from 'node:crypto';
+import { familiesOf, isWildcard } from '../load/ports.ts';
 import type { PortSpec, Spec } from '../load/spec.ts';
 import type { HostFacts } from './facts.ts';
 import { FIREWALL, NFT_TABLE } from './firewall.ts';
 import { chooseLease } from './lease.ts';
+import { chooseAddress6, chooseNetwork6, LOOPBACK6, type Network6 } from './lease6.ts';
 import type { Lease, NftElementStep, Step } from './plan.ts';
 import { checkPorts } from './ports.ts';
 import type { Problems } from './problems.ts';
@@ -36,13 +38,20 @@ export function compileNetwork(
   ];
   if (spec.network.mode === 'none') return { steps: base, netnsPath };
 
-  checkPorts(spec, facts, problems);
   const link = hostLink(spec);
   checkBridge(spec, facts, problems);
-  const lease = chooseLease(spec, link, facts, problems);
-  if (lease === undefined) return { steps: base, netnsPath };
-  const steps = [...base, ...linkSteps(spec, lease, netns, facts, together), ...firewallSteps(spec, lease)];
-  return { steps, netnsPath, lease };
+  const lease4 = chooseLease(spec, link, facts, problems);
+  if (lease4 === undefined) {
+    checkPorts(spec, undefined, facts, problems);
+    return { steps: base, netnsPath };
+  }
+  const network6 = chooseNetwork6(spec, link, facts, problems, together);
+  const address6 = chooseAddress6(spec, lease4, network6, facts, problems);
+  const lease: Lease =
+    network6 === undefined || address6 === undefined ? lease4 : { ...lease4, ...network6, address6 };
+  checkPorts(spec, lease, facts, problems);
+  const links = linkSteps(spec, lease, network6, netns, facts, together);
+  return { steps: [...base, ...links, ...firewallSteps(spec, lease)], netnsPath, lease };
 }
 
 function checkBridge({ network }: Spec, facts: HostFacts, problems: Problems): void {
@@ -70,6 +79,7 @@ function hostLink(spec: Spec): string {
 function linkSteps(
   spec: Spec,
   lease: Lease,
+  network6: Network6 | undefined,
   netns: string,
   facts: HostFacts,
   together: readonly Spec[],
@@ -78,15 +88,17 @@ function linkSteps(
   const prefix = lease.subnet.split('/')[1] ?? '24';
   const mtu = mtuOf(spec, facts);
   const vethId = `veth:${network.interface}`;
-  const forward: Step = {
-    id: 'sysctl:net.ipv4.ip_forward',
+  const forward = forwardingKeys(lease).map((key): Step => ({
+    id: `sysctl:${key}`,
     op: 'sysctl',
-    key: 'net.ipv4.ip_forward',
+    key,
     value: '1',
     needs: [],
     after: [],
     shared: true,
-  };
+  }));
+  const hostAddress6 =
+    network6 === undefined ? {} : { address6: withPrefix(network6.gateway6, network6.subnet6) };
   const pair = {
     id: vethId,
     op: 'veth',
@@ -105,20 +117,25 @@ function linkSteps(
     interface: network.interface,
     address: `${lease.address}/${prefix}`,
     gateway: lease.gateway,
+    ...(lease.address6 === undefined || lease.subnet6 === undefined || lease.gateway6 === undefined
+      ? {}
+      : { address6: withPrefix(lease.address6, lease.subnet6), gateway6: lease.gateway6 }),
     needs: [vethId],
     after: [],
   };
   if (network.mode === 'veth') {
-    return [forward, { ...pair, needs: [`netns:${netns}`], address: `${lease.gateway}/${prefix}` }, address];
+    const host = { address: `${lease.gateway}/${prefix}`, ...hostAddress6 };
+    return [...forward, { ...pair, needs: [`netns:${netns}`], ...host }, address];
   }
   const bridgeId = `bridge:${network.bridge}`;
   return [
-    forward,
+    ...forward,
     {
       id: bridgeId,
       op: 'bridge',
       name: network.bridge,
       address: `${lease.gateway}/${prefix}`,
+      ...hostAddress6,
       mtu: bridgeMtu(spec, facts, together),
       needs: [],
       after: [],
@@ -162,30 +179,78 @@ function firewallSteps(spec: Spec, lease: Lease): readonly Step[] {
       table: NFT_TABLE,
       ...FIREWALL,
       needs: [],
-      after: ['sysctl:net.ipv4.ip_forward'],
+      after: forwardingKeys(lease).map((key) => `sysctl:${key}`),
       shared: true,
     },
     linkElement(`network:${lease.link}`, 'networks', lease.link),
     linkElement(`within:${lease.link}`, 'within', `${lease.link} . ${lease.link}`),
-    element(`member:${lease.address}`, { set: 'members', key: lease.address }, owner),
-    ...(spec.network.nat
-      ? [element(`nat:${lease.address}`, { set: 'sources', key: lease.address }, owner)]
-      : []),
-    ...spec.network.ports.map((port) =>
-      element(portId(port), { ...portKey(port), value: `${lease.address} . ${port.containerPort}` }, owner),
-    ),
+    ...(['ipv4', 'ipv6'] as const).flatMap((family) => {
+      const address = family === 'ipv4' ? lease.address : lease.address6;
+      if (address === undefined) return [];
+      const suffix = family === 'ipv4' ? '' : '6';
+      return [
+        element(`member:${address}`, { set: `members${suffix}`, key: address }, owner),
+        ...(spec.network.nat
+          ? [element(`nat:${address}`, { set: `sources${suffix}`, key: address }, owner)]
+          : []),
+        ...spec.network.ports
+          .filter((port) => familiesOf(port.hostIP).includes(family))
+          .map((port) => {
+            const value = `${address} . ${port.containerPort}`;
+            return element(portId(port, family), { ...portKey(port, suffix), value }, owner);
+          }),
+      ];
+    }),
+    ...loopbackSteps(spec, lease),
   ];
 }
 
-function portId(port: PortSpec): string {
-  return `port:${port.protocol}/${port.hostIP === undefined ? '' : `${port.hostIP}:`}${port.hostPort}`;
+function portId(port: PortSpec, family: 'ipv4' | 'ipv6'): string {
+  const address = isWildcard(port.hostIP) || port.hostIP === undefined ? '' : `${bracketed(port.hostIP)}:`;
+  // A port of all addresses is two elements, one a family.
+  return `port${family === 'ipv6' && address === '' ? '6' : ''}:${port.protocol}/${address}${port.hostPort}`;
 }
 
-function portKey(port: PortSpec): { readonly set: string; readonly key: string } {
+function bracketed(address: string): string {
+  return address.includes(':') ? `[${address}]` : address;
+}
+
+function portKey(port: PortSpec, suffix: '' | '6'): { readonly set: string; readonly key: string } {
   const key = `${port.protocol} . ${port.hostPort}`;
-  return port.hostIP === undefined
-    ? { set: 'ports', key }
-    : { set: 'ports_on', key: `${port.hostIP} . ${key}` };
+  return isWildcard(port.hostIP)
+    ? { set: `ports${suffix}`, key }
+    : { set: `ports${suffix}_on`, key: `${port.hostIP} . ${key}` };
+}
+
+/** Only for who publishes a port on ::1, by itself or with all addresses. */
+function loopbackSteps(spec: Spec, lease: Lease): readonly Step[] {
+  const { address6 } = lease;
+  const onLoopback = spec.network.ports.some(
+    ({ hostIP }) => hostIP === '::1' || (isWildcard(hostIP) && familiesOf(hostIP).includes('ipv6')),
+  );
+  if (address6 === undefined || !onLoopback) return [];
+  const link = vethName(spec.name);
+  return [
+    {
+      id: `ingress:${link}`,
+      op: 'nft-ingress',
+      table: `runspec-${spec.name}`,
+      link,
+      address: address6,
+      loopback: LOOPBACK6,
+      needs: [`veth:${spec.network.interface}`],
+      after: [],
+    },
+  ];
+}
+
+function forwardingKeys(lease: Lease): readonly string[] {
+  return ['net.ipv4.ip_forward', ...(lease.address6 === undefined ? [] : ['net.ipv6.conf.all.forwarding'])];
+}
+
+/** The address with the prefix length of its subnet. */
+function withPrefix(address: string, subnet: string): string {
+  return `${address}/${subnet.split('/')[1] ?? '64'}`;
 }
 
 function mtuOf({ network }: Spec, facts: HostFacts): number {

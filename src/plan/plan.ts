@@ -42,6 +42,10 @@ export interface Lease {
   readonly subnet: string;
   readonly address: string;
   readonly gateway: string;
+  /** All three or none: a container on a host without IPv6 has none. */
+  readonly subnet6?: string;
+  readonly address6?: string;
+  readonly gateway6?: string;
 }
 
 export interface PublishedPort {
@@ -161,6 +165,7 @@ export interface BridgeStep extends StepBase {
   readonly name: string;
   /** With prefix length, as in `10.209.0.1/24`. */
   readonly address: string;
+  readonly address6?: string;
   readonly mtu: number;
 }
 
@@ -179,6 +184,7 @@ export interface VethStep extends StepBase {
   /** The bridge may send a packet back by the port it came from: a container that calls its own published port. */
   readonly hairpin?: true;
   readonly address?: string;
+  readonly address6?: string;
 }
 
 /** Addresses and routes of one interface inside the namespace. */
@@ -188,6 +194,8 @@ export interface AddressStep extends StepBase {
   readonly interface: string;
   readonly address: string;
   readonly gateway: string;
+  readonly address6?: string;
+  readonly gateway6?: string;
 }
 
 /** A sysctl of the host; its former value comes back with its last user. */
@@ -222,6 +230,21 @@ export interface NftElementStep extends StepBase {
   readonly value?: string;
   /** Owner, as in `runspec:web`; for shared elements `runspec`. */
   readonly comment: string;
+}
+
+/**
+ * A table of the container's own that hooks the host end of its veth: what the container answers to the address
+ * that stands for ::1 goes on to lo. The kernel takes packets for ::1 from no other interface.
+ */
+export interface NftIngressStep extends StepBase {
+  readonly op: 'nft-ingress';
+  /** Of the family netdev. */
+  readonly table: string;
+  readonly link: string;
+  /** The container's IPv6 address. */
+  readonly address: string;
+  /** What containers see instead of ::1. */
+  readonly loopback: string;
 }
 
 /** The OCI bundle's config.json. Users, namespaces of other containers and the seccomp profile are filled in when it is written. */
@@ -276,6 +299,7 @@ export type Step =
   | SysctlStep
   | NftTableStep
   | NftElementStep
+  | NftIngressStep
   | BundleStep
   | ProcessStep;
 

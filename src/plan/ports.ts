@@ -1,24 +1,30 @@
 // Whether the ports a spec publishes are free: of other containers, and of processes that listen.
+import { describePort, familiesOf, isWildcard, overlap } from '../load/ports.ts';
 import type { PortSpec, Spec } from '../load/spec.ts';
 import type { HostFacts, ListeningSocket } from './facts.ts';
+import type { Lease } from './plan.ts';
 import type { Problems } from './problems.ts';
 
-export function checkPorts(spec: Spec, facts: HostFacts, problems: Problems): void {
+/** @param lease undefined when none could be had, which is told elsewhere. */
+export function checkPorts(spec: Spec, lease: Lease | undefined, facts: HostFacts, problems: Problems): void {
   const own = facts.containers[spec.name]?.ports ?? [];
   spec.network.ports.forEach((port, index) => {
     const path = ['network', 'ports', index];
-    const shown = showPort(port);
-    if (port.hostIP?.includes(':') === true) {
+    const shown = describePort(port);
+    if (lease !== undefined && lease.address6 === undefined && !familiesOf(port.hostIP).includes('ipv4')) {
       problems.error(
-        'not-supported',
+        'no-ipv6',
         path,
-        `port ${shown} cannot be published: containers have IPv4 addresses only`,
-        'publish on an IPv4 address, or on all of them',
+        `port ${shown} cannot be published: the container has no IPv6 address`,
+        'set network.ipv6 to true, or publish on an IPv4 address',
       );
       return;
     }
     if (port.hostIP !== undefined && !isOwnAddress(port.hostIP, facts)) {
-      const known = facts.network.addresses.map((one) => one.address).filter((one) => !one.includes(':'));
+      const isIpv6 = port.hostIP.includes(':');
+      const known = facts.network.addresses
+        .map((one) => one.address)
+        .filter((one) => one.includes(':') === isIpv6);
       problems.error(
         'not-an-address',
         path,
@@ -27,7 +33,7 @@ export function checkPorts(spec: Spec, facts: HostFacts, problems: Problems): vo
       );
     }
     const holder = Object.entries(facts.containers).find(
-      ([name, container]) => name !== spec.name && container.ports.some((other) => collide(port, other)),
+      ([name, container]) => name !== spec.name && container.ports.some((other) => overlap(port, other)),
     );
     if (holder !== undefined) {
       problems.error(
@@ -62,24 +68,18 @@ export function checkPorts(spec: Spec, facts: HostFacts, problems: Problems): vo
   });
 }
 
-function collide(port: PortSpec, other: Pick<PortSpec, 'protocol' | 'hostPort' | 'hostIP'>): boolean {
-  if (port.protocol !== other.protocol || port.hostPort !== other.hostPort) return false;
-  return port.hostIP === undefined || other.hostIP === undefined || port.hostIP === other.hostIP;
-}
-
 function listensOn(socket: ListeningSocket, port: PortSpec): boolean {
   if (socket.protocol !== port.protocol || socket.port !== port.hostPort) return false;
-  if (port.hostIP === undefined) return true;
+  if (port.hostIP === undefined || socket.address === port.hostIP) return true;
   // An IPv6 wildcard socket takes IPv4 too, unless it says otherwise, which /proc does not show.
-  return socket.address === '0.0.0.0' || socket.address === '::' || socket.address === port.hostIP;
+  if (socket.address === '::') return true;
+  const isSameFamily = socket.address.includes(':') === port.hostIP.includes(':');
+  return isSameFamily && (isWildcard(socket.address) || isWildcard(port.hostIP));
 }
 
 function isOwnAddress(address: string, facts: HostFacts): boolean {
-  return address.startsWith('127.') || facts.network.addresses.some((one) => one.address === address);
-}
-
-function showPort(port: PortSpec): string {
-  return `${port.hostIP === undefined ? '' : `${port.hostIP}:`}${port.hostPort}/${port.protocol}`;
+  if (isWildcard(address) || address.startsWith('127.')) return true;
+  return facts.network.addresses.some((one) => one.address === address);
 }
 
 function showSocket(socket: ListeningSocket): string {

@@ -159,7 +159,7 @@ function etcSteps(spec: Spec, facts: HostFacts, places: Places, lease: Lease | u
   });
   return [
     directory('dir:etc', `${places.data}/etc`, 0o755, 'tree', []),
-    file('file:/etc/resolv.conf', places.files.resolvConf, renderResolvConf(spec, facts.resolver)),
+    file('file:/etc/resolv.conf', places.files.resolvConf, renderResolvConf(spec, facts.resolver, lease)),
     file('file:/etc/hosts', places.files.hosts, renderHosts(spec, lease)),
     file('file:/etc/hostname', places.files.hostname, `${spec.hostname}\n`),
   ];

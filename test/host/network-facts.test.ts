@@ -26,6 +26,11 @@ describe('the network of a host', () => {
 
   it('may have no table of routes', async () => {
     const host = createFixtureHost({ commands: { 'ip -j -d addr show': { stdout: '' } } });
-    expect(await readNetwork(host, createKernelView(host))).toEqual({ links: [], addresses: [], routes: [] });
+    expect(await readNetwork(host, createKernelView(host))).toEqual({
+      ipv6: 'off',
+      links: [],
+      addresses: [],
+      routes: [],
+    });
   });
 });

@@ -220,6 +220,16 @@ export const documentShape: Shape = {
         "gateway": {
           "format": "ipv4"
         },
+        "ipv6": {},
+        "subnet6": {
+          "format": "cidr6"
+        },
+        "address6": {
+          "format": "ipv6"
+        },
+        "gateway6": {
+          "format": "ipv6"
+        },
         "interface": {
           "format": "interfaceName"
         },

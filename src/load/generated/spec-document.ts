@@ -40,7 +40,7 @@ export type Port =
        */
       protocol?: "tcp" | "udp";
       /**
-       * The one address of the host that the port is published on; 127.0.0.1 is for this host only. Default: all.
+       * The one address of the host that the port is published on; 127.0.0.1 and ::1 are for this host only, 0.0.0.0 and :: are all addresses of that family. Default: all of both families.
        */
       hostIP?: string;
     };
@@ -386,6 +386,22 @@ export interface Network {
    */
   gateway?: string;
   /**
+   * true: the container has an IPv6 address as well; a host without IPv6 is an error. false: IPv4 only. Default: true where the host itself has IPv6, which is a global or unique local address or a default route.
+   */
+  ipv6?: boolean;
+  /**
+   * IPv6 network in CIDR form, with a prefix of 16 to 126 bits. Default: a unique local /64 of fd72:756e:7370::/48, made of the bridge's name and checked against the host's routes.
+   */
+  subnet6?: string;
+  /**
+   * IPv6 address of the container within subnet6. Default: with the number that its IPv4 address has in subnet, else the next free one.
+   */
+  address6?: string;
+  /**
+   * IPv6 address of the host's end within subnet6, the container's default route. Default: the first of the subnet.
+   */
+  gateway6?: string;
+  /**
    * Name of the interface inside the container. Default: eth0.
    */
   interface?: string;
@@ -398,7 +414,7 @@ export interface Network {
    */
   mac?: string;
   /**
-   * true: packets that leave the subnet get the host's address (masquerade). Default: true.
+   * true: packets that leave the subnet get the host's address (masquerade), in IPv6 as in IPv4. Default: true.
    */
   nat?: boolean;
   /**
