@@ -132,7 +132,7 @@ async function readNetns(host: Host, name: string): Promise<NetnsState | undefin
   return {
     links: parseLinks(parseJson(lines[0] ?? '[]', 'ip')),
     routes: asList(parseJson(lines[1] ?? '[]', 'ip'))
-      .filter((route) => route['table'] === undefined)
+      .filter((route) => (text(route['table']) ?? 'main') === 'main')
       .map((route) => ({
         destination: text(route['dst']) ?? '',
         gateway: text(route['gateway']),

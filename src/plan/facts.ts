@@ -2,7 +2,8 @@
 import type { Diagnostic } from '../errors.ts';
 import type { FileStatus } from '../host/host.ts';
 import type { LayerRecipe } from './layer-recipe.ts';
-import type { Lease, Plan, PublishedPort } from './plan.ts';
+import type { PortSpec } from '../load/spec.ts';
+import type { Lease, Plan } from './plan.ts';
 
 export interface HostFacts {
   readonly bootId: string;
@@ -70,7 +71,7 @@ export interface ListeningSocket {
 
 export interface ContainerFacts {
   readonly lease?: Lease;
-  readonly ports: readonly PublishedPort[];
+  readonly ports: readonly PortSpec[];
   /** What its process was started by, while that program is still there. */
   readonly runtime?: Plan['runtime'];
   /** Process id on the host while it runs. */

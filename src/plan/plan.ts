@@ -1,7 +1,7 @@
 // A Plan: what one container needs on this host, as ordered idempotent steps. Plain JSON: it is
 // stored, compared, printed and rendered as shell, and what is stored is enough to reverse it.
-
 import type { LayerRecipe } from './layer-recipe.ts';
+import type { PortSpec } from '../load/spec.ts';
 
 /** Bumped when a stored plan can no longer be read by newer code. */
 export const PLAN_VERSION = 1;
@@ -15,7 +15,7 @@ export interface Plan {
   readonly runtime: { readonly name: string; readonly path: string };
   /** Taken by this container, so that others choose differently; derived leases, never counters. */
   readonly lease?: Lease;
-  readonly ports: readonly PublishedPort[];
+  readonly ports: readonly PortSpec[];
   /** Where the root filesystem comes from, when that is an image. */
   readonly image?: PlannedImage;
   /** In an order that satisfies `needs` and `after`. */
@@ -46,13 +46,6 @@ export interface Lease {
   readonly subnet6?: string;
   readonly address6?: string;
   readonly gateway6?: string;
-}
-
-export interface PublishedPort {
-  readonly protocol: 'tcp' | 'udp';
-  readonly hostIP?: string;
-  readonly hostPort: number;
-  readonly containerPort: number;
 }
 
 interface StepBase {

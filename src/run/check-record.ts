@@ -144,6 +144,7 @@ const FIELDS: { readonly [K in OpKind]: { readonly [P in keyof StepOf<K>]?: Kind
   netns: { name: 'netns' },
   'netns-folder': {},
   'nft-element': { table: 'text', set: 'text', key: 'text', comment: 'text' },
+  'nft-ingress': { table: 'netns', link: 'text' },
   'nft-table': { table: 'text', sets: 'list', chains: 'list' },
   overlay: { target: 'tree', lower: 'list' },
   'private-mount': { path: 'absolute' },

@@ -72,7 +72,10 @@ export async function takeInventory(places: Places, name: string): Promise<reado
     const isNameless = link.alias === undefined && link.kind === 'veth' && link.name === vethName(name);
     if (link.alias === `${OWNER}${name}` || isNameless) steps.push(veth(link.name, name));
   }
-  steps.push(...(await elements(view)).filter(({ comment }) => comment === `${OWNER}${name}`));
+  const owned = (await elements(view)).filter(({ comment }) => comment === `${OWNER}${name}`);
+  steps.push(...owned);
+  // It comes with a port of all IPv6 addresses, or of ::1.
+  if (owned.some(({ set }) => set.startsWith('ports6'))) steps.push(ingressOf(name));
   const folder = containerFolder(dataDir, name);
   const isOurs = await isOwnFolder(places, name);
   const mayRun = cgroups.hierarchies.length > 0 || isOurs || (await monitorIsThere(host, mounts, name));
@@ -81,6 +84,12 @@ export async function takeInventory(places: Places, name: string): Promise<reado
   if (isOurs) steps.push(directory('dir:record', folder, 'tree', []));
   if (mayRun) steps.push(processOf(name, state, folder, [...stands, ...(isOurs ? ['dir:record'] : [])]));
   return steps;
+}
+
+function ingressOf(name: string): Step {
+  const link = vethName(name);
+  const unknown = { address: '', loopback: '' };
+  return { id: `ingress:${link}`, op: 'nft-ingress', table: `${NETNS}${name}`, link, ...unknown, ...edges() };
 }
 
 const STATE_ENTRIES = /^(?:rootfs|runtime)$/;

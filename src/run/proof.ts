@@ -178,6 +178,8 @@ function namesIn(container: string, steps: readonly Step[]): readonly string[] {
         return [step.address.split('/')[0] ?? ''];
       case 'sysctl':
         return [step.key.replaceAll('.', '/'), ...(step.key === 'net.ipv4.ip_forward' ? FORWARDING : [])];
+      case 'nft-ingress':
+        return [`table netdev ${step.table}`];
       case 'nft-table':
         return [`table inet ${step.table}`];
       case 'netns-folder':
