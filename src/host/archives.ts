@@ -78,7 +78,7 @@ export interface Archives {
   /** The body of `response`, and what `again` gives behind each place where the connection is cut. */
   resume(
     response: HttpResponse,
-    again: (headers: Readonly<Record<string, string>>) => Promise<HttpResponse>,
+    again: (headers: Readonly<Record<string, string>>, signal: AbortSignal) => Promise<HttpResponse>,
     signal: AbortSignal,
   ): Readable;
   /** Fetches an http(s) URL into a new file at `path`. */

@@ -62,7 +62,7 @@ export async function pause(
 }
 
 async function follow(send: SendExchange, request: FetchRequest): Promise<HttpResponse> {
-  const { signal, body, insecureTls = false, plainHttp = false } = request;
+  const { signal, body, plainHttp = false } = request;
   const start = new URL(request.url);
   let url = start;
   let headers = request.headers ?? {};
@@ -70,6 +70,8 @@ async function follow(send: SendExchange, request: FetchRequest): Promise<HttpRe
     checkScheme(url, plainHttp);
     const method = hops === 0 ? (request.method ?? 'GET') : 'GET';
     const sent = hops === 0 && body !== undefined ? { body } : {};
+    // Who need not prove who it is was named: where it sends us was not.
+    const insecureTls = request.insecureTls === true && url.host === start.host;
     const response = await send({ url, method, headers, insecureTls, signal, ...sent });
     const { location } = response.headers;
     if (![301, 302, 303, 307, 308].includes(response.status)) return response;
@@ -109,8 +111,14 @@ function checkScheme(url: URL, plainHttp: boolean): void {
 
 export function describeFailure(error: unknown, url: URL): unknown {
   if (error instanceof OperationError || !(error instanceof Error)) return error;
-  return new OperationError(`cannot fetch ${printUrl(url)}: ${error.message || String(error)}`, {
+  return new OperationError(`cannot fetch ${printUrl(url)}: ${reasonOf(error)}`, {
     cause: error,
     hint: 'check the address and the network',
   });
+}
+
+/** Where a name has several addresses, the reasons stand in a list of errors. */
+function reasonOf(error: Error): string {
+  const [first] = error instanceof AggregateError ? (error.errors as readonly unknown[]) : [];
+  return first instanceof Error ? first.message : error.message || String(error);
 }

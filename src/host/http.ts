@@ -44,12 +44,21 @@ export interface HttpSettings {
 }
 
 /** Failures in a row. */
-export const RETRIES = 5;
+export const RETRIES = 4;
 
 /** Ends a wait that a server asked for. */
 export const LONGEST_WAIT_MS = 60_000;
 
-const TRANSIENT = ['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'];
+/** A server that is started again refuses connections for a while. */
+const TRANSIENT = [
+  'ECONNRESET',
+  'ECONNREFUSED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+];
 
 /** Whether the same again may well succeed. */
 export function isTransient(error: unknown): boolean {

@@ -8,24 +8,30 @@ import { promisify } from 'node:util';
 import { ARCHIVE_LIMITS, type ArchiveLimits } from './archive-limits.ts';
 import type { Archives, TreeEntry } from './archives.ts';
 import type { FileStatus, FileType } from './host.ts';
-import { fetchUrl } from './fetch.ts';
-import { download } from './linux-download.ts';
-import { createExchange } from './linux-exchange.ts';
+import type { SendExchange } from './fetch.ts';
 import type { HttpSettings } from './http.ts';
 import { openFile } from './linux-open.ts';
 import { resumable } from './resume.ts';
 import { copy, unpack, unpackStream } from './linux-unpack.ts';
 
-const HTTP: HttpSettings = { idleMs: 30_000, retryMs: 500 };
+const HTTP: HttpSettings = { idleMs: 30_000, retryMs: 300 };
 
-export function createLinuxArchives(limits: ArchiveLimits = ARCHIVE_LIMITS, http = HTTP): Archives {
-  const send = createExchange(http);
+export function createLinuxArchives(
+  limits: ArchiveLimits = ARCHIVE_LIMITS,
+  http = HTTP,
+  environment = process.env,
+): Archives {
+  let send: SendExchange | undefined;
+  // Loaded when needed, to keep the start of every other command short.
+  const sender = async (): Promise<SendExchange> =>
+    (send ??= (await import('./linux-exchange.ts')).createExchange(http, environment));
   return {
     limits,
     hash,
-    fetch: (request) => fetchUrl(send, http, request),
+    fetch: async (request) => (await import('./fetch.ts')).fetchUrl(await sender(), http, request),
     resume: (response, again, signal) => resumable(response, again, http, signal),
-    download: (url, file, options) => download(send, http, url, file, options),
+    download: async (url, file, options) =>
+      (await import('./linux-download.ts')).download(await sender(), http, url, file, options),
     unpack,
     unpackStream,
     copy,

@@ -19,14 +19,14 @@ export async function download(
   options: DownloadOptions,
 ): Promise<Content> {
   const { limit, signal } = options;
-  const get = (headers: Readonly<Record<string, string>>): Promise<HttpResponse> =>
+  const get = (headers: Readonly<Record<string, string>>, aborted: AbortSignal): Promise<HttpResponse> =>
     fetchUrl(send, settings, {
       url,
       headers: { accept: '*/*', ...headers },
       plainHttp: options.pinned,
-      signal,
+      signal: aborted,
     });
-  const response = await get({});
+  const response = await get({}, signal);
   const from = response.url;
   if (response.status !== 200) {
     response.cancel();

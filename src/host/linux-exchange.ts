@@ -1,13 +1,14 @@
 // One HTTP request and its response, through Node: no redirects, no retries. node:http and node:https are loaded
 // when the first request is sent, as they take longer to load than `plan` has.
 import fs from 'node:fs';
-import type { Agent as HttpAgent, IncomingMessage, RequestOptions } from 'node:http';
+import type { Agent as HttpAgent, IncomingMessage } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
+import type { Duplex } from 'node:stream';
 import { OperationError } from '../errors.ts';
 import type { SendExchange } from './fetch.ts';
 import { basicOf, printUrl, type Exchange, type HttpResponse, type HttpSettings } from './http.ts';
 import { except } from './linux-errno.ts';
-import { connectThrough, proxyFor } from './linux-proxy.ts';
+import { connectThrough, proxyAuthorization, proxyFor } from './linux-proxy.ts';
 
 /** A server that trickles bytes to keep a connection busy: less than this in four idle times is a dead one. */
 const TRICKLE = 16 * 1024;
@@ -19,24 +20,32 @@ const BUNDLES = [
   '/etc/ssl/cert.pem',
 ];
 
-export function createExchange(settings: HttpSettings): SendExchange {
+/** `environment`: where people name proxies and certificates. */
+export function createExchange(settings: HttpSettings, environment: NodeJS.ProcessEnv): SendExchange {
   const agents = new Map<string, HttpAgent | HttpsAgent>();
   return async (exchange) => {
     const { url, method, headers, body, signal } = exchange;
     signal.throwIfAborted();
     const secure = url.protocol === 'https:';
-    const proxy = proxyFor(url, process.env);
+    const proxy = proxyFor(url, environment);
     const { request } = secure ? await import('node:https') : await import('node:http');
-    const options: RequestOptions = {
-      method,
-      signal,
-      // Compression of the transport would come between the bytes and their hash.
-      headers: { 'user-agent': 'runspec', 'accept-encoding': 'identity', ...headers },
-      ...(await route(exchange, proxy, agents, settings)),
-    };
+    const way = await findWay(exchange, proxy, agents, { settings, environment });
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      const target = proxy === undefined || secure ? url : proxy;
-      const sent = request(target, options, resolve);
+      // Node would send the proxy's own user name and password to the server.
+      const sent = request(withoutUser(proxy === undefined || secure ? url : proxy), {
+        method,
+        signal,
+        ...way,
+        headers: {
+          'user-agent': 'runspec',
+          // Compression of the transport would come between the bytes and their hash.
+          'accept-encoding': 'identity',
+          ...(url.username === '' ? {} : { authorization: basicOf(url) }),
+          ...headers,
+          ...way.headers,
+        },
+      });
+      sent.on('response', resolve);
       // Until the headers are here; what comes after is watched by its reader.
       const timer = setTimeout(() => sent.destroy(stalled(settings)), settings.idleMs);
       sent.on('close', () => clearTimeout(timer));
@@ -48,40 +57,47 @@ export function createExchange(settings: HttpSettings): SendExchange {
   };
 }
 
-async function route(
+interface Way {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly path?: string;
+  readonly agent?: HttpAgent | HttpsAgent;
+  readonly createConnection?: () => Duplex;
+}
+
+async function findWay(
   { url, insecureTls, signal }: Exchange,
   proxy: URL | undefined,
   agents: Map<string, HttpAgent | HttpsAgent>,
-  settings: HttpSettings,
-): Promise<RequestOptions> {
-  if (proxy !== undefined) {
-    if (url.protocol === 'https:') {
-      const tls = { ...(insecureTls ? { rejectUnauthorized: false } : trust()) };
-      const socket = await connectThrough(proxy, url, tls, signal, settings.idleMs);
-      return { createConnection: () => socket, agent: false };
-    }
-    const authorization = proxy.username === '' ? {} : { 'proxy-authorization': basicOf(proxy) };
-    return { path: url.href, headers: { host: url.host, ...authorization } };
+  { settings, environment }: { readonly settings: HttpSettings; readonly environment: NodeJS.ProcessEnv },
+): Promise<Way> {
+  const secure = url.protocol === 'https:';
+  const tls = insecureTls ? { rejectUnauthorized: false } : secure ? trust(environment) : {};
+  if (proxy !== undefined && secure) {
+    const socket = await connectThrough(proxy, url, tls, signal, settings.idleMs);
+    return { createConnection: () => socket };
   }
+  if (proxy !== undefined)
+    return { path: withoutUser(url).href, headers: { host: url.host, ...proxyAuthorization(proxy) } };
   const kind = `${url.protocol}${insecureTls}`;
   let agent = agents.get(kind);
   if (agent === undefined) {
-    if (url.protocol === 'https:') {
-      const { Agent } = await import('node:https');
-      agent = new Agent({ keepAlive: true, ...(insecureTls ? { rejectUnauthorized: false } : trust()) });
-    } else {
-      const { Agent } = await import('node:http');
-      agent = new Agent({ keepAlive: true });
-    }
+    const { Agent } = secure ? await import('node:https') : await import('node:http');
+    agent = new Agent({ keepAlive: true, ...tls });
     agents.set(kind, agent);
   }
   return { agent };
 }
 
+function withoutUser(url: URL): URL {
+  const bare = new URL(url);
+  bare.username = bare.password = '';
+  return bare;
+}
+
 /** The machine's own trust, as every other program here has it, and not the list that Node brings along. */
-function trust(): { readonly ca?: string } {
-  const named = [process.env['SSL_CERT_FILE'], ...BUNDLES];
-  const extra = process.env['NODE_EXTRA_CA_CERTS'];
+function trust(environment: NodeJS.ProcessEnv): { readonly ca?: string } {
+  const named = [environment['SSL_CERT_FILE'], ...BUNDLES];
+  const extra = environment['NODE_EXTRA_CA_CERTS'];
   const read = (file: string | undefined): string =>
     file === undefined || file === ''
       ? ''

@@ -39,16 +39,20 @@ export async function connectThrough(
   signal: AbortSignal,
   idleMs: number,
 ): Promise<TLSSocket> {
-  const [{ request }, { connect }] = await Promise.all([import('node:http'), import('node:tls')]);
+  const [{ request }, { isIP }, { connect }] = await Promise.all([
+    import('node:http'),
+    import('node:net'),
+    import('node:tls'),
+  ]);
+  const host = url.hostname.replaceAll(/[[\]]/g, '');
   const port = url.port === '' ? '443' : url.port;
-  const authorization = proxy.username === '' ? {} : { 'proxy-authorization': basicOf(proxy) };
   return new Promise((resolve, reject) => {
     const asked = request({
-      host: proxy.hostname,
+      host: proxy.hostname.replaceAll(/[[\]]/g, ''),
       port: proxy.port === '' ? 80 : proxy.port,
       method: 'CONNECT',
       path: `${url.hostname}:${port}`,
-      headers: { host: `${url.hostname}:${port}`, ...authorization },
+      headers: { host: `${url.hostname}:${port}`, ...proxyAuthorization(proxy) },
       signal,
       agent: false,
       timeout: idleMs,
@@ -57,7 +61,8 @@ export async function connectThrough(
     asked.on('error', (error) => reject(signal.aborted ? (signal.reason as Error) : error));
     asked.on('connect', ({ statusCode = 0 }, socket) => {
       if (statusCode === 200) {
-        resolve(connect({ ...tls, socket, servername: url.hostname }));
+        const name = isIP(host) === 0 ? { servername: host } : {};
+        resolve(connect({ ...tls, socket, host, ...name }));
         return;
       }
       socket.destroy();
@@ -65,4 +70,8 @@ export async function connectThrough(
     });
     asked.end();
   });
+}
+
+export function proxyAuthorization(proxy: URL): Readonly<Record<string, string>> {
+  return proxy.username === '' ? {} : { 'proxy-authorization': basicOf(proxy) };
 }

@@ -2,7 +2,7 @@
 // server that changes the content in between is found out there, one that admits it is found out here.
 import { Readable } from 'node:stream';
 import { OperationError } from '../errors.ts';
-import { pause } from './fetch.ts';
+import { describeFailure, pause } from './fetch.ts';
 import { isTransient, RETRIES, type HttpResponse, type HttpSettings } from './http.ts';
 
 /** Bytes after which earlier failures are forgiven. */
@@ -10,7 +10,7 @@ const PROGRESS = 64 * 1024;
 const CHUNK = 256 * 1024;
 
 /** Sends the request again, with these headers added. */
-export type Again = (headers: Readonly<Record<string, string>>) => Promise<HttpResponse>;
+export type Again = (headers: Readonly<Record<string, string>>, signal: AbortSignal) => Promise<HttpResponse>;
 
 export function resumable(
   first: HttpResponse,
@@ -18,7 +18,23 @@ export function resumable(
   settings: HttpSettings,
   signal: AbortSignal,
 ): Readable {
-  return Readable.from(read(first, again, settings, signal), { objectMode: false, highWaterMark: CHUNK });
+  // Not Readable.from: destroyed while it waits for the server, it would wait on.
+  const closed = new AbortController();
+  const chunks = read(first, again, settings, AbortSignal.any([signal, closed.signal]));
+  return new Readable({
+    highWaterMark: CHUNK,
+    read() {
+      chunks.next().then(
+        ({ done, value }) => this.push(done === true ? null : value),
+        (error: unknown) => this.destroy(error as Error),
+      );
+    },
+    destroy(error, done) {
+      closed.abort(error ?? new Error('nobody reads it any more'));
+      first.cancel();
+      done(error);
+    },
+  });
 }
 
 async function* read(
@@ -26,7 +42,7 @@ async function* read(
   again: Again,
   settings: HttpSettings,
   signal: AbortSignal,
-): AsyncGenerator<Buffer> {
+): AsyncGenerator<Buffer, void> {
   const total = lengthOf(first);
   let response = first;
   /** Bytes given so far, and bytes of this response that were given before. */
@@ -49,7 +65,7 @@ async function* read(
         });
       } catch (error) {
         signal.throwIfAborted();
-        if (!isTransient(error)) throw error;
+        if (!isTransient(error)) throw describeFailure(error, new URL(first.url));
         if (given - safe >= PROGRESS) {
           failures = 0;
           safe = given;
@@ -59,7 +75,7 @@ async function* read(
         failures += 1;
       }
       response.cancel();
-      response = await again({ range: `bytes=${given}-`, ...validator(first) });
+      response = await again({ range: `bytes=${given}-`, ...validator(first) }, signal);
       known = begins(first, response, given, total);
     }
   } finally {
