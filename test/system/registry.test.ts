@@ -1,122 +1,223 @@
-// Pulling from a real registry, Debian's docker-registry, that skopeo has filled: open, behind a password, and
-// by a runspec that is killed on the way.
+// rootfs.image from a real registry: Debian's docker-registry, filled by skopeo.
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { succeed } from '../support/containers.ts';
-import { writeLayout } from '../support/oci-layout.ts';
+import { inside, pending, succeed } from '../support/containers.ts';
+import { startRegistry, type Account, type DockerRegistry } from '../support/docker-registry.ts';
+import { execute } from '../support/execute.ts';
+import { writeLayout, type WrittenImage } from '../support/oci-layout.ts';
 import { programs, requireSystem } from '../support/requirements.ts';
-import { withHost, type Started, type TestHost } from '../support/test-host.ts';
+import { makeRootfs } from '../support/small-rootfs.ts';
+import { diffSnapshots } from '../support/snapshot.ts';
+import { SPECS } from '../support/specs.ts';
+import { withHost, type TestHost } from '../support/test-host.ts';
 
-const ADDRESS = '127.0.0.1:5000';
+const canRun = requireSystem() && programs('skopeo', 'docker-registry', 'htpasswd');
 
-/** Ready when this resolves; ends with `use`. */
-async function withRegistry(host: TestHost, auth: string, use: () => Promise<void>): Promise<void> {
-  const folder = path.join(host.folder, 'registry');
-  const config = host.write(
-    'registry/config.yml',
-    `version: 0.1\nlog: { level: error }\nstorage: { filesystem: { rootdirectory: ${folder}/data } }\nhttp: { addr: "${ADDRESS}" }\n${auth}`,
-  );
-  const registry = await host.start(['docker-registry', 'serve', config]);
-  try {
-    await expect
-      .poll(async () => (await host.exec(['ss', '-Hltn', 'sport', '=', ':5000'])).stdout, { timeout: 30_000 })
-      .toContain(':5000');
-    await use();
-  } finally {
-    registry.kill('SIGKILL');
-    await registry.ended;
-    fs.rmSync(folder, { recursive: true });
-  }
-}
-
-/** Three layers of which the two large ones cannot be compressed. */
-async function push(host: TestHost, ...options: readonly string[]): Promise<void> {
-  const files = path.join(host.folder, 'registry/files');
-  const tars = [1, 4_000_000, 4_000_000].map((size) => {
-    fs.rmSync(files, { recursive: true, force: true });
-    fs.mkdirSync(files, { recursive: true });
-    for (let at = 0; at < 20; at++) fs.writeFileSync(path.join(files, `file-${at}`), randomBytes(size / 20));
-    return execFileSync('tar', ['--create', '--directory', files, '.'], { maxBuffer: 2 ** 26 });
+/** The registry ends with the test; it and what the test itself wrote are no leaks. */
+const withRegistry = (
+  test: (host: TestHost, registry: DockerRegistry) => Promise<void>,
+  account?: Account,
+): Promise<void> =>
+  withHost(async (host) => {
+    const registry = await startRegistry(host, `${SPECS}/registry`, account);
+    try {
+      await test(host, registry);
+    } finally {
+      await registry.stop();
+    }
+    fs.rmSync(path.join(host.folder, SPECS), { recursive: true });
   });
-  writeLayout(path.join(host.folder, 'registry/layout'), 'v1', { layers: tars.map((tar) => ({ tar })) });
-  const target = `docker://${ADDRESS}/team/app:1`;
-  await host.output([
-    'skopeo',
-    '--insecure-policy',
-    'copy',
-    '--quiet',
-    '--dest-tls-verify=false',
-    ...options,
-    `oci:${host.folder}/registry/layout:v1`,
-    target,
-  ]);
+
+const pack = (folder: string): Buffer =>
+  execFileSync('tar', ['--create', '--sort=name', '--mtime=@0', '--directory', folder, '.'], {
+    maxBuffer: 2 ** 28,
+  });
+
+/** An image of a shell that waits, with a text of its own, in the registry. */
+async function push(
+  host: TestHost,
+  registry: DockerRegistry,
+  text: string,
+  name = 'team/app:v1',
+): Promise<WrittenImage> {
+  const folder = path.join(host.folder, SPECS);
+  if (!fs.existsSync(`${folder}/rootfs`))
+    await makeRootfs(host, `${SPECS}/rootfs`, ['/bin/sh', '/bin/sleep', '/bin/cat']);
+  fs.mkdirSync(`${folder}/upper/srv`, { recursive: true });
+  fs.writeFileSync(`${folder}/upper/srv/text`, text);
+  const image = writeLayout(`${folder}/layout`, 'pushed', {
+    layers: [{ tar: pack(`${folder}/rootfs`) }, { tar: pack(`${folder}/upper`) }],
+    config: {
+      Cmd: ['/bin/sh', '-c', "trap 'exit 0' TERM; while :; do sleep 0.1; done"],
+      WorkingDir: '/srv',
+    },
+  });
+  await registry.push(`${folder}/layout`, 'pushed', name);
+  return image;
 }
 
-/** The last rounds may have ended by themselves. */
-function killIfRunning(started: Started): void {
-  if (started.pid === 0) return;
-  try {
-    started.kill('SIGKILL');
-  } catch (error) {
-    if (!(error instanceof Error) || !('code' in error) || error.code !== 'ESRCH') throw error;
-  }
+function writeSpec(host: TestHost, image: string): { readonly name: string; readonly file: string } {
+  const name = host.name('web');
+  const file = host.write(`${SPECS}/web.json`, JSON.stringify({ runspec: 1, name, rootfs: { image } }));
+  return { name, file };
 }
 
-const layersIn = (host: TestHost): readonly string[] =>
-  !fs.existsSync(path.join(host.dataDir, 'images/layers'))
-    ? []
-    : fs.readdirSync(path.join(host.dataDir, 'images/layers')).filter((name) => /^[0-9a-f]{64}$/.test(name));
+describe.skipIf(!canRun)('an image from a registry', () => {
+  it('is pulled by the first apply; the second needs no network', () =>
+    withRegistry(async (host, registry) => {
+      const { manifest } = await push(host, registry, 'one');
+      const reference = `docker://${registry.address}/team/app:v1`;
+      const { name, file } = writeSpec(host, reference);
+      const plan = await succeed(host, 'plan', file);
+      expect(plan).toContain(`image ${reference} ${manifest.digest}`);
+      expect(plan).toContain('says process.cwd "/srv"');
+      expect(fs.readdirSync(host.dataDir)).toEqual([]);
 
-describe.skipIf(!requireSystem() || !programs('docker-registry', 'skopeo', 'htpasswd'))(
-  'an image in a registry',
-  () => {
-    it('is pulled by the next runspec when one is killed at any moment', () =>
-      withHost((host) =>
-        withRegistry(host, '', async () => {
-          await push(host);
-          const pull = ['image', 'pull', `docker://${ADDRESS}/team/app:1`] as const;
-          const started = Date.now();
-          await succeed(host, ...pull);
-          const whole = Date.now() - started;
-          expect(layersIn(host)).toHaveLength(3);
-          for (let round = 0; round < 20; round++) {
-            // Each goes on among what the ones before it left, until there is nothing to do any more.
-            if (layersIn(host).length === 3)
-              fs.rmSync(path.join(host.dataDir, 'images'), { recursive: true });
-            const killed = await host.startRunspec(...pull);
-            await new Promise((resolve) => setTimeout(resolve, (whole * (round + Math.random())) / 20));
-            killIfRunning(killed);
-            await killed.ended;
-          }
-          await succeed(host, ...pull);
-          expect(layersIn(host)).toHaveLength(3);
-          await succeed(host, 'image', 'gc');
-          for (const folder of ['tmp', 'locks'])
-            expect(fs.readdirSync(path.join(host.dataDir, 'images', folder))).toEqual([]);
-        }),
-      ));
+      await succeed(host, 'apply', file);
+      expect((await inside(host, name)(['/bin/cat', 'text'])).stdout).toBe('one');
+      await registry.stop();
+      expect(await pending(host, file)).toEqual([]);
+      await succeed(host, 'apply', file);
+      await succeed(host, 'down', name);
+      await succeed(host, 'apply', file);
+      await succeed(host, 'down', name);
 
-    it('that wants a password is given the one that was left by a login', () =>
-      withHost((host) => {
-        const file = host.write(
-          'registry/htpasswd',
-          execFileSync('htpasswd', ['-Bbn', 'me', 'secret'], { encoding: 'utf8' }),
-        );
-        return withRegistry(host, `auth: { htpasswd: { realm: test, path: ${file} } }\n`, async () => {
-          await push(host, '--dest-creds', 'me:secret');
-          const pull = ['image', 'pull', `docker://${ADDRESS}/team/app:1`] as const;
-          const refused = await host.runspec(...pull);
-          expect(refused.status).toBe(1);
-          expect(refused.stderr).toMatch(/does not let us read team\/app/);
-          const auths = { [ADDRESS]: { auth: Buffer.from('me:secret').toString('base64') } };
-          const auth = host.write('registry/auth.json', JSON.stringify({ auths }));
-          const cli = path.resolve(import.meta.dirname, '../../dist/cli.js');
-          await host.output([process.execPath, cli, ...pull], { env: { REGISTRY_AUTH_FILE: auth } });
-          expect(layersIn(host)).toHaveLength(3);
+      const { file: other } = writeSpec(host, `${reference}-other`);
+      const { status, stderr } = await host.runspec('plan', other);
+      expect(status).toBe(2);
+      expect(stderr).toMatch(/cannot fetch http:.*ECONNREFUSED/);
+    }));
+
+  it('is what its tag means now when it is pulled again', () =>
+    withRegistry(async (host, registry) => {
+      await push(host, registry, 'one');
+      const reference = `docker://${registry.address}/team/app:v1`;
+      const { name, file } = writeSpec(host, reference);
+      await succeed(host, 'apply', file);
+      await push(host, registry, 'two');
+      expect(await pending(host, file)).toEqual([]);
+      await succeed(host, 'image', 'pull', reference);
+      expect(await pending(host, file)).not.toEqual([]);
+      await succeed(host, 'apply', file);
+      expect((await inside(host, name)(['/bin/cat', 'text'])).stdout).toBe('two');
+      await succeed(host, 'down', name);
+      await succeed(host, 'image', 'rm', reference);
+      await succeed(host, 'image', 'gc');
+      expect(fs.readdirSync(path.join(host.dataDir, 'images/layers'))).toEqual([]);
+    }));
+
+  it('is pinned by runspec lock, even when its tag moves on', () =>
+    withRegistry(async (host, registry) => {
+      const { manifest } = await push(host, registry, 'one');
+      const reference = `docker://${registry.address}/team/app:v1`;
+      const { name, file } = writeSpec(host, reference);
+      await succeed(host, 'lock', file);
+      const lockFile = path.join(host.folder, SPECS, 'runspec.lock');
+      expect(fs.readFileSync(lockFile, 'utf8')).toContain(manifest.digest);
+      await succeed(host, 'apply', '--locked', file);
+      await succeed(host, 'down', name);
+
+      // The registry has what was locked, whatever the tag means now.
+      await push(host, registry, 'two');
+      await succeed(host, 'image', 'pull', reference);
+      await succeed(host, 'image', 'rm', `${reference}@${manifest.digest}`);
+      await succeed(host, 'apply', '--locked', file);
+      expect((await inside(host, name)(['/bin/cat', 'text'])).stdout).toBe('one');
+      await succeed(host, 'down', name);
+
+      const lost = `sha256:${'0'.repeat(64)}`;
+      const text = fs.readFileSync(lockFile, 'utf8');
+      fs.writeFileSync(lockFile, text.replace(manifest.digest, lost));
+      const before = await host.snapshot();
+      const { status, stderr } = await host.runspec('apply', '--locked', file);
+      expect(status).toBe(1);
+      expect(stderr).toContain('has no such image');
+      expect(diffSnapshots(before, await host.snapshot())).toEqual([]);
+    }));
+
+  it('is for those who signed in, where an account is wanted', () => {
+    const account = { user: 'alice', password: 'hunter2-and-more' };
+    return withRegistry(async (host, registry) => {
+      await push(host, registry, 'one');
+      const reference = `docker://${registry.address}/team/app:v1`;
+      const authFile = path.join(host.folder, SPECS, 'auth.json');
+      const runspec = (
+        ...args: readonly string[]
+      ): Promise<{ readonly status: number | undefined; readonly stderr: string }> =>
+        host.exec([process.execPath, path.resolve('dist/cli.js'), ...args], {
+          env: { REGISTRY_AUTH_FILE: authFile },
         });
-      }));
-  },
-);
+      const stranger = await runspec('image', 'pull', reference);
+      expect(stranger.status).toBe(1);
+      expect(stranger.stderr).toMatch(/does not let us read team\/app/);
+
+      const { user, password } = account;
+      const login = [
+        'skopeo',
+        'login',
+        '--tls-verify=false',
+        '--username',
+        user,
+        '--password-stdin',
+        registry.address,
+      ];
+      await host.output(login, { stdin: password, env: { REGISTRY_AUTH_FILE: authFile } });
+      const known = await runspec('image', 'pull', reference);
+      expect(known).toMatchObject({ status: 0 });
+      const secrets = [password, Buffer.from(`${user}:${password}`).toString('base64')].join('|');
+      expect(known.stderr).not.toMatch(new RegExp(secrets));
+      const found = await host.exec(['grep', '--recursive', '--extended-regexp', secrets, host.dataDir]);
+      expect(found.stdout).toBe('');
+    }, account);
+  });
+
+  it('is pulled whole after pulls that were killed at any moment', () =>
+    withRegistry(async (host, registry) => {
+      const folder = path.join(host.folder, SPECS);
+      // Several layers of what cannot be compressed and of many small files, so that there is something to interrupt.
+      const tars = Array.from({ length: 4 }, (_, layer) => {
+        const tree = `${folder}/tree${layer}`;
+        fs.mkdirSync(tree);
+        fs.writeFileSync(`${tree}/large${layer}`, randomBytes(3 * 2 ** 20));
+        for (let file = 0; file < 300; file += 1) fs.writeFileSync(`${tree}/${layer}-${file}`, `${file}`);
+        return { tar: pack(tree) };
+      });
+      writeLayout(`${folder}/layout`, 'large', { layers: tars });
+      await registry.push(`${folder}/layout`, 'large', 'team/large:v1');
+      const reference = `docker://${registry.address}/team/large:v1`;
+      const images = path.join(host.dataDir, 'images');
+      const list = (name: string): readonly string[] =>
+        fs.existsSync(`${images}/${name}`) ? fs.readdirSync(`${images}/${name}`) : [];
+      const emptyStore = async (): Promise<void> => {
+        if (list('tags').length > 0) await succeed(host, 'image', 'rm', reference);
+        await succeed(host, 'image', 'gc');
+        for (const name of ['layers', 'tmp', 'tags', 'locks']) expect([name, ...list(name)]).toEqual([name]);
+      };
+
+      const begun = performance.now();
+      await succeed(host, 'image', 'pull', reference);
+      const whole = performance.now() - begun;
+      await emptyStore();
+      let interrupted = 0;
+      const deadline = performance.now() + 20_000;
+      for (let round = 0; round < 20 && performance.now() < deadline; round += 1) {
+        const pull = await host.startRunspec('image', 'pull', reference);
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * whole));
+        // It may be done already.
+        await execute(['kill', '-KILL', String(pull.pid)]);
+        if ((await pull.ended).signal === 'SIGKILL' || list('layers').length < 8) interrupted += 1;
+        // Every other time the next pull finds what the killed one left, else what was left is cleared away.
+        if (round % 2 === 0) await succeed(host, 'image', 'gc');
+        if (list('layers').length >= 8) await emptyStore();
+      }
+      expect(interrupted).toBeGreaterThan(0);
+      await succeed(host, 'image', 'pull', reference);
+      await succeed(host, 'image', 'gc');
+      expect(list('layers')).toHaveLength(8);
+      expect([...list('tmp'), ...list('locks')]).toEqual([]);
+      await emptyStore();
+    }));
+});

@@ -86,8 +86,8 @@ async function lookUp(
 
 /** Docker writes registries as URLs, and its own in a way of its own. */
 function normalize(key: string): string {
-  if (key === HUB) return 'docker.io';
-  return /^https?:\/\//.test(key) ? key.replace(/^https?:\/\//, '').replace(/\/.*$/, '') : key;
+  const host = /^https?:\/\//.test(key) ? key.replace(/^https?:\/\//, '').replace(/\/.*$/, '') : key;
+  return /^(?:index|registry-1)\.docker\.io$/.test(host) ? 'docker.io' : host;
 }
 
 function serverOf(key: string): string {

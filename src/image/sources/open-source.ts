@@ -6,7 +6,6 @@ import { openArchiveFiles } from './archive-files.ts';
 import { openDockerArchive } from './docker-archive.ts';
 import { openFolder, type SourceContext } from './files.ts';
 import { openLayout } from './oci-layout.ts';
-import { openRegistry } from './registry.ts';
 import { openSkopeoDirectory } from './skopeo-directory.ts';
 
 /** @throws OperationError that begins with the reference when there is nothing to open. */
@@ -35,6 +34,7 @@ async function open(context: SourceContext, reference: ImageReference, text: str
         reference.name,
       );
     case 'docker':
-      return openRegistry(context, reference, text);
+      // Loaded when needed: most sources are not that far away.
+      return (await import('./registry.ts')).openRegistry(context, reference, text);
   }
 }

@@ -1,37 +1,43 @@
-// A registry: OCI distribution spec, which is Docker's Registry API v2, as far as pulling goes.
+// A registry: OCI distribution spec, which is Docker's Registry API v2, as far as pulling goes. Mirrors are asked
+// first; what they cannot give, the registry gives.
+import type { Readable } from 'node:stream';
 import { OperationError } from '../../errors.ts';
+import type { Archives } from '../../host/archives.ts';
 import type { HttpResponse } from '../../host/http.ts';
 import type { RegistryReference } from '../../load/image-reference.ts';
 import { readWhole } from '../document.ts';
 import type { ImageSource } from '../image.ts';
 import { INDEXES, MANIFESTS } from '../media-types.ts';
-import { createAuthorizer } from './authorize.ts';
+import { connect, type Connection, type GetOptions } from './connect.ts';
+import { parseRegistrySettings, type Endpoint } from './endpoints.ts';
 import type { SourceContext } from './files.ts';
 
 const ACCEPT = [...MANIFESTS, ...INDEXES].join(', ');
-const LOOPBACK = /^(?:localhost|\[::1\]|127(?:\.\d{1,3}){3})(?::\d+)?$/;
-/** Registries of this list, with commas between them, may speak plain http and prove nothing. */
-const INSECURE = 'RUNSPEC_INSECURE_REGISTRIES';
+/** Each layer opens the image anew; tokens, and which mirrors failed, are known for the whole process. */
+const known = new WeakMap<Archives, Map<string, readonly Connection[]>>();
 
-type Get = (
-  path: string,
-  headers: Readonly<Record<string, string>>,
-  signal: AbortSignal,
-) => Promise<HttpResponse>;
-
-export async function openRegistry(
+export function openRegistry(
   context: SourceContext,
   reference: RegistryReference,
   text: string,
-): Promise<ImageSource> {
+): ImageSource {
   const { archives, signal } = context;
   const { tag, digest } = reference;
-  const get = await connect(context, reference);
+  const connections = connectionsOf(context, reference);
+  const open = (path: string, headers: GetOptions['headers'], aborted: AbortSignal): Promise<Body> =>
+    fromFirst(connections, aborted, async (connection, once) => {
+      const get = (more: GetOptions['headers'], until: AbortSignal, final: boolean): Promise<HttpResponse> =>
+        connection.get({ path, headers: { ...headers, ...more }, once: !final, signal: until });
+      const response = await get({}, aborted, !once);
+      expectStatus(response, connection.endpoint, tag);
+      return {
+        mediaType: response.headers['content-type'] ?? '',
+        stream: archives.resume(response, (more, until) => get(more, until, true), aborted),
+      };
+    });
   const readManifest = async (name: string, limit: number): Promise<{ mediaType: string; bytes: Buffer }> => {
-    const response = await get(`manifests/${name}`, { accept: ACCEPT }, signal);
-    expectStatus(response, reference);
-    const bytes = await readWhole(response.body, limit, `manifest ${name}`);
-    return { mediaType: response.headers['content-type'] ?? '', bytes };
+    const { mediaType, stream } = await open(`manifests/${name}`, { accept: ACCEPT }, signal);
+    return { mediaType, bytes: await readWhole(stream, limit, `manifest ${name}`) };
   };
   return {
     reference: text,
@@ -41,71 +47,70 @@ export async function openRegistry(
       const { mediaType } = descriptor;
       if (MANIFESTS.includes(mediaType) || INDEXES.includes(mediaType))
         return (await readManifest(descriptor.digest, limit)).bytes;
-      const response = await get(`blobs/${descriptor.digest}`, {}, signal);
-      expectStatus(response, reference);
-      return readWhole(response.body, limit, `blob ${descriptor.digest}`);
+      const { stream } = await open(`blobs/${descriptor.digest}`, {}, signal);
+      return readWhole(stream, limit, `blob ${descriptor.digest}`);
     },
-    openBlob: async (descriptor, aborted) => {
-      const again = (headers: Readonly<Record<string, string>>): Promise<HttpResponse> =>
-        get(`blobs/${descriptor.digest}`, headers, aborted);
-      const response = await again({});
-      expectStatus(response, reference);
-      return archives.resume(response, again, aborted);
-    },
+    openBlob: async (descriptor, aborted) => (await open(`blobs/${descriptor.digest}`, {}, aborted)).stream,
     close: async () => undefined,
   };
 }
 
-async function connect(context: SourceContext, { registry, repository }: RegistryReference): Promise<Get> {
-  const { archives, host } = context;
-  const insecure = (host.environment[INSECURE] ?? '').split(',').some((name) => name.trim() === registry);
-  const server = registry === 'docker.io' ? 'registry-1.docker.io' : registry;
-  const origin = await findOrigin(context, server, insecure);
-  const transport = { plainHttp: insecure, insecureTls: insecure };
-  const authorizer = createAuthorizer(context, { registry, repository, ...transport });
-  return async (path, headers, signal) => {
-    const url = `${origin}/v2/${repository}/${path}`;
-    const send = (authorization: string | undefined): Promise<HttpResponse> =>
-      archives.fetch({
-        url,
-        headers: { ...headers, ...(authorization === undefined ? {} : { authorization }) },
-        ...transport,
-        signal,
-      });
-    const first = authorizer.current();
-    const response = await send(first);
-    if (response.status !== 401) return response;
-    const answer = await authorizer.answer(response.headers['www-authenticate'] ?? '', first);
-    if (answer === undefined) return response;
-    response.cancel();
-    return send(answer);
-  };
+interface Body {
+  readonly mediaType: string;
+  readonly stream: Readable;
 }
 
-/** https, except where plain http is allowed and nothing else is spoken. */
-async function findOrigin(
-  { archives, signal }: SourceContext,
-  server: string,
-  insecure: boolean,
-): Promise<string> {
-  const secure = `https://${server}`;
-  if (!insecure && !LOOPBACK.test(server)) return secure;
-  try {
-    const ping = await archives.fetch({ url: `${secure}/v2/`, insecureTls: insecure, once: true, signal });
-    ping.cancel();
-    return secure;
-  } catch (error) {
-    signal.throwIfAborted();
-    // A certificate that proves nothing is no reason to give up proof altogether.
-    const { cause } = error as Error;
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
-    if (/CERT|SELF_SIGNED|UNABLE_TO/.test(code)) throw error;
-    return `http://${server}`;
+function connectionsOf(
+  context: SourceContext,
+  { registry, repository }: RegistryReference,
+): readonly Connection[] {
+  const all = known.get(context.archives) ?? new Map<string, readonly Connection[]>();
+  known.set(context.archives, all);
+  const name = `${registry}/${repository}`;
+  const settings = parseRegistrySettings(context.host.environment);
+  const connections =
+    all.get(name) ??
+    settings
+      .endpointsOf(registry, repository)
+      .map((endpoint) => connect(context, endpoint, settings.isInsecure(endpoint.host)));
+  all.set(name, connections);
+  return connections;
+}
+
+/** From the first server that can. A mirror that failed once is not asked again. */
+async function fromFirst<T>(
+  connections: readonly Connection[],
+  signal: AbortSignal,
+  attempt: (connection: Connection, once: boolean) => Promise<T>,
+): Promise<T> {
+  const reasons: string[] = [];
+  for (const connection of connections) {
+    const last = connection === connections.at(-1);
+    if (connection.failed && !last) continue;
+    try {
+      return await attempt(connection, !last);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof OperationError)) throw error;
+      if (last) throw reasons.length === 0 ? error : withReasons(error, reasons);
+      connection.failed = true;
+      reasons.push(`the mirror ${connection.endpoint.host} failed as well: ${error.message}`);
+    }
   }
+  throw new OperationError('there is no server to ask');
+}
+
+function withReasons(error: OperationError, reasons: readonly string[]): OperationError {
+  const hint = [error.hint, ...reasons].filter((one) => one !== undefined).join('; ');
+  return new OperationError(error.message, { cause: error.cause, hint });
 }
 
 /** @throws OperationError that says what a registry's answer means. */
-function expectStatus(response: HttpResponse, { registry, repository, tag }: RegistryReference): void {
+function expectStatus(
+  response: HttpResponse,
+  { registry, repository }: Endpoint,
+  tag: string | undefined,
+): void {
   const { status, reason } = response;
   if (status === 200) return;
   response.cancel();

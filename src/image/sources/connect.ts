@@ -1,0 +1,75 @@
+// A repository on one server: where its API is, and requests that sign in when they are asked to.
+import type { HttpResponse } from '../../host/http.ts';
+import { createAuthorizer } from './authorize.ts';
+import type { Endpoint } from './endpoints.ts';
+import type { SourceContext } from './files.ts';
+
+const LOOPBACK = /^(?:localhost|\[::1\]|127(?:\.\d{1,3}){3})(?::\d+)?$/;
+
+export interface GetOptions {
+  /** Relative to the repository, as in `manifests/latest`. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Not tried again: another server stands in. */
+  readonly once: boolean;
+  readonly signal: AbortSignal;
+}
+
+export interface Connection {
+  readonly endpoint: Endpoint;
+  /** It failed, and another server stands in. */
+  failed: boolean;
+  get(options: GetOptions): Promise<HttpResponse>;
+}
+
+export function connect(context: SourceContext, endpoint: Endpoint, insecure: boolean): Connection {
+  const { archives } = context;
+  const { host, registry, repository } = endpoint;
+  const transport = { plainHttp: insecure, insecureTls: insecure };
+  const authorizer = createAuthorizer(context, { registry, repository, ...transport });
+  let origin: Promise<string> | undefined;
+  return {
+    endpoint,
+    failed: false,
+    async get({ path, headers, once, signal }) {
+      const url = `${await (origin ??= findOrigin(context, host, insecure))}/v2/${repository}/${path}`;
+      const send = (authorization: string | undefined): Promise<HttpResponse> =>
+        archives.fetch({
+          url,
+          headers: { ...headers, ...(authorization === undefined ? {} : { authorization }) },
+          ...transport,
+          once,
+          signal,
+        });
+      const first = authorizer.current();
+      const response = await send(first);
+      if (response.status !== 401) return response;
+      const answer = await authorizer.answer(response.headers['www-authenticate'] ?? '', first);
+      if (answer === undefined) return response;
+      response.cancel();
+      return send(answer);
+    },
+  };
+}
+
+/** https, except where plain http is allowed and nothing else is spoken. */
+async function findOrigin(
+  { archives, signal }: SourceContext,
+  server: string,
+  insecure: boolean,
+): Promise<string> {
+  const secure = `https://${server}`;
+  if (!insecure && !LOOPBACK.test(server)) return secure;
+  try {
+    const ping = await archives.fetch({ url: `${secure}/v2/`, insecureTls: insecure, once: true, signal });
+    ping.cancel();
+    return secure;
+  } catch (error) {
+    signal.throwIfAborted();
+    // A certificate that proves nothing is no reason to give up proof altogether.
+    const { cause } = error as Error;
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+    if (/CERT|SELF_SIGNED|UNABLE_TO/.test(code)) throw error;
+    return `http://${server}`;
+  }
+}
