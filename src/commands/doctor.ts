@@ -34,6 +34,7 @@ export async function doctor(context: CommandContext): Promise<number> {
     )),
     ...(await runtimeFindings(context.host)),
     ...(await kernelFindings(context.host)),
+    await conntrackFinding(context.host),
     await spaceFinding(context),
     ...(await firewallFindings(context)),
   ];
@@ -66,6 +67,18 @@ async function programFinding(
   const path = await host.which(program);
   if (path !== undefined) return { check: program, result: 'ok', detail: path };
   return { check: program, result: 'missing', detail: purpose, hint: `install the package ${packageName}` };
+}
+
+/** Only who publishes UDP ports misses it. */
+async function conntrackFinding(host: Host): Promise<Finding> {
+  const path = await host.which('conntrack');
+  if (path !== undefined) return { check: 'conntrack', result: 'ok', detail: path };
+  return {
+    check: 'conntrack',
+    result: 'warning',
+    detail: 'UDP clients that keep sending may miss a container that was made again',
+    hint: 'install the package conntrack',
+  };
 }
 
 async function runtimeFindings(host: Host): Promise<readonly Finding[]> {

@@ -1,6 +1,8 @@
 // One element of a set or map of the table `inet runspec`: a published port, a masqueraded address, a bridge.
 import { OperationError } from '../errors.ts';
 import { commandError } from '../host/commands.ts';
+import { forgetFlows } from '../host/conntrack.ts';
+import type { Host } from '../host/host.ts';
 import type { KernelView, NftElementState } from '../host/kernel-view.ts';
 import { runNft, tryNft } from '../host/nft.ts';
 import { LINK_SETS } from '../plan/firewall.ts';
@@ -29,8 +31,9 @@ export const nftElement: Op<'nft-element'> = {
     };
   },
 
-  async apply({ host }, step) {
+  async apply({ host, view }, step) {
     await runNft(host, addScript(step));
+    await forgetDatagrams(host, view, step);
   },
 
   // One transaction: no packet meets the map without the element.
@@ -42,6 +45,7 @@ export const nftElement: Op<'nft-element'> = {
       });
     }
     await runNft(host, deleteScript(step) + addScript(step));
+    await forgetDatagrams(host, view, step);
   },
 
   async revert({ host, view }, step) {
@@ -50,13 +54,23 @@ export const nftElement: Op<'nft-element'> = {
     if (found.comment !== step.comment)
       return { outcome: 'kept', reason: `it belongs to ${found.comment ?? 'someone else'}` };
     const result = await tryNft(host, deleteScript(step));
-    if (result.status === 0) return { outcome: 'removed' };
+    if (result.status === 0) {
+      await forgetDatagrams(host, view, step);
+      return { outcome: 'removed' };
+    }
     if (/No such file or directory/.test(result.stderr)) return { outcome: 'gone' };
     throw commandError(`cannot delete ${step.key} from ${step.set}`, result);
   },
 
   toShell: (step) => hereDocument(['nft', '-f', '-'], addScript(step)),
 };
+
+/** After the change, so that no datagram in between begins a flow of the old kind. */
+async function forgetDatagrams(host: Host, view: KernelView, { set, key }: NftElementStep): Promise<void> {
+  const port = /(?:^| )udp \. (\d+)$/.exec(key)?.[1];
+  if (port === undefined) return;
+  await forgetFlows(host, view, { family: set.startsWith('ports6') ? 'ipv6' : 'ipv4', port: Number(port) });
+}
 
 async function findElement(view: KernelView, step: NftElementStep): Promise<NftElementState | undefined> {
   const elements = (await view.nftTable(step.table))?.sets.get(step.set) ?? [];
