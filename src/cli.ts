@@ -80,6 +80,8 @@ async function makeContext(globals: Globals, signal: AbortSignal, color: boolean
     stderr,
     stdoutBytes: (chunk) => write('stdout', chunk),
     stderrBytes: (chunk) => write('stderr', chunk),
+    // None, or 0, when the terminal is gone or does not know.
+    columns: () => streamOf('stderr')?.columns || 80,
     // Not by process.stdin, whose streams take 2 ms to load.
     stdinIsTerminal: isatty(0),
     stdin: readStdin,
@@ -119,9 +121,13 @@ function open(output: Output): NodeJS.WriteStream | undefined {
   }
 }
 
-function write(output: Output, chunk: string | Uint8Array): void {
+function streamOf(output: Output): NodeJS.WriteStream | undefined {
   if (!written.has(output)) written.set(output, open(output));
-  written.get(output)?.write(chunk);
+  return written.get(output);
+}
+
+function write(output: Output, chunk: string | Uint8Array): void {
+  streamOf(output)?.write(chunk);
 }
 
 // process.exit would cut off what a pipe has not taken yet.

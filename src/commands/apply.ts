@@ -16,6 +16,7 @@ import type { Reporter } from '../run/report.ts';
 import { opContext, openSession, type Session } from '../run/session.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
+import { withLayerDisplay } from './layer-display.ts';
 import { checkCompiled, loadSpecs, type LoadedSpecs } from './load-specs.ts';
 import { placeFailure } from './place-failure.ts';
 import { createReporter } from './reporter.ts';
@@ -50,10 +51,14 @@ export async function convergeLocked(
   options: ApplyOptions,
 ): Promise<readonly Plan[]> {
   const report = createReporter(context);
-  for (const { spec } of loaded.specs)
-    await fetchSources({ ...context, progress: (text) => report.progress(spec.name, 'fetch', text) }, spec, {
-      local: options.locked === true,
-    });
+  await withLayerDisplay(context, async ({ stderr, follow }) => {
+    const fetching = createReporter({ ...context, stderr });
+    const local = options.locked === true;
+    for (const { spec } of loaded.specs) {
+      const told = follow((text) => fetching.progress(spec.name, 'fetch', text));
+      await fetchSources({ ...context, ...told }, spec, { local });
+    }
+  });
   return withLock(context.host, context.dataDir, context.lockTimeout, () =>
     converge(context, loaded, report, options),
   );

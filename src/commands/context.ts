@@ -36,6 +36,8 @@ export interface CommandContext {
   /** What a process in the foreground writes, byte for byte. */
   stdoutBytes(chunk: Uint8Array): void;
   stderrBytes(chunk: Uint8Array): void;
+  /** Of the terminal that stderr is. */
+  columns(): number;
   readonly stdinIsTerminal: boolean;
   /** All of standard input. */
   stdin(): Promise<string>;

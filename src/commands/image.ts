@@ -19,6 +19,8 @@ import { formatImageReference, parseImageReference } from '../load/image-referen
 import { addArchive, type LayerContext } from '../image/unpack-tarball.ts';
 import { requireRoot } from './apply.ts';
 import { EXIT, type CommandContext } from './context.ts';
+import { formatSize } from './format-size.ts';
+import { withLayerDisplay } from './layer-display.ts';
 import { renderTable } from './render-table.ts';
 import { checkCompiled, type LoadedSpecs } from './load-specs.ts';
 
@@ -60,8 +62,10 @@ export async function showImages(context: CommandContext): Promise<number> {
 export async function addImages(context: CommandContext, files: readonly string[]): Promise<number> {
   requireRoot(context);
   const keys: string[] = [];
-  for (const file of files)
-    keys.push(await addArchive(layerContext(context), path.resolve(context.workingDirectory, file)));
+  await withDisplay(context, async (layers) => {
+    for (const file of files)
+      keys.push(await addArchive(layers, path.resolve(context.workingDirectory, file)));
+  });
   context.stdout(context.json ? `${JSON.stringify(keys)}\n` : keys.map((key) => `${key}\n`).join(''));
   return EXIT.done;
 }
@@ -131,20 +135,26 @@ export async function pullImages(
   loaded: LoadedSpecs | undefined,
 ): Promise<number> {
   requireRoot(context);
-  const layers = layerContext(context);
-  const keys: string[] = [];
-  for (const text of references) keys.push(...keysOf(await pullImage(layers, fullReference(context, text))));
-  for (const { spec } of loaded?.specs ?? []) {
-    if (spec.rootfs.kind === 'image' && isRemote(spec.rootfs.image))
-      await pullImage(layers, spec.rootfs.image);
-    await fetchSources(layers, spec, { local: false });
-  }
-  if (loaded !== undefined) keys.push(...(await makeLayers(context, loaded)));
+  const keys = await withDisplay(context, async (layers) => {
+    const pulled: string[] = [];
+    for (const text of references)
+      pulled.push(...keysOf(await pullImage(layers, fullReference(context, text))));
+    for (const { spec } of loaded?.specs ?? []) {
+      if (spec.rootfs.kind === 'image' && isRemote(spec.rootfs.image))
+        await pullImage(layers, spec.rootfs.image);
+      await fetchSources(layers, spec, { local: false });
+    }
+    return loaded === undefined ? pulled : [...pulled, ...(await makeLayers(context, layers, loaded))];
+  });
   report(context, [...new Set(keys)]);
   return EXIT.done;
 }
 
-async function makeLayers(context: CommandContext, loaded: LoadedSpecs): Promise<readonly string[]> {
+async function makeLayers(
+  context: CommandContext,
+  layers: LayerContext,
+  loaded: LoadedSpecs,
+): Promise<readonly string[]> {
   const { host, archives, dataDir, signal } = context;
   const resolved = await Promise.all(
     loaded.specs.map(({ spec }) => resolveLayers(host, archives, dataDir, spec, signal)),
@@ -156,12 +166,15 @@ async function makeLayers(context: CommandContext, loaded: LoadedSpecs): Promise
   );
   const recipes = resolved.flatMap((one) => one.layers.flatMap(({ recipe }) => recipe ?? []));
   // One after the other: a folder or inline files are placed by what the layers below them hold.
-  for (const recipe of recipes) await ensureLayer(layerContext(context), recipe);
+  for (const recipe of recipes) await ensureLayer(layers, recipe);
   return recipes.map((recipe) => recipe.key);
 }
 
-function layerContext({ host, archives, dataDir, signal, quiet, stderr }: CommandContext): LayerContext {
-  return { host, archives, dataDir, signal, progress: (text) => (quiet ? undefined : stderr(text)) };
+function withDisplay<T>(context: CommandContext, work: (layers: LayerContext) => Promise<T>): Promise<T> {
+  const { host, archives, dataDir, signal, quiet } = context;
+  return withLayerDisplay(context, ({ stderr, follow }) =>
+    work({ host, archives, dataDir, signal, ...follow((text) => (quiet ? undefined : stderr(text))) }),
+  );
 }
 
 function chooseImage(images: readonly StoredImage[], reference: string): StoredImage {
@@ -186,10 +199,4 @@ function report(context: CommandContext, keys: readonly string[]): void {
 
 function forMachines({ key, record, usedBy, taggedBy }: StoredLayer): Readonly<Record<string, unknown>> {
   return { key, ...record, usedBy, taggedBy };
-}
-
-function formatSize(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const power = bytes < 1024 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1);
-  return `${(bytes / 1024 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;
 }

@@ -21,8 +21,15 @@ export interface TransferOptions {
   progress(text: string): void;
 }
 
-export interface UnpackOptions extends TransferOptions {
+export interface CopyOptions extends TransferOptions {
   readonly inspector: TarInspector;
+}
+
+export interface UnpackOptions {
+  readonly signal: AbortSignal;
+  readonly inspector: TarInspector;
+  /** Bytes of the archive as stored that were read so far. Ten times a second at most. */
+  passed(done: number): void;
 }
 
 export type Compression = 'none' | 'gzip' | 'xz' | 'zstd';
@@ -98,7 +105,7 @@ export interface Archives {
   copy(
     source: { readonly root: string; readonly names: readonly string[]; readonly recursive: boolean },
     directory: string,
-    options: UnpackOptions,
+    options: CopyOptions,
   ): Promise<void>;
   /** A folder and everything below it, parents first, names sorted; symlinks are not followed. */
   walk(root: string, signal: AbortSignal): Promise<readonly TreeEntry[]>;

@@ -40,7 +40,7 @@ export async function download(
     throw tooLarge(from, limit);
   }
   const hash = createHash('sha256');
-  const report = throttle(options.progress);
+  const report = throttle(options.progress, 500);
   let size = 0;
   const measure = new Transform({
     transform(chunk: Buffer, _encoding, done) {

@@ -24,7 +24,7 @@ export async function unpack(archive: string, directory: string, options: Unpack
     const { buffer, bytesRead } = await file.read(Buffer.alloc(MAGIC_BYTES), 0, MAGIC_BYTES, 0);
     const compression = detect(buffer.subarray(0, bytesRead));
     const source = file.createReadStream({ start: 0, highWaterMark: CHUNK, autoClose: false });
-    const meter = createMeter('sha256', status.size, options.progress);
+    const meter = createMeter('sha256', options.passed);
     await unpackThrough(source, [meter.stage], compression, directory, meter.size, options);
     return { sha256: meter.digest(), size: meter.size() };
   } finally {
@@ -33,8 +33,8 @@ export async function unpack(archive: string, directory: string, options: Unpack
 }
 
 export const unpackStream: Archives['unpackStream'] = async (source, directory, options) => {
-  const { compression, size, hashes, progress } = options;
-  const meter = createMeter(hashes.stored, size, progress);
+  const { compression, size, hashes, passed } = options;
+  const meter = createMeter(hashes.stored, passed);
   // Without compression both hashes are of the same bytes.
   const same = compression === 'none' && hashes.content === hashes.stored;
   const content = same ? undefined : createHash(hashes.content);
@@ -83,16 +83,15 @@ async function unpackThrough(
 /** Hashes and counts what passes, and says how far it is. */
 function createMeter(
   algorithm: HashName,
-  total: number,
-  progress: (text: string) => void,
+  passed: (done: number) => void,
 ): { readonly stage: Transform; size(): number; digest(): string } {
   const hash = createHash(algorithm);
-  const report = throttle(progress);
+  const report = throttle(passed, 100);
   let size = 0;
   const stage = tap((chunk) => {
     hash.update(chunk);
     size += chunk.length;
-    report(() => `unpacked ${megabytes(size)} of ${megabytes(total)}`);
+    report(() => size);
   });
   return { stage, size: () => size, digest: () => hash.digest('hex') };
 }
@@ -140,7 +139,7 @@ function wrongSize(found: string): OperationError {
 }
 
 export const copy: Archives['copy'] = async ({ root, names, recursive }, directory, options) => {
-  const report = throttle(options.progress);
+  const report = throttle(options.progress, 500);
   let size = 0;
   const inspect = inspection(options.inspector, () => {
     report(() => `copied ${megabytes(size)}`);
@@ -193,14 +192,14 @@ function tap(see: (chunk: Buffer) => void): Transform {
   });
 }
 
-/** Twice a second at most. */
-export function throttle(progress: (text: string) => void): (text: () => string) => void {
-  let next = performance.now() + 500;
-  return (text) => {
+/** Passes on what was said last, at most once in so many milliseconds. */
+export function throttle<T>(say: (what: T) => void, milliseconds: number): (what: () => T) => void {
+  let next = performance.now() + milliseconds;
+  return (what) => {
     const now = performance.now();
     if (now < next) return;
-    next = now + 500;
-    progress(text());
+    next = now + milliseconds;
+    say(what());
   };
 }
 

@@ -7,6 +7,7 @@ import type { Compression } from '../host/archives.ts';
 import { layerKey, parseDigest } from './digest.ts';
 import type { Digest, ImageLayer } from './image.ts';
 import { createLayerInspector, nameArchive } from './inspect-tar.ts';
+import { followLayer } from './layer-progress.ts';
 import { layerPath, makeLayer } from './store.ts';
 import { describeLayer, type LayerContext } from './unpack-tarball.ts';
 
@@ -35,7 +36,7 @@ export async function makeImageLayer(
   layer: ImageLayer,
   open: () => Promise<Readable>,
 ): Promise<void> {
-  const { host, archives, dataDir, signal, progress } = context;
+  const { host, archives, dataDir, signal } = context;
   const { mediaType, digest, size } = layer.descriptor;
   const key = layerKey(layer.diffId);
   const compression = COMPRESSIONS[mediaType];
@@ -49,11 +50,12 @@ export async function makeImageLayer(
     content: parseDigest(layer.diffId).algorithm,
   };
   const inspector = createLayerInspector(archives.limits);
+  const follow = followLayer(context, key, size);
   try {
     await makeLayer(host, archives, dataDir, key, async (folder) => {
       const stream = await open();
       const found = await archives
-        .unpackStream(stream, folder, { inspector, signal, progress, compression, size, hashes })
+        .unpackStream(stream, folder, { inspector, signal, passed: follow.passed, compression, size, hashes })
         .finally(() => stream.destroy());
       expectDigest('digest', digest, `${hashes.stored}:${found.stored}`);
       expectDigest('diff id', layer.diffId, `${hashes.content}:${found.content}`);
@@ -62,7 +64,7 @@ export async function makeImageLayer(
   } catch (error) {
     throw nameArchive(error, `layer ${digest} of ${source}`);
   }
-  progress(`unpacked ${inspector.summary().entries} files into ${layerPath(dataDir, key)}`);
+  follow.unpacked(`unpacked ${inspector.summary().entries} files into ${layerPath(dataDir, key)}`);
 }
 
 function expectDigest(what: string, wanted: Digest, found: Digest): void {

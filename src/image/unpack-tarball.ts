@@ -5,6 +5,7 @@ import type { Archives, Content } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
 import { rememberHash } from './hash-cache.ts';
 import { createLayerInspector, nameArchive, type LayerSummary } from './inspect-tar.ts';
+import { followLayer, type LayerProgress } from './layer-progress.ts';
 import { isUrl, writeReference } from './references.ts';
 import { hasLayer, layerPath, makeLayer, openStore, withWork, type LayerRecord } from './store.ts';
 
@@ -15,6 +16,8 @@ export interface LayerContext {
   readonly dataDir: string;
   readonly signal: AbortSignal;
   progress(text: string): void;
+  /** How far layers are; where nobody takes it, `progress` says so too. */
+  layerProgress?(event: LayerProgress): void;
 }
 
 /** Makes the layer of a tarball whose hash is known. */
@@ -102,18 +105,19 @@ async function unpackLayer(
   archive: string,
   key: string,
 ): Promise<void> {
-  const { host, archives, dataDir, signal, progress } = context;
+  const { host, archives, dataDir, signal } = context;
   const inspector = createLayerInspector(archives.limits);
+  const follow = followLayer(context, key, (await host.status(archive))?.size ?? 0);
   try {
     await makeLayer(host, archives, dataDir, key, async (folder) => {
-      const { sha256 } = await archives.unpack(archive, folder, { inspector, signal, progress });
+      const { sha256 } = await archives.unpack(archive, folder, { inspector, signal, passed: follow.passed });
       if (sha256 !== key) throw new OperationError('it changed while it was being read');
       return describeLayer(host, source, inspector.summary());
     });
   } catch (error) {
     throw nameArchive(error, source);
   }
-  progress(`unpacked ${inspector.summary().entries} files into ${layerPath(dataDir, key)}`);
+  follow.unpacked(`unpacked ${inspector.summary().entries} files into ${layerPath(dataDir, key)}`);
 }
 
 /** The record of a layer as an inspector saw it. */

@@ -28,7 +28,7 @@ describe.skipIf(!isRoot)('the root in which archives are unpacked', () => {
       const options = {
         inspector: blind,
         signal: new AbortController().signal,
-        progress: () => undefined,
+        passed: () => undefined,
       };
       // That GNU tar refuses some of it is well; here it only counts where it writes.
       await archives.unpack(tar, folder, options).catch(() => undefined);

@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { Readable } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { layerKey } from '../../src/image/digest.ts';
 import { makeImageLayer } from '../../src/image/image-layer.ts';
 import type { ImageLayer } from '../../src/image/image.ts';
+import type { LayerProgress } from '../../src/image/layer-progress.ts';
 import { layerPath } from '../../src/image/store.ts';
 import { blobPath, digestOf, writeLayout } from '../support/oci-layout.ts';
 import { isRoot, layerContext, listTree, makeScratch } from './scratch.ts';
@@ -76,6 +78,32 @@ describe.skipIf(!isRoot)('a layer of an image', () => {
       });
     }
   }
+
+  it('says how far it is, from nothing to the whole, and once that it is in the store', async () => {
+    const large = archive(entry({ name: 'a', data: 'x'.repeat(4 * 2 ** 20) }));
+    const layer = layerOf(large, OCI, { diffId: digestOf(large) });
+    const events: LayerProgress[] = [];
+    const context = {
+      ...layerContext(newFolder()),
+      layerProgress: (event: LayerProgress) => void events.push(event),
+    };
+    const slow = async function* (): AsyncGenerator<Buffer> {
+      for (let at = 0; at < large.length; at += 2 ** 20) {
+        await setTimeout(150);
+        yield large.subarray(at, at + 2 ** 20);
+      }
+    };
+    await makeImageLayer(context, 'oci:x:y', layer, async () => Readable.from(slow()));
+    const key = layerKey(layer.diffId);
+    expect(events.every((event) => event.layer === key && event.total === large.length)).toBe(true);
+    expect(events.map(({ phase }) => phase).filter((phase) => phase === 'unpacked')).toHaveLength(1);
+    expect(events[0]).toMatchObject({ phase: 'unpacking', done: 0 });
+    expect(events.at(-1)).toMatchObject({ phase: 'unpacked', done: large.length });
+    const done = events.map((event) => event.done);
+    expect(done.length).toBeGreaterThan(3);
+    expect(done).toEqual(done.toSorted((one, other) => one - other));
+    expect(context.said).toEqual([]);
+  });
 
   const gzip = gzipSync(tar);
   const type = `${OCI}+gzip`;

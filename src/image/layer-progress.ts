@@ -1,0 +1,45 @@
+// Says how far a layer is: as a value to whoever draws it, else as a line of text now and then.
+import type { LayerContext } from './unpack-tarball.ts';
+
+export interface LayerProgress {
+  /** Its key in the store. */
+  readonly layer: string;
+  /** Seldom more often than ten times a second, then `unpacked` once: it is in the store. */
+  readonly phase: 'unpacking' | 'unpacked';
+  /** Bytes of the archive as stored: those that were read, and all. */
+  readonly done: number;
+  readonly total: number;
+  /** Since its making began. */
+  readonly milliseconds: number;
+}
+
+const SPOKEN_MS = 500;
+
+/** From the moment of the call: what a layer of `total` bytes has to say. */
+export function followLayer(
+  { host, progress, layerProgress }: LayerContext,
+  layer: string,
+  total: number,
+): { passed(done: number): void; unpacked(how: string): void } {
+  const started = host.now();
+  const tell = (phase: LayerProgress['phase'], done: number): void =>
+    layerProgress?.({ layer, phase, done, total, milliseconds: host.now() - started });
+  let spoken = started;
+  tell('unpacking', 0);
+  return {
+    passed(done) {
+      tell('unpacking', done);
+      if (layerProgress !== undefined || host.now() < spoken + SPOKEN_MS) return;
+      spoken = host.now();
+      progress(`unpacked ${megabytes(done)} of ${megabytes(total)}`);
+    },
+    unpacked(how) {
+      tell('unpacked', total);
+      if (layerProgress === undefined) progress(how);
+    },
+  };
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}
