@@ -29,7 +29,7 @@ const CASES: readonly {
     what: 'a terminal with little room',
     layers: [layer('b', 20 * MIB, 40 * MIB)],
     columns: 60,
-    lines: ['bbbbbbbbbbbb [=====>    ] 20.0 MiB of 40.0 MiB, 10.0 MiB/s'],
+    lines: ['bbbbbbbbbbbb [=====>     ] 20.0 MiB of 40.0 MiB, 10.0 MiB/s'],
   },
   {
     what: 'a terminal without room for a bar',
