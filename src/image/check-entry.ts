@@ -7,6 +7,16 @@ import { printable, readDevice, refuse } from './tar-header.ts';
 const PATH_MAX = 4096;
 const NAME_MAX = 255;
 
+const DEVICES: Readonly<Record<string, string>> = { '3': 'is a character device', '4': 'is a block device' };
+const DEVICE_HINT =
+  "leave devices out of the archive (tar --exclude='./dev/*'); the container gets its own /dev";
+
+/** What images may have and other archives may not. */
+export interface EntryRules {
+  /** Device nodes: layers of images come with a digest that somebody vouches for, and the runtime's device rules hold. */
+  readonly devices: boolean;
+}
+
 const UNSUPPORTED: Readonly<Record<string, string>> = {
   D: 'is part of an incremental dump',
   M: 'continues from another volume',
@@ -14,10 +24,12 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
 };
 
 /** `links`: symlinks of the archive so far; the entry joins them when it is one. Gives its plain path, '' for the root. */
-export function checkEntry(entry: TarEntry, links: Set<string>): string {
+export function checkEntry(entry: TarEntry, links: Set<string>, rules: EntryRules): string {
   const shown = printable(entry.name);
   const unsupported = UNSUPPORTED[entry.type];
   if (unsupported !== undefined) throw refuse(`${shown} ${unsupported}`);
+  const device = DEVICES[entry.type];
+  if (device !== undefined && !rules.devices) throw refuse(`${shown} ${device}`, DEVICE_HINT);
   if (!'0123456S'.includes(entry.type))
     throw refuse(`${shown} is of the unknown type ${printable(entry.type)}`);
   const path = checkPath(entry.name, `entry ${shown}`, links);

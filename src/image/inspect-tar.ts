@@ -3,7 +3,7 @@
 import { OperationError } from '../errors.ts';
 import type { ArchiveLimits } from '../host/archive-limits.ts';
 import type { TarInspector } from '../host/archives.ts';
-import { checkEntry } from './check-entry.ts';
+import { checkEntry, type EntryRules } from './check-entry.ts';
 import { TarReader } from './read-tar.ts';
 import { BLOCK, refuse } from './tar-header.ts';
 import { LayerContents, type LayerFolders } from './whiteouts.ts';
@@ -22,13 +22,16 @@ const END = Buffer.alloc(2 * BLOCK);
 
 /** For copies of trees of this machine: names are what they are, and nothing is compressed. */
 export function createTreeInspector(limits: ArchiveLimits): TarInspector & { summary(): TarSummary } {
-  return inspectEntries({ ...limits, ratio: Infinity }, undefined);
+  return inspectEntries({ ...limits, ratio: Infinity }, undefined, { devices: false });
 }
 
 /** For archives, each of which is a layer: their whiteouts become those of overlayfs. */
-export function createLayerInspector(limits: ArchiveLimits): TarInspector & { summary(): LayerSummary } {
+export function createLayerInspector(
+  limits: ArchiveLimits,
+  rules: EntryRules = { devices: true },
+): TarInspector & { summary(): LayerSummary } {
   const contents = new LayerContents();
-  const inspector = inspectEntries(limits, contents);
+  const inspector = inspectEntries(limits, contents, rules);
   let folders: LayerFolders = { implied: [], whiteouts: [], opaque: [], opaqueRoot: false };
   return {
     write: inspector.write,
@@ -45,13 +48,14 @@ export function createLayerInspector(limits: ArchiveLimits): TarInspector & { su
 function inspectEntries(
   limits: ArchiveLimits,
   contents: LayerContents | undefined,
+  rules: EntryRules,
 ): TarInspector & { summary(): TarSummary } {
   const links = new Set<string>();
   let entries = 0;
   let bytes = 0;
   let seen = 0;
   const reader = new TarReader((entry) => {
-    const path = checkEntry(entry, links);
+    const path = checkEntry(entry, links, rules);
     entries += 1;
     bytes += entry.claims;
     if (entries > limits.entries) throw refuse(`it has more than ${limits.entries} entries`, BOMB);

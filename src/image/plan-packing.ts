@@ -91,7 +91,10 @@ export interface MergeMarks extends LayerMarks {
   isImplied(root: string, path: ByteString): boolean;
 }
 
-/** The tree that layers show together, without whiteouts. `roots`: lowest first. */
+/** A container gets its own devices, and an archive that is no image's layer is not taken with any. */
+const LEFT_OUT: ReadonlySet<string> = new Set(['socket', 'character', 'block']);
+
+/** The tree that layers show together, without whiteouts, sockets and devices. `roots`: lowest first. */
 export function* planMerged(
   files: LayerFiles,
   roots: readonly string[],
@@ -106,7 +109,7 @@ function* planMergedFolder(stack: LayerStack, place: Place, marks: MergeMarks): 
   const root = folders.find((one) => !marks.isImplied(one, path)) ?? folders[0];
   if (root !== undefined) yield { kind: 'entry', root, path, merges: false };
   for (const child of stack.children(place)) {
-    if (child.top === undefined || child.top.type === 'socket') continue;
+    if (child.top === undefined || LEFT_OUT.has(child.top.type)) continue;
     if (child.folders.length > 0) yield* planMergedFolder(stack, child, marks);
     else yield { kind: 'entry', root: child.top.root, path: child.path, merges: false };
   }

@@ -106,7 +106,7 @@ async function unpackLayer(
   key: string,
 ): Promise<void> {
   const { host, archives, dataDir, signal } = context;
-  const inspector = createLayerInspector(archives.limits);
+  const inspector = createLayerInspector(archives.limits, { devices: false });
   const follow = followLayer(context, key, (await host.status(archive))?.size ?? 0);
   try {
     await makeLayer(host, archives, dataDir, key, async (folder) => {

@@ -54,8 +54,9 @@ export const privateMount: Op<'private-mount'> = {
       return { outcome: 'kept', reason: `${below.target} is still mounted below it` };
     if (mount !== undefined) await unmount(host, step.path);
     // When nothing tells any more whether it was there, its mode does: nobody else's folder has ours.
-    const wasThere = before['existed'] ?? (await host.status(step.path))?.mode !== STATE_MODE;
-    const isEmpty = (await host.list(step.path))?.length === 0;
+    const found = await host.status(step.path);
+    const wasThere = before['existed'] ?? found?.mode !== STATE_MODE;
+    const isEmpty = found?.type === 'directory' && (await host.list(step.path))?.length === 0;
     const removed = wasThere === false && isEmpty && (await host.removeDirectory(step.path));
     return { outcome: mount !== undefined || removed ? 'removed' : 'gone' };
   },

@@ -94,4 +94,8 @@ describe('a log of names', () => {
       ['folder-2/file-29997', 'folder-3/file-3', `long/${'\xff'.repeat(255)}`, 'top'].toSorted(),
     );
   });
+
+  it('are never devices of the archive: 0/0 is refused even where devices are taken', () => {
+    expect(() => passOn(archive(entry({ name: 'a', type: '3' })))).toThrow(/character device 0\/0/);
+  });
 });

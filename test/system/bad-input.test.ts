@@ -198,7 +198,7 @@ function writeArchive(host: TestHost, name: string): void {
 }
 
 /** The store's own folders, and what it knows of archives by their sha256, may stay. */
-const STORE_FOLDER = /\/images(\/(layers|tmp|refs|locks|hashes))? folder|\/images\/hashes\//;
+const STORE_FOLDER = /\/images(\/(layers|tmp|refs|tags|l|locks|hashes))? folder|\/images\/hashes\//;
 
 /** With the image store, which the snapshot of the host leaves out: nothing of a refused image stays there. */
 async function look(host: TestHost): Promise<{ readonly host: Snapshot; readonly store: readonly string[] }> {

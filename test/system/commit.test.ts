@@ -116,7 +116,9 @@ describe.skipIf(!ready)('commit', () => {
     const host = getHost();
     const flat = writeSpec(host, 'flat', { rootfs: { tarball: place('root.tar.gz') }, layers: [] });
     await succeed(host, 'apply', flat.file);
-    expect(treeOf(host, flat.name)).toEqual(treeOf(host, name));
+    expect(treeOf(host, flat.name)).toEqual(
+      treeOf(host, name).filter((line) => !line.startsWith('srv/null ')),
+    );
     await succeed(host, 'down', flat.name);
   });
 
