@@ -1,20 +1,26 @@
-// Unpacking an image from an OCI layout into an empty store: runspec, Podman, and skopeo with umoci.
+// Unpacking an image into an empty store, from an OCI layout and from a registry: runspec, Podman, and skopeo with
+// umoci.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TAG, writeLayout } from './layout.mjs';
+import { startRegistry } from './registry.mjs';
 
 const ROUNDS = 5;
 
 /** `time` runs a command that has to succeed and gives its milliseconds; figures go to `sample(name, ms)`. */
-export function measureImages({ folder, runspec, time, sample, say }) {
+export async function measureImages({ folder, runspec, time, sample, say }) {
   const at = (...names) => join(folder, ...names);
   mkdirSync(folder, { recursive: true });
   say('writing an image of 200 MB');
   const layout = at('layout');
   writeLayout(layout);
+  // Where skopeo and Podman put what they read an archive into, whatever TMPDIR says; read-only in this host.
+  mkdirSync(at('tmp'));
+  time(['mount', '--bind', at('tmp'), '/var/tmp']);
   // What `podman load` reads is one file.
   time(['skopeo', 'copy', '--quiet', `oci:${layout}:${TAG}`, `oci-archive:${at('image.tar')}:${TAG}`]);
+  const registry = await startRegistry(at('registry'), `oci:${layout}:${TAG}`);
   for (let round = 1; round <= ROUNDS; round += 1) {
     say(`round ${round} of ${ROUNDS} with images`);
     // A place of its own each time, removed after the last round: for half a minute after files were deleted ext4
@@ -35,7 +41,18 @@ export function measureImages({ folder, runspec, time, sample, say }) {
     const copied = time(['skopeo', 'copy', '--quiet', `oci:${layout}:${TAG}`, `oci:${copy}:${TAG}`]);
     const unpacked = time(['umoci', 'unpack', '--image', `${copy}:${TAG}`, join(place, 'bundle')]);
     sample('skopeoUmoci', copied + unpacked);
+    settle();
+    const fresh = join(place, 'pulled');
+    const pull = ['image', 'pull', `docker://${registry.name}`];
+    sample('registryPull', time(runspec.cli('--data-dir', fresh, ...pull)));
+    settle();
+    const storage = ['--root', join(place, 'podman-pulled'), '--runroot', join(place, 'run-pulled')];
+    sample(
+      'podmanPull',
+      time(['podman', ...storage, 'pull', '--quiet', '--tls-verify=false', registry.name]),
+    );
   }
+  await registry.stop();
   return peakMemory(runspec, at('peak'), `oci:${layout}:${TAG}`);
 }
 

@@ -17,6 +17,7 @@ const PACKAGES = {
   iptables: 'iptables',
   skopeo: 'skopeo',
   umoci: 'umoci',
+  'docker-registry': 'docker-registry',
 };
 const NETAVARK = '/usr/lib/podman/netavark';
 

@@ -120,7 +120,7 @@ memory.podman = heldSince(before, IDLE);
 time(podman.remove(...names.slice(0, IDLE)));
 
 const images = {
-  peak: measureImages({
+  peak: await measureImages({
     folder: join(folder, 'data/images'),
     runspec,
     time,
