@@ -1,5 +1,6 @@
 // doctor: what this host has, what is missing, and what stands in the way. Changes nothing.
 import { readCgroups } from '../host/cgroup-facts.ts';
+import { readDockerUser } from '../host/docker-user.ts';
 import { createKernelView } from '../host/kernel-view.ts';
 import type { Host } from '../host/host.ts';
 import { EXIT, type CommandContext } from './context.ts';
@@ -156,6 +157,10 @@ async function firewallFindings(context: CommandContext): Promise<readonly Findi
   );
   if (dropping.length === 0)
     return [{ check: 'firewall', result: 'ok', detail: 'nothing drops forwarded packets' }];
+  if (dropping.join() === 'ip filter FORWARD' && (await readDockerUser(context.host)) !== undefined) {
+    const detail = 'Docker drops forwarded packets; a rule in its chain DOCKER-USER lets our networks pass';
+    return [{ check: 'firewall', result: 'ok', detail }];
+  }
   const hint =
     'published ports are reached from this host; from others only when that chain accepts them (Docker: its chain DOCKER-USER)';
   return [{ check: 'firewall', result: 'warning', detail: `policy drop in ${dropping.join(', ')}`, hint }];

@@ -4,6 +4,7 @@ import { OperationError } from '../errors.ts';
 import type { ListeningSocket } from '../plan/facts.ts';
 import { commandError, runChecked } from './commands.ts';
 import type { Host } from './host.ts';
+import { isDockerLink, readDockerUser, type DockerUser } from './docker-user.ts';
 import { readListening } from './listening.ts';
 
 export interface LinkState {
@@ -72,6 +73,8 @@ export interface KernelView {
   netns(name: string): Promise<NetnsState | undefined>;
   nftTable(table: string, family?: 'inet' | 'netdev'): Promise<NftTableState | undefined>;
   listening(): Promise<readonly ListeningSocket[]>;
+  /** Undefined on a host without Docker, for which nothing is started. */
+  dockerUser(): Promise<DockerUser | undefined>;
   /** In the order of /proc/self/mountinfo: later entries cover earlier ones. */
   mounts(): Promise<readonly MountState[]>;
   /** Begins to read what every plan needs, so that the answers come while other work is done. */
@@ -104,6 +107,8 @@ export function createKernelView(host: Host): KernelView {
     netns: (name) => once(`netns ${name}`, () => readNetns(host, name)),
     nftTable,
     listening,
+    dockerUser: async () =>
+      (await links()).some(isDockerLink) ? once('docker-user', () => readDockerUser(host)) : undefined,
     mounts: () => once('mounts', () => readMounts(host)),
     // Whoever asks later gets the failure, if there is one.
     warmUp: ({ sockets }) =>

@@ -8,17 +8,19 @@ import { bytesOf, hexAddress } from './listening.ts';
 export async function readNetwork(host: Host, view: KernelView): Promise<NetworkFacts> {
   const sysctl = async (name: string): Promise<string | undefined> =>
     (await host.readText(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`))?.trim();
-  const [links, table, table6, all, fresh] = await Promise.all([
+  const [links, table, table6, all, fresh, docker] = await Promise.all([
     view.links(),
     host.readText('/proc/net/route'),
     host.readText('/proc/net/ipv6_route'),
     sysctl('all'),
     sysctl('default'),
+    view.dockerUser(),
   ]);
   const routes6 = parseRoutes6(table6 ?? '');
   const isOff = all !== '0' || fresh !== '0';
   return {
     ipv6: isOff ? 'off' : isUsed(links, routes6) ? 'used' : 'idle',
+    ...(docker === undefined ? {} : { dockerUser: true as const }),
     links: links.map(({ name, alias, kind, mtu }) => ({
       name,
       mtu,

@@ -5,6 +5,7 @@ import { bridge } from './bridge.ts';
 import { bundle } from './bundle.ts';
 import { cgroup } from './cgroup.ts';
 import { controller } from './controller.ts';
+import { dockerUser } from './docker-user.ts';
 import { directory } from './directory.ts';
 import { file } from './file.ts';
 import { layer } from './layer.ts';
@@ -28,6 +29,7 @@ const OPS: { readonly [K in OpKind]: Op<K> } = {
   cgroup,
   controller,
   directory,
+  'docker-user': dockerUser,
   file,
   layer,
   mountpoints,

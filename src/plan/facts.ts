@@ -49,6 +49,8 @@ export interface NetworkFacts {
     readonly kind?: string;
     readonly mtu: number;
   }[];
+  /** Docker's iptables chain DOCKER-USER is there. */
+  readonly dockerUser?: true;
   readonly addresses: readonly { readonly link: string; readonly address: string; readonly prefix: number }[];
   /**
    * `used`: the host has a global or unique local address, or a default route. `idle`: it could have.

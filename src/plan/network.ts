@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { familiesOf, isWildcard } from '../load/ports.ts';
 import type { PortSpec, Spec } from '../load/spec.ts';
+import { dockerSteps } from './docker-user-step.ts';
 import type { HostFacts } from './facts.ts';
 import { FIREWALL, NFT_TABLE } from './firewall.ts';
 import { chooseLease } from './lease.ts';
@@ -51,7 +52,11 @@ export function compileNetwork(
     network6 === undefined || address6 === undefined ? lease4 : { ...lease4, ...network6, address6 };
   checkPorts(spec, lease, facts, problems);
   const links = linkSteps(spec, lease, network6, netns, facts, together);
-  return { steps: [...base, ...links, ...firewallSteps(spec, lease)], netnsPath, lease };
+  return {
+    steps: [...base, ...links, ...firewallSteps(spec, lease), ...dockerSteps(spec, lease, facts)],
+    netnsPath,
+    lease,
+  };
 }
 
 function checkBridge({ network }: Spec, facts: HostFacts, problems: Problems): void {

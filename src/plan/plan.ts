@@ -1,6 +1,8 @@
 // A Plan: what one container needs on this host, as ordered idempotent steps. Plain JSON: it is
 // stored, compared, printed and rendered as shell, and what is stored is enough to reverse it.
+import type { DockerUserStep } from './docker-user-step.ts';
 import type { LayerRecipe } from './layer-recipe.ts';
+import type { StepBase } from './step-base.ts';
 import type { PortSpec } from '../load/spec.ts';
 
 /** Bumped when a stored plan can no longer be read by newer code. */
@@ -46,17 +48,6 @@ export interface Lease {
   readonly subnet6?: string;
   readonly address6?: string;
   readonly gateway6?: string;
-}
-
-interface StepBase {
-  /** Readable and stable: `mount:rootfs`, `veth:eth0`, `port:tcp/8080`. */
-  readonly id: string;
-  /** Ids of steps this one cannot outlive: when one of them is replaced, so is this step. */
-  readonly needs: readonly string[];
-  /** Ids of steps that only have to come first. */
-  readonly after: readonly string[];
-  /** Used by several containers under the same id; goes with its last user. */
-  readonly shared?: true;
 }
 
 /** A folder. */
@@ -293,6 +284,7 @@ export type Step =
   | NftTableStep
   | NftElementStep
   | NftIngressStep
+  | DockerUserStep
   | BundleStep
   | ProcessStep;
 

@@ -128,6 +128,8 @@ type Kind =
   | 'absolute'
   | 'cgroup'
   | 'netns'
+  | 'link'
+  | 'owner'
   | 'sysctl';
 
 /** What each kind of step needs for its way back. */
@@ -137,6 +139,7 @@ const FIELDS: { readonly [K in OpKind]: { readonly [P in keyof StepOf<K>]?: Kind
   bundle: { path: 'tree' },
   cgroup: { path: 'cgroup', hierarchies: 'list' },
   controller: { mountpoint: 'absolute', controller: 'text' },
+  'docker-user': { link: 'link', comment: 'owner' },
   directory: { path: 'own', mode: 'number', removal: 'text' },
   file: { path: 'tree', text: 'text' },
   layer: { layer: 'object' },
@@ -187,6 +190,10 @@ function fits(value: unknown, kind: Kind, places: Places): boolean {
       return value === `/runspec/${places.container}`;
     case 'netns':
       return value === `runspec-${places.container}`;
+    case 'link':
+      return /^[^\s/"]{1,15}$/.test(value);
+    case 'owner':
+      return value === 'runspec' || value === `runspec:${places.container}`;
     case 'sysctl':
       return !value.includes('/');
   }

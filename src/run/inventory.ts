@@ -2,10 +2,12 @@
 // owner. Given as steps, so that what no record tells of is taken back by the same code as all else.
 import type { Host } from '../host/host.ts';
 import { NETNS_FOLDER, NFT_TABLE, type KernelView, type MountState } from '../host/kernel-view.ts';
+import { jumpsTo } from '../host/docker-user.ts';
 import { topMount } from '../host/mount-lookup.ts';
 import { BRIDGE_ALIAS } from '../ops/bridge.ts';
 import { STATE_MODE } from '../ops/private-mount.ts';
 import { vethName } from '../plan/network.ts';
+import type { DockerUserStep } from '../plan/docker-user-step.ts';
 import type { CgroupStep, DirectoryStep, NftElementStep, Step, VethStep } from '../plan/plan.ts';
 import { cgroupFolders } from '../runtime/cgroup-processes.ts';
 import { containerFolder, isName } from './records.ts';
@@ -29,6 +31,7 @@ export async function findNames(places: Places): Promise<readonly string[]> {
   const found = [
     ...(await view.links()).map(({ alias }) => afterPrefix(alias ?? '', OWNER)),
     ...(await elements(view)).map(({ comment }) => afterPrefix(comment, OWNER)),
+    ...(await dockerRules(view)).map(({ comment }) => afterPrefix(comment, OWNER)),
     ...(await below(NETNS_FOLDER)).map((name) => afterPrefix(name, NETNS)),
     // The kernel's own files in a cgroup have a dot in their names, or are no folders.
     ...(await Promise.all(cgroups)).flat().map((name) => name.replace(/\.monitor$/, '')),
@@ -74,6 +77,7 @@ export async function takeInventory(places: Places, name: string): Promise<reado
   }
   const owned = (await elements(view)).filter(({ comment }) => comment === `${OWNER}${name}`);
   steps.push(...owned);
+  steps.push(...(await dockerRules(view)).filter(({ comment }) => comment === `${OWNER}${name}`));
   // It comes with a port of all IPv6 addresses, or of ::1.
   if (owned.some(({ set }) => set.startsWith('ports6'))) steps.push(ingressOf(name));
   const folder = containerFolder(dataDir, name);
@@ -131,6 +135,17 @@ async function elements(view: KernelView): Promise<readonly NftElementStep[]> {
   );
 }
 
+/** Rules in DOCKER-USER that bear runspec's comment, and chains that such a rule led to. */
+async function dockerRules(view: KernelView): Promise<readonly DockerUserStep[]> {
+  const found = await view.dockerUser();
+  if (found === undefined) return [];
+  return [...found.networks.keys()].map((link) => {
+    // Whoever empties DOCKER-USER leaves a chain that nothing leads to: then it is nobody's.
+    const comment = jumpsTo(found, link)[0]?.comment ?? BRIDGE_ALIAS;
+    return { id: `docker:${link}`, op: 'docker-user', link, comment, ...edges() };
+  });
+}
+
 /** Bridges, their elements and the table: what no container has for itself. Elements before what they are in. */
 export async function takeSharedInventory({ host, view, stateDir }: Places): Promise<readonly Step[]> {
   const bridges = (await view.links()).filter(
@@ -162,6 +177,9 @@ export async function takeSharedInventory({ host, view, stateDir }: Places): Pro
     ...(await elements(view))
       .filter(({ comment }) => comment === BRIDGE_ALIAS)
       .map((step): Step => ({ ...step, ...shared, needs: ['nft:table'] })),
+    ...(await dockerRules(view))
+      .filter(({ comment }) => comment === BRIDGE_ALIAS)
+      .map((step): Step => ({ ...step, ...shared })),
     ...(isMade
       ? [{ id: 'mount:state', op: 'private-mount', path: stateDir, ...edges(), ...shared } as const]
       : []),

@@ -180,6 +180,8 @@ function namesIn(container: string, steps: readonly Step[]): readonly string[] {
         return [step.key.replaceAll('.', '/'), ...(step.key === 'net.ipv4.ip_forward' ? FORWARDING : [])];
       case 'nft-ingress':
         return [`table netdev ${step.table}`];
+      case 'docker-user':
+        return [`runspec-${step.link}`];
       case 'nft-table':
         return [`table inet ${step.table}`];
       case 'netns-folder':

@@ -66,6 +66,8 @@ function objectOf(step: Step): string {
       return `${step.op} ${step.name}`;
     case 'nft-element':
       return `element ${step.set} ${step.key}`;
+    case 'docker-user':
+      return `docker-user ${step.link}`;
     case 'overlay':
       return `mount ${step.target}`;
     case 'private-mount':
@@ -122,6 +124,7 @@ export async function findUnused(
 /** The bridge that a shared step is about. */
 function bridgeOf(step: Step): string {
   if (step.op === 'bridge') return step.name;
+  if (step.op === 'docker-user') return step.link;
   return step.op === 'nft-element' ? (step.key.split(' . ')[0] ?? '') : '';
 }
 

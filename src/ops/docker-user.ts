@@ -1,0 +1,106 @@
+// Lets packets of one network pass Docker's FORWARD chain, whose policy is to drop: an accept in a table of ours cannot
+// overrule it. One rule in DOCKER-USER leads to a chain of ours; what the rules of an admin before it drop stays dropped.
+import { commandError, runChecked } from '../host/commands.ts';
+import { endOf, jumpsTo, networkChain, readDockerUser, type DockerUser } from '../host/docker-user.ts';
+import type { Host } from '../host/host.ts';
+import type { DockerUserStep } from '../plan/docker-user-step.ts';
+import type { Difference, Op } from './op.ts';
+import { hereDocument } from './shell.ts';
+
+const RESTORE = ['iptables-restore', '-w', '--noflush'] as const;
+
+export const dockerUser: Op<'docker-user'> = {
+  describe: (step) => `iptables DOCKER-USER: packets of ${step.link}`,
+
+  async probe({ view }, step) {
+    const found = await view.dockerUser();
+    if (found === undefined || (jumpsTo(found, step.link).length === 0 && !found.networks.has(step.link)))
+      return { state: 'absent' };
+    const differences = compare(step, found);
+    return differences.length === 0
+      ? { state: 'present', owned: true }
+      : { state: 'drifted', differences, inPlace: true };
+  },
+
+  async apply({ host }, step) {
+    await complete(host, step);
+  },
+
+  async update({ host }, step) {
+    await complete(host, step);
+  },
+
+  async revert({ host }, step) {
+    const found = await readDockerUser(host);
+    const jumps = found === undefined ? [] : jumpsTo(found, step.link);
+    const foreign = jumps.find(({ comment }) => comment !== step.comment);
+    if (foreign !== undefined)
+      return { outcome: 'kept', reason: `it belongs to ${foreign.comment || 'someone else'}` };
+    const chain = networkChain(step.link);
+    const isThere = found?.networks.has(step.link) === true;
+    if (!isThere) return { outcome: 'gone' };
+    const script = [...jumps.map(({ rule }) => asDeletion(rule)), `-F ${chain}`, `-X ${chain}`];
+    await runChecked(host, RESTORE, { stdin: inFilter(script) });
+    return { outcome: 'removed' };
+  },
+
+  toShell: (step) => hereDocument(RESTORE, inFilter([...chainOf(step), `-I ${jumpOf(step)}`])),
+};
+
+function compare(step: DockerUserStep, found: DockerUser): readonly Difference[] {
+  const differences: Difference[] = [];
+  const jumps = jumpsTo(found, step.link);
+  const isReached = jumps.some(({ index, comment }) => index < endOf(found) && comment === step.comment);
+  if (!isReached)
+    differences.push({ property: 'DOCKER-USER', wanted: `-A ${jumpOf(step)}`, found: 'missing' });
+  const rules = found.networks.get(step.link);
+  const wanted = chainOf(step).slice(1);
+  if (rules?.join() !== wanted.join())
+    differences.push({
+      property: networkChain(step.link),
+      wanted: `${wanted.length} rules of ours`,
+      found: rules === undefined ? 'missing' : `${rules.length} rules, not the same`,
+    });
+  return differences;
+}
+
+/** Whatever part of it is there: a chain that is declared again is emptied, in the same transaction that fills it. */
+async function complete(host: Host, step: DockerUserStep): Promise<void> {
+  const found = (await readDockerUser(host)) ?? { rules: [], networks: new Map() };
+  const stale = jumpsTo(found, step.link).filter(({ comment }) => comment === step.comment);
+  // Before the RETURN at its end, and behind what an admin has put there.
+  const position = endOf(found) + 1 - stale.filter(({ index }) => index < endOf(found)).length;
+  const script = [
+    ...stale.map(({ rule }) => asDeletion(rule)),
+    ...chainOf(step),
+    `-I ${jumpOf(step).replace(' ', ` ${position} `)}`,
+  ];
+  const result = await host.run(RESTORE, { stdin: inFilter(script) });
+  if (result.status !== 0)
+    throw commandError(`iptables refused to let packets of ${step.link} pass DOCKER-USER`, result);
+}
+
+function chainOf({ link }: DockerUserStep): readonly string[] {
+  const chain = networkChain(link);
+  return [
+    `:${chain} - [0:0]`,
+    // Who may come in is decided by the forward chain of our own table.
+    `-A ${chain} -o ${link} -j ACCEPT`,
+    // Who may go to Docker's containers is for Docker to decide.
+    `-A ${chain} -o docker0 -j RETURN`,
+    `-A ${chain} -o br-+ -j RETURN`,
+    `-A ${chain} -i ${link} -j ACCEPT`,
+  ];
+}
+
+function jumpOf({ link, comment }: DockerUserStep): string {
+  return `DOCKER-USER -m comment --comment "${comment}" -j ${networkChain(link)}`;
+}
+
+function asDeletion(rule: string): string {
+  return rule.replace(/^-A/, '-D');
+}
+
+function inFilter(lines: readonly string[]): string {
+  return ['*filter', ...lines, 'COMMIT', ''].join('\n');
+}
