@@ -90,9 +90,12 @@ async function probeHierarchy(
   return differences;
 }
 
+/** What the kernel says of a cgroup that was just removed: by its path, and by a file of it that is open. */
+const GONE: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENODEV']);
+
 async function makeFolders(host: Host, step: CgroupStep, hierarchy: CgroupHierarchy): Promise<void> {
   const parts = step.path.split('/').filter((part) => part !== '');
-  // A parallel `down` may remove the shared parent between our two mkdir(2): begin again then.
+  // A parallel `down` may remove the shared parent between our two mkdir(2), or its files under our hands: begin again then.
   for (let attempt = 0; ; attempt += 1) {
     try {
       let folder = hierarchy.mountpoint;
@@ -106,7 +109,7 @@ async function makeFolders(host: Host, step: CgroupStep, hierarchy: CgroupHierar
       }
       return;
     } catch (error) {
-      if (attempt >= 5 || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      if (attempt >= 20 || !GONE.has((error as NodeJS.ErrnoException).code)) throw error;
     }
   }
 }

@@ -1,6 +1,7 @@
 // Limits: equal values in the kernel's spelling, drift by file, and what a changed spec lifts.
 import { describe, expect, it } from 'vitest';
 import { liftLimits, sameLimit, type LimitFile } from '../../src/ops/cgroup-limits.ts';
+import { opOf } from '../../src/ops/index.ts';
 import type { CgroupStep } from '../../src/plan/plan.ts';
 import { createFakeOps } from './fake-context.ts';
 import { STEPS } from './steps.ts';
@@ -121,6 +122,23 @@ describe('a limit that is no longer asked for is lifted', () => {
 const folder = '/sys/fs/cgroup';
 
 describe('a cgroup', () => {
+  it('is made again when a parallel down takes its parent away between two changes', async () => {
+    const ops = createFakeOps();
+    const context = ops.context();
+    let left = 1;
+    const writeInPlace = async (file: string, text: string): Promise<void> => {
+      if (file === `${folder}/cpuset/runspec/cpuset.cpus` && left > 0) {
+        left -= 1;
+        ops.machine.files.removeDirectory(`${folder}/cpuset/runspec`);
+        throw Object.assign(new Error(`ENODEV: no such device, write '${file}'`), { code: 'ENODEV' });
+      }
+      await context.host.writeInPlace(file, text);
+    };
+    await opOf(STEPS.cgroup).apply({ ...context, host: { ...context.host, writeInPlace } }, STEPS.cgroup, {});
+    expect(left).toBe(0);
+    expect(await ops.probe(STEPS.cgroup)).toMatchObject({ state: 'present' });
+  });
+
   it('names the file, the limit and what is found there instead, and mends it', async () => {
     const ops = createFakeOps();
     await ops.apply(STEPS.cgroup);
