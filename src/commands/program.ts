@@ -48,7 +48,7 @@ export function createProgram(
     .addOption(
       new Option(
         '--archive-limits <limits>',
-        'what an archive or layer may unpack to: bytes=64G,entries=2000000,ratio=250',
+        'what an archive or layer may unpack to: bytes=64G,entries=1000000,ratio=250',
       ).env('RUNSPEC_ARCHIVE_LIMITS'),
     )
     .option('--quiet', 'no progress on stderr', false)
