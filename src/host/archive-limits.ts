@@ -9,7 +9,10 @@ export interface ArchiveLimits {
   readonly ratioFrom: number;
 }
 
-/** More entries would take more than 200 MB to keep in mind. Generous for root filesystems, deadly for bombs: gzip makes 1,032 of 1 from zeros, real trees give 3 to 20. */
+/**
+ * Generous for root filesystems, deadly for bombs: gzip makes 1,032 of 1 from zeros, real trees give 3 to 20.
+ * What has to be known of a million entries takes less than 200 MB of memory; two million would take more.
+ */
 export const ARCHIVE_LIMITS: ArchiveLimits = {
   bytes: 64 * 2 ** 30,
   entries: 1_000_000,
