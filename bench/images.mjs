@@ -4,12 +4,14 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TAG, writeLayout } from './layout.mjs';
+import { peakOfTree } from './memory.mjs';
 import { startRegistry } from './registry.mjs';
+import { countUnpacked } from './sharing.mjs';
 
 const ROUNDS = 5;
 
 /** `time` runs a command that has to succeed and gives its milliseconds; figures go to `sample(name, ms)`. */
-export async function measureImages({ folder, runspec, time, sample, say }) {
+export async function measureImages({ folder, alpine, runspec, env, time, sample, say }) {
   const at = (...names) => join(folder, ...names);
   mkdirSync(folder, { recursive: true });
   say('writing an image of 200 MB');
@@ -52,8 +54,14 @@ export async function measureImages({ folder, runspec, time, sample, say }) {
       time(['podman', ...storage, 'pull', '--quiet', '--tls-verify=false', registry.name]),
     );
   }
+  const name = `docker://${registry.name}`;
+  const figures = {
+    peak: peakMemory(runspec, at('peak'), `oci:${layout}:${TAG}`),
+    pullPeak: await peakOfTree(runspec.cli('--data-dir', at('pull-peak'), 'image', 'pull', name), env),
+    unpacked: countUnpacked(at('shared'), registry.name, alpine, runspec, time),
+  };
   await registry.stop();
-  return peakMemory(runspec, at('peak'), `oci:${layout}:${TAG}`);
+  return figures;
 }
 
 /** KiB of runspec's own process at its largest; its children hold a few megabytes whatever they unpack. */

@@ -119,15 +119,15 @@ for (let index = 0; index < IDLE; index += 1) time(podman.run(names[index], port
 memory.podman = heldSince(before, IDLE);
 time(podman.remove(...names.slice(0, IDLE)));
 
-const images = {
-  peak: await measureImages({
-    folder: join(folder, 'data/images'),
-    runspec,
-    time,
-    sample: (name, milliseconds) => (samples[name] ??= []).push(milliseconds),
-    say,
-  }),
-};
+const images = await measureImages({
+  folder: join(folder, 'data/images'),
+  alpine,
+  runspec,
+  env,
+  time,
+  sample: (name, milliseconds) => (samples[name] ??= []).push(milliseconds),
+  say,
+});
 
 const firstLine = (argv) => output(argv).split('\n')[0];
 const machine = {
