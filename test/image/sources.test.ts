@@ -24,14 +24,18 @@ async function load(reference: string): Promise<Image & { readonly blobs: readon
   const { signal } = new AbortController();
   const parsed = parseImageReference(reference, scratch);
   if ('problem' in parsed) throw new Error(parsed.problem);
-  const source = await openImageSource({ host, archives, signal }, parsed.value);
+  const open = () => openImageSource({ host, archives, signal }, parsed.value);
+  const source = await open();
   const image = await readImage(source, platformOf('x64'));
+  await source.close();
   const blobs = [];
   for (const { descriptor } of image.layers) {
-    const chunks = (await (await source.openBlob(descriptor, signal)).toArray()) as Buffer[];
+    // Each layer is fetched by itself, perhaps days after the image was read: the source knows nothing of it yet.
+    const fresh = await open();
+    const chunks = (await (await fresh.openBlob(descriptor, signal)).toArray()) as Buffer[];
+    await fresh.close();
     blobs.push(Buffer.concat(chunks));
   }
-  await source.close();
   return { ...image, blobs };
 }
 

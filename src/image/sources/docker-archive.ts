@@ -49,37 +49,40 @@ export async function openDockerArchive(
     });
   }
   const places = new Map<string, string>();
-  const placeOf = ({ digest }: Descriptor): string => {
+  /** A layer may be asked for by itself, of an image that was read before: only manifest.json knows its file. */
+  const placeOf = async ({ digest }: Descriptor): Promise<string> => {
+    if (!places.has(digest)) await readRoot(DOCUMENT_LIMIT);
     const place = places.get(digest);
     if (place === undefined) throw new OperationError(`blob ${shorten(digest)} is not in the archive`);
     return place;
   };
   const read = async (file: string, limit: number): Promise<Buffer> =>
     readWhole(await files.open(file, signal), limit, file);
+  const readRoot: ImageSource['readRoot'] = async (limit) => {
+    const image = chooseByName(readImages(await read('manifest.json', limit)), name);
+    const config = await read(image.config, DOCUMENT_LIMIT);
+    const { diffIds } = parseConfig(config);
+    const configDigest = checkName(image.config, hashDocument(config));
+    places.set(configDigest, image.config);
+    const layers: Descriptor[] = [];
+    for (const [index, file] of image.layers.entries()) {
+      const layer = await describeLayer(files, file, diffIds[index], signal);
+      places.set(layer.digest, file);
+      layers.push(layer);
+    }
+    const manifest = {
+      schemaVersion: 2,
+      mediaType: DOCKER_MANIFEST,
+      config: { mediaType: DOCKER_CONFIG, size: config.length, digest: configDigest },
+      layers: layers.map(({ mediaType, size, digest }) => ({ mediaType, size, digest })),
+    };
+    return { mediaType: DOCKER_MANIFEST, bytes: Buffer.from(JSON.stringify(manifest)) };
+  };
   return {
     reference,
-    async readRoot(limit) {
-      const image = chooseByName(readImages(await read('manifest.json', limit)), name);
-      const config = await read(image.config, DOCUMENT_LIMIT);
-      const { diffIds } = parseConfig(config);
-      const configDigest = checkName(image.config, hashDocument(config));
-      places.set(configDigest, image.config);
-      const layers: Descriptor[] = [];
-      for (const [index, file] of image.layers.entries()) {
-        const layer = await describeLayer(files, file, diffIds[index], signal);
-        places.set(layer.digest, file);
-        layers.push(layer);
-      }
-      const manifest = {
-        schemaVersion: 2,
-        mediaType: DOCKER_MANIFEST,
-        config: { mediaType: DOCKER_CONFIG, size: config.length, digest: configDigest },
-        layers: layers.map(({ mediaType, size, digest }) => ({ mediaType, size, digest })),
-      };
-      return { mediaType: DOCKER_MANIFEST, bytes: Buffer.from(JSON.stringify(manifest)) };
-    },
-    readDocument: async (descriptor, limit) => read(placeOf(descriptor), limit),
-    openBlob: async (descriptor, aborted) => files.open(placeOf(descriptor), aborted),
+    readRoot,
+    readDocument: async (descriptor, limit) => read(await placeOf(descriptor), limit),
+    openBlob: async (descriptor, aborted) => files.open(await placeOf(descriptor), aborted),
     close: async () => undefined,
   };
 }
