@@ -24,6 +24,11 @@ interface Proof {
   readonly classes: Readonly<Record<string, number>>;
 }
 
+/** A shell goes on before what it started in the background has become the program. */
+function untilItIs(program: string): string {
+  return `until grep -qx ${program} /proc/$!/comm; do :; done`;
+}
+
 /** Class, what leaves something of it, what is said of it, what takes it away again. */
 const LEAKS: readonly (readonly [string, string, RegExp, string])[] = [
   ['link', 'ip link add leak0 type veth peer name leak1', /^leak0 veth down/, 'ip link del leak0'],
@@ -54,8 +59,18 @@ const LEAKS: readonly (readonly [string, string, RegExp, string])[] = [
     /^\/run\/leak tmpfs of leak/,
     'umount /run/leak && rmdir /run/leak',
   ],
-  ['namespace', 'unshare --uts sleep 1000 >/dev/null 2>&1 &', /^uts:\[\d+\]$/, 'pkill -f "^sleep 1000$"'],
-  ['process', 'sleep 1001 >/dev/null 2>&1 &', /^sleep sleep 1001$/, 'pkill -f "^sleep 1001$"'],
+  [
+    'namespace',
+    `unshare --uts sleep 1000 >/dev/null 2>&1 & ${untilItIs('sleep')}`,
+    /^uts:\[\d+\]$/,
+    'pkill -f "^sleep 1000$"',
+  ],
+  [
+    'process',
+    `sleep 1001 >/dev/null 2>&1 & ${untilItIs('sleep')}`,
+    /^sleep sleep 1001$/,
+    'pkill -f "^sleep 1001$"',
+  ],
   [
     'sysctl',
     'echo 1 >/proc/sys/net/ipv4/conf/lo/log_martians',
