@@ -59,7 +59,10 @@ function failedTests(report) {
   return (report?.testResults ?? []).flatMap((file) => {
     const failed = file.assertionResults.filter((test) => test.status === 'failed');
     const place = relative('.', file.name);
-    if (failed.length === 0 && file.status === 'failed') return [`${place}: ${file.message.slice(0, 1500)}`];
+    if (failed.length === 0 && file.status === 'failed')
+      return [
+        `${place}: ${file.message.slice(0, 1500) || 'not in a test but beside them, as printed above'}`,
+      ];
     return failed.map(
       (test) => `${place} > ${test.fullName}\n${test.failureMessages.join('\n').slice(0, 1500)}`,
     );

@@ -31,10 +31,20 @@ export async function forgetFlows(
     const isOurs = local.has(destination) || destination.startsWith('127.') || answering !== destination;
     return isOurs ? [destination] : [];
   });
-  for (const destination of new Set(destinations)) {
-    const result = await host.run(['conntrack', '-D', ...flows, '--orig-dst', destination]);
+  for (const destination of new Set(destinations))
+    await forget(host, ['conntrack', '-D', ...flows, '--orig-dst', destination]);
+}
+
+/** A flow that ends by itself between conntrack's look and its deletion stops it; the others are still to go. */
+const ENDED_MEANWHILE = /such conntrack doesn't exist/;
+const ATTEMPTS = 20;
+
+async function forget(host: Host, argv: readonly string[]): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    const result = await host.run(argv);
     // Status 1 with a count of 0: they have ended since.
-    if (result.status !== 0 && !/flow entries have been deleted/.test(result.stderr))
-      throw commandError(`cannot forget the flows to udp port ${port} of ${destination}`, result);
+    if (result.status === 0 || /flow entries have been deleted/.test(result.stderr)) return;
+    if (attempt < ATTEMPTS && ENDED_MEANWHILE.test(result.stderr)) continue;
+    throw commandError('cannot forget the flows to a published udp port', result);
   }
 }

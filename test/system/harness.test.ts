@@ -55,7 +55,10 @@ describe.skipIf(!requireSystem())('a throw-away host', () => {
     const host = await createTestHost();
     try {
       const started = await host.start(['sleep', '1000']);
-      expect(fs.readFileSync(`/proc/${started.pid}/cmdline`, 'utf8')).toContain('sleep');
+      // Between fork and execve(2) it is another program, and for a moment it has no arguments.
+      await expect
+        .poll(() => fs.readFileSync(`/proc/${started.pid}/cmdline`, 'utf8'), { timeout: 20_000 })
+        .toContain('sleep');
       started.kill('SIGKILL');
       const { status, signal } = await started.ended;
       expect(signal ?? status).toSatisfy((end) => end === 'SIGKILL' || end === 137);
