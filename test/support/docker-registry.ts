@@ -1,6 +1,5 @@
 // Debian's docker-registry on the loopback of a test host, filled by skopeo from an OCI layout.
 import path from 'node:path';
-import { expect } from 'vitest';
 import type { Started, TestHost } from './test-host.ts';
 
 export interface DockerRegistry {
@@ -48,9 +47,7 @@ export async function startRegistry(
   );
   const started: Started = await host.start(['docker-registry', 'serve', config]);
   let running = true;
-  await expect
-    .poll(async () => (await host.exec(['ss', '-ltnH', `sport = :5000`])).stdout, { timeout: 30_000 })
-    .toContain(address);
+  await waitUntil(async () => (await host.exec(['ss', '-ltnH', 'sport = :5000'])).stdout.includes(address));
   const credentials = account === undefined ? [] : ['--dest-creds', `${account.user}:${account.password}`];
   return {
     address,
@@ -64,4 +61,11 @@ export async function startRegistry(
       await started.ended;
     },
   };
+}
+
+async function waitUntil(holds: () => Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + 30_000; !(await holds());) {
+    if (Date.now() > deadline) throw new Error('the registry does not listen');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }

@@ -2,12 +2,13 @@
 // and what is Docker's is as before when ours is down.
 import fs from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { identify, inside, pending, succeed } from '../support/containers.ts';
+import { listRules, placeDockerd, type Dockerd } from '../support/dockerd.ts';
 import { alpine, programs, requireSystem } from '../support/requirements.ts';
 import { serve, writeSpec, type PlacedSpec, type SpecKeys } from '../support/specs.ts';
 import { ask, startServer, type Run } from '../support/talk.ts';
-import { createTestHost, type Started, type TestHost } from '../support/test-host.ts';
+import { createTestHost, type TestHost } from '../support/test-host.ts';
 
 /** dockerd on a busy machine, and a server that was just started. */
 const SOON = { timeout: 60_000, interval: 100 };
@@ -20,36 +21,25 @@ describe.skipIf(!requireSystem() || image === undefined || !programs('dockerd', 
   'beside Docker',
   () => {
     let made: TestHost | undefined;
-    let daemon: Started | undefined;
+    let daemon: Dockerd | undefined;
     let before = '';
     const host = (): TestHost => {
       if (made === undefined) throw new Error('the host could not be made');
       return made;
     };
-    const docker = (...args: readonly string[]): Promise<string> =>
-      host().output(['/usr/bin/docker', '-H', `unix://${host().folder}/docker/docker.sock`, ...args]);
-    /** What both kinds of tools say, without counters and dates. */
-    const rules = async (): Promise<string> => {
-      const saved = await host().output(['iptables-save']);
-      const shown = saved.replaceAll(/\[\d+:\d+\]/g, '').replaceAll(/^#.*$/gm, '');
-      return `${shown}\n${await host().output(['nft', '--stateless', 'list', 'ruleset'])}`;
+    const docker = (...args: readonly string[]): Promise<string> => {
+      if (daemon === undefined) throw new Error('dockerd could not be placed');
+      return daemon.docker(...args);
     };
+    const rules = (): Promise<string> => listRules(host());
     const onRemote: Run = (argv) => host().remote.exec(argv);
     const write = (base: string, network: SpecKeys): PlacedSpec =>
       writeSpec(host(), base, { process: { args: serve(base, 'tcp:80') }, network });
 
     beforeAll(async () => {
       made = await createTestHost();
-      const folder = path.join(made.folder, 'docker');
-      fs.mkdirSync(folder);
-      // It writes a key there, and nothing but the host's folder is writable.
-      await made.output(['mount', '-t', 'tmpfs', 'tmpfs', '/etc/docker']);
-      const args = ['--data-root', `${folder}/root`, '--exec-root', `${folder}/exec`];
-      args.push('--pidfile', `${folder}/docker.pid`, '-H', `unix://${folder}/docker.sock`);
-      args.push('--storage-driver', 'overlay2', '--exec-opt', 'native.cgroupdriver=cgroupfs');
-      args.push('--log-level', 'error', '--cgroup-parent', `/runspec/${made.name('docker')}`);
-      daemon = await made.start(['dockerd', ...args]);
-      await vi.waitFor(() => docker('version'), SOON);
+      daemon = await placeDockerd(made, 'docker');
+      await daemon.start();
       await made.output(['iptables', '-w', '-P', 'FORWARD', 'DROP']);
       await docker('import', image ?? '', 'small');
       // Only the first of its ports is published.
@@ -61,8 +51,7 @@ describe.skipIf(!requireSystem() || image === undefined || !programs('dockerd', 
     afterAll(async () => {
       if (daemon !== undefined) {
         await docker('rm', '--force', 'theirs');
-        daemon.kill('SIGTERM');
-        await daemon.ended;
+        await daemon.stop();
       }
       await made?.destroy();
     }, 60_000);

@@ -4,6 +4,8 @@ import type { Random } from './random.ts';
 export interface Setting {
   readonly random: Random;
   readonly rounds: number;
+  /** Outcomes are entered as they come: a campaign that breaks off has them to show. */
+  readonly ledger: Ledger;
   /** For people who wait. */
   say(text: string): void;
 }
@@ -14,7 +16,7 @@ export interface Campaign {
   readonly title: string;
   /** Without --rounds. */
   readonly rounds: number;
-  run(setting: Setting): Promise<Tally>;
+  run(setting: Setting): Promise<void>;
 }
 
 export interface Tally {

@@ -3,6 +3,7 @@ import type { Campaign } from './campaign.ts';
 import { CYCLES } from './cycles.ts';
 import { RECORDS } from './damage.ts';
 import { FULL_DISK } from './disk.ts';
+import { DOCKER_USER } from './docker-user.ts';
 import { KILLS } from './kill.ts';
 import { KILL_STEPS } from './kill-steps.ts';
 import { LAYERS } from './layers.ts';
@@ -12,6 +13,7 @@ import { DOCKER } from './peer-docker.ts';
 import { PODMAN } from './peer-podman.ts';
 import { RUNSPEC } from './peer-runspec.ts';
 import { peerCampaign } from './peer.ts';
+import { PULL } from './pull.ts';
 import { SHARED } from './shared.ts';
 import { SIGNALS } from './signals.ts';
 
@@ -27,7 +29,12 @@ export const CAMPAIGNS: readonly Campaign[] = [
   FULL_DISK,
   RECORDS,
   LAYERS,
+  PULL,
+  DOCKER_USER,
 ];
 
-/** The same campaign for all; the peers' own residue is measured, not judged. */
-export const PEERS: readonly Campaign[] = [RUNSPEC, PODMAN, DOCKER].map(peerCampaign);
+/** What these leave is measured, not judged. */
+export const FOREIGN: readonly Campaign[] = [PODMAN, DOCKER].map(peerCampaign);
+
+/** The same campaign for all. */
+export const PEERS: readonly Campaign[] = [peerCampaign(RUNSPEC), ...FOREIGN];

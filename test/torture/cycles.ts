@@ -2,7 +2,7 @@
 // do not run out.
 import { writeSpec } from '../support/specs.ts';
 import type { TestHost } from '../support/test-host.ts';
-import { openLedger, type Campaign } from './campaign.ts';
+import type { Campaign } from './campaign.ts';
 import { findResidue, mustSucceed, withScene } from './scene.ts';
 
 /** 13 addresses besides the gateway's. */
@@ -20,7 +20,7 @@ export const CYCLES: Campaign = {
   rounds: 1000,
   run: (setting) => {
     const { rounds, say } = setting;
-    const ledger = openLedger(setting);
+    const { ledger } = setting;
     const network = { bridge: 'cycle0', subnet: SUBNET, ports: [] };
     return withScene(noPreparation, async (scene) => {
       const { host } = scene;
@@ -45,7 +45,6 @@ export const CYCLES: Campaign = {
       await Promise.all(Array.from({ length: LANES }, lane));
       const last = await mustSucceed(host, 'down', '--all');
       ledger.enter('at the end', { failures: last, residue: await findResidue(scene) });
-      return ledger.tally();
     });
   },
 };

@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { TestHost } from '../support/test-host.ts';
-import { openLedger, type Campaign } from './campaign.ts';
+import type { Campaign } from './campaign.ts';
 import { isUp, required } from './kill.ts';
 import type { Random } from './random.ts';
 import { findResidue, mustSucceed, playRounds, writeBoth } from './scene.ts';
@@ -16,7 +16,7 @@ export const RECORDS: Campaign = {
   rounds: 40,
   run: async (setting) => {
     const { random } = setting;
-    const ledger = openLedger(setting);
+    const { ledger } = setting;
     await playRounds(setting, ledger, prepare, async (scene) => {
       const { host } = scene;
       const { one } = writeBoth(host, 'web');
@@ -40,7 +40,6 @@ export const RECORDS: Campaign = {
       const label = `${damaged ?? 'nothing to damage'}, then ${way}`;
       return { label, outcome: { failures, residue: await findResidue(scene) } };
     });
-    return ledger.tally();
   },
 };
 

@@ -2,7 +2,7 @@
 // `down` works, or does once there is room again.
 import path from 'node:path';
 import type { TestHost } from '../support/test-host.ts';
-import { openLedger, type Campaign } from './campaign.ts';
+import type { Campaign } from './campaign.ts';
 import { isUp, required } from './kill.ts';
 import { findResidue, mustSucceed, playRounds, shorten, writeBoth } from './scene.ts';
 
@@ -15,7 +15,7 @@ export const FULL_DISK: Campaign = {
   rounds: 30,
   run: async (setting) => {
     const { random, rounds } = setting;
-    const ledger = openLedger(setting);
+    const { ledger } = setting;
     await playRounds(setting, ledger, prepare, async (scene, number) => {
       const { host } = scene;
       const { one } = writeBoth(host, 'web');
@@ -40,7 +40,6 @@ export const FULL_DISK: Campaign = {
         outcome: { failures, residue: rolledBack.length > 0 ? rolledBack : await findResidue(scene) },
       };
     });
-    return ledger.tally();
   },
 };
 

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { writeFullPair } from '../support/full-spec.ts';
 import type { PlacedSpec } from '../support/specs.ts';
 import type { TestHost } from '../support/test-host.ts';
-import { openLedger, type Campaign, type Setting } from './campaign.ts';
+import type { Campaign, Setting } from './campaign.ts';
 import { isUp, required } from './kill.ts';
 import { findResidue, mustSucceed, playRounds } from './scene.ts';
 
@@ -23,9 +23,9 @@ export const KILL_STEPS: readonly Campaign[] = (['apply', 'update', 'down'] as c
   run: (setting) => run(setting, operation),
 }));
 
-async function run(setting: Setting, operation: Operation): ReturnType<Campaign['run']> {
+async function run(setting: Setting, operation: Operation): Promise<void> {
   const { random, rounds } = setting;
-  const ledger = openLedger(setting);
+  const { ledger } = setting;
   let calls: readonly string[] = [];
   const start = random.fraction();
   const prepare = async (host: TestHost): Promise<void> => {
@@ -54,7 +54,6 @@ async function run(setting: Setting, operation: Operation): ReturnType<Campaign[
       outcome,
     };
   });
-  return ledger.tally();
 }
 
 interface Begun {

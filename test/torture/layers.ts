@@ -7,7 +7,7 @@ import { makeRootfs } from '../support/small-rootfs.ts';
 import { listFiles } from '../support/snapshot-files.ts';
 import { SPECS, WAIT, writeSpec, type PlacedSpec } from '../support/specs.ts';
 import type { TestHost } from '../support/test-host.ts';
-import { openLedger, type Campaign } from './campaign.ts';
+import type { Campaign } from './campaign.ts';
 import { isUp, required } from './kill.ts';
 import { findResidue, mustSucceed, playRounds } from './scene.ts';
 import { strike } from './strike.ts';
@@ -20,7 +20,7 @@ export const LAYERS: Campaign = {
   rounds: 25,
   run: async (setting) => {
     const { random } = setting;
-    const ledger = openLedger(setting);
+    const { ledger } = setting;
     let store: readonly string[] = [];
     let specs: readonly PlacedSpec[] = [];
     let duration = 500;
@@ -52,7 +52,6 @@ export const LAYERS: Campaign = {
       const label = `${path.basename(spec.file)}, killed ${killed ?? 'nothing'}, then ${again ? 'apply' : 'down'}`;
       return { label, outcome: { failures, residue } };
     });
-    return ledger.tally();
   },
 };
 

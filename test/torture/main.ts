@@ -3,8 +3,8 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Campaign } from './campaign.ts';
-import { CAMPAIGNS, PEERS } from './campaigns.ts';
+import { openLedger, type Campaign } from './campaign.ts';
+import { CAMPAIGNS, FOREIGN, PEERS } from './campaigns.ts';
 import { createRandom } from './random.ts';
 import { writeReport, type Result } from './report.ts';
 
@@ -32,22 +32,32 @@ async function main(): Promise<number> {
   console.log(`seed ${seed}`);
   build();
   const results: Result[] = [];
-  const once = async (campaign: Campaign): Promise<Result> => {
+  const began = performance.now();
+  const report = (): void => {
+    const minutes = Math.round((performance.now() - began) / 60_000);
+    if (values.report) writeReport({ seed, minutes, own: CAMPAIGNS, peers: PEERS, results });
+  };
+  const once = async (campaign: Campaign): Promise<void> => {
     const result = await play(campaign, seed, rounds);
     console.log(render(result));
-    return result;
+    results.push(result);
+    // After each: a run that ends before its time has written what it measured.
+    report();
   };
+  report();
   // The peers are measured beside all this, so that the machine is the same for everyone.
   const jobs = wholeNumber('--jobs', values.jobs) ?? 1;
   const measuring = Promise.all(values.report ? PEERS.map(once) : []);
-  await inTurn(campaigns, jobs, async (campaign) => void results.push(await once(campaign)));
-  results.sort((one, other) => campaigns.indexOf(one.campaign) - campaigns.indexOf(other.campaign));
-  const peers = await measuring;
-  if (values.report) writeReport(seed, results, peers);
-  const bad = results.filter(({ tally }) => tally.failures.length + tally.residue.length > 0);
-  for (const { campaign, tally } of bad) {
+  await inTurn(campaigns, jobs, once);
+  await measuring;
+  const bad = results.filter(({ campaign, tally, broken }) => {
+    const left = FOREIGN.includes(campaign) ? 0 : tally.failures.length + tally.residue.length;
+    return broken !== undefined || left > 0;
+  });
+  for (const { campaign, tally, broken } of bad) {
     console.log(`\n${campaign.name}:`);
-    for (const line of [...tally.failures, ...tally.residue]) console.log(`  ${line}`);
+    const lines = [...(broken === undefined ? [] : [broken]), ...tally.failures, ...tally.residue];
+    for (const line of lines) console.log(`  ${line}`);
     console.log(`  again: npm run torture -- --seed ${seed} --only ${campaign.name}`);
   }
   return bad.length === 0 ? 0 : 1;
@@ -74,18 +84,25 @@ function choose(only: string | undefined): readonly Campaign[] {
   return [...new Set(chosen)];
 }
 
-async function play(campaign: Campaign, seed: number, rounds: number | undefined): Promise<Result> {
+/** One that cannot go on does not take the others with it: what it had entered until then counts. */
+async function play(campaign: Campaign, seed: number, asked: number | undefined): Promise<Result> {
   const started = performance.now();
   const say = (text: string): void => void process.stderr.write(`${campaign.name}: ${text}\n`);
-  const tally = await campaign.run({
-    random: createRandom(seed, campaign.name),
-    rounds: rounds ?? campaign.rounds,
-    say,
-  });
-  return { campaign, tally, seconds: Math.round((performance.now() - started) / 1000) };
+  const rounds = asked ?? campaign.rounds;
+  const ledger = openLedger({ say });
+  let broken: string | undefined;
+  try {
+    await campaign.run({ random: createRandom(seed, campaign.name), rounds, ledger, say });
+  } catch (error) {
+    broken = error instanceof Error ? error.message : String(error);
+    say(`broken off: ${broken}`);
+  }
+  const seconds = Math.round((performance.now() - started) / 1000);
+  return { campaign, rounds, tally: ledger.tally(), seconds, ...(broken === undefined ? {} : { broken }) };
 }
 
-function render({ campaign, tally, seconds }: Result): string {
+function render({ campaign, tally, seconds, broken }: Result): string {
+  if (broken !== undefined) return `${campaign.name.padEnd(20)} broken off: ${broken}`;
   const { faults, survived, residue, counts } = tally;
   const more = Object.entries(counts).map(([what, number]) => `, ${what} ${number}`);
   return `${campaign.name.padEnd(20)} faults ${faults}, survived ${survived}, residue ${residue.length}${more.join('')}  ${seconds} s`;

@@ -1,7 +1,7 @@
 // kill -9 of what keeps a running container: conmon, the container's own process, or both. Whoever is left, `apply` brings it
 // back and `down` takes it away.
 import type { TestHost } from '../support/test-host.ts';
-import { openLedger, type Campaign } from './campaign.ts';
+import type { Campaign } from './campaign.ts';
 import { recover, required } from './kill.ts';
 import { commandOf, descendants, pidNamespace, signal } from './processes.ts';
 import type { Random } from './random.ts';
@@ -13,7 +13,7 @@ export const MONITOR: Campaign = {
   rounds: 20,
   run: async (setting) => {
     const { random } = setting;
-    const ledger = openLedger(setting);
+    const { ledger } = setting;
     const prepare = async (host: TestHost): Promise<void> => {
       const { one } = writeBoth(host, 'web');
       await required(mustSucceed(host, 'apply', one.file));
@@ -30,7 +30,6 @@ export const MONITOR: Campaign = {
       const label = `killed ${killed.join('+')}, then ${way.label}`;
       return { label, outcome: { failures, residue: await findResidue(scene) } };
     });
-    return ledger.tally();
   },
 };
 

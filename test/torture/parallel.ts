@@ -3,7 +3,7 @@
 import type { PlacedSpec } from '../support/specs.ts';
 import { writeSpec } from '../support/specs.ts';
 import type { TestHost } from '../support/test-host.ts';
-import { openLedger, type Campaign, type Ledger } from './campaign.ts';
+import type { Campaign, Ledger } from './campaign.ts';
 import { findResidue, mustSucceed, shorten, withScene } from './scene.ts';
 
 const BUSY = 4;
@@ -14,7 +14,7 @@ export const PARALLEL_APPLY: Campaign = {
   rounds: 40,
   run: (setting) => {
     const { random, rounds } = setting;
-    const ledger = openLedger(setting);
+    const { ledger } = setting;
     return withScene(warmUp, async (scene) => {
       const { host } = scene;
       const specs = Array.from({ length: rounds }, (_, index) =>
@@ -30,7 +30,6 @@ export const PARALLEL_APPLY: Campaign = {
         order.map((spec) => insist(host, ledger, 'down', spec.name, spec.name)),
       );
       ledger.enterAll(rounds, 'down', { failures: taken.flat(), residue: await findResidue(scene) });
-      return ledger.tally();
     });
   },
 };
@@ -41,7 +40,7 @@ export const RACES: Campaign = {
   rounds: 80,
   run: (setting) => {
     const { random, rounds } = setting;
-    const ledger = openLedger(setting);
+    const { ledger } = setting;
     return withScene(warmUp, async (scene) => {
       const { host } = scene;
       const spec = writeSpec(host, 'one', { network: { ports: ['8080:80'] }, resources: { pids: 50 } });
@@ -53,7 +52,6 @@ export const RACES: Campaign = {
       const failures = [...(await mustSucceed(host, 'apply', spec.file)), ...(await areUp(host, [spec]))];
       failures.push(...(await mustSucceed(host, 'down', spec.name)));
       ledger.enter('at the end', { failures, residue: await findResidue(scene) });
-      return ledger.tally();
     });
   },
 };

@@ -43,7 +43,13 @@ async function open(host: TestHost): Promise<OpenPeer> {
   ];
   const podman = (...args: readonly string[]): readonly string[] => [...env, 'podman', ...args];
   await host.output(podman('import', requireAlpine(), IMAGE));
-  const version = await host.output(podman('--version'));
+  const versions = [
+    await host.output(podman('--version')),
+    // What it starts, and runspec too.
+    await host.output(['conmon', '--version']),
+    await host.output(['runc', '--version']),
+    await host.output(['/usr/lib/podman/netavark', '--version']),
+  ];
   const limits = ['--cpus', '0.5', '--memory', '64m', '--pids-limit', '100', '--publish', '8080:80'];
   const place = [
     '--name',
@@ -68,7 +74,7 @@ async function open(host: TestHost): Promise<OpenPeer> {
     return failures;
   };
   return {
-    versions: [version.trim()],
+    versions: versions.map((text) => (text.split('\n')[0] ?? '').replace(' version ', ' ')),
     begin: (operation) =>
       host.start(
         operation === 'run'

@@ -24,13 +24,6 @@ async function open(host: TestHost): Promise<OpenPeer> {
       network: { ports: ['8080:80'] },
     }),
   );
-  for (const args of [
-    ['apply', file],
-    ['down', name],
-  ]) {
-    const [failure] = await mustSucceed(host, ...args);
-    if (failure !== undefined) throw new Error(failure);
-  }
   const { stdout } = await host.runspec('--version');
   return {
     versions: [`runspec ${stdout.trim()}`],

@@ -2,7 +2,7 @@
 // remove it, and kill in the middle; then clean up as each one's manual says, and count what is left of the host's objects.
 import { diffSnapshots, takeSnapshot, type Snapshot } from '../support/snapshot.ts';
 import { createTestHost, type Started, type TestHost } from '../support/test-host.ts';
-import { openLedger, sleep, type Campaign, type Ledger, type Outcome } from './campaign.ts';
+import { sleep, type Campaign, type Ledger, type Outcome } from './campaign.ts';
 import type { Random } from './random.ts';
 import { shorten } from './scene.ts';
 import { strike, type Victims } from './strike.ts';
@@ -13,7 +13,7 @@ export interface Peer {
   readonly victims: Readonly<Record<Victims, string>>;
   /** Commands that clean up, for the table. */
   readonly cleanUpWords: string;
-  /** Makes a host ready; the image is in the store afterwards. */
+  /** Makes a host ready to start a container. */
   open(host: TestHost): Promise<OpenPeer>;
 }
 
@@ -56,8 +56,7 @@ export function peerCampaign(peer: Peer): Campaign {
     name: `peer-${peer.name}`,
     title: `${peer.name}: \`kill -9\` in the middle of starting and of removing a container; then ${peer.cleanUpWords}`,
     rounds: 6,
-    run: async ({ random, rounds, say }) => {
-      const ledger = openLedger({ say });
+    run: async ({ random, rounds, say, ledger }) => {
       let bench: Bench | undefined;
       try {
         for (const operation of ['run', 'remove'] as const) {
@@ -82,7 +81,6 @@ export function peerCampaign(peer: Peer): Campaign {
       } finally {
         if (bench !== undefined) await closeBench(bench);
       }
-      return ledger.tally();
     },
   };
 }

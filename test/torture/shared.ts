@@ -2,7 +2,7 @@
 // table and ip_forward are there for as long as somebody uses them, and are as before afterwards.
 import { writeSpec, type PlacedSpec } from '../support/specs.ts';
 import type { TestHost } from '../support/test-host.ts';
-import { openLedger, type Campaign, type Ledger } from './campaign.ts';
+import type { Campaign, Ledger } from './campaign.ts';
 import { required } from './kill.ts';
 import { areUp } from './parallel.ts';
 import type { Random } from './random.ts';
@@ -20,14 +20,13 @@ function sharing(containers: number, rounds: number): Campaign {
     title: `${containers} containers on one bridge, ours or another's, come and go in any order with \`kill -9\` between`,
     rounds,
     run: async (setting) => {
-      const ledger = openLedger(setting);
+      const { ledger } = setting;
       await playRounds(setting, ledger, prepare, async (scene) => {
         const bridge = setting.random.pick(['shared0', FOREIGN]);
         const forward = setting.random.pick(['0', '1']);
         const label = `${bridge} with ip_forward ${forward}`;
         return { label, outcome: await play(scene, setting.random, ledger, { containers, bridge, forward }) };
       });
-      return ledger.tally();
     },
   };
 }

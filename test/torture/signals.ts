@@ -3,7 +3,7 @@
 import path from 'node:path';
 import type { PlacedSpec } from '../support/specs.ts';
 import type { Started, TestHost } from '../support/test-host.ts';
-import { openLedger, sleep, type Campaign } from './campaign.ts';
+import { sleep, type Campaign } from './campaign.ts';
 import { isUp, required } from './kill.ts';
 import { descendants, hasEnded, signal } from './processes.ts';
 import type { Random } from './random.ts';
@@ -23,7 +23,7 @@ export const SIGNALS: Campaign = {
   rounds: 200,
   run: async (setting) => {
     const { random } = setting;
-    const ledger = openLedger(setting);
+    const { ledger } = setting;
     let duration = 500;
     const prepare = async (host: TestHost): Promise<void> => {
       const { one } = writeBoth(host, 'web');
@@ -54,7 +54,6 @@ export const SIGNALS: Campaign = {
       const residue = await findResidue(scene);
       return { label: `${way} at ${moment} ms`, outcome: { failures, residue } };
     });
-    return ledger.tally();
   },
 };
 

@@ -26,6 +26,8 @@ export interface Aim {
   readonly within: number;
   /** Pid of the tool when it is a daemon and not the command itself. */
   readonly target?: number;
+  /** Counts the milliseconds from when it has a child of such a name, which is also whom `child` hits. */
+  readonly once?: RegExp;
 }
 
 /**
@@ -35,14 +37,13 @@ export interface Aim {
 export async function strike(
   host: TestHost,
   start: () => Promise<Started>,
-  { random, victims, within, target }: Aim,
+  { random, victims, within, target, once }: Aim,
 ): Promise<Strike> {
   // What was there before is not its, but a daemon's own.
   const known = new Set(descendants(host.pid));
   const choice = random.fraction();
   const moment = Math.round(random.fraction() * within);
   const started = await start();
-  await sleep(moment);
   const own = pidNamespace(host.pid);
   const tool = target ?? started.pid;
   const family = (): readonly number[] => {
@@ -50,6 +51,9 @@ export async function strike(
     const all = new Set([...descendants(tool), ...come]);
     return [...all].filter((pid) => pid !== started.pid && pid !== tool && pidNamespace(pid) === own);
   };
+  const isAimedAt = (pid: number): boolean => once === undefined || once.test(commandOf(pid));
+  while (once !== undefined && !hasEnded(started.pid) && !family().some(isAimedAt)) await sleep(1);
+  await sleep(moment);
   const names: string[] = [];
   const kill = (pid: number): void => {
     const name = commandOf(pid);
@@ -57,7 +61,7 @@ export async function strike(
   };
   if (victims === 'child') {
     while (!hasEnded(started.pid) && names.length === 0) {
-      const children = family();
+      const children = family().filter(isAimedAt);
       const child = children[Math.floor(choice * children.length)];
       if (child !== undefined) kill(child);
       else await sleep(1);
