@@ -1,5 +1,5 @@
 // What the host's network has already: links, addresses and routes.
-import { formatBlock6 } from '../load/ipv6.ts';
+import { formatBlock6, isGlobal } from '../load/ipv6.ts';
 import type { NetworkFacts } from '../plan/facts.ts';
 import type { Host } from './host.ts';
 import type { KernelView, LinkState } from './kernel-view.ts';
@@ -37,7 +37,6 @@ export async function readNetwork(host: Host, view: KernelView): Promise<Network
 /** An address on a bridge of ours says nothing about the host. */
 function isUsed(links: readonly LinkState[], routes: NetworkFacts['routes']): boolean {
   const foreign = links.filter((link) => link.alias?.split(':')[0] !== 'runspec');
-  const isGlobal = (address: string): boolean => address.includes(':') && !/^(::1$|f[ef])/.test(address);
   return (
     routes.some((route) => route.destination === '::/0') ||
     foreign.some((link) => link.addresses.some((one) => isGlobal(one.address)))

@@ -60,6 +60,11 @@ function hostBits(prefix: number): bigint {
   return BigInt(128 - prefix);
 }
 
+/** Neither loopback nor link-local nor multicast; in canonical spelling. */
+export function isGlobal(address: string): boolean {
+  return address.includes(':') && !/^(::1$|f[ef])/.test(address);
+}
+
 /** Link-local, multicast, loopback and the like: addresses that no container can be given. */
 const SPECIAL = ['::/8', 'fe80::/10', 'ff00::/8'];
 

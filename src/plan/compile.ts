@@ -40,10 +40,11 @@ export function compileAll(specs: readonly Spec[], facts: HostFacts): readonly C
   return specs.flatMap((spec) => compiled.get(spec) ?? []);
 }
 
+const FIXED = ['address', 'subnet', 'gateway', 'address6', 'subnet6', 'gateway6'] as const;
+
 /** Who names an address or a subnet goes before who takes what is free, and a container before those that join its namespaces. */
 function inCompileOrder(specs: readonly Spec[]): readonly Spec[] {
-  const isFixed = ({ network }: Spec): boolean =>
-    network.address !== undefined || network.subnet !== undefined || network.gateway !== undefined;
+  const isFixed = ({ network }: Spec): boolean => FIXED.some((key) => network[key] !== undefined);
   return afterJoined([...specs.filter(isFixed), ...specs.filter((spec) => !isFixed(spec))]);
 }
 

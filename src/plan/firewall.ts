@@ -1,6 +1,6 @@
 // The table `inet runspec` as data. Ports are map elements, so a packet's look-up costs the same with
 // one container and with a thousand. Nothing here changes a packet that is not a container's.
-import { LOOPBACK6 } from './lease6.ts';
+import { LOOPBACK6 } from './subnets6.ts';
 import type { NftTableStep } from './plan.ts';
 
 export const NFT_TABLE = 'runspec';

@@ -55,11 +55,12 @@ export function chooseLease(
     return undefined;
   }
 
-  const taken = new Map(
-    others
+  const taken = new Map([
+    ...addressesOfForeign(link, facts).filter(([one]) => one !== gateway),
+    ...others
       .filter((other) => overlap(parsed(other.lease.subnet), subnet))
-      .map((other) => [other.lease.address, other.name]),
-  );
+      .map((other) => [other.lease.address, other.name] as const),
+  ]);
   const address =
     network.address ?? keepOwn(own, subnet, gateway, taken) ?? firstFree(subnet, gateway, taken);
   if (address === undefined) {
@@ -94,6 +95,15 @@ export function chooseLease(
     return undefined;
   }
   return { link, subnet: showBlock(subnet), address, gateway };
+}
+
+/** What a bridge of somebody else has for itself, and containers on it cannot have; of both families. */
+export function addressesOfForeign(link: string, facts: HostFacts): readonly (readonly [string, string])[] {
+  const isOurs = facts.network.links.find((one) => one.name === link)?.alias?.split(':')[0] === 'runspec';
+  if (isOurs) return [];
+  return facts.network.addresses
+    .filter((one) => one.link === link)
+    .map(({ address }) => [address, `${link} itself`] as const);
 }
 
 function whyNoHost(subnet: Block, address: string): string | undefined {

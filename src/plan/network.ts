@@ -6,10 +6,11 @@ import { dockerSteps } from './docker-user-step.ts';
 import type { HostFacts } from './facts.ts';
 import { FIREWALL, NFT_TABLE } from './firewall.ts';
 import { chooseLease } from './lease.ts';
-import { chooseAddress6, chooseNetwork6, LOOPBACK6, type Network6 } from './lease6.ts';
+import { chooseAddress6, chooseNetwork6, type Network6 } from './lease6.ts';
 import type { Lease, NftElementStep, Step } from './plan.ts';
 import { checkPorts } from './ports.ts';
 import type { Problems } from './problems.ts';
+import { LOOPBACK6 } from './subnets6.ts';
 
 /** Alias of a bridge that runspec has made. */
 const OWN_BRIDGE = 'runspec';

@@ -1,0 +1,121 @@
+// The IPv6 networks that a link could have: what is asked for, what is there already, what is free.
+import { createHash } from 'node:crypto';
+import {
+  contains6,
+  formatBlock6,
+  formatIpv6,
+  isGlobal,
+  overlap6,
+  parseBlock6,
+  parseIpv6,
+  type Block6,
+} from '../load/ipv6.ts';
+import type { Spec } from '../load/spec.ts';
+import type { HostFacts } from './facts.ts';
+import { linkLeft } from './lease.ts';
+import type { Lease } from './plan.ts';
+
+/** Unique local (RFC 4193), with `runsp` as the global identifier: containers are behind NAT, so equal ones on two hosts do not meet. */
+const POOL = parseIpv6('fd72:756e:7370::') ?? 0n;
+
+/** What a container sees in place of ::1; of the pool's network 0, which no link gets. No interface has it. */
+export const LOOPBACK6 = formatIpv6(POOL + 1n);
+
+/** Words of `network` that ask for IPv6. */
+export const KEYS6 = ['subnet6', 'address6', 'gateway6'] as const;
+export type Key6 = (typeof KEYS6)[number];
+
+/** What is asked for on a link, first of all by the container itself. */
+export function askedBy(here: readonly Spec[], ...keys: readonly Key6[]): string | undefined {
+  return here.flatMap(({ network }) => keys.map((key) => network[key])).find((one) => one !== undefined);
+}
+
+interface Present {
+  readonly block: Block6;
+  readonly gateway6: string;
+  /** Others go by it: not so when only this container brought it. */
+  readonly isBinding: boolean;
+}
+
+/** The lease of another container with IPv6 on the link. */
+export function neighbourOn(link: string, facts: HostFacts, name: string): Lease | undefined {
+  return Object.entries(facts.containers).find(
+    ([other, { lease }]) => other !== name && lease?.link === link && lease.subnet6 !== undefined,
+  )?.[1].lease;
+}
+
+/** What the link has already, by a container on it or by an address of its own. */
+export function presentOn(
+  spec: Spec,
+  link: string,
+  facts: HostFacts,
+  here: readonly Spec[],
+): Present | undefined {
+  const neighbour = neighbourOn(link, facts, spec.name);
+  if (neighbour?.subnet6 !== undefined && neighbour.gateway6 !== undefined) {
+    const block = parseBlock6(neighbour.subnet6);
+    return block && { block, gateway6: neighbour.gateway6, isBinding: true };
+  }
+  const own = facts.containers[spec.name]?.lease?.subnet6;
+  const all = facts.network.addresses.flatMap((one): readonly Present[] => {
+    const block = parseBlock6(`${one.address}/${one.prefix}`);
+    // One that has no room for a container, as DHCPv6 gives it, is no network to join.
+    if (one.link !== link || !isGlobal(one.address) || block === undefined || block.prefix > 126) return [];
+    return [{ block, gateway6: one.address, isBinding: formatBlock6(block) !== own }];
+  });
+  // A link may have several: the one that is asked for, else the one that it has been.
+  const [subnet, address] = [askedBy(here, 'subnet6'), askedBy(here, 'address6', 'gateway6')];
+  return (
+    all.find(({ block }) => formatBlock6(block) === subnet) ??
+    all.find(({ block }) => contains6(block, parseIpv6(address ?? '') ?? -1n)) ??
+    all.find(({ isBinding }) => !isBinding) ??
+    all[0]
+  );
+}
+
+export function freeBlock(spec: Spec, link: string, facts: HostFacts, here: readonly Spec[]): Block6 {
+  const own = facts.containers[spec.name]?.lease;
+  const former = own?.link === link ? parseBlock6(own.subnet6 ?? '') : undefined;
+  const around = askedBy(here, 'address6', 'gateway6');
+  const inUse = usedBlocks(link, facts, spec.name);
+  const first = createHash('sha256').update(link).digest().readUInt16BE(0);
+  const pool = Array.from({ length: 256 }, (_, index): Block6 => ({
+    network: POOL + (BigInt(((first + index) % 0xffff) + 1) << 64n),
+    prefix: 64,
+  }));
+  const named = around === undefined ? undefined : parseBlock6(`${around}/64`);
+  const candidates = named === undefined ? [...(former === undefined ? [] : [former]), ...pool] : [named];
+  const free = candidates.find((one) => !inUse.some(({ block }) => overlap6(block, one)));
+  // Where none is free the first is: the caller says what it overlaps.
+  return free ?? (candidates[0] as Block6);
+}
+
+/** Blocks of other links. A default route is none, nor are its halves, nor 2000::/3, which is all of the Internet. */
+export function usedBlocks(
+  link: string,
+  facts: HostFacts,
+  name: string,
+): readonly { readonly block: Block6; readonly what: string }[] {
+  const left = linkLeft(link, facts, name);
+  const isOther = (one: { readonly link: string }): boolean => one.link !== link && one.link !== left;
+  const found = [
+    ...facts.network.routes
+      .filter(isOther)
+      .map((one) => ({ text: one.destination, what: `the route ${one.destination} by ${one.link}` })),
+    ...facts.network.addresses
+      .filter((one) => isOther(one) && isGlobal(one.address))
+      .map((one) => ({
+        text: `${one.address}/${one.prefix}`,
+        what: `${one.address}/${one.prefix} of ${one.link}`,
+      })),
+    ...Object.entries(facts.containers).flatMap(([other, { lease }]) =>
+      other === name || lease === undefined || !isOther(lease)
+        ? []
+        : [{ text: lease.subnet6 ?? '', what: `the network of container ${other}` }],
+    ),
+  ];
+  return found.flatMap(({ text, what }) => {
+    const block = text.includes(':') ? parseBlock6(text) : undefined;
+    return block === undefined || block.prefix <= 3 ? [] : [{ block, what }];
+  });
+}
