@@ -6,7 +6,8 @@ import {
   isUsed,
   listImages,
   listLayers,
-  removeLayers,
+  withRemoval,
+  type CollectContext,
   type StoredImage,
   type StoredLayer,
 } from '../image/collect.ts';
@@ -17,6 +18,7 @@ import { pullImage } from '../image/pull-image.ts';
 import { resolveLayers } from '../image/resolve-layers.ts';
 import { formatImageReference, parseImageReference } from '../load/image-reference.ts';
 import { addArchive, type LayerContext } from '../image/unpack-tarball.ts';
+import { withLock } from '../run/lock.ts';
 import { requireRoot } from './apply.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { formatSize } from './format-size.ts';
@@ -74,21 +76,50 @@ export async function addImages(context: CommandContext, files: readonly string[
 export async function removeImages(context: CommandContext, names: readonly string[]): Promise<number> {
   requireRoot(context);
   const { host, dataDir } = context;
-  const images = await listImages(host, dataDir);
-  const layers = await listLayers(host, dataDir);
-  const chosen = names.map((name) =>
-    isReference(name) ? chooseImage(images, fullReference(context, name)) : chooseLayer(layers, name),
-  );
-  for (const one of chosen) checkUnused(one);
-  const references = chosen.flatMap((one) => ('reference' in one ? [one.reference] : []));
-  for (const reference of references) await removeTag(host, dataDir, reference);
-  // An image takes those of its layers along that nothing else needs.
-  const freed = new Set(chosen.flatMap((one) => ('key' in one ? [one.key] : one.layers)));
-  const unused = (await listLayers(host, dataDir)).filter((layer) => freed.has(layer.key) && !isUsed(layer));
-  const keys = unused.map((layer) => layer.key);
-  await removeLayers(host, dataDir, keys);
-  report(context, [...references, ...keys]);
+  // A name that stands for nothing is said at once, before anybody is waited for.
+  await chooseUnused(context, names);
+  const removed = await withRemoval(collecting(context), async (take) => {
+    const chosen = await chooseUnused(context, names);
+    const references = chosen.flatMap((one) => ('reference' in one ? [one.reference] : []));
+    for (const reference of references) await removeTag(host, dataDir, reference);
+    // An image takes those of its layers along that nothing else needs.
+    const freed = new Set(chosen.flatMap((one) => ('key' in one ? [one.key] : one.layers)));
+    const keys = (await listLayers(host, dataDir)).flatMap((layer) =>
+      freed.has(layer.key) && !isUsed(layer) ? [layer.key] : [],
+    );
+    for (const key of keys) await take(key);
+    return [...references, ...keys];
+  });
+  report(context, removed);
   return EXIT.done;
+}
+
+/** @throws UsageError for names of nothing, and of what is used. */
+async function chooseUnused(
+  context: CommandContext,
+  names: readonly string[],
+): Promise<readonly (StoredImage | StoredLayer)[]> {
+  const { host, dataDir } = context;
+  const [images, layers] = await Promise.all([listImages(host, dataDir), listLayers(host, dataDir)]);
+  return names.map((name) => {
+    const one = isReference(name)
+      ? chooseImage(images, fullReference(context, name))
+      : chooseLayer(layers, name);
+    checkUnused(one);
+    return one;
+  });
+}
+
+/** Containers keep what they are made of: none comes or goes while layers are taken out. */
+function collecting(context: CommandContext): CollectContext {
+  const { host, dataDir, lockTimeout, signal, quiet } = context;
+  return {
+    host,
+    dataDir,
+    signal,
+    progress: (text) => (quiet ? undefined : context.stderr(text)),
+    exclusively: (task) => withLock(host, dataDir, lockTimeout, task),
+  };
 }
 
 /** As in the spec: with an absolute path, or registry and tag written out. @throws UsageError */
@@ -115,7 +146,7 @@ function checkUnused(one: StoredImage | StoredLayer): void {
 
 export async function collectImages(context: CommandContext): Promise<number> {
   requireRoot(context);
-  const { layers, leftovers } = await collectGarbage(context.host, context.dataDir);
+  const { layers, leftovers } = await collectGarbage(collecting(context));
   report(
     context,
     layers.map((layer) => layer.key),

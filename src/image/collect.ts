@@ -1,6 +1,7 @@
 // What lies in the store, who uses it, and taking out what nobody does.
 import type { Host } from '../host/host.ts';
 import { isComplete, keysOf, listTags, removeTag, tagKey } from './image-records.ts';
+import { withStoreNames, type StoreContext } from './store-lock.ts';
 import {
   layerPath,
   readRecord,
@@ -111,14 +112,27 @@ async function readLinks(host: Host, dataDir: string): Promise<ReadonlyMap<strin
   return keys;
 }
 
-/** Takes layers out: renamed away first, so that no half of one is ever found under its key. */
-export async function removeLayers(host: Host, dataDir: string, keys: readonly string[]): Promise<void> {
-  if (keys.length === 0) return;
-  await withWork(host, dataDir, async (work) => {
-    for (const key of keys) {
+export interface CollectContext extends StoreContext {
+  /** Runs `task` while no other runspec makes or takes down containers. */
+  exclusively<T>(task: () => Promise<T>): Promise<T>;
+}
+
+/**
+ * Runs `task`, which may take layers out of the store, while nobody else begins to use any: what it found unused
+ * still is. Deleting what was taken out, which may take long, keeps nobody waiting.
+ */
+export async function withRemoval<T>(
+  context: CollectContext,
+  task: (take: (key: string) => Promise<void>) => Promise<T>,
+): Promise<T> {
+  const { host, dataDir } = context;
+  return withWork(host, dataDir, (work) => {
+    // Renamed away first, so that no half of a layer is ever found under its key.
+    const take = async (key: string): Promise<void> => {
       await host.rename(layerPath(dataDir, key), `${work}/${key}`);
       await host.removeFile(recordPath(dataDir, key));
-    }
+    };
+    return context.exclusively(() => withStoreNames(context, () => task(take)));
   });
 }
 
@@ -129,20 +143,17 @@ export interface Collected {
 }
 
 /** Removes layers that no container and no tag refers to, and whatever else has become useless. */
-export async function collectGarbage(host: Host, dataDir: string): Promise<Collected> {
+export async function collectGarbage(context: CollectContext): Promise<Collected> {
+  const { host, dataDir } = context;
   if ((await host.status(storePaths(dataDir).root)) === undefined) return { layers: [], leftovers: 0 };
-  const untagged = await removeIncompleteTags(host, dataDir);
-  const layers = await listLayers(host, dataDir);
-  const unused = layers.filter((layer) => !isUsed(layer));
-  await removeLayers(
-    host,
-    dataDir,
-    unused.map((layer) => layer.key),
-  );
   const stale = await removeStaleWork(host, dataDir);
-  const kept = new Set(layers.filter(isUsed).map((layer) => layer.key));
-  const orphans = await removeOrphans(host, dataDir, kept);
-  return { layers: unused, leftovers: stale.length + untagged + orphans };
+  return withRemoval(context, async (take) => {
+    const untagged = await removeIncompleteTags(host, dataDir);
+    const unused = (await listLayers(host, dataDir)).filter((layer) => !isUsed(layer));
+    for (const { key } of unused) await take(key);
+    const orphans = await removeOrphans(host, dataDir);
+    return { layers: unused, leftovers: stale.length + untagged + orphans };
+  });
 }
 
 export function isUsed({ usedBy, taggedBy }: StoredLayer): boolean {
@@ -163,10 +174,12 @@ async function removeIncompleteTags(host: Host, dataDir: string): Promise<number
 }
 
 /** Records, references, links and remembered hashes whose layer is gone, and locks that nobody holds. */
-async function removeOrphans(host: Host, dataDir: string, kept: ReadonlySet<string>): Promise<number> {
+async function removeOrphans(host: Host, dataDir: string): Promise<number> {
   const { layers, references, hashes, locks } = storePaths(dataDir);
+  const names = (await host.list(layers)) ?? [];
+  const kept = new Set(names.filter((name) => !name.endsWith('.json')));
   let removed = 0;
-  for (const name of (await host.list(layers)) ?? []) {
+  for (const name of names) {
     const key = name.endsWith('.json') ? name.slice(0, -5) : undefined;
     if (key !== undefined && !kept.has(key) && (await host.removeFile(`${layers}/${name}`))) removed += 1;
   }

@@ -5,9 +5,9 @@ import type { InlineFile } from '../load/spec.ts';
 import type { LayerRecipe } from '../plan/layer-recipe.ts';
 import { sha256 } from './hash-cache.ts';
 import { createTreeInspector } from './inspect-tar.ts';
+import { makeLayer } from './make-layer.ts';
 import { makeFolders } from './make-path.ts';
 import { resolveInLayers, type PathStep } from './resolve-path.ts';
-import { makeLayer } from './store.ts';
 import { describeLower, describeTree } from './tree-key.ts';
 import type { LayerContext } from './unpack-tarball.ts';
 
@@ -35,11 +35,11 @@ export async function makeDirectoryLayer(
   context: LayerContext,
   recipe: RecipeOf<'directory'>,
 ): Promise<void> {
-  const { host, archives, dataDir, signal, progress } = context;
+  const { host, archives, signal, progress } = context;
   const { directory, destination, lower, key } = recipe;
   const own = await host.status(directory);
   if (own?.type !== 'directory') throw new OperationError(`${directory} is no longer a folder`);
-  await makeLayer(host, archives, dataDir, key, async (folder) => {
+  await makeLayer(context, key, async (folder) => {
     const { steps } = await resolveInLayers(host, lower, destination);
     // A destination that exists keeps its mode and owner, a new one takes those of the source.
     const target = await makeFolders(host, folder, withModel(steps, own));
@@ -69,9 +69,9 @@ function withModel(steps: readonly PathStep[], model: NonNullable<PathStep['stat
 }
 
 export async function makeFilesLayer(context: LayerContext, recipe: RecipeOf<'files'>): Promise<void> {
-  const { host, archives, dataDir } = context;
+  const { host } = context;
   const { files, lower, key } = recipe;
-  await makeLayer(host, archives, dataDir, key, async (folder) => {
+  await makeLayer(context, key, async (folder) => {
     for (const [path, { text, mode, uid, gid }] of Object.entries(files)) {
       // A symlink at the very place is replaced by the file, not followed.
       const { steps } = await resolveInLayers(host, [...lower, folder], path, { followLast: false });

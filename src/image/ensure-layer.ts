@@ -2,11 +2,10 @@
 import type { LayerRecipe } from '../plan/layer-recipe.ts';
 import { makeDirectoryLayer, makeFilesLayer } from './directory-layer.ts';
 import { makeHostLayer } from './host-layer.ts';
-import { hasLayer, openStore, removeStaleWork } from './store.ts';
+import { hasLayer } from './store.ts';
+import { withStoreLock } from './store-lock.ts';
 import { makeTarballLayer, type LayerContext } from './unpack-tarball.ts';
 import type { ImageRecipe } from './use-image.ts';
-
-const PATIENCE_MS = 1000;
 
 export async function ensureLayer(context: LayerContext, recipe: LayerRecipe): Promise<void> {
   const { host, dataDir } = context;
@@ -14,32 +13,6 @@ export async function ensureLayer(context: LayerContext, recipe: LayerRecipe): P
   await withStoreLock(context, recipe.key, `layer ${recipe.key.slice(0, 12)}`, async () => {
     if (!(await hasLayer(host, dataDir, recipe.key))) await makeByKind(context, recipe);
   });
-}
-
-/** Runs `task` while no other process runs one for the same key; `what` names it for those who wait. */
-export async function withStoreLock<T>(
-  context: LayerContext,
-  key: string,
-  what: string,
-  task: () => Promise<T>,
-): Promise<T> {
-  const { host, dataDir, signal } = context;
-  const { locks } = await openStore(host, dataDir);
-  await removeStaleWork(host, dataDir);
-  const path = `${locks}/${key}`;
-  let lock = await host.lock(path, PATIENCE_MS);
-  while (lock === undefined) {
-    signal.throwIfAborted();
-    context.progress(`waiting for another runspec that makes ${what}`);
-    lock = await host.lock(path, PATIENCE_MS);
-  }
-  try {
-    return await task();
-  } finally {
-    // Removed while it is held: nobody can take a lock on a file that is about to go.
-    await host.removeFile(path);
-    await lock.release();
-  }
 }
 
 async function makeByKind(context: LayerContext, recipe: LayerRecipe): Promise<void> {

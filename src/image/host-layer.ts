@@ -4,8 +4,8 @@ import type { SpecPath } from '../errors.ts';
 import { closeOver, type Closure } from './closure.ts';
 import { sha256 } from './hash-cache.ts';
 import { createTreeInspector } from './inspect-tar.ts';
+import { makeLayer } from './make-layer.ts';
 import { makeSkeleton, readUsers } from './skeleton.ts';
-import { makeLayer } from './store.ts';
 import { describeTree } from './tree-key.ts';
 import type { LayerContext } from './unpack-tarball.ts';
 
@@ -30,14 +30,14 @@ export async function makeHostLayer(
   files: readonly string[],
   key: string,
 ): Promise<void> {
-  const { host, archives, dataDir, signal, progress } = context;
+  const { host, archives, signal, progress } = context;
   const found = await readHostFiles(context, files, []);
   const problem = found.diagnostics[0];
   if (problem !== undefined) throw new OperationError(problem.message, { hint: problem.hint });
   if (found.key !== key) {
     throw new OperationError('files of this host changed since the plan was made', { hint: 'apply again' });
   }
-  await makeLayer(host, archives, dataDir, key, async (folder) => {
+  await makeLayer(context, key, async (folder) => {
     await makeSkeleton(host, folder, found.users, found.entries);
     // No ratio: nothing is compressed here. Symlinks come before what they lead to, and no name goes through one.
     const inspector = createTreeInspector(archives.limits);

@@ -8,7 +8,8 @@ import { layerKey, parseDigest } from './digest.ts';
 import type { Digest, ImageLayer } from './image.ts';
 import { createLayerInspector, nameArchive } from './inspect-tar.ts';
 import { followLayer } from './layer-progress.ts';
-import { layerPath, makeLayer } from './store.ts';
+import { makeLayer } from './make-layer.ts';
+import { layerPath } from './store.ts';
 import { describeLayer, type LayerContext } from './unpack-tarball.ts';
 
 const OCI = 'application/vnd.oci.image.layer';
@@ -52,7 +53,7 @@ export async function makeImageLayer(
   const inspector = createLayerInspector(archives.limits);
   const follow = followLayer(context, key, size);
   try {
-    await makeLayer(host, archives, dataDir, key, async (folder) => {
+    await makeLayer(context, key, async (folder) => {
       const stream = await open();
       const found = await archives
         .unpackStream(stream, folder, { inspector, signal, passed: follow.passed, compression, size, hashes })

@@ -1,7 +1,8 @@
 // Pulls an image: its record becomes a tag, its layers come into the store, several at a time.
-import { ensureLayer, withStoreLock } from './ensure-layer.ts';
+import { ensureLayer } from './ensure-layer.ts';
 import { readTag, removeTag, tagKey, writeTag } from './image-records.ts';
 import type { Image } from './image.ts';
+import { withStoreLock, withStoreNames } from './store-lock.ts';
 import type { LayerContext } from './unpack-tarball.ts';
 import { imageRecipe, readFromSource } from './use-image.ts';
 
@@ -17,7 +18,8 @@ export async function pullImage(context: LayerContext, reference: string): Promi
   return withStoreLock(context, tagKey(reference), `image ${reference}`, async () => {
     const former = await readTag(host, dataDir, reference);
     const image = await readFromSource(context, reference);
-    await writeTag(host, dataDir, image);
+    // Whoever collects garbage sees the tag, or is done before we look for its layers.
+    await withStoreNames(context, () => writeTag(host, dataDir, image));
     try {
       await ensureLayers(context, image);
     } catch (error) {

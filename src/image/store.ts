@@ -1,7 +1,6 @@
 // The layers of this machine: <data-dir>/images/layers/<key>/ is an unpacked tree, <key>.json beside it says
 // where it came from. A layer is made below tmp and renamed when it is whole; it never changes afterwards.
 import { OperationError } from '../errors.ts';
-import type { Archives } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
 import { removeStaleFolders, withWorkFolder } from './work-folder.ts';
 import type { LayerFolders } from './whiteouts.ts';
@@ -109,33 +108,6 @@ export async function openStore(host: Host, dataDir: string): Promise<StorePaths
 function foldersTo(path: string): readonly string[] {
   const parts = path.split('/').slice(1);
   return parts.map((_, index) => `/${parts.slice(0, index + 1).join('/')}`);
-}
-
-/**
- * Makes a layer: `build` fills an empty folder and returns its record; only what it finished becomes visible.
- * Two processes at work on one layer end with one. The folder of a build that failed is removed.
- */
-export async function makeLayer(
-  host: Host,
-  archives: Archives,
-  dataDir: string,
-  key: string,
-  build: (folder: string, work: string) => Promise<LayerRecord>,
-): Promise<void> {
-  await withWork(host, dataDir, async (work) => {
-    const folder = `${work}/layer`;
-    await host.makeDirectory(folder, { mode: 0o755, uid: 0, gid: 0 });
-    const record = await build(folder, work);
-    // On the disk before it has its name: after a power cut a layer is whole or not there.
-    await archives.sync(folder);
-    await host.writeAtomic(recordPath(dataDir, key), `${JSON.stringify(record)}\n`);
-    try {
-      await host.rename(folder, layerPath(dataDir, key));
-    } catch (error) {
-      // Another process was first; equal keys mean equal content.
-      if (!(await hasLayer(host, dataDir, key))) throw error;
-    }
-  });
 }
 
 /** Runs `task` with a private folder in the store, which is gone afterwards. */

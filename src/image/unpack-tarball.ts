@@ -6,8 +6,9 @@ import type { Host } from '../host/host.ts';
 import { rememberHash } from './hash-cache.ts';
 import { createLayerInspector, nameArchive, type LayerSummary } from './inspect-tar.ts';
 import { followLayer, type LayerProgress } from './layer-progress.ts';
+import { makeLayer } from './make-layer.ts';
 import { isUrl, writeReference } from './references.ts';
-import { hasLayer, layerPath, makeLayer, openStore, withWork, type LayerRecord } from './store.ts';
+import { hasLayer, layerPath, openStore, withWork, type LayerRecord } from './store.ts';
 
 /** What making a layer needs. */
 export interface LayerContext {
@@ -109,7 +110,7 @@ async function unpackLayer(
   const inspector = createLayerInspector(archives.limits, { devices: false });
   const follow = followLayer(context, key, (await host.status(archive))?.size ?? 0);
   try {
-    await makeLayer(host, archives, dataDir, key, async (folder) => {
+    await makeLayer(context, key, async (folder) => {
       const { sha256 } = await archives.unpack(archive, folder, { inspector, signal, passed: follow.passed });
       if (sha256 !== key) throw new OperationError('it changed while it was being read');
       return describeLayer(host, source, inspector.summary());

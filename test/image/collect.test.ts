@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { collectGarbage, listLayers } from '../../src/image/collect.ts';
+import { collectGarbage, listLayers, type CollectContext } from '../../src/image/collect.ts';
 import { removeStaleWork } from '../../src/image/store.ts';
 import { processIdentity } from '../../src/image/work-folder.ts';
 import { addArchive } from '../../src/image/unpack-tarball.ts';
@@ -10,6 +10,10 @@ import { archive, entry } from './write-tar.ts';
 
 const image = archive(entry({ name: 'image', data: 'x' }));
 const other = archive(entry({ name: 'other', data: 'x' }));
+
+function collecting(dataDir: string): CollectContext {
+  return { ...layerContext(dataDir), exclusively: (task) => task() };
+}
 
 describe.skipIf(!isRoot)('collecting garbage', () => {
   const scratch = makeScratch();
@@ -36,7 +40,7 @@ describe.skipIf(!isRoot)('collecting garbage', () => {
       );
     }
     fs.writeFileSync(`${dataDir}/images/layers/${'f'.repeat(64)}.json`, '{}');
-    const { layers } = await collectGarbage(host, dataDir);
+    const { layers } = await collectGarbage(collecting(dataDir));
     expect(layers.map((layer) => layer.key)).toEqual([unused]);
     expect(fs.readdirSync(`${dataDir}/images/layers`).toSorted()).toEqual(
       [applied, `${applied}.json`, pending, `${pending}.json`].toSorted(),
@@ -65,7 +69,7 @@ describe.skipIf(!isRoot)('collecting garbage', () => {
   });
 
   it('does nothing where there is no store', async () => {
-    expect(await collectGarbage(host, `${scratch}/nothing`)).toEqual({ layers: [], leftovers: 0 });
+    expect(await collectGarbage(collecting(`${scratch}/nothing`))).toEqual({ layers: [], leftovers: 0 });
     expect(fs.existsSync(`${scratch}/nothing`)).toBe(false);
   });
 });

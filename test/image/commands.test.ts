@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { BusyError } from '../../src/errors.ts';
 import type { LoadedSpecs } from '../../src/commands/load-specs.ts';
 import type { Spec } from '../../src/load/spec.ts';
 import type { CommandContext } from '../../src/commands/context.ts';
@@ -34,6 +35,7 @@ describe.skipIf(!isRoot)('runspec image', () => {
       dataDir,
       json,
       quiet: false,
+      lockTimeout: 20_000,
       isRoot: true,
       workingDirectory: scratch,
       signal: new AbortController().signal,
@@ -93,6 +95,18 @@ describe.skipIf(!isRoot)('runspec image', () => {
     expect(collected.out.trim().split('\n').toSorted()).toEqual(keys.toSorted());
     expect(collected.err[0]).toMatch(/^removed 2 layers \(2\.0 KiB\)/);
     expect(fs.readdirSync(`${dataDir}/images/layers`)).toEqual([]);
+  });
+
+  it('takes no layer out while another runspec is at work on containers', async () => {
+    const { out } = await call((context) => addImages(context, [tarball]));
+    const other = await host.lock(`${dataDir}/.lock`, 0);
+    const impatient = (context: CommandContext): CommandContext => ({ ...context, lockTimeout: 0 });
+    await expect(call((context) => collectImages(impatient(context)))).rejects.toThrow(BusyError);
+    await expect(call((context) => removeImages(impatient(context), [out.trim()]))).rejects.toThrow(
+      BusyError,
+    );
+    await other?.release();
+    expect((await call((context) => removeImages(context, [out.trim()]))).out).toBe(out);
   });
 
   it('says where a spec that cannot be pulled is wrong', async () => {
