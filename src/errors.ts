@@ -123,3 +123,12 @@ export class InterruptedError extends Error {
     this.cleanup = cleanup;
   }
 }
+
+/** A step that was begun was not completed, as one that it awaits has failed or the user has interrupted. Never shown. */
+export class UnreachedError extends Error {
+  override readonly name = 'UnreachedError';
+
+  constructor(step: string) {
+    super(`${step} was not completed: what it awaits is not there`);
+  }
+}

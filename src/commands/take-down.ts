@@ -41,6 +41,8 @@ export async function takeDown(
     failures.push(...(await revertSteps(reversal, recordedSteps(record))));
   }
   const isLost = isDamaged || record === undefined;
+  // What was reverted above is still in the view.
+  if (isLost) session.view.forget();
   const found = isLost && (await removeLost(session, name, report, failures));
   const [failure, ...others] = failures;
   if (failure !== undefined)
@@ -81,7 +83,6 @@ export async function removeLost(
   report: Reporter,
   failures: Error[],
 ): Promise<boolean> {
-  session.view.forget();
   const remains = await findRemains(session, name, { record: undefined, faults: [] }, true);
   if (remains.steps.length === 0) return false;
   if (remains.left !== undefined)

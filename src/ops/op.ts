@@ -39,6 +39,11 @@ export interface OpContext {
   readonly container: string;
   /** Fires when the user interrupts; long work stops early by throwing. */
   readonly signal: AbortSignal;
+  /**
+   * Resolves when the steps that this one awaits are through.
+   * @throws UnreachedError when one of them failed, or the user has interrupted.
+   */
+  reached(): Promise<void>;
   /** A line for people about long work, as in `unpacked 512 of 518 files`. */
   progress(text: string): void;
 }

@@ -1,5 +1,5 @@
 // The container's process: created and started by an OCI runtime under conmon, ended by signal, then by cgroup.
-import { OperationError } from '../errors.ts';
+import { OperationError, UnreachedError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { readMounts } from '../host/kernel-view.ts';
 import type { ProcessStep } from '../plan/plan.ts';
@@ -37,13 +37,14 @@ export const process: Op<'process'> = {
     return { state: 'present', owned: true, detail: `pid ${state.pid}` };
   },
 
-  async apply({ host, view }, step) {
+  async apply({ host, view, reached }, step) {
     const mounts = await view.mounts();
     // Ended by itself, or half-started before a crash: runtimes refuse a name they still know.
     await stopProcess(host, { ...step, stopTimeout: 0 }, mounts);
     try {
-      await launchProcess(host, step, mounts);
+      await launchProcess(host, step, mounts, reached);
     } catch (error) {
+      if (error instanceof UnreachedError) await stopProcess(host, { ...step, stopTimeout: 0 }, mounts);
       throw await nameFullDisk(host, step, error);
     }
   },

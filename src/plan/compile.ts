@@ -10,6 +10,7 @@ import type { HostFacts } from './facts.ts';
 import { compileNetwork } from './network.ts';
 import { PLAN_VERSION, type Plan, type Step } from './plan.ts';
 import { createProblems, type Problems } from './problems.ts';
+import { predecessors } from './step-base.ts';
 import { compileResources } from './resources.ts';
 import { chooseRuntime } from './runtime.ts';
 import { compileStorage, placesOf } from './storage.ts';
@@ -182,7 +183,7 @@ function ordered(steps: readonly Step[]): readonly Step[] {
   const result = new Set<Step>();
   const visit = (step: Step): void => {
     if (result.has(step)) return;
-    for (const id of [...step.needs, ...step.after]) {
+    for (const id of predecessors(step)) {
       const other = byId.get(id);
       if (other !== undefined) visit(other);
     }

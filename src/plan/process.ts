@@ -10,6 +10,7 @@ export interface ProcessInput {
   readonly netnsPath?: string;
   /** Steps that must be through before the process may start: all of its network. */
   readonly networkIds: readonly string[];
+  /** Those of them that it cannot be created without: its namespace. */
   readonly netnsIds: readonly string[];
   readonly cgroupId: string;
   readonly runtime: Plan['runtime'];
@@ -35,6 +36,7 @@ export function compileProcess(
   const volumes = [
     ...new Set(spec.mounts.flatMap((mount) => (mount.type === 'volume' ? [`volume:${mount.source}`] : []))),
   ];
+  const network = input.networkIds.filter((id) => !input.netnsIds.includes(id));
   return [
     directory('dir:bundle', places.bundle, 0o700, 'tree', []),
     {
@@ -68,13 +70,20 @@ export function compileProcess(
       needs: ['bundle', 'overlay:rootfs', 'dir:runtime', ...input.netnsIds, ...volumes],
       after: [
         input.cgroupId,
-        ...input.networkIds,
+        ...(namesInterfaces(spec) ? network : []),
         'file:/etc/resolv.conf',
         'file:/etc/hosts',
         'file:/etc/hostname',
       ],
+      // Created while its network is being made, which takes as long; started when that is whole.
+      ...(namesInterfaces(spec) || network.length === 0 ? {} : { awaits: network }),
     },
   ];
+}
+
+/** The runtime writes sysctls in its `create`: those of the network may name an interface, or undo what comes after. */
+function namesInterfaces(spec: Spec): boolean {
+  return Object.keys(spec.sysctls).some((key) => key.startsWith('net.'));
 }
 
 function deviceFacts(spec: Spec, facts: HostFacts, problems: Problems): readonly DeviceFacts[] {

@@ -1,7 +1,9 @@
 // What the carrying out of one container's changes needs, and a single change of it.
+import { UnreachedError } from '../errors.ts';
 import type { Before, Op, OpContext } from '../ops/op.ts';
 import type { OpKind, Plan } from '../plan/plan.ts';
 import type { Change } from './changes.ts';
+import type { Reached } from './graph.ts';
 import type { ContainerRecord, Records } from './records.ts';
 import type { Reporter } from './report.ts';
 import type { Reversal } from './revert.ts';
@@ -30,11 +32,18 @@ export async function perform(
   op: Op<OpKind>,
   change: Change,
   before: Before,
+  reached: Reached,
 ): Promise<void> {
   const step = change.step;
+  const waiting: OpContext = {
+    ...context,
+    reached: async () => {
+      if (!(await reached())) throw new UnreachedError(step.id);
+    },
+  };
   if (change.action === 'update' && op.update !== undefined)
-    await op.update(context, step, change.former ?? step, before);
-  else await op.apply(context, step, before);
+    await op.update(waiting, step, change.former ?? step, before);
+  else await op.apply(waiting, step, before);
 }
 
 export function reversalOf(application: Application, before: Readonly<Record<string, Before>>): Reversal {

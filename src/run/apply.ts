@@ -1,11 +1,11 @@
 // Carries out the changes of one container as a transaction: all of them, or none.
-import { InterruptedError, OperationError } from '../errors.ts';
+import { InterruptedError, OperationError, UnreachedError } from '../errors.ts';
 import type { Before, OpContext } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
 import type { Plan } from '../plan/plan.ts';
 import { perform, reversalOf, type Application } from './application.ts';
 import { hasEffect, type Change } from './changes.ts';
-import { walk } from './graph.ts';
+import { walk, type Reached } from './graph.ts';
 import { asFailure, hintForErrno, revertSteps } from './revert.ts';
 import { rollBack } from './roll-back.ts';
 import { containerFolder, type JournalEntry } from './records.ts';
@@ -103,15 +103,16 @@ async function carryOutChanges(
   await walk(
     [...byStep.keys()],
     'forward',
-    async (step) => {
+    async (step, reached) => {
       const change = byStep.get(step) as Change;
       if (change.action === 'none' || step.op === application.leaveOut) return;
       try {
         await (step.shared === true
-          ? runShared(application, change, outcomes)
-          : runStep(application, change, before, outcomes));
+          ? runShared(application, change, reached, outcomes)
+          : runStep(application, change, before, reached, outcomes));
       } catch (cause) {
-        failures.push(asFailure(step, cause));
+        // What kept it from going on is told by the step that failed.
+        if (!(cause instanceof UnreachedError)) failures.push(asFailure(step, cause));
       }
     },
     stop,
@@ -187,6 +188,7 @@ async function runStep(
   application: Application,
   change: Change,
   before: Readonly<Record<string, Before>>,
+  reached: Reached,
   outcomes: Promise<unknown>[],
 ): Promise<void> {
   const { context, records, report } = application;
@@ -212,19 +214,25 @@ async function runStep(
     );
   };
   try {
-    await perform(context, opOf(step), change, before[step.id] ?? {});
+    await perform(context, opOf(step), change, before[step.id] ?? {}, reached);
   } catch (cause) {
+    if (cause instanceof UnreachedError) throw cause;
     say('failed', cause instanceof Error ? cause.message : String(cause));
     throw cause;
   }
   say('done');
 }
 
-function runShared(application: Application, change: Change, outcomes: Promise<unknown>[]): Promise<void> {
+function runShared(
+  application: Application,
+  change: Change,
+  reached: Reached,
+  outcomes: Promise<unknown>[],
+): Promise<void> {
   const { shared, sharedRuns } = application;
   const { id } = change.step;
   const running =
-    sharedRuns.get(id) ?? runStep(application, change, { [id]: shared.before(id) ?? {} }, outcomes);
+    sharedRuns.get(id) ?? runStep(application, change, { [id]: shared.before(id) ?? {} }, reached, outcomes);
   sharedRuns.set(id, running);
   return running;
 }

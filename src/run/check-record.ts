@@ -1,6 +1,7 @@
 // Whether a stored plan may be acted on: of the right shape, and naming nothing but what is runspec's and
 // this container's. A record that a disk has damaged must never lead to a removal elsewhere. Pure.
 import { PLAN_VERSION, type OpKind, type Plan, type Step, type StepOf } from '../plan/plan.ts';
+import { predecessors } from '../plan/step-base.ts';
 import { unseal } from './seal.ts';
 
 /** plan.json and pending.json. */
@@ -73,7 +74,7 @@ function findPlanFault(plan: Fields, container: string, dataDir: string): Record
   const ids = new Set(steps.map((step) => step.id));
   for (const step of steps) {
     // In the order of their edges: a circle would never be walked to its end.
-    const isAhead = [...step.needs, ...step.after].some((id) => ids.has(id) && !seen.has(id));
+    const isAhead = predecessors(step).some((id) => ids.has(id) && !seen.has(id));
     if (isAhead || !isOwnStep(step, places)) return UNREADABLE;
     seen.add(step.id);
   }
@@ -86,7 +87,7 @@ export function isSharedStep(step: unknown, dataDir: string): step is Step {
   return step['shared'] === true && isOwnStep(step, { container: '', dataDir, stateDir: undefined });
 }
 
-type StepShape = Pick<Step, 'id' | 'op' | 'needs' | 'after'> & Fields;
+type StepShape = Pick<Step, 'id' | 'op' | 'needs' | 'after' | 'awaits'> & Fields;
 
 function isStepShape(value: unknown): value is StepShape {
   return (
@@ -94,7 +95,8 @@ function isStepShape(value: unknown): value is StepShape {
     typeof value['id'] === 'string' &&
     typeof value['op'] === 'string' &&
     isTexts(value['needs']) &&
-    isTexts(value['after'])
+    isTexts(value['after']) &&
+    (value['awaits'] === undefined || isTexts(value['awaits']))
   );
 }
 

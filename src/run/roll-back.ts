@@ -6,7 +6,7 @@ import { opOf } from '../ops/index.ts';
 import type { Step } from '../plan/plan.ts';
 import { perform, reversalOf, type Application } from './application.ts';
 import type { Change } from './changes.ts';
-import { walk } from './graph.ts';
+import { walk, type Reached } from './graph.ts';
 import { recordedSteps } from './records.ts';
 import { asFailure, revertSteps } from './revert.ts';
 
@@ -44,11 +44,11 @@ export async function rollBack(
       .map((change) => [change.step.id, change]),
   );
   calm.context.view.forget();
-  await walk(record.applied.steps, 'forward', async (step) => {
+  await walk(record.applied.steps, 'forward', async (step, reached) => {
     const change = lost.get(step.id);
     if (change === undefined) return;
     try {
-      await restore(calm, step, change);
+      await restore(calm, step, change, reached);
     } catch (cause) {
       failures.push(asFailure(step, cause));
     }
@@ -66,7 +66,12 @@ function withoutKeeping(changes: readonly Change[], step: Step): Step {
   return made ? { ...step, removal: 'tree' } : step;
 }
 
-async function restore(application: Application, step: Step, change: Change): Promise<void> {
+async function restore(
+  application: Application,
+  step: Step,
+  change: Change,
+  reached: Reached,
+): Promise<void> {
   const { context, record, shared } = application;
   const op = opOf(step);
   const probe = await op.probe(context, step);
@@ -83,5 +88,5 @@ async function restore(application: Application, step: Step, change: Change): Pr
     if (before !== undefined) await shared.remember(step, before);
   }
   const former = wasUpdated ? change.step : step;
-  await perform(context, op, { container: context.container, action, step, former }, before ?? {});
+  await perform(context, op, { container: context.container, action, step, former }, before ?? {}, reached);
 }

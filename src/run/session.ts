@@ -36,5 +36,6 @@ export async function openSession(
 
 export function opContext(session: Session, container: string, progress: (text: string) => void): OpContext {
   const { host, archives, stateDir, dataDir, signal, view } = session;
-  return { host, archives, view, stateDir, dataDir, container, signal, progress };
+  const reached = (): Promise<void> => Promise.resolve();
+  return { host, archives, view, stateDir, dataDir, container, signal, reached, progress };
 }

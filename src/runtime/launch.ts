@@ -17,10 +17,12 @@ import { createError, execErrorIn, startError } from './runtime-errors.ts';
 const SYNC_FD = 3;
 const START_FD = 4;
 
+/** @param reached is awaited between `create` and `start`: until then the process need not have its network. */
 export async function launchProcess(
   host: Host,
   step: ProcessStep,
   mounts: readonly MountState[],
+  reached: () => Promise<void>,
 ): Promise<ProcessRecord> {
   await makeFolders(host, step.records);
   await makeFolders(host, step.runtimeRoot);
@@ -28,6 +30,7 @@ export async function launchProcess(
   const oom = await readOomBaseline(host, step, mounts);
   const pid = await createUnderMonitor(host, step, mounts);
   const init = await readIdentity(host, pid);
+  await reached();
   const startedAt = host.now();
   await startCreated(host, step);
   await failIfNeverExecuted(host, step, pid, startedAt);

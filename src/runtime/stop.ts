@@ -34,16 +34,19 @@ export async function stopProcess(
     await waitUntil(host, step.stopTimeout, async () => !(await isAlive(host, record.init)));
   }
   // A start that was cut short may go on by itself: first whoever could still make processes, then the rest.
-  if (!complete) await killStrays(host, step);
-  let found = record !== undefined || (await listProcesses(host, [...container, ...monitors])).length > 0;
-  if (!complete) await killProcesses(host, monitors, KILL_MS);
-  await killProcesses(host, container, KILL_MS);
-  await waitUntil(host, MONITOR_MS, async () => (await listProcesses(host, monitors)).length === 0);
-  await killProcesses(host, monitors, KILL_MS);
-  await killProcesses(host, container, KILL_MS);
-  if (await forgetProcess(host, step)) found = true;
+  const hadStrays = !complete && (await killStrays(host, step));
+  const members = await listProcesses(host, [...container, ...monitors]);
+  const isThere = record !== undefined || hadStrays || members.length > 0;
+  if (isThere) {
+    if (!complete) await killProcesses(host, monitors, KILL_MS);
+    await killProcesses(host, container, KILL_MS);
+    await waitUntil(host, MONITOR_MS, async () => (await listProcesses(host, monitors)).length === 0);
+    await killProcesses(host, monitors, KILL_MS);
+    await killProcesses(host, container, KILL_MS);
+  }
+  const wasKnown = await forgetProcess(host, step);
   if (monitor !== undefined) await removeMonitorCgroup(host, monitor);
-  return found;
+  return isThere || wasKnown;
 }
 
 /** Removes what runtime and conmon keep on disk; the log stays for those who ask why it ended. */
@@ -72,9 +75,10 @@ async function removeEntry(host: Host, path: string): Promise<void> {
 
 /**
  * A conmon or runtime for this bundle that is in none of our cgroups yet: runspec was killed between starting
- * it and moving it. They are known by the bundle's path among their arguments.
+ * it and moving it. They are known by the bundle's path among their arguments. @returns whether there was any.
  */
-async function killStrays(host: Host, step: ProcessStep): Promise<void> {
+async function killStrays(host: Host, step: ProcessStep): Promise<boolean> {
+  let found = false;
   const names = new Set([
     'conmon',
     step.runtime.name,
@@ -84,6 +88,9 @@ async function killStrays(host: Host, step: ProcessStep): Promise<void> {
     if (!/^\d+$/.test(entry)) continue;
     const argv = ((await readProcFile(host, `/proc/${entry}/cmdline`)) ?? '').split('\0');
     const program = argv[0]?.slice(argv[0].lastIndexOf('/') + 1) ?? '';
-    if (names.has(program) && argv.includes(step.bundle)) await host.kill(Number(entry), 'SIGKILL');
+    if (!names.has(program) || !argv.includes(step.bundle)) continue;
+    await host.kill(Number(entry), 'SIGKILL');
+    found = true;
   }
+  return found;
 }

@@ -150,6 +150,7 @@ function contextOf(host: TestHost): OpContext {
     dataDir: host.dataDir,
     container: 'tree',
     signal: new AbortController().signal,
+    reached: async () => undefined,
     progress: () => undefined,
   };
 }

@@ -34,6 +34,7 @@ export function createFakeOps(): FakeOps {
     dataDir: '/var/lib/runspec',
     container: 'web',
     signal: new AbortController().signal,
+    reached: async () => undefined,
     progress: () => undefined,
   });
   return {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Step } from '../../src/plan/plan.ts';
-import { walk } from '../../src/run/graph.ts';
+import { walk, type Reached } from '../../src/run/graph.ts';
 
 const step = (id: string, needs: readonly string[] = [], after: readonly string[] = []): Step => ({
   id,
@@ -52,6 +52,50 @@ describe('a walk', () => {
     const events = await trace(STEPS, 'backward');
     for (const [first, then] of ['b a', 'c a', 'd b', 'd c'].map((pair) => pair.split(' ')))
       expect(isBefore(events, `${first}-`, `${then}+`)).toBe(true);
+  });
+
+  describe('over a step that awaits others', () => {
+    const steps = [step('a'), step('b', ['a']), { ...step('c', ['a']), awaits: ['b'] }];
+
+    async function traceReached(): Promise<readonly string[]> {
+      const events: string[] = [];
+      const work = async ({ id }: Step, reached: Reached): Promise<void> => {
+        events.push(`${id}+`);
+        await new Promise((resolve) => setImmediate(resolve));
+        if (id === 'c') events.push(`reached ${await reached()}`);
+        events.push(`${id}-`);
+      };
+      await walk(steps, 'forward', work);
+      return events;
+    }
+
+    it('begins it beside them, and lets it go on after them', async () => {
+      const events = await traceReached();
+      expect(isBefore(events, 'a-', 'c+')).toBe(true);
+      expect(isBefore(events, 'c+', 'b-')).toBe(true);
+      expect(isBefore(events, 'b-', 'reached true')).toBe(true);
+    });
+
+    it('tells it to stop when the walk is to', async () => {
+      let isFailed = false;
+      const failing: string[] = [];
+      await walk(
+        steps,
+        'forward',
+        async ({ id }, reached) => {
+          await new Promise((resolve) => setImmediate(resolve));
+          if (id === 'b') isFailed = true;
+          if (id === 'c') failing.push(`reached ${await reached()}`);
+        },
+        () => isFailed,
+      );
+      expect(failing).toEqual(['reached false']);
+    });
+
+    it('takes it back before them', async () => {
+      const events = await trace(steps, 'backward');
+      expect(isBefore(events, 'c-', 'b+')).toBe(true);
+    });
   });
 
   it('begins nothing more once it is to stop, and waits for what is under way', async () => {
