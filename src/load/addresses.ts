@@ -93,6 +93,6 @@ export function parseMac(input: string): Parsed<string> {
     return { problem: 'is a multicast address', hint: 'the first pair must be even, as in "02:…"' };
   }
   if (/^[0:]+$/.test(input))
-    return { problem: 'is all zero', hint: 'leave mac out to have one made from the name' };
+    return { problem: 'is all zero', hint: 'leave mac out to have one made from the address' };
   return { value: input.toLowerCase() };
 }

@@ -37,7 +37,7 @@ export function formatIpv6(address: bigint): string {
 
 /** The block that `text` lies in; undefined when it is no IPv6 address with a prefix length. */
 export function parseBlock6(text: string): Block6 | undefined {
-  const match = /^([^/]+)\/([0-9]{1,3})$/.exec(text);
+  const match = /^([^/]+)\/(0|[1-9][0-9]{0,2})$/.exec(text);
   const address = parseIpv6(match?.[1] ?? '');
   const prefix = Number(match?.[2]);
   if (address === undefined || prefix > 128) return undefined;
@@ -71,6 +71,10 @@ const SPECIAL = ['::/8', 'fe80::/10', 'ff00::/8'];
 /** An IPv6 network with room for a gateway and a container. */
 export function parseCidr6(input: string): Parsed<Block6> {
   const block = parseBlock6(input);
+  if (!input.includes(':') && input.includes('.'))
+    return { problem: 'is an IPv4 network', hint: 'name it in subnet' };
+  const zone = zoneOf(input);
+  if (zone !== undefined) return zone;
   if (block === undefined) return { problem: 'is not an IPv6 network in CIDR form', hint: HINT };
   if (block.prefix < 16 || block.prefix > 126) {
     return {
@@ -80,13 +84,33 @@ export function parseCidr6(input: string): Parsed<Block6> {
   }
   if (parseIpv6(input.split('/')[0] ?? '') !== block.network)
     return { problem: 'has bits set behind its prefix', hint: `the network is ${formatBlock6(block)}` };
-  if (SPECIAL.some((special) => overlap6(parseBlock6(special) as Block6, block)))
+  if (isSpecial(block))
     return { problem: 'is not a network for containers', hint: 'use a private one, as in fd00:209::/64' };
   return { value: block };
 }
 
 export function parseAddress6(input: string): Parsed<bigint> {
+  const hint = 'write it as in fd00:209::2';
+  const zone = zoneOf(input);
+  if (zone !== undefined) return zone;
   const address = parseIpv6(input);
-  if (address === undefined) return { problem: 'is not an IPv6 address', hint: 'write it as in fd00:209::2' };
+  if (address === undefined && parseBlock6(input) !== undefined)
+    return { problem: 'has a prefix length', hint: 'leave it out: subnet6 has it' };
+  if (address === undefined)
+    return { problem: /^[0-9.]+$/.test(input) ? 'is an IPv4 address' : 'is not an IPv6 address', hint };
+  if (isSpecial({ network: address, prefix: 128 }))
+    return { problem: 'is not an address for containers', hint: 'use a private one, as in fd00:209::2' };
   return { value: address };
+}
+
+function isSpecial(block: Block6): boolean {
+  return SPECIAL.some((special) => overlap6(parseBlock6(special) as Block6, block));
+}
+
+/** Names the link that an address is meant on, where each link has the same. */
+function zoneOf(input: string): { readonly problem: string; readonly hint: string } | undefined {
+  const zone = /%[^/]*/.exec(input)?.[0];
+  if (zone === undefined) return undefined;
+  const hint = 'only link-local addresses have one: use a private one, as in fd00:209::2';
+  return { problem: `has the zone ${zone}`, hint };
 }

@@ -1,20 +1,10 @@
 // Network and name resolution of a document: addresses in canonical spelling that fit together.
 import type { SpecPath } from '../errors.ts';
-import {
-  broadcastOf,
-  contains,
-  formatIpv4,
-  formatSubnet,
-  parseCidr,
-  parseIp,
-  parseIpv4,
-  parseMac,
-  type Subnet,
-} from './addresses.ts';
+import { parseIp, parseMac } from './addresses.ts';
 import { describePath, quote } from './describe.ts';
 import { parseInterfaceName } from './formats.ts';
 import type { Network, Port, SpecDocument } from './generated/spec-document.ts';
-import { normalizeIpv6 } from './normalize-network6.ts';
+import { normalizeAddresses } from './normalize-addresses.ts';
 import { parsePort, withHostIP } from './ports.ts';
 import { accept, defined, itemsOf, type Scope } from './scope.ts';
 import type { DnsSpec, NetworkSpec, PortSpec, Spec } from './spec.ts';
@@ -50,7 +40,6 @@ export function normalizeNetwork(
   return {
     mode,
     ...normalizeAddresses(network, scope),
-    ...normalizeIpv6(network, scope),
     bridge: normalizeInterface(network.bridge, 'runspec0', 'bridge', scope),
     interface: normalizeInterface(network.interface, 'eth0', 'interface', scope),
     ...defined({
@@ -83,67 +72,6 @@ function refuseKeys(network: Network, mode: NetworkSpec['mode'], scope: Scope): 
 function normalizeInterface(name: string | undefined, fallback: string, key: string, scope: Scope): string {
   if (name === undefined) return fallback;
   return accept(scope, 'interfaceName', parseInterfaceName(name), ['network', key], name) ?? fallback;
-}
-
-function normalizeAddresses(
-  network: Network,
-  scope: Scope,
-): Pick<NetworkSpec, 'subnet' | 'address' | 'gateway'> {
-  const subnet =
-    network.subnet === undefined
-      ? undefined
-      : accept(scope, 'cidr', parseCidr(network.subnet), ['network', 'subnet'], network.subnet);
-  const address = normalizeAddress(network.address, 'address', subnet, scope);
-  const gateway = normalizeAddress(network.gateway, 'gateway', subnet, scope);
-  if (address !== undefined && address === gateway) {
-    scope.report({
-      code: 'address-conflict',
-      message: `network.gateway ${formatIpv4(address)} is the container's own address`,
-      hint: "the gateway is the host's end: choose another address of the subnet",
-      path: ['network', 'gateway'],
-    });
-  }
-  const text = (value: number | undefined): string | undefined =>
-    value === undefined ? undefined : formatIpv4(value);
-  return defined({ subnet: subnet && formatSubnet(subnet), address: text(address), gateway: text(gateway) });
-}
-
-function normalizeAddress(
-  input: string | undefined,
-  key: 'address' | 'gateway',
-  subnet: Subnet | undefined,
-  scope: Scope,
-): number | undefined {
-  if (input === undefined) return undefined;
-  const path = ['network', key];
-  const address = accept(scope, 'ipv4', parseIpv4(input), path, input);
-  if (address === undefined || subnet === undefined) return address;
-  const [first, last] = [subnet.network + 1, broadcastOf(subnet) - 1].map(formatIpv4);
-  const hint = `the subnet has the addresses ${first} to ${last}`;
-  const where = `network.${key} ${input}`;
-  if (!contains(subnet, address)) {
-    scope.report({
-      code: 'address-outside-subnet',
-      message: `${where} is outside the subnet ${formatSubnet(subnet)}`,
-      hint,
-      path,
-    });
-  } else if (address === subnet.network) {
-    scope.report({
-      code: 'address-conflict',
-      message: `${where} is the network address of ${formatSubnet(subnet)}`,
-      hint,
-      path,
-    });
-  } else if (address === broadcastOf(subnet)) {
-    scope.report({
-      code: 'address-conflict',
-      message: `${where} is the broadcast address of ${formatSubnet(subnet)}`,
-      hint,
-      path,
-    });
-  }
-  return address;
 }
 
 function normalizePorts(network: Network, scope: Scope): readonly PortSpec[] {

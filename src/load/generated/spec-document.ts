@@ -390,15 +390,15 @@ export interface Network {
    */
   ipv6?: boolean;
   /**
-   * IPv6 network in CIDR form, with a prefix of 16 to 126 bits. Default: a unique local /64 of fd72:756e:7370::/48, made of the bridge's name and checked against the host's routes.
+   * IPv6 network in CIDR form, with a prefix of 16 to 126 bits. To set it is to ask for IPv6, as with ipv6: true. Default: that of the bridge, else the /64 around address6 or gateway6, else a unique local /64 of fd72:756e:7370::/48, chosen by the bridge's name; each is checked against the host's routes.
    */
   subnet6?: string;
   /**
-   * IPv6 address of the container within subnet6. Default: with the number that its IPv4 address has in subnet, else the next free one.
+   * IPv6 address of the container within subnet6, without a prefix length. To set it is to ask for IPv6, as with ipv6: true. Default: with the number that its IPv4 address has in subnet, else the next free one.
    */
   address6?: string;
   /**
-   * IPv6 address of the host's end within subnet6, the container's default route. Default: the first of the subnet.
+   * IPv6 address of the host's end within subnet6, the container's default route. To set it is to ask for IPv6, as with ipv6: true. Default: that of the bridge, else the first of the subnet.
    */
   gateway6?: string;
   /**
@@ -410,7 +410,7 @@ export interface Network {
    */
   mtu?: number;
   /**
-   * Hardware address of the interface: six pairs of hex digits, not a multicast one. Quote it. Default: made from the name.
+   * Hardware address of the interface: six pairs of hex digits, not a multicast one. Quote it. Default: made from the IPv4 address.
    */
   mac?: string;
   /**
