@@ -5,7 +5,7 @@ import type { Host } from '../host/host.ts';
 import type { Before } from '../ops/op.ts';
 import { PLAN_VERSION, type Plan, type Step } from '../plan/plan.ts';
 import { isBefore, parseStoredPlan, type RecordFault, type StoredPlan } from './check-record.ts';
-import { seal } from './seal.ts';
+import { seal, unseal } from './seal.ts';
 
 export interface ContainerRecord {
   readonly name: string;
@@ -106,7 +106,7 @@ export function createRecords(host: Host, dataDir: string, bootId: string): Reco
       await host.makeDirectory(folderOf(plan.name), { mode: 0o700 });
       await store(`${folderOf(plan.name)}/pending.json`, stored(plan, former?.before ?? {}, specFile));
     },
-    journal: (name, entry) => host.append(`${folderOf(name)}/journal.jsonl`, `${JSON.stringify(entry)}\n`),
+    journal: (name, entry) => host.append(`${folderOf(name)}/journal.jsonl`, seal(entry)),
     async finish(plan, before, specFile) {
       const folder = folderOf(plan.name);
       // In this order: a kill in between leaves a pending plan that equals the applied one.
@@ -200,14 +200,9 @@ function explain(fault: FoundRecord['faults'][number]): OperationError | undefin
 // A kill can cut the last line, and a disk can damage any: what such a line said of before is unknown then.
 function parseJournal(text: string): readonly JournalEntry[] {
   return text.split('\n').flatMap((line): readonly JournalEntry[] => {
-    try {
-      const entry = (line === '' ? null : JSON.parse(line)) as Partial<JournalEntry> | null;
-      if (typeof entry?.step !== 'string' || (entry.before !== undefined && !isBefore(entry.before)))
-        return [];
-      return [entry as JournalEntry];
-    } catch {
-      return [];
-    }
+    const entry = unseal(line) as Partial<JournalEntry> | null | undefined;
+    if (typeof entry?.step !== 'string' || (entry.before !== undefined && !isBefore(entry.before))) return [];
+    return [entry as JournalEntry];
   });
 }
 

@@ -1,6 +1,7 @@
 // One runspec process on a fake machine, from its start to its end or its death; and what the commands do in it.
 import type { Archives } from '../../src/host/archives.ts';
 import type { CommandContext } from '../../src/commands/context.ts';
+import { ps as showContainers } from '../../src/commands/ps.ts';
 import { removeUnusedShared, takeDown } from '../../src/commands/take-down.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { applyChanges } from '../../src/run/apply.ts';
@@ -82,6 +83,14 @@ export const down =
     const [failure] = wasLost ? await removeUnusedShared(session, silent) : [];
     if (failure !== undefined) throw failure;
   };
+
+/** As `ps --json`. */
+export const ps = async (session: Session): Promise<void> => {
+  let written = '';
+  const stdout = (text: string): void => void (written += text);
+  await showContainers({ host: session.host, dataDir, json: true, stdout } as CommandContext);
+  JSON.parse(written);
+};
 
 export const gc = async (session: Session): Promise<void> => {
   await session.shared.mend();

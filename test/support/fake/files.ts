@@ -36,6 +36,8 @@ export interface FakeFiles {
   below(folder: string): readonly string[];
   /** One line a file, for comparisons. */
   dump(): readonly string[];
+  /** @returns what brings back all of it as it is now. */
+  keep(): () => void;
 }
 
 /** Files the kernel makes in a new cgroup, with what they hold; by the hierarchy's folder. */
@@ -163,6 +165,13 @@ export function createFakeFiles(cgroups: CgroupFiles, onWrite: WriteListener): F
       [...nodes].map(
         ([file, { type, mode, text }]) => `${file} ${type} ${mode.toString(8)} ${JSON.stringify(text)}`,
       ),
+    keep() {
+      const kept = [...nodes].map(([file, node]) => [file, { ...node }] as const);
+      return () => {
+        nodes.clear();
+        for (const [file, node] of kept) nodes.set(file, { ...node });
+      };
+    },
   };
 }
 

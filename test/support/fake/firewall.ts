@@ -16,6 +16,8 @@ export interface FakeFirewall {
   /** `nft -j list table inet NAME`. */
   list(table: string): string;
   dump(): readonly string[];
+  /** @returns what brings back all of it as it is now. */
+  keep(): () => void;
 }
 
 export class NftError extends Error {
@@ -61,6 +63,10 @@ export function createFakeFirewall(): FakeFirewall {
           [...elements.values()].map((one) => `nft element ${name} ${set} ${JSON.stringify(one)}`),
         ),
       ]),
+    keep() {
+      const kept = structuredClone(tables);
+      return () => void (tables = structuredClone(kept));
+    },
   };
 }
 

@@ -13,6 +13,8 @@ export interface FakeMachine {
   readonly firewall: FakeFirewall;
   /** Everything there is, sorted: equal dumps mean that nothing was left or lost. */
   dump(): readonly string[];
+  /** @returns what brings the machine back to how it is now, as often as it is called. */
+  keep(): () => void;
 }
 
 /** The kernel's files in a cgroup of each hierarchy, as new ones have them; hybrid, as on many CI machines. */
@@ -103,6 +105,12 @@ export function createFakeMachine(): FakeMachine {
     network,
     firewall,
     dump: () => [...files.dump(), ...mounts.dump(), ...network.dump(), ...firewall.dump()].toSorted(),
+    keep() {
+      const parts = [files, mounts, network, firewall].map((part) => part.keep());
+      return () => {
+        for (const restore of parts) restore();
+      };
+    },
   };
 }
 

@@ -22,6 +22,8 @@ export interface FakeMounts {
   /** /proc/self/mountinfo. */
   table(): string;
   dump(): readonly string[];
+  /** @returns what brings back all of it as it is now. */
+  keep(): () => void;
 }
 
 export function createFakeMounts(): FakeMounts {
@@ -58,6 +60,10 @@ export function createFakeMounts(): FakeMounts {
         })
         .join(''),
     dump: () => mounts.map(({ id: _id, ...mount }) => `mount ${JSON.stringify(mount)}`),
+    keep() {
+      const kept = structuredClone(mounts);
+      return () => void mounts.splice(0, mounts.length, ...structuredClone(kept));
+    },
   };
   self.add({ target: '/', type: 'ext4', source: '/dev/root', propagation: 'shared' });
   self.add({ target: '/proc', type: 'proc', source: 'proc' });

@@ -25,6 +25,8 @@ export interface FakeNetwork {
   /** One `ip` command without options, in a namespace; '' is the host's. Gives what it prints. */
   run(netns: string, words: readonly string[]): string;
   dump(): readonly string[];
+  /** @returns what brings back all of it as it is now. */
+  keep(): () => void;
 }
 
 /** What `ip` complains about: its stderr. */
@@ -178,6 +180,13 @@ export function createFakeNetwork(onLink: LinkListener): FakeNetwork {
         ),
         ...[...routes].map(([destination, route]) => `route ${name} ${destination} ${JSON.stringify(route)}`),
       ]),
+    keep() {
+      const kept = structuredClone(namespaces);
+      return () => {
+        namespaces.clear();
+        for (const [name, one] of structuredClone(kept)) namespaces.set(name, one);
+      };
+    },
   };
   self.addNamespace('');
   return self;
