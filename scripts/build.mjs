@@ -37,7 +37,8 @@ const { outputFiles } = await build({
 const text = outputFiles[0].text.replace(/^#!.*/, '');
 // Read back as Latin-1, which costs a copy where UTF-8 costs a scan.
 if (/[^\0-\x7f]/.test(text)) throw new Error('the bundle is not plain ASCII');
-// What would end the comment is written otherwise; that means the same in every literal but String.raw.
+// What would end the comment is written otherwise; that means the same in every literal but String.raw. A regular expression
+// that ends in a star must be written otherwise in the source: here it is refused.
 const program = `(function (exports, require, module, __filename, __dirname) {${text.replaceAll('*/', String.raw`*\u002f`)}\n})`;
 void new Script(program);
 const cli = `#!/usr/bin/env node

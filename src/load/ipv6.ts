@@ -109,7 +109,7 @@ function isSpecial(block: Block6): boolean {
 
 /** Names the link that an address is meant on, where each link has the same. */
 function zoneOf(input: string): { readonly problem: string; readonly hint: string } | undefined {
-  const zone = /%[^/]*/.exec(input)?.[0];
+  const zone = /%[^/]*(?=\/|$)/.exec(input)?.[0];
   if (zone === undefined) return undefined;
   const hint = 'only link-local addresses have one: use a private one, as in fd00:209::2';
   return { problem: `has the zone ${zone}`, hint };
