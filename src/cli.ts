@@ -23,6 +23,9 @@ async function main(): Promise<void> {
   for (const signal of wait) process.on(signal, () => interrupt.abort(signal));
   // Asked of the descriptor: process.stderr takes a millisecond to make, and often nobody needs it.
   let color = isatty(2) && process.env['NO_COLOR'] === undefined;
+  // Node ends, and is content, when nothing is left that could wake up whoever still waits.
+  process.exitCode = 1;
+  process.once('beforeExit', () => write('stderr', 'error: ended before the work was done\n'));
   try {
     const program = createProgram(RUNSPEC_VERSION, async (globals) => {
       color = color && globals.color;

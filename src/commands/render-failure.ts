@@ -1,4 +1,5 @@
-// Errors for people: what failed, the command and its stderr, a hint, and what could not be cleaned up.
+// Errors for people: what failed, the command and its stderr, a hint, and what could not be cleaned up. Words of images
+// and registries are among them, and reach no terminal as they are.
 import { constants } from 'node:os';
 import {
   BusyError,
@@ -8,6 +9,7 @@ import {
   SeveralFailures,
   UsageError,
 } from '../errors.ts';
+import { printable } from '../load/render-diagnostic.ts';
 import { quoteAll } from '../ops/shell.ts';
 import { EXIT } from './context.ts';
 import { paint } from './paint.ts';
@@ -20,7 +22,7 @@ export interface RenderedFailure {
 export function renderFailure(error: unknown, color: boolean): RenderedFailure {
   const label = paint({ color }, 'red', 'error:');
   const hint = (text: string | undefined): readonly string[] =>
-    text === undefined ? [] : [`  ${paint({ color }, 'yellow', 'hint:')} ${text}`];
+    text === undefined ? [] : [`  ${paint({ color }, 'yellow', 'hint:')} ${plain(text)}`];
   if (error instanceof InvalidSpecError) {
     const count = error.diagnostics.length;
     return {
@@ -29,11 +31,11 @@ export function renderFailure(error: unknown, color: boolean): RenderedFailure {
     };
   }
   if (error instanceof UsageError)
-    return { status: EXIT.invalid, lines: [`${label} ${error.message}`, ...hint(error.hint)] };
+    return { status: EXIT.invalid, lines: [`${label} ${plain(error.message)}`, ...hint(error.hint)] };
   if (error instanceof BusyError)
     return {
       status: EXIT.busy,
-      lines: [`${label} ${error.message}`, ...hint('try again, or wait longer with --lock-timeout')],
+      lines: [`${label} ${plain(error.message)}`, ...hint('try again, or wait longer with --lock-timeout')],
     };
   if (error instanceof InterruptedError) {
     const left = error.cleanup.length === 0 ? 'rolled back' : 'rolled back in part';
@@ -55,7 +57,7 @@ export function renderFailure(error: unknown, color: boolean): RenderedFailure {
     return {
       status: EXIT.failed,
       lines: [
-        `${place}${label} ${step}${error.message}`,
+        `${plain(place)}${label} ${step}${plain(error.message)}`,
         ...renderDetails(error),
         ...hint(error.hint),
         ...renderCleanup(error),
@@ -64,7 +66,7 @@ export function renderFailure(error: unknown, color: boolean): RenderedFailure {
   }
   // Not foreseen: the stack is what a report needs.
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return { status: EXIT.failed, lines: [`${label} ${text}`] };
+  return { status: EXIT.failed, lines: [`${label} ${plain(text)}`] };
 }
 
 function renderDetails(error: OperationError): readonly string[] {
@@ -73,12 +75,12 @@ function renderDetails(error: OperationError): readonly string[] {
   const ended =
     status === undefined ? 'could not be started or was ended by a signal' : `exit status ${status}`;
   return [
-    `  command: ${quoteAll(argv)} (${ended})`,
+    `  command: ${plain(quoteAll(argv))} (${ended})`,
     ...stderr
       .trim()
       .split('\n')
       .filter((line) => line !== '')
-      .map((line) => `  | ${line}`),
+      .map((line) => `  | ${plain(line)}`),
   ];
 }
 
@@ -94,9 +96,14 @@ function renderCause(error: Error): readonly string[] {
     error instanceof OperationError
       ? [
           ...renderDetails(error),
-          ...(error.hint === undefined ? [] : [`  hint: ${error.hint}`]),
+          ...(error.hint === undefined ? [] : [`  hint: ${plain(error.hint)}`]),
           ...renderCleanup(error),
         ]
       : [];
-  return [`  - ${place}${step}${error.message}`, ...details.map((line) => `  ${line}`)];
+  return [`  - ${plain(place + step + error.message)}`, ...details.map((line) => `  ${line}`)];
+}
+
+/** Line ends stay: a stack has several. */
+function plain(text: string): string {
+  return text.split('\n').map(printable).join('\n');
 }

@@ -51,6 +51,8 @@ export function createExchange(settings: HttpSettings, environment: NodeJS.Proce
       sent.on('close', () => clearTimeout(timer));
       sent.on('response', () => clearTimeout(timer));
       sent.on('error', (error) => reject(signal.aborted ? (signal.reason as Error) : error));
+      // Neither an answer nor an error follows a change of protocols, which nobody asked for.
+      sent.on('close', () => reject(new Error('the server closed the connection and gave no answer')));
       sent.end(body);
     });
     return describeResponse(url, response, settings);

@@ -59,6 +59,7 @@ export async function connectThrough(
     });
     asked.on('timeout', () => asked.destroy(new Error('the proxy does not answer')));
     asked.on('error', (error) => reject(signal.aborted ? (signal.reason as Error) : error));
+    asked.on('close', () => reject(new Error('the proxy closed the connection and gave no answer')));
     asked.on('connect', ({ statusCode = 0 }, socket) => {
       if (statusCode === 200) {
         const name = isIP(host) === 0 ? { servername: host } : {};

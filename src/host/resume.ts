@@ -119,7 +119,9 @@ function giveUp(
   given: number,
   total: number | undefined,
 ): OperationError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const message = cause instanceof Error ? cause.message : String(cause);
+  // Node's word for a body that its connection did not live to see the end of.
+  const reason = message === 'aborted' ? 'the connection was cut' : message;
   const of = total === undefined ? '' : ` of ${total}`;
   return new OperationError(
     `cannot fetch ${first.url}: ${reason}, after ${given}${of} bytes and ${RETRIES} retries`,

@@ -85,6 +85,6 @@ function isWide(character: string): boolean {
 }
 
 /** Control characters and changes of direction must not reach the terminal. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replaceAll(/(?!\t)\p{Cc}|[\u2028\u2029\u202A-\u202E\u2066-\u2069]/gu, '\uFFFD');
 }

@@ -173,6 +173,13 @@ describe('a registry', () => {
     ],
     ['no such tag', 'manifests/1', (_, response) => void response.writeHead(404).end(), /has no such image/],
     [
+      'a change of protocols',
+      BLOB,
+      ({ socket }) =>
+        void socket.end('HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n'),
+      /gave no answer/,
+    ],
+    [
       'compressed transport',
       BLOB,
       (_, response) => void response.writeHead(200, { 'content-encoding': 'gzip' }).end(),
