@@ -40,6 +40,8 @@ export interface RunOptions {
   readonly cwd?: string;
   /** Added to runspec's own environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Kills the command when it fires, and fails with its reason. For commands that may wait for somebody. */
+  readonly signal?: AbortSignal;
 }
 
 export interface CommandResult {

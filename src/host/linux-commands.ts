@@ -41,6 +41,7 @@ function childEnvironment(extra: Readonly<Record<string, string>> = {}): NodeJS.
 
 async function run(argv: readonly string[], options: RunOptions = {}): Promise<CommandResult> {
   const [program, ...args] = nonEmpty(argv);
+  options.signal?.throwIfAborted();
   const child = spawn(program, args, {
     stdio: [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     env: childEnvironment(options.env),
@@ -51,7 +52,15 @@ async function run(argv: readonly string[], options: RunOptions = {}): Promise<C
   // A command that ends without reading its input closes the pipe; its status tells the story.
   child.stdin?.on('error', () => undefined);
   child.stdin?.end(options.stdin);
+  const kill = (): void => {
+    child.kill('SIGKILL');
+    // What the command has started may live on and keep its pipes open.
+    for (const stream of child.stdio) stream?.destroy();
+  };
+  options.signal?.addEventListener('abort', kill);
   const { status, note } = await ending(child, program);
+  options.signal?.removeEventListener('abort', kill);
+  options.signal?.throwIfAborted();
   return { argv, status, stdout: stdout(), stderr: stderr() + note };
 }
 

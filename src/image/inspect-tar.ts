@@ -82,9 +82,15 @@ function inspectEntries(
   };
 }
 
-/** Says which archive a refusal is about. */
+/** Says which archive a refusal is about, or what the system would not do with it. */
 export function nameArchive(error: unknown, source: string): unknown {
+  if (isSystemError(error)) return new OperationError(`${source}: ${error.message}`, { cause: error });
   if (!(error instanceof OperationError)) return error;
   const { hint, command, cleanup } = error;
   return new OperationError(`${source}: ${error.message}`, { hint, command, cleanup, cause: error.cause });
+}
+
+/** An error that says what the kernel answered, as in `ELOOP: too many symbolic links encountered`. */
+function isSystemError(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && error.message.startsWith(`${String(error.code)}: `);
 }

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { buildSync } from 'esbuild';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLinuxHost } from '../../src/host/linux.ts';
 
 const host = createLinuxHost();
@@ -42,6 +42,18 @@ describe('run', () => {
 
   it('survives a command that does not read its input', async () => {
     expect(await host.run(['true'], { stdin: 'x'.repeat(1_000_000) })).toMatchObject({ status: 0 });
+  });
+
+  it('kills a command whose time is over, and waits for nothing that it has started', async () => {
+    const over = new AbortController();
+    const file = path.join(folder, 'started');
+    const argv = ['sh', '-c', 'sleep 300 & echo $! >"$1"; wait', 'sh', file];
+    const running = host.run(argv, { signal: over.signal });
+    await vi.waitFor(() => expect(fs.readFileSync(file, 'utf8')).toMatch(/^\d+\n$/), 20_000);
+    over.abort('SIGTERM');
+    await expect(running).rejects.toBe('SIGTERM');
+    process.kill(Number(fs.readFileSync(file, 'utf8')), 'SIGKILL');
+    await expect(host.run(['touch', file], { signal: over.signal })).rejects.toBe('SIGTERM');
   });
 
   it('asks for messages in English and searches the administration folders', async () => {

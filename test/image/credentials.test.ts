@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseChallenges } from '../../src/image/sources/challenge.ts';
-import { authFiles, keysOf } from '../../src/image/sources/credentials.ts';
+import type { Host, RunOptions } from '../../src/host/host.ts';
+import { authFiles, findCredentials, keysOf } from '../../src/image/sources/credentials.ts';
 
 describe('a challenge', () => {
   it.each<[string, unknown]>([
@@ -32,6 +33,24 @@ describe('a challenge', () => {
 });
 
 describe('credentials', () => {
+  it('of the registry that Docker has in a way of its own come from the helper that its file names so', async () => {
+    const asked: unknown[] = [];
+    const host = {
+      environment: { REGISTRY_AUTH_FILE: '/auth.json' },
+      readText: () => Promise.resolve('{"credHelpers":{"https://index.docker.io/v1/":"test"}}'),
+      run: (argv: readonly string[], options: RunOptions) => {
+        asked.push([...argv, options.stdin]);
+        return Promise.resolve({ argv, status: 0, stdout: '{"Username":"me","Secret":"s"}', stderr: '' });
+      },
+    } as unknown as Host;
+    const { signal } = new AbortController();
+    expect(await findCredentials({ host, signal }, 'docker.io', 'library/alpine')).toEqual({
+      username: 'me',
+      password: 's',
+    });
+    expect(asked).toEqual([['docker-credential-test', 'get', 'https://index.docker.io/v1/']]);
+  });
+
   it('are looked for where Podman and Docker keep them', () => {
     expect(authFiles({ HOME: '/root' })).toEqual([
       '/run/containers/0/auth.json',

@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { OperationError } from '../../src/errors.ts';
 import type { Image } from '../../src/image/image.ts';
 import { platformOf } from '../../src/image/platform.ts';
 import { readImage } from '../../src/image/read-image.ts';
@@ -134,6 +135,22 @@ describe('an OCI layout', () => {
   ])('with %s is refused', async (name, file, text, message) => {
     fs.writeFileSync(path.join(make(`bad ${name}`), file), text);
     await expect(load(`oci:bad ${name}`)).rejects.toThrow(message);
+  });
+
+  it('may say more than anybody understands', async () => {
+    const file = path.join(make('chatty'), 'index.json');
+    const deep = `"x":${'['.repeat(100_000)}${']'.repeat(100_000)},"annotations"`;
+    fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replace('"annotations"', deep));
+    expect((await load('oci:chatty:one')).blobs).toHaveLength(2);
+  });
+
+  it('that the system will not open is named', async () => {
+    const file = path.join(make('circle'), 'index.json');
+    fs.rmSync(file);
+    fs.symlinkSync(file, file);
+    const error = await load('oci:circle').catch((failure: unknown) => failure);
+    expect(error).toBeInstanceOf(OperationError);
+    expect(String(error)).toContain(`oci:${scratch}/circle: ELOOP`);
   });
 
   it('that is not there, or something else, says so', async () => {

@@ -34,7 +34,7 @@ export function createAuthorizer(context: SourceContext, place: Place): Authoriz
     held !== undefined && host.now() < held.until ? held.value : undefined;
   const ask = async (header: string): Promise<string | undefined> => {
     const challenges = parseChallenges(header);
-    const credentials = await findCredentials(host, place.registry, place.repository);
+    const credentials = await findCredentials(context, place.registry, place.repository);
     const bearer = challenges.find(({ scheme }) => scheme === 'bearer');
     if (bearer !== undefined) held = await fetchToken(context, place, bearer, credentials);
     else if (

@@ -3,6 +3,7 @@
 import { OperationError } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import { fieldsOf, parseDocument, textOf, type Fields } from '../document.ts';
+import type { SourceContext } from './files.ts';
 
 export type Credentials =
   | { readonly username: string; readonly password: string }
@@ -12,15 +13,16 @@ const HUB = 'https://index.docker.io/v1/';
 
 /** The first file that knows the repository or its registry decides. undefined: ask without a name. */
 export async function findCredentials(
-  host: Host,
+  { host, signal }: Pick<SourceContext, 'host' | 'signal'>,
   registry: string,
   repository: string,
 ): Promise<Credentials | undefined> {
+  const ask: AskHelper = (name, server) => askHelper(host, name, server, signal);
   for (const file of authFiles(host.environment)) {
     const text = await host.readText(file);
     if (text === undefined || text.trim() === '') continue;
     const document = parseDocument(Buffer.from(text), file);
-    const found = await lookUp(host, document, keysOf(registry, repository), file);
+    const found = await lookUp(ask, document, keysOf(registry, repository), file);
     if (found !== undefined) return found;
   }
   return undefined;
@@ -56,24 +58,21 @@ export function keysOf(registry: string, repository: string): readonly string[] 
   return [...paths, registry];
 }
 
+type AskHelper = (name: string, server: string) => Promise<Credentials | undefined>;
+
 async function lookUp(
-  host: Host,
+  ask: AskHelper,
   document: Fields,
   keys: readonly string[],
   file: string,
 ): Promise<Credentials | undefined> {
   const registry = keys.at(-1) ?? '';
-  const helpers = fieldsOf(document['credHelpers'] ?? {}, `credHelpers of ${file}`);
+  const helpers = byServer(document['credHelpers'], `credHelpers of ${file}`);
   for (const key of keys) {
-    const helper = helpers[key];
-    if (helper !== undefined) return askHelper(host, textOf(helper, `credHelpers of ${file}`), serverOf(key));
+    const helper = helpers.get(key);
+    if (helper !== undefined) return ask(textOf(helper, `credHelpers of ${file}`), serverOf(key));
   }
-  const auths = new Map(
-    Object.entries(fieldsOf(document['auths'] ?? {}, `auths of ${file}`)).map(([key, value]) => [
-      normalize(key),
-      value,
-    ]),
-  );
+  const auths = byServer(document['auths'], `auths of ${file}`);
   for (const key of keys) {
     const entry = auths.get(key);
     const found = entry === undefined ? undefined : parseEntry(fieldsOf(entry, `auths of ${file}`), file);
@@ -81,7 +80,12 @@ async function lookUp(
   }
   const store = document['credsStore'];
   if (store === undefined || store === '') return undefined;
-  return askHelper(host, textOf(store, `credsStore of ${file}`), serverOf(registry));
+  return ask(textOf(store, `credsStore of ${file}`), serverOf(registry));
+}
+
+function byServer(value: unknown, what: string): ReadonlyMap<string, unknown> {
+  const entries = Object.entries(fieldsOf(value ?? {}, what));
+  return new Map(entries.map(([key, one]) => [normalize(key), one]));
 }
 
 /** Docker writes registries as URLs, and its own in a way of its own. */
@@ -107,14 +111,19 @@ function parseEntry(entry: Fields, file: string): Credentials | undefined {
   return { username: plain.slice(0, colon), password: plain.slice(colon + 1) };
 }
 
-async function askHelper(host: Host, name: string, server: string): Promise<Credentials | undefined> {
+async function askHelper(
+  host: Host,
+  name: string,
+  server: string,
+  signal: AbortSignal,
+): Promise<Credentials | undefined> {
   if (!/^[\w.-]+$/.test(name)) throw new OperationError('a credential helper has an odd name');
   const program = `docker-credential-${name}`;
   // Helpers look for their own secrets where their user keeps them.
   const env = Object.fromEntries(
     Object.entries(host.environment).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
   );
-  const { status, stdout } = await host.run([program, 'get'], { stdin: server, env });
+  const { status, stdout } = await host.run([program, 'get'], { stdin: server, env, signal });
   if (status !== 0 && /credentials not found/i.test(stdout)) return undefined;
   // What it wrote stays here: it may hold what was to be kept secret.
   if (status !== 0) {

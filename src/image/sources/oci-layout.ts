@@ -9,7 +9,6 @@ import {
   parseDocument,
   readWhole,
   shorten,
-  type Fields,
 } from '../document.ts';
 import type { Descriptor, ImageSource } from '../image.ts';
 import { OCI_INDEX } from '../media-types.ts';
@@ -37,6 +36,7 @@ export function openLayout(
       if (version !== '1.0.0') throw new OperationError('it is no OCI image layout of version 1.0.0');
       const index = parseDocument(await read('index.json', limit), 'index.json');
       const manifests = chooseByName(listOf(index['manifests'], 'manifests of index.json'), name);
+      // Made of what was understood only: the rest may be nested as deep as it likes.
       const document = { schemaVersion: 2, mediaType: OCI_INDEX, manifests };
       return { mediaType: OCI_INDEX, bytes: Buffer.from(JSON.stringify(document)) };
     },
@@ -54,13 +54,11 @@ function openBlob(files: Files, { digest }: Descriptor, signal: AbortSignal): Re
 }
 
 /** Several entries of one name are one image for several platforms. */
-function chooseByName(manifests: readonly unknown[], name: string | undefined): readonly Fields[] {
+function chooseByName(manifests: readonly unknown[], name: string | undefined): readonly Descriptor[] {
   const entries = manifests.map((value, index) => {
     const what = `manifests[${index}] of index.json`;
-    const fields = fieldsOf(value, what);
-    const annotations = fields['annotations'] ?? {};
+    const annotations = fieldsOf(value, what)['annotations'] ?? {};
     return {
-      fields,
       name: fieldsOf(annotations, `annotations of ${what}`)[NAME],
       descriptor: parseDescriptor(value, what),
     };
@@ -76,5 +74,5 @@ function chooseByName(manifests: readonly unknown[], name: string | undefined): 
   }
   if (name === undefined && new Set(chosen.map((entry) => entry.name)).size > 1)
     throw new OperationError('it has several images', { hint: `choose one with oci:DIR:TAG; ${known}` });
-  return chosen.map((entry) => entry.fields);
+  return chosen.map((entry) => entry.descriptor);
 }

@@ -1,7 +1,8 @@
 // Who is shown credentials, and who is not.
 import fs from 'node:fs';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { OperationError } from '../../../src/errors.ts';
 import { honest, layer, manifest, sha, type Answer } from '../honest-registry.ts';
 import { makeRegistry } from './test-registry.ts';
 
@@ -147,5 +148,23 @@ describe('credentials', () => {
     const environment = withHelper(name, script);
     await expect(pull({ environment })).rejects.toThrow(message);
     await expect(pull({ environment })).rejects.not.toThrow(/hunter2/);
+  });
+
+  it('of a helper that waits for somebody are given up with the rest', async () => {
+    server().answer = wantsBasic;
+    const started = path.join(scratch, 'started');
+    const environment = withHelper('test', `echo $$ >${started}; exec sleep 300`);
+    const interrupt = new AbortController();
+    const pulling = pull({ environment, signal: interrupt.signal });
+    await vi.waitFor(() => expect(fs.readFileSync(started, 'utf8')).toMatch(/^\d+\n$/), 20_000);
+    interrupt.abort('SIGTERM');
+    await expect(pulling).rejects.toBe('SIGTERM');
+  });
+
+  it('in a file that is none are not looked for any further', async () => {
+    server().answer = wantsBasic;
+    const pulling = pull({ environment: { REGISTRY_AUTH_FILE: scratch } });
+    await expect(pulling).rejects.toThrow(`team/app:1: EINVAL: not a regular file, '${scratch}'`);
+    await expect(pulling).rejects.toBeInstanceOf(OperationError);
   });
 });

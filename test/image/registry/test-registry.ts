@@ -17,6 +17,7 @@ export interface Pull {
   readonly reference?: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly settings?: Partial<HttpSettings>;
+  readonly signal?: AbortSignal;
 }
 
 export interface TestRegistry {
@@ -51,8 +52,7 @@ export function makeRegistry(): TestRegistry {
     scratch,
     server: () => started(0),
     other: () => started(1),
-    pull: async ({ reference, environment, settings } = {}) => {
-      const { signal } = new AbortController();
+    pull: async ({ reference, environment, settings, signal = new AbortController().signal } = {}) => {
       const parsed = parseImageReference(reference ?? `docker://${started(0).host}/team/app:1`, scratch);
       if ('problem' in parsed) throw new Error(parsed.problem);
       const own = { HOME: scratch, XDG_RUNTIME_DIR: scratch, ...environment };
