@@ -1,4 +1,7 @@
 // ps: every container with a record, and how its process is.
+import { bracketed } from '../load/ports.ts';
+import type { PortSpec } from '../load/spec.ts';
+import type { Lease } from '../plan/plan.ts';
 import { createRecords, type ContainerRecord } from '../run/records.ts';
 import { readBootId } from '../run/gather-facts.ts';
 import { readContainerState, type ContainerState } from '../runtime/container-state.ts';
@@ -19,6 +22,8 @@ interface Row {
   readonly startedAt: string | null;
   readonly finishedAt: string | null;
   readonly address: string | null;
+  readonly address6: string | null;
+  /** As in `0.0.0.0:8080->80/tcp` and `[::]:8080->80/tcp`: one for each family. */
   readonly ports: readonly string[];
   readonly spec: string;
 }
@@ -51,6 +56,7 @@ function unreadable(name: string): Row {
     startedAt: null,
     finishedAt: null,
     address: null,
+    address6: null,
     ports: [],
     spec: '-',
   };
@@ -74,11 +80,21 @@ export function toRow(record: ContainerRecord, sameBoot: boolean, state: Contain
     startedAt: state.status === 'absent' ? null : time(state.startedAt),
     finishedAt: ended ? time(state.finishedAt) : null,
     address: plan?.lease?.address ?? null,
-    ports: (plan?.ports ?? []).map(
-      (port) => `${port.hostIP ?? '*'}:${port.hostPort}->${port.containerPort}/${port.protocol}`,
-    ),
+    address6: plan?.lease?.address6 ?? null,
+    ports: (plan?.ports ?? []).flatMap((port) => showPort(port, plan?.lease)),
     spec: record.specFile,
   };
+}
+
+/** A port of all addresses is one of each family that the container has. */
+function showPort(
+  { hostIP, hostPort, containerPort, protocol }: PortSpec,
+  lease: Lease | undefined,
+): readonly string[] {
+  const all = lease?.address6 === undefined ? ['0.0.0.0'] : ['0.0.0.0', '::'];
+  return (hostIP === undefined ? all : [hostIP]).map(
+    (address) => `${bracketed(address)}:${hostPort}->${containerPort}/${protocol}`,
+  );
 }
 
 function renderRows(rows: readonly Row[], now: number): string {
@@ -86,7 +102,7 @@ function renderRows(rows: readonly Row[], now: number): string {
     row.name,
     showState(row, now),
     String(row.pid ?? '-'),
-    row.address ?? '-',
+    [row.address, row.address6].filter((one) => one !== null).join(' ') || '-',
     row.ports.join(' ') || '-',
     row.spec,
   ]);

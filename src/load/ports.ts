@@ -68,9 +68,13 @@ export function overlap(a: HostPort, b: HostPort): boolean {
   return isWildcard(a.hostIP) || isWildcard(b.hostIP);
 }
 
+/** As it stands before the colon of a port: an IPv6 address in brackets. */
+export function bracketed(address: string): string {
+  return address.includes(':') ? `[${address}]` : address;
+}
+
 /** As in `8080/tcp` or `127.0.0.1:8080/tcp`. */
 export function describePort(port: HostPort): string {
-  const address =
-    port.hostIP === undefined ? '' : `${port.hostIP.includes(':') ? `[${port.hostIP}]` : port.hostIP}:`;
+  const address = port.hostIP === undefined ? '' : `${bracketed(port.hostIP)}:`;
   return `${address}${port.hostPort}/${port.protocol}`;
 }

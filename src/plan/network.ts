@@ -1,6 +1,6 @@
 // The network of one container as steps: namespace, bridge, veth pair, address, firewall elements.
 import { createHash } from 'node:crypto';
-import { familiesOf, isWildcard } from '../load/ports.ts';
+import { bracketed, familiesOf, isWildcard } from '../load/ports.ts';
 import type { PortSpec, Spec } from '../load/spec.ts';
 import { dockerSteps } from './docker-user-step.ts';
 import type { HostFacts } from './facts.ts';
@@ -215,10 +215,6 @@ function portId(port: PortSpec, family: 'ipv4' | 'ipv6'): string {
   const address = isWildcard(port.hostIP) || port.hostIP === undefined ? '' : `${bracketed(port.hostIP)}:`;
   // A port of all addresses is two elements, one a family.
   return `port${family === 'ipv6' && address === '' ? '6' : ''}:${port.protocol}/${address}${port.hostPort}`;
-}
-
-function bracketed(address: string): string {
-  return address.includes(':') ? `[${address}]` : address;
 }
 
 function portKey(port: PortSpec, suffix: '' | '6'): { readonly set: string; readonly key: string } {

@@ -1,5 +1,5 @@
 // Whether the ports a spec publishes are free: of other containers, and of processes that listen.
-import { describePort, familiesOf, isWildcard, overlap } from '../load/ports.ts';
+import { bracketed, describePort, familiesOf, isWildcard, overlap } from '../load/ports.ts';
 import type { PortSpec, Spec } from '../load/spec.ts';
 import type { HostFacts, ListeningSocket } from './facts.ts';
 import type { Lease } from './plan.ts';
@@ -83,5 +83,5 @@ function isOwnAddress(address: string, facts: HostFacts): boolean {
 }
 
 function showSocket(socket: ListeningSocket): string {
-  return `${socket.address.includes(':') ? `[${socket.address}]` : socket.address}:${socket.port}`;
+  return `${bracketed(socket.address)}:${socket.port}`;
 }

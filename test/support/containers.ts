@@ -26,6 +26,7 @@ export interface Row {
   readonly exitStatus: number | null;
   readonly oom: boolean;
   readonly address: string | null;
+  readonly address6: string | null;
   readonly ports: readonly string[];
 }
 

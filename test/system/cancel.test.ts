@@ -112,7 +112,7 @@ describe.skipIf(!requireSystem())('an apply that is interrupted', () => {
       );
       expect(left).toEqual([]);
     }
-    expect((await find(host, spec.name)).ports).toEqual(['*:8080->80/tcp']);
+    expect((await find(host, spec.name)).ports).toEqual(['0.0.0.0:8080->80/tcp']);
     await succeed(host, 'down', spec.name);
   });
 });

@@ -151,7 +151,12 @@ describe.skipIf(!requireSystem())('published ports', () => {
     const { address, ports } = await find(getHost(), web.name);
     expect({ address, ports }).toEqual({
       address: WEB,
-      ports: ['*:8080->80/tcp', '*:5353->53/udp', '127.0.0.1:9090->80/tcp', '127.0.0.1:5454->53/udp'],
+      ports: [
+        '0.0.0.0:8080->80/tcp',
+        '0.0.0.0:5353->53/udp',
+        '127.0.0.1:9090->80/tcp',
+        '127.0.0.1:5454->53/udp',
+      ],
     });
   });
 
