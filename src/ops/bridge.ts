@@ -24,6 +24,7 @@ export const bridge: Op<'bridge'> = {
     const differences = [
       ...differencesOf(link, step),
       ...(await routeDifference(host.readText(routeLocalnet(step.name)))),
+      ...(link.alias === BRIDGE_ALIAS ? await advertisementDifference(host, step.name) : []),
     ];
     return differences.length === 0
       ? { state: 'present', owned: link.alias === BRIDGE_ALIAS }
@@ -47,9 +48,7 @@ export const bridge: Op<'bridge'> = {
     const wanted = link === undefined ? createLines(step) : [...claim, ...mendLines(link, step)];
     if (wanted.length > 0) await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(wanted) });
     await host.writeInPlace(routeLocalnet(step.name), '1');
-    // A container must not tell the host where its routes lead.
-    if (step.address6 !== undefined && before['existed'] !== true)
-      await host.writeInPlace(`/proc/sys/net/ipv6/conf/${step.name}/accept_ra`, '0');
+    if (before['existed'] !== true) await refuseAdvertisements(host, step.name);
   },
 
   async update(context, step, former, before) {
@@ -82,6 +81,7 @@ export const bridge: Op<'bridge'> = {
   toShell: (step) => [
     ...createLines(step).map((line) => `ip ${line}`),
     `echo 1 > ${quote(routeLocalnet(step.name))}`,
+    refuseAdvertisementsLine(step.name),
   ],
 };
 
@@ -169,6 +169,26 @@ function showAddresses(link: LinkState, families: readonly string[]): string {
 
 export function routeLocalnet(link: string): string {
   return `/proc/sys/net/ipv4/conf/${link}/route_localnet`;
+}
+
+/** A container must not tell the host where its routes lead, whether it has IPv6 from us or not. */
+export async function refuseAdvertisements(host: Host, link: string): Promise<void> {
+  if ((await advertisementDifference(host, link)).length > 0) await host.writeInPlace(acceptRa(link), '0');
+}
+
+/** None in a kernel without IPv6. */
+export async function advertisementDifference(host: Host, link: string): Promise<readonly Difference[]> {
+  const found = (await host.readText(acceptRa(link)))?.trim() ?? '0';
+  return found === '0' ? [] : [{ property: 'accept_ra', wanted: '0', found }];
+}
+
+export function refuseAdvertisementsLine(link: string): string {
+  const path = quote(acceptRa(link));
+  return `if [ -e ${path} ]; then echo 0 > ${path}; fi`;
+}
+
+function acceptRa(link: string): string {
+  return `/proc/sys/net/ipv6/conf/${link}/accept_ra`;
 }
 
 /** A locally administered MAC address made of an IPv4 address, as Docker does: `02:42` and the four bytes. */

@@ -34,7 +34,8 @@ export const nftIngress: Op<'nft-ingress'> = {
     await runNft(host, render(step));
   },
 
-  async revert({ host }, step) {
+  async revert({ host, view }, step) {
+    if ((await view.nftTable(step.table, 'netdev')) === undefined) return { outcome: 'gone' };
     const result = await tryNft(host, `delete table netdev ${step.table}\n`);
     if (result.status === 0) return { outcome: 'removed' };
     if (/No such file or directory/.test(result.stderr)) return { outcome: 'gone' };

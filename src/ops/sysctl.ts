@@ -1,5 +1,7 @@
 // A sysctl of the host. Its former value comes back with its last user.
 import type { Host } from '../host/host.ts';
+import type { LinkState } from '../host/kernel-view.ts';
+import { BRIDGE_ALIAS } from './bridge.ts';
 import type { Before, Op } from './op.ts';
 import { quote } from './shell.ts';
 
@@ -25,8 +27,8 @@ export const sysctl: Op<'sysctl'> = {
     return { value, ...(await readValues(host, await companionsOf(host, step.key))) };
   },
 
-  async apply({ host }, step) {
-    if (step.key === IP6_FORWARD) await keepRouterAdvertisements(host);
+  async apply({ host, view }, step) {
+    if (step.key === IP6_FORWARD) await keepRouterAdvertisements(host, await view.links());
     await host.writeInPlace(sysctlPath(step.key), step.value);
   },
 
@@ -38,11 +40,13 @@ export const sysctl: Op<'sysctl'> = {
     const former = before['value'];
     if (former === undefined || former === step.value) return { outcome: 'gone' };
     const found = (await host.readText(sysctlPath(step.key)))?.trim();
-    if (found === undefined || found === former) return { outcome: 'gone' };
-    if (found !== step.value) return { outcome: 'kept', reason: `someone set it to ${found} since` };
-    await host.writeInPlace(sysctlPath(step.key), String(former));
-    await restoreCompanions(host, before);
-    return { outcome: 'removed' };
+    if (found === undefined) return { outcome: 'gone' };
+    if (found !== step.value && found !== former)
+      return { outcome: 'kept', reason: `someone set it to ${found} since` };
+    if (found !== former) await host.writeInPlace(sysctlPath(step.key), String(former));
+    // A kill may have come between it and what goes with it, on the way there or back.
+    const isRestored = await restoreCompanions(host, before);
+    return { outcome: found === former && !isRestored ? 'gone' : 'removed' };
   },
 
   toShell: (step) => [`echo ${quote(step.value)} > ${quote(sysctlPath(step.key))}`],
@@ -76,9 +80,10 @@ async function readValues(host: Host, paths: readonly string[]): Promise<Before>
  * A host that forwards ignores router advertisements and drops the default routes it has from them, unless
  * accept_ra is 2 (addrconf.c, rt6_purge_dflt_routers). One that was told by its router goes on being told.
  */
-async function keepRouterAdvertisements(host: Host): Promise<void> {
-  for (const name of (await host.list(CONF6)) ?? []) {
-    if (name === 'all' || name === 'default' || name === 'lo') continue;
+async function keepRouterAdvertisements(host: Host, links: readonly LinkState[]): Promise<void> {
+  for (const { name, alias } of links) {
+    // A container is nobody's router.
+    if (name === 'lo' || alias?.split(':')[0] === BRIDGE_ALIAS) continue;
     const [accept, forwarding] = await Promise.all(
       ['accept_ra', 'forwarding'].map(async (file) =>
         (await host.readText(`${CONF6}/${name}/${file}`))?.trim(),
@@ -88,11 +93,16 @@ async function keepRouterAdvertisements(host: Host): Promise<void> {
   }
 }
 
-async function restoreCompanions(host: Host, before: Before): Promise<void> {
+/** @returns whether anything was not as before. */
+async function restoreCompanions(host: Host, before: Before): Promise<boolean> {
+  let isRestored = false;
   for (const [path, value] of Object.entries(before)) {
     if (!path.startsWith('/')) continue;
     const found = (await host.readText(path))?.trim();
-    // An interface that is gone has nothing to restore.
-    if (found !== undefined && found !== value) await host.writeInPlace(path, String(value));
+    // An interface that is gone has nothing to restore, and of accept_ra only a 2 can be ours.
+    if (found === undefined || found === value || (path.endsWith('/accept_ra') && found !== '2')) continue;
+    await host.writeInPlace(path, String(value));
+    isRestored = true;
   }
+  return isRestored;
 }

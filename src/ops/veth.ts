@@ -2,9 +2,17 @@
 // the other inside the container's network namespace.
 import { OperationError } from '../errors.ts';
 import { commandError, runChecked } from '../host/commands.ts';
+import type { Host } from '../host/host.ts';
 import { readLinks } from '../host/kernel-view.ts';
 import type { VethStep } from '../plan/plan.ts';
-import { addAddress, lines, routeLocalnet } from './bridge.ts';
+import {
+  addAddress,
+  advertisementDifference,
+  lines,
+  refuseAdvertisements,
+  refuseAdvertisementsLine,
+  routeLocalnet,
+} from './bridge.ts';
 import type { Difference, Op } from './op.ts';
 import { quote } from './shell.ts';
 
@@ -38,6 +46,7 @@ export const veth: Op<'veth'> = {
       ...compare(`${step.interface} mac`, step.mac, peer.mac),
       ...compare('alias', step.alias, outside.alias ?? 'none'),
       ...compare('route_localnet', '1', localnet),
+      ...(step.address === undefined ? [] : await advertisementDifference(host, step.link)),
       ...addressesOf(step)
         .filter((wanted) => !outside.addresses.some((one) => `${one.address}/${one.prefix}` === wanted))
         .map((wanted) => ({ property: 'address', wanted, found: 'missing' })),
@@ -66,7 +75,7 @@ export const veth: Op<'veth'> = {
     // Half of a pair left by a kill: the kernel removes both ends together, so begin again.
     if (existing !== undefined) await runChecked(host, ['ip', 'link', 'del', 'dev', step.link]);
     await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(createLines(step)) });
-    if (step.address !== undefined) await host.writeInPlace(routeLocalnet(step.link), '1');
+    await setUpHostEnd(host, step);
   },
 
   async update({ host }, step, former) {
@@ -84,7 +93,7 @@ export const veth: Op<'veth'> = {
           .map((one) => `addr del ${one} dev ${step.link}`),
       ]),
     });
-    if (step.address !== undefined) await host.writeInPlace(routeLocalnet(step.link), '1');
+    await setUpHostEnd(host, step);
     await runChecked(host, [
       'ip',
       '-n',
@@ -114,9 +123,18 @@ export const veth: Op<'veth'> = {
 
   toShell: (step) => [
     ...createLines(step).map((line) => `ip ${line}`),
-    ...(step.address === undefined ? [] : [`echo 1 > ${quote(routeLocalnet(step.link))}`]),
+    ...(step.address === undefined
+      ? []
+      : [`echo 1 > ${quote(routeLocalnet(step.link))}`, refuseAdvertisementsLine(step.link)]),
   ],
 };
+
+/** Point to point the host end is what a bridge is else. */
+async function setUpHostEnd(host: Host, step: VethStep): Promise<void> {
+  if (step.address === undefined) return;
+  await host.writeInPlace(routeLocalnet(step.link), '1');
+  await refuseAdvertisements(host, step.link);
+}
 
 function createLines(step: VethStep): readonly string[] {
   return [

@@ -3,6 +3,7 @@
 import type { Host } from '../host/host.ts';
 import { NETNS_FOLDER, NFT_TABLE, type KernelView, type MountState } from '../host/kernel-view.ts';
 import { jumpsTo } from '../host/docker-user.ts';
+import { listNetdevTables } from '../host/nft-tables.ts';
 import { topMount } from '../host/mount-lookup.ts';
 import { BRIDGE_ALIAS } from '../ops/bridge.ts';
 import { STATE_MODE } from '../ops/private-mount.ts';
@@ -33,6 +34,7 @@ export async function findNames(places: Places): Promise<readonly string[]> {
     ...(await elements(view)).map(({ comment }) => afterPrefix(comment, OWNER)),
     ...(await dockerRules(view)).map(({ comment }) => afterPrefix(comment, OWNER)),
     ...(await below(NETNS_FOLDER)).map((name) => afterPrefix(name, NETNS)),
+    ...(await listNetdevTables(host)).map((name) => afterPrefix(name, NETNS)),
     // The kernel's own files in a cgroup have a dot in their names, or are no folders.
     ...(await Promise.all(cgroups)).flat().map((name) => name.replace(/\.monitor$/, '')),
     ...(await below(stateDir)),
@@ -75,11 +77,10 @@ export async function takeInventory(places: Places, name: string): Promise<reado
     const isNameless = link.alias === undefined && link.kind === 'veth' && link.name === vethName(name);
     if (link.alias === `${OWNER}${name}` || isNameless) steps.push(veth(link.name, name));
   }
-  const owned = (await elements(view)).filter(({ comment }) => comment === `${OWNER}${name}`);
-  steps.push(...owned);
+  const links = steps.flatMap((step) => (step.op === 'veth' ? [step.id] : []));
+  if ((await listNetdevTables(host)).includes(`${NETNS}${name}`)) steps.push(ingressOf(name, links));
+  steps.push(...(await elements(view)).filter(({ comment }) => comment === `${OWNER}${name}`));
   steps.push(...(await dockerRules(view)).filter(({ comment }) => comment === `${OWNER}${name}`));
-  // It comes with a port of all IPv6 addresses, or of ::1.
-  if (owned.some(({ set }) => set.startsWith('ports6'))) steps.push(ingressOf(name));
   const folder = containerFolder(dataDir, name);
   const isOurs = await isOwnFolder(places, name);
   const mayRun = cgroups.hierarchies.length > 0 || isOurs || (await monitorIsThere(host, mounts, name));
@@ -90,10 +91,10 @@ export async function takeInventory(places: Places, name: string): Promise<reado
   return steps;
 }
 
-function ingressOf(name: string): Step {
+function ingressOf(name: string, needs: readonly string[]): Step {
   const link = vethName(name);
-  const unknown = { address: '', loopback: '' };
-  return { id: `ingress:${link}`, op: 'nft-ingress', table: `${NETNS}${name}`, link, ...unknown, ...edges() };
+  const unknown = { address: '', loopback: '', ...edges(...needs) };
+  return { id: `ingress:${link}`, op: 'nft-ingress', table: `${NETNS}${name}`, link, ...unknown };
 }
 
 const STATE_ENTRIES = /^(?:rootfs|runtime)$/;

@@ -52,8 +52,12 @@ describe('ps', () => {
 
   it('has IPv6 addresses of ports in brackets, in the table and in JSON', async () => {
     const shown = [
-      ...['0.0.0.0:8080->80/tcp', '[::]:8080->80/tcp', '[::]:81->80/tcp', '0.0.0.0:82->80/tcp'],
-      ...['[::1]:83->80/udp', '127.0.0.1:84->80/tcp'],
+      '0.0.0.0:8080->80/tcp',
+      '[::]:8080->80/tcp',
+      '[::]:81->80/tcp',
+      '0.0.0.0:82->80/tcp',
+      '[::1]:83->80/udp',
+      '127.0.0.1:84->80/tcp',
     ];
     expect(JSON.parse(await show(BOTH, PORTS, true))).toEqual([expect.objectContaining({ ports: shown })]);
     const [, row = ''] = (await show(BOTH, PORTS, false)).split('\n');

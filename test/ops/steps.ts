@@ -111,6 +111,15 @@ export const STEPS = {
     value: '10.209.0.2 . 80',
     comment: 'runspec:web',
   },
+  'nft-ingress': {
+    ...base,
+    id: 'ingress:rs4b5e57f6',
+    op: 'nft-ingress',
+    table: 'runspec-web',
+    link: 'rs4b5e57f6',
+    address: 'fd00:209::2',
+    loopback: 'fd72:756e:7370::1',
+  },
 } as const satisfies { readonly [K in OpKind]?: StepOf<K> };
 
 export type TestedKind = keyof typeof STEPS;
@@ -122,6 +131,7 @@ export const FOUNDATIONS: Readonly<Partial<Record<TestedKind, readonly TestedKin
   veth: ['netns-folder', 'netns', 'bridge'],
   address: ['netns-folder', 'netns', 'bridge', 'veth'],
   'nft-element': ['nft-table'],
+  'nft-ingress': ['netns-folder', 'netns', 'bridge', 'veth'],
 };
 
 export function stepOf(kind: TestedKind): Step {

@@ -7,14 +7,20 @@ interface Element {
 
 interface Table {
   readonly chains: Map<string, string[]>;
+  /** Links that chains of the family netdev hook, by the chain. */
+  readonly devices: Map<string, string>;
   readonly sets: Map<string, Map<string, Element>>;
 }
 
 export interface FakeFirewall {
   /** A transaction: all lines or none. Throws NftError with what nft would complain about. */
   load(script: string): void;
-  /** `nft -j list table inet NAME`. */
-  list(table: string): string;
+  /** `nft -j list table FAMILY NAME`. */
+  list(family: string, table: string): string;
+  /** `nft list tables FAMILY`, but for `inet`. */
+  tables(family: string): string;
+  /** The kernel takes a chain away with the link that it hooks; its table stays. */
+  forgetLink(name: string): void;
   dump(): readonly string[];
   /** @returns what brings back all of it as it is now. */
   keep(): () => void;
@@ -28,32 +34,45 @@ const DECLARATION = /^(?:set|map) (\S+) \{.*\}$/;
 const CHAIN = /^chain (\S+) \{.*\}$/;
 const RULE = /^add rule inet (\S+) (\S+) (.*?)(?: comment "([^"]*)")?$/;
 const ADD_ELEMENT = /^add element inet (\S+) (\S+) \{ (.+?)(?: comment "([^"]*)")?(?: : (.+))? \}$/;
+const INGRESS = /^type filter hook ingress device "(\S+)" priority \S+ policy accept;$/;
+const INGRESS_RULE = /^.* comment "([^"]*)"$/;
 const DELETE_ELEMENT = /^delete element inet (\S+) (\S+) \{ (.+) \}$/;
 
-export function createFakeFirewall(): FakeFirewall {
+export function createFakeFirewall(hasLink: (name: string) => boolean): FakeFirewall {
   let tables = new Map<string, Table>();
   return {
     load(script) {
       const draft = structuredClone(tables);
       let open: Table | undefined;
+      let chain: string | undefined;
       for (const line of script.split('\n').map((text) => text.trim())) {
         if (line === '') continue;
-        if (line === '}') open = undefined;
+        const begun = /^chain (\S+) \{$/.exec(line)?.[1];
+        if (line === '}' && chain !== undefined) chain = undefined;
+        else if (line === '}') open = undefined;
+        else if (open !== undefined && begun !== undefined) open.chains.set((chain = begun), []);
+        else if (open !== undefined && chain !== undefined) hook(open, chain, line, hasLink);
         else if (open !== undefined) declare(open, line);
         else open = change(draft, line);
       }
       tables = draft;
     },
-    list(name) {
-      const { chains, sets } = find(tables, name);
+    list(family, name) {
+      const { chains, sets } = find(tables, keyOf(family, name));
       const rules = [...chains].flatMap(([chain, comments]) => [
-        { chain: { family: 'inet', table: name, name: chain } },
-        ...comments.map((comment) => ({ rule: { family: 'inet', table: name, chain, comment } })),
+        { chain: { family, table: name, name: chain } },
+        ...comments.map((comment) => ({ rule: { family, table: name, chain, comment } })),
       ]);
       const shown = [...sets].map(([set, elements]) => ({
         set: { table: name, name: set, elem: [...elements.values()].map(show) },
       }));
       return JSON.stringify({ nftables: [{ metainfo: {} }, { table: { name } }, ...shown, ...rules] });
+    },
+    tables: (family) =>
+      [...tables.keys()].flatMap((key) => (key.startsWith(`${family} `) ? [`table ${key}\n`] : [])).join(''),
+    forgetLink(name) {
+      for (const { chains, devices } of tables.values())
+        for (const [chain, device] of devices) if (device === name) chains.delete(chain);
     },
     dump: () =>
       [...tables].flatMap(([name, { chains, sets }]) => [
@@ -68,6 +87,11 @@ export function createFakeFirewall(): FakeFirewall {
       return () => void (tables = structuredClone(kept));
     },
   };
+}
+
+/** Tables of `inet` go by their name alone. */
+function keyOf(family: string, name: string): string {
+  return family === 'inet' ? name : `${family} ${name}`;
 }
 
 function find(tables: ReadonlyMap<string, Table>, name: string): Table {
@@ -89,24 +113,38 @@ function declare(table: Table, line: string): void {
   if (set === undefined && chain === undefined) throw unknown(line);
 }
 
+/** A chain of the family netdev over several lines, as runspec writes it. */
+function hook(table: Table, chain: string, line: string, hasLink: (name: string) => boolean): void {
+  const device = INGRESS.exec(line)?.[1];
+  const comment = INGRESS_RULE.exec(line)?.[1];
+  if (device !== undefined) {
+    if (!hasLink(device)) throw new NftError('Error: Could not process rule: No such file or directory');
+    table.devices.set(chain, device);
+  } else if (comment !== undefined) part(table.chains.get(chain)).push(comment);
+  else throw unknown(line);
+}
+
 /** Gives the table whose block the line opens. */
 function change(tables: Map<string, Table>, line: string): Table | undefined {
-  const opened = /^table inet (\S+) \{$/.exec(line)?.[1];
-  if (opened !== undefined) {
-    const table = tables.get(opened) ?? { chains: new Map(), sets: new Map() };
-    tables.set(opened, table);
-    return table;
+  const [, kind = '', family = '', named = '', brace] =
+    /^(add |delete )?table (inet|netdev) (\S+)( \{)?$/.exec(line) ?? [];
+  const table = keyOf(family, named);
+  if (kind === 'delete ') {
+    find(tables, table);
+    tables.delete(table);
+    return undefined;
+  }
+  if (named !== '') {
+    const there = tables.get(table) ?? { chains: new Map(), devices: new Map(), sets: new Map() };
+    tables.set(table, there);
+    return brace === undefined ? undefined : there;
   }
   const [, flushed = '', chain = ''] = /^flush chain inet (\S+) (\S+)$/.exec(line) ?? [];
-  const deleted = /^delete table inet (\S+)$/.exec(line)?.[1];
   const rule = RULE.exec(line);
   const added = ADD_ELEMENT.exec(line);
   const removed = DELETE_ELEMENT.exec(line);
   if (chain !== '') part(find(tables, flushed).chains.get(chain)).length = 0;
-  else if (deleted !== undefined) {
-    find(tables, deleted);
-    tables.delete(deleted);
-  } else if (rule !== null) part(find(tables, rule[1] ?? '').chains.get(rule[2] ?? '')).push(rule[4] ?? '');
+  else if (rule !== null) part(find(tables, rule[1] ?? '').chains.get(rule[2] ?? '')).push(rule[4] ?? '');
   else if (added !== null) {
     const [, table = '', set = '', key = '', comment, value] = added;
     const elements = part(find(tables, table).sets.get(set));

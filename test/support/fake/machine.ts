@@ -45,9 +45,14 @@ const CGROUPS = {
 } as const;
 
 const CONF = '/proc/sys/net/ipv4/conf';
+const CONF6 = '/proc/sys/net/ipv6/conf';
 
 export function createFakeMachine(): FakeMachine {
   const files = createFakeFiles(CGROUPS, (file, text) => {
+    // addrconf.c, addrconf_fixup_forwarding: so is its counterpart of IPv6.
+    if (file === `${CONF6}/all/forwarding`)
+      for (const name of files.names(CONF6) ?? [])
+        files.put(`${CONF6}/${name}/forwarding`, `${text}\n`, { mode: 0o644 });
     // devinet.c, inet_forward_change: ip_forward is written through to every interface.
     if (file !== '/proc/sys/net/ipv4/ip_forward') return;
     for (const name of files.names(CONF) ?? [])
@@ -59,6 +64,11 @@ export function createFakeMachine(): FakeMachine {
     for (const key of ['forwarding', 'route_localnet', 'accept_redirects']) {
       files.put(`${CONF}/${name}/${key}`, key === 'accept_redirects' ? '1\n' : '0\n', { mode: 0o644 });
     }
+    makeFolders(files, `${CONF6}/${name}`);
+    // addrconf_add_dev takes over what `default` has.
+    const forwarding = files.read(`${CONF6}/default/forwarding`) ?? '0\n';
+    for (const [key, text] of Object.entries({ forwarding, accept_ra: '1\n', disable_ipv6: '0\n' }))
+      files.put(`${CONF6}/${name}/${key}`, text, { mode: 0o644 });
   };
   for (const folder of [
     '/run',
@@ -96,9 +106,12 @@ export function createFakeMachine(): FakeMachine {
   }
   const network = createFakeNetwork((name, isThere) => {
     if (isThere) addLinkFolder(name);
-    else files.drop(`${CONF}/${name}`);
+    else {
+      for (const conf of [CONF, CONF6]) files.drop(`${conf}/${name}`);
+      firewall.forgetLink(name);
+    }
   });
-  const firewall = createFakeFirewall();
+  const firewall = createFakeFirewall((name) => network.hasLink(name));
   return {
     files,
     mounts,

@@ -14,9 +14,16 @@ export interface FakeLink {
   peer: { readonly netns: string; readonly name: string } | undefined;
 }
 
+interface Route {
+  readonly destination: string;
+  readonly gateway: string;
+  readonly link: string;
+}
+
 interface Namespace {
   readonly links: Map<string, FakeLink>;
-  readonly routes: Map<string, { readonly gateway: string; readonly link: string }>;
+  /** By destination and family. */
+  readonly routes: Map<string, Route>;
 }
 
 export interface FakeNetwork {
@@ -24,6 +31,8 @@ export interface FakeNetwork {
   removeNamespace(name: string): void;
   /** One `ip` command without options, in a namespace; '' is the host's. Gives what it prints. */
   run(netns: string, words: readonly string[]): string;
+  /** In the host's own namespace. */
+  hasLink(name: string): boolean;
   dump(): readonly string[];
   /** @returns what brings back all of it as it is now. */
   keep(): () => void;
@@ -77,17 +86,29 @@ export function createFakeNetwork(onLink: LinkListener): FakeNetwork {
     if (gone === undefined) return;
     links.delete(name);
     if (netns === '') onLink(name, false);
-    for (const [destination, route] of routes) if (route.link === name) routes.delete(destination);
+    for (const [key, route] of routes) if (route.link === name) routes.delete(key);
     for (const other of links.values()) if (other.master === name) other.master = undefined;
     if (gone.peer !== undefined && namespaces.has(gone.peer.netns))
       removeLink(gone.peer.netns, gone.peer.name);
+  };
+
+  // addrconf.c, addrconf_ifdown: an IPv4 address stays on a link that is down.
+  const dropIpv6 = (netns: string, down: FakeLink): void => {
+    down.addresses = down.addresses.filter((one) => !isIpv6(one));
+    const { routes } = namespace(netns);
+    for (const [key, route] of routes)
+      if (route.link === down.name && isIpv6(route.gateway)) routes.delete(key);
   };
 
   const commands: Readonly<Record<string, (netns: string, rest: readonly string[]) => string>> = {
     'addr show': (netns) => JSON.stringify([...namespace(netns).links.values()].map(showLink)),
     'route show': (netns) =>
       JSON.stringify(
-        [...namespace(netns).routes].map(([dst, { gateway, link: dev }]) => ({ dst, gateway, dev })),
+        [...namespace(netns).routes.values()].map(({ destination, gateway, link: dev }) => ({
+          dst: destination,
+          gateway,
+          dev,
+        })),
       ),
     'link add': (netns, [name = '', ...rest]) => {
       const [own, peer] = splitAt(rest, 'peer');
@@ -108,8 +129,10 @@ export function createFakeNetwork(onLink: LinkListener): FakeNetwork {
       const target = link(netns, name);
       for (let index = 0; index < words.length; index += 1) {
         const word = words[index];
-        if (word === 'up' || word === 'down') target.up = word === 'up';
-        else if (word === 'nomaster') target.master = undefined;
+        if (word === 'up' || word === 'down') {
+          target.up = word === 'up';
+          if (!target.up) dropIpv6(netns, target);
+        } else if (word === 'nomaster') target.master = undefined;
         else {
           index += 1;
           const value = words[index] ?? '';
@@ -154,7 +177,13 @@ export function createFakeNetwork(onLink: LinkListener): FakeNetwork {
     },
     'route replace': (netns, [destination = '', , gateway = '', , name = '']) => {
       if (!link(netns, name).up) throw new IpError('RTNETLINK answers: Network is down');
-      namespace(netns).routes.set(destination, { gateway, link: name });
+      const key = `${destination} ${isIpv6(gateway) ? 'inet6' : 'inet'}`;
+      namespace(netns).routes.set(key, { destination, gateway, link: name });
+      return '';
+    },
+    'route flush': (netns, [destination = '']) => {
+      // `ip -6`: the only family that is flushed by itself.
+      namespace(netns).routes.delete(`${destination} inet6`);
       return '';
     },
   };
@@ -173,12 +202,13 @@ export function createFakeNetwork(onLink: LinkListener): FakeNetwork {
       if (command === undefined) throw unknown([object, verb, ...rest]);
       return command(netns, rest);
     },
+    hasLink: (name) => namespace('').links.has(name),
     dump: () =>
       [...namespaces].flatMap(([name, { links, routes }]) => [
         ...[...links.values()].map(
           (one) => `link ${name}/${one.name} ${JSON.stringify({ ...one, mac: undefined })}`,
         ),
-        ...[...routes].map(([destination, route]) => `route ${name} ${destination} ${JSON.stringify(route)}`),
+        ...[...routes.values()].map((route) => `route ${name} ${JSON.stringify(route)}`),
       ]),
     keep() {
       const kept = structuredClone(namespaces);
@@ -204,9 +234,13 @@ function showLink(one: FakeLink): object {
       one.kind === undefined ? undefined : { info_kind: one.kind, info_slave_data: { hairpin: one.hairpin } },
     addr_info: one.addresses.map((address) => {
       const [local, prefix] = address.split('/');
-      return { family: 'inet', local, prefixlen: Number(prefix) };
+      return { family: isIpv6(address) ? 'inet6' : 'inet', local, prefixlen: Number(prefix) };
     }),
   };
+}
+
+function isIpv6(address: string): boolean {
+  return address.includes(':');
 }
 
 function shape(options: ReadonlyMap<string, string>): Partial<FakeLink> {

@@ -21,6 +21,11 @@ export function createFakePrograms(machine: FakeMachine, gate: Gate): RunProgram
     nft: (args, stdin) => runNft(machine, gate, args, stdin),
     mount: (args) => runMount(machine, gate, args),
     umount: (args) => runUmount(machine, gate, args),
+    // Nobody sends anything here: there are no flows to forget.
+    conntrack: (args) => {
+      if (args[0] !== '-L') throw unknown(['conntrack', ...args]);
+      return gate.read(() => '');
+    },
     nsenter: ([namespace = '', program, ...args], stdin) => {
       if (program !== 'ip') throw unknown(['nsenter', namespace, program ?? '']);
       return runIp(machine, gate, ['-n', namespace.replace(`--net=${NETNS}/`, ''), ...args], stdin);
@@ -53,7 +58,7 @@ async function runIp(
     const option = rest.shift();
     if (option === '-n') netns = rest.shift() ?? '';
     else if (option === '-batch' && rest.shift() === '-') isBatch = true;
-    else if (option !== '-j' && option !== '-d') throw unknown(['ip', ...args]);
+    else if (option !== '-j' && option !== '-d' && option !== '-6') throw unknown(['ip', ...args]);
   }
   if (rest[0] === 'netns') return runIpNetns(machine, gate, rest.slice(1));
   const commands = isBatch ? stdin.split('\n').filter((line) => line !== '') : [rest.join(' ')];
@@ -106,9 +111,10 @@ async function runNft(
     await gate.pass(`nft ${stdin.split('\n')[0] ?? ''}`, () => firewall.load(stdin));
     return '';
   }
-  const table = /^-j list table inet (\S+)$/.exec(words)?.[1];
-  if (table === undefined) throw unknown(['nft', ...args]);
-  return gate.read(() => firewall.list(table));
+  if (words === 'list tables netdev') return gate.read(() => firewall.tables('netdev'));
+  const [, family, table] = /^-j list table (inet|netdev) (\S+)$/.exec(words) ?? [];
+  if (family === undefined || table === undefined) throw unknown(['nft', ...args]);
+  return gate.read(() => firewall.list(family, table));
 }
 
 // mount(8) binds first and changes the propagation after.
