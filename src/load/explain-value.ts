@@ -51,7 +51,31 @@ export function explainType(
     };
   }
   const message = `${describePath(path)} is ${kindOf(value)}${typeof value === 'object' ? '' : ` (${quote(value)})`}, not ${wanted}`;
-  return { code: 'wrong-type', message, hint: hintForType(types, value, source, wanted, shape), path };
+  const hint =
+    wanted === TYPE_NAMES['object']
+      ? hintForObject(path, value)
+      : hintForType(types, value, source, wanted, shape);
+  return { code: 'wrong-type', message, hint, path };
+}
+
+/** What somebody meant who wrote text or a list where an object belongs. */
+function hintForObject(path: SpecPath, value: unknown): string {
+  if (path.length === 1 && path[0] === 'rootfs' && typeof value === 'string') {
+    const isArchive = /\.(?:tar|tgz|txz)(?:\.|$)/.test(value) || /^https?:/.test(value);
+    const isImage = /^(?:oci:|docker-archive:|dir:|docker:\/\/)/.test(value);
+    const kind = isArchive ? 'tarball' : isImage ? 'image' : undefined;
+    if (kind !== undefined) return `write rootfs: { ${kind}: ${JSON.stringify(value)} }`;
+    const isPath = /^[.~/]/.test(value);
+    return isPath
+      ? `write rootfs: { directory: ${JSON.stringify(value)} }`
+      : `for an image write rootfs: { image: ${JSON.stringify(`docker://${value}`)} }`;
+  }
+  const assignment = Array.isArray(value) ? (value[0] as unknown) : undefined;
+  if (typeof assignment === 'string' && /^[^=\s]+=/.test(assignment)) {
+    const [name = '', ...rest] = assignment.split('=');
+    return `write names and values: { ${name}: ${JSON.stringify(rest.join('='))} }`;
+  }
+  return 'write an object';
 }
 
 function hintForType(

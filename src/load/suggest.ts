@@ -1,7 +1,7 @@
 // "Did you mean": the nearest of a set of words, and where a misplaced key belongs.
 import { documentShape, type Shape } from './generated/shape.ts';
 
-/** Words of Docker, Compose and OCI that have another name here. */
+/** Words of Docker, Compose and OCI that have another name here, when none of our own is meant. */
 const OTHER_WORDS: Readonly<Record<string, string>> = {
   build: 'rootfs',
   cap_add: 'process.capabilities.add',
@@ -10,11 +10,19 @@ const OTHER_WORDS: Readonly<Record<string, string>> = {
   command: 'process.args',
   container_name: 'name',
   cpu: 'resources.cpus',
+  cpu_shares: 'resources.cpuWeight',
+  deploy: 'resources',
+  dns_opt: 'dns.options',
+  dns_search: 'dns.search',
   entrypoint: 'process.args',
   environment: 'process.env',
   extra_hosts: 'dns.hosts',
+  group_add: 'process.additionalGids',
   linux: 'namespaces, resources or security',
+  mac_address: 'network.mac',
+  mem: 'resources.memory',
   mem_limit: 'resources.memory',
+  memswap_limit: 'resources.swap, which counts on top of memory',
   networks: 'network',
   network_mode: 'network.mode',
   oom_score_adj: 'process.oomScoreAdj',
@@ -22,12 +30,44 @@ const OTHER_WORDS: Readonly<Record<string, string>> = {
   read_only: 'rootfs.readonly',
   root: 'rootfs',
   stop_grace_period: 'process.stopTimeout',
+  security_opt: 'security',
+  shm_size: 'mounts, with a tmpfs on /dev/shm',
   stop_signal: 'process.stopSignal',
   tmpfs: 'mounts, with type: tmpfs',
   tty: 'process.terminal',
   ulimits: 'process.rlimits',
   volumes: 'mounts',
   working_dir: 'process.cwd',
+};
+
+/** Words of the long forms of Compose, by a key that stands beside them here. */
+const BESIDE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  containerPort: { target: 'containerPort', published: 'hostPort' },
+  destination: { target: 'destination' },
+};
+
+/** Words of theirs that stand for nothing here, and what to do instead. */
+const NO_WORDS: Readonly<Record<string, string>> = {
+  depends_on:
+    'put both containers into one call of apply; a container that joins a namespace of another starts after it',
+  domainname: 'set sysctls: { kernel.domainname: … }',
+  env_file: 'write the variables into process.env',
+  expose:
+    'remove it: containers of one bridge reach all ports of each other; network.ports publishes one on the host',
+  healthcheck: 'remove it: runspec looks after no process; ask the service itself, or use runspec exec',
+  init: 'remove it: the process is number 1 in its pid namespace; put a small init into process.args if it needs one',
+  labels: 'remove it: containers are told apart by their name alone',
+  links: 'give the other container a network.address, and its name in dns.hosts',
+  logging: 'remove it: runspec logs shows what the process wrote',
+  ociVersion:
+    'this is the configuration of an OCI runtime: a spec starts with `runspec: 1`; `runspec schema` prints the language',
+  privileged: 'ask for what it needs: process.capabilities, devices, security',
+  restart: 'remove it: there is no daemon to restart a process; runspec apply starts one that has ended',
+  services:
+    'this is a Compose file: write a spec for each service, one a document; `runspec schema` prints the language',
+  stdin_open: 'remove it: runspec run passes standard input on',
+  userns_mode: 'remove it: there are no user namespaces here',
+  version: 'write `runspec: 1`',
 };
 
 /** The candidate nearest to `word`, when one is near enough to be meant. */
@@ -44,11 +84,13 @@ export function suggest(word: string, candidates: readonly string[]): string | u
 
 /** A hint for an unknown key: the key that was meant here, or the place where it belongs. */
 export function hintForKey(key: string, siblings: readonly string[]): string {
-  const near = suggest(key, siblings);
-  if (near !== undefined) return `did you mean ${near}?`;
-  const other =
-    (Object.hasOwn(OTHER_WORDS, key) ? OTHER_WORDS[key] : undefined) ?? findPlace(key, documentShape, '');
-  if (other !== undefined) return `did you mean ${other}?`;
+  const known = (words: Readonly<Record<string, string>>): string | undefined =>
+    Object.hasOwn(words, key) ? words[key] : undefined;
+  const instead = known(NO_WORDS);
+  if (instead !== undefined) return instead;
+  const beside = siblings.map((sibling) => BESIDE[sibling]?.[key]).find((word) => word !== undefined);
+  const meant = beside ?? suggest(key, siblings) ?? known(OTHER_WORDS) ?? findPlace(key, documentShape, '');
+  if (meant !== undefined) return `did you mean ${meant}?`;
   return `known keys: ${siblings.join(', ')}`;
 }
 

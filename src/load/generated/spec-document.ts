@@ -315,7 +315,7 @@ export interface Resources {
    */
   cpuset?: string | number;
   /**
-   * Share of CPU time against other cgroups when there is not enough for all, 1 to 10000, 100 being usual. v2 cpu.weight, v1 cpu.shares.
+   * Share of CPU time against other cgroups when there is not enough for all, 1 to 10000; one without it has 100. v2 cpu.weight, v1 cpu.shares (1024 for 100).
    */
   cpuWeight?: number;
   /**
