@@ -181,9 +181,9 @@ function reportMissing(
   );
 }
 
-/** cgroup v2 weight 1..10000 to v1 shares 2..262144, the inverse of the OCI runtimes' conversion. */
+/** cgroup v2 weight to v1 shares: what a cgroup has that nobody asked for is a weight of 100, or 1024 shares. */
 function sharesOf(weight: number): number {
-  return 2 + Math.floor(((weight - 1) * 262_142) / 9999);
+  return Math.round((weight * 1024) / 100);
 }
 
 /** `0,1,2,5` as the kernel prints it: `0-2,5`. */

@@ -12,7 +12,7 @@ describe('a limit is the same as what the kernel shows for it', () => {
     ['cpu.max', '10000 100000', 'max 100000', false],
     ['cpu.weight', '50', '50', true],
     ['cpu.weight', '50', '100', false],
-    ['cpu.shares', '2597', '2597', true],
+    ['cpu.shares', '1024', '1024', true],
     ['cpuset.cpus', '0-2,5', '0-2,5', true],
     ['cpuset.cpus', '0-2,5', '0-3', false],
     ['cpuset.cpus', '\n', '', true],
