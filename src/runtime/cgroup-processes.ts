@@ -89,10 +89,20 @@ async function killOnce(host: Host, folders: readonly CgroupFolder[]): Promise<v
   const freezers = await findFreezers(host, folders);
   const [freezer] = freezers;
   // A frozen process cannot fork, so the list is whole.
-  if (freezer !== undefined) await host.writeInPlace(freezer.file, freezer.freeze);
+  if (freezer !== undefined) await writeIfThere(host, freezer.file, freezer.freeze);
   for (const pid of await listProcesses(host, folders)) await host.kill(pid, 'SIGKILL');
   // On v1 a process paused by us, or by someone before, dies only once it is thawed.
-  for (const { file, thaw } of freezers) await host.writeInPlace(file, thaw);
+  for (const { file, thaw } of freezers) await writeIfThere(host, file, thaw);
+}
+
+/** A runtime in the foreground removes the cgroup itself as soon as its process has ended. */
+async function writeIfThere(host: Host, file: string, text: string): Promise<void> {
+  try {
+    await host.writeInPlace(file, text);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code !== 'ENOENT' && code !== 'ENODEV') throw error;
+  }
 }
 
 interface Freezer {
