@@ -77,12 +77,14 @@ async function makeContext(globals: Globals, signal: AbortSignal, color: boolean
     self: [process.execPath, ...process.execArgv, ...process.argv.slice(1, 2)],
     workingDirectory: process.cwd(),
     color,
+    colorOfData: color && isatty(1),
     signal,
     onSignal,
     stdout: (text) => write('stdout', text),
     stderr,
     stdoutBytes: (chunk) => write('stdout', chunk),
     stderrBytes: (chunk) => write('stderr', chunk),
+    unread: { stdout: unread.stdout.signal, stderr: unread.stderr.signal },
     // None, or 0, when the terminal is gone or does not know.
     columns: () => streamOf('stderr')?.columns || 80,
     // Not by process.stdin, whose streams take 2 ms to load.
@@ -110,6 +112,7 @@ async function readStdin(): Promise<string> {
 type Output = 'stdout' | 'stderr';
 
 const written = new Map<Output, NodeJS.WriteStream | undefined>();
+const unread = { stdout: new AbortController(), stderr: new AbortController() };
 
 /**
  * A terminal that was closed (EIO) or a reader that has had enough (EPIPE) must not end what is under way: the
@@ -117,7 +120,9 @@ const written = new Map<Output, NodeJS.WriteStream | undefined>();
  */
 function open(output: Output): NodeJS.WriteStream | undefined {
   try {
-    return process[output].on('error', () => undefined);
+    return process[output].on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') unread[output].abort();
+    });
   } catch {
     // A terminal that is gone already cannot even be opened.
     return undefined;

@@ -25,6 +25,8 @@ export interface CommandContext {
   readonly verbose: boolean;
   /** Colour on stderr. */
   readonly color: boolean;
+  /** Colour on stdout: none in a pipe or a file, whatever stderr is. */
+  readonly colorOfData: boolean;
   /** Fires with the signal's name as reason when the user interrupts. */
   readonly signal: AbortSignal;
   /** Calls `listener` for every signal that a process in the foreground should get, until the function it gives is called. */
@@ -36,6 +38,8 @@ export interface CommandContext {
   /** What a process in the foreground writes, byte for byte. */
   stdoutBytes(chunk: Uint8Array): void;
   stderrBytes(chunk: Uint8Array): void;
+  /** Fires when the reader of a pipe has had enough, as in `| head`: found out by writing to it. */
+  readonly unread: { readonly stdout: AbortSignal; readonly stderr: AbortSignal };
   /** Of the terminal that stderr is. */
   columns(): number;
   readonly stdinIsTerminal: boolean;

@@ -46,7 +46,7 @@ export async function doctor(context: CommandContext): Promise<number> {
 
 function render(context: CommandContext, { check, result, detail, hint }: Finding): string {
   const color = { ok: 'green', warning: 'yellow', missing: 'red' } as const;
-  return `${paint(context, color[result], result.padEnd(8))} ${check.padEnd(18)} ${detail}\n${hint === undefined ? '' : `${' '.repeat(28)}${hint}\n`}`;
+  return `${paint({ color: context.colorOfData }, color[result], result.padEnd(8))} ${check.padEnd(18)} ${detail}\n${hint === undefined ? '' : `${' '.repeat(28)}${hint}\n`}`;
 }
 
 function rootFinding(context: CommandContext): Finding {

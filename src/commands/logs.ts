@@ -12,13 +12,13 @@ export interface LogsOptions {
 }
 
 export async function logs(context: CommandContext, name: string, options: LogsOptions): Promise<number> {
-  const { host, signal } = context;
+  const { host, signal, unread } = context;
   const { log, records } = await findProcess(context, name);
   const errors = createLineJoiner(context.stderr);
   await readLog(host, log, {
     follow: options.follow,
     ...(options.tail === undefined ? {} : { tail: options.tail }),
-    signal,
+    signal: AbortSignal.any([signal, unread.stdout, unread.stderr]),
     hasEnded: async () => (await readContainerState(host, records)).status !== 'running',
     onPiece: (piece) => {
       const text = `${options.timestamps && piece.starts ? `${piece.time} ` : ''}${piece.text}${piece.ends ? '\n' : ''}`;

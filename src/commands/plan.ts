@@ -56,21 +56,21 @@ function isRemnant({ action, step }: Change): boolean {
 
 const OF_ONE: ReadonlySet<string> = new Set(['cgroup', 'netns', 'nft-element', 'overlay', 'process', 'veth']);
 
-function renderPlan(context: CommandContext, plan: Plan, changes: readonly Change[]): string {
+function renderPlan({ colorOfData: color }: CommandContext, plan: Plan, changes: readonly Change[]): string {
   const lines = changes.map((change) => {
     const mark = MARKS[change.action];
     const text = `${mark} ${change.step.id.padEnd(28)} ${describe(change.step)}`;
-    const colored = change.action === 'none' ? paint(context, 'dim', text) : text;
+    const colored = change.action === 'none' ? paint({ color }, 'dim', text) : text;
     return change.reason === undefined
       ? colored
-      : `${colored}\n${' '.repeat(31)}${paint(context, 'yellow', change.reason)}`;
+      : `${colored}\n${' '.repeat(31)}${paint({ color }, 'yellow', change.reason)}`;
   });
   const count = (action: Change['action']): number =>
     changes.filter((change) => change.action === action).length;
   const summary = hasEffect(changes)
     ? `${count('create')} to create, ${count('update')} to update, ${count('replace')} to replace, ${count('delete')} to delete`
     : 'nothing to do';
-  const head = `${paint(context, 'bold', plan.name)}  by ${plan.runtime.name} (${plan.runtime.path})`;
+  const head = `${paint({ color }, 'bold', plan.name)}  by ${plan.runtime.name} (${plan.runtime.path})`;
   return `${head}\n${renderImage(plan)}${lines.map((line) => `  ${line}\n`).join('')}${plan.name}: ${summary}\n`;
 }
 

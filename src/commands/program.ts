@@ -1,7 +1,6 @@
 // The command line: options and commands as users type them. Each command is loaded when it is called.
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { UsageError } from '../errors.ts';
-import type { CommandContext } from './context.ts';
+import { Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander';
+import { EXIT, type CommandContext } from './context.ts';
 import { addImageCommands } from './image-commands.ts';
 
 export interface Globals {
@@ -55,8 +54,8 @@ export function createProgram(
     .option('--verbose', 'more progress on stderr', false)
     .option('--no-color', 'no colour on stderr (also NO_COLOR)')
     .exitOverride()
-    .showHelpAfterError('(see runspec --help)')
-    .configureOutput({ outputError: () => undefined });
+    .configureOutput({ outputError: () => undefined })
+    .configureHelp({ optionDescription: describeOption });
 
   const command = (usage: string, description: string): Command =>
     program.command(usage).description(description).exitOverride();
@@ -109,7 +108,7 @@ export function createProgram(
         'run <spec> [args...]',
         'in the foreground: apply, attach, forward signals, exit with its status, down',
       )
-        .option('--json', 'events of apply and down as JSON on stdout', false)
+        .option('--json', 'one JSON event a line, what the process writes among them', false)
         .action(async (spec: string, args: string[], options: { json: boolean }) => {
           const { run } = await import('./run.ts');
           status = await run(await context(options.json), spec, args);
@@ -144,7 +143,11 @@ export function createProgram(
         }),
     leakcheck: () =>
       command('leakcheck <command...>', 'run any command and say what it left on the host; put -- before it')
-        .option('--settle <duration>', 'how long what it left may take to go', parseTimeout, 5000)
+        .addOption(
+          new Option('--settle <duration>', 'how long what it left may take to go')
+            .argParser(parseTimeout)
+            .default(5000, '5s'),
+        )
         .option('--folder <dir>', 'files below it count too (repeatable)', collect, [])
         .option('--json', 'as JSON', false)
         .action(async (argv: string[], options: { settle: number; folder: string[]; json: boolean }) => {
@@ -238,7 +241,10 @@ export function createProgram(
     } catch (error) {
       if (!(error instanceof CommanderError)) throw error;
       if (error.exitCode === 0) return 0;
-      throw new UsageError(error.message.replace(/^error: /, ''), 'see runspec --help');
+      // Called without a command, it has shown the help.
+      if (error.code === 'commander.help') return EXIT.invalid;
+      const { explainUsage } = await import('./explain-usage.ts');
+      throw explainUsage(error, program, argv);
     }
     return status;
   };
@@ -248,6 +254,12 @@ export function createProgram(
 function namesIn(argv: readonly string[], all: readonly string[]): readonly string[] {
   const [first = ''] = argv;
   return first !== 'completion' && all.includes(first) ? [first] : all;
+}
+
+/** With its default, when that says more than that the option was not given. */
+function describeOption(this: Help, option: Option): string {
+  const isOff = option.defaultValue === false || Array.isArray(option.defaultValue);
+  return isOff ? option.description : Help.prototype.optionDescription.call(this, option);
 }
 
 export interface ExecFlags {

@@ -9,7 +9,7 @@ import { readBootId } from '../run/gather-facts.ts';
 import { withLock } from '../run/lock.ts';
 import { createRecords } from '../run/records.ts';
 import { openSession } from '../run/session.ts';
-import { runForeground } from '../runtime/foreground.ts';
+import { type ForegroundOutput, runForeground } from '../runtime/foreground.ts';
 import { convergeLocked, requireRoot } from './apply.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { takeDown } from './take-down.ts';
@@ -50,10 +50,13 @@ export async function run(context: CommandContext, target: string, args: readonl
 
 function adjust(context: CommandContext, loaded: LoadedSpec, args: readonly string[]): LoadedSpec {
   const { process } = loaded.spec;
-  // A terminal is passed on, not made up: without one here, the process gets pipes.
-  const terminal = process.terminal && context.stdinIsTerminal;
+  // A terminal is passed on, not made up: without one here, or with events in its place, the process gets pipes.
+  const terminal = process.terminal && context.stdinIsTerminal && !context.json;
   return {
     ...loaded,
+    // What the command line says has no place in the file.
+    locate: (path) =>
+      args.length > 0 && path[0] === 'process' && path[1] === 'args' ? undefined : loaded.locate(path),
     spec: { ...loaded.spec, process: { ...process, terminal, ...(args.length === 0 ? {} : { args }) } },
   };
 }
@@ -69,9 +72,10 @@ async function runThrough(
   try {
     const [plan] = await convergeLocked(context, loaded, { keepOnFailure: false, leaveOut: 'process' });
     if (plan === undefined) throw new OperationError('there is no plan to run');
-    const output = { stdout: context.stdoutBytes, stderr: context.stderrBytes };
     const mounts = await createKernelView(host).mounts();
-    return await runForeground(host, processOf(plan), mounts, output, context);
+    const status = await runForeground(host, processOf(plan), mounts, outputOf(context, name), context);
+    if (context.json) emit(context, { event: 'exited', container: name, status });
+    return status;
   } finally {
     // The signal that ended the process must not end the way back.
     const calm = { ...context, signal: new AbortController().signal };
@@ -85,6 +89,28 @@ async function runThrough(
       }
     });
   }
+}
+
+/** What the process writes goes where it says; with --json standard output holds nothing but events. */
+function outputOf(context: CommandContext, container: string): ForegroundOutput {
+  const { stdoutBytes, stderrBytes, unread } = context;
+  if (!context.json) return { stdout: stdoutBytes, stderr: stderrBytes, unread };
+  const told = (stream: 'stdout' | 'stderr'): ((chunk: Buffer) => void) => {
+    const decoder = new TextDecoder();
+    return (chunk) => {
+      const text = decoder.decode(chunk, { stream: true });
+      if (text !== '') emit(context, { event: 'output', container, stream, text });
+    };
+  };
+  return {
+    stdout: told('stdout'),
+    stderr: told('stderr'),
+    unread: { stdout: unread.stdout, stderr: unread.stdout },
+  };
+}
+
+function emit(context: CommandContext, event: Readonly<Record<string, unknown>>): void {
+  context.stdout(`${JSON.stringify(event)}\n`);
 }
 
 /** What the watcher calls; it waits long for other runspecs, as nobody will call it again. */

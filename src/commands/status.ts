@@ -39,7 +39,7 @@ export async function status(context: CommandContext, name: string): Promise<num
     context.stdout(`${JSON.stringify({ ...row, clean, steps: found }, undefined, 2)}\n`);
   } else {
     context.stdout(
-      `${paint(context, 'bold', name)}  ${row.state}${row.pid === null ? '' : `  pid ${row.pid}`}\n`,
+      `${paint({ color: context.colorOfData }, 'bold', name)}  ${row.state}${row.pid === null ? '' : `  pid ${row.pid}`}\n`,
     );
     steps.forEach((step, index) =>
       context.stdout(renderStep(context, step, probes[index] as Probe, shadows.get(step.id))),
@@ -77,5 +77,5 @@ function renderStep(
     ...differences.map((one) => `${one.property}: ${one.found}, not ${one.wanted}`),
     ...shadows.map((one) => `shadowed: ${one}`),
   ].map((text) => `${' '.repeat(12)}${text}\n`);
-  return `  ${paint(context, COLORS[state], state.padEnd(8))}  ${step.id.padEnd(28)} ${describe(step)}\n${details.join('')}`;
+  return `  ${paint({ color: context.colorOfData }, COLORS[state], state.padEnd(8))}  ${step.id.padEnd(28)} ${describe(step)}\n${details.join('')}`;
 }

@@ -13,6 +13,8 @@ import { createError, execErrorIn, startError } from './runtime-errors.ts';
 export interface ForegroundOutput {
   stdout(chunk: Buffer): void;
   stderr(chunk: Buffer): void;
+  /** Fires when nobody reads it any more. */
+  readonly unread: { readonly stdout: AbortSignal; readonly stderr: AbortSignal };
 }
 
 /**
@@ -99,6 +101,10 @@ function tee(child: Child, fd: 1 | 2, entries: LogEntries, output: ForegroundOut
       stream.pause();
       entries.write(name, chunk).then(() => stream.resume(), reject);
     });
+    // As in a pipeline without runspec, a process whose reader has gone is told so when it writes again.
+    const hangUp = (): void => void stream.destroy();
+    if (output.unread[name].aborted) hangUp();
+    output.unread[name].addEventListener('abort', hangUp, { once: true });
     stream.once('close', resolve);
   });
 }
