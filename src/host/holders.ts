@@ -64,7 +64,10 @@ async function howItUses(host: Host, folder: string, target: string): Promise<st
   return mapped === undefined ? undefined : `mapped ${mapped}`;
 }
 
-/** Who else has the network namespace at `path`: processes in it, and mounts of it at other places. */
+/**
+ * Who else has the network namespace at `path`: processes in it or with an open descriptor of it, and mounts of it at
+ * other places.
+ */
 export async function findNamespaceHolders(host: Host, path: string): Promise<readonly Holder[]> {
   const inode = (await host.status(path))?.inode;
   const name = `net:[${inode}]`;
@@ -72,6 +75,8 @@ export async function findNamespaceHolders(host: Host, path: string): Promise<re
   const seen = new Set<string>();
   return findHolders(host, async (folder) => {
     if ((await readLinkOrNothing(host, `${folder}/ns/net`)) === name) return 'it runs in it';
+    const descriptor = await findDescriptor(host, folder, path, inode);
+    if (descriptor !== undefined) return `open as its file descriptor ${descriptor}`;
     const namespace = await readLinkOrNothing(host, `${folder}/ns/mnt`);
     if (namespace === undefined || seen.has(namespace)) return undefined;
     seen.add(namespace);
@@ -82,6 +87,28 @@ export async function findNamespaceHolders(host: Host, path: string): Promise<re
     if (bound === undefined) return undefined;
     return namespace === own ? `bound at ${bound.target}` : `bound at ${bound.target} in its mount namespace`;
   });
+}
+
+/**
+ * A namespace that was opened in /proc/PID/ns is `net:[INODE]`; by its name below /run/netns it is that path, which
+ * may mean another one in another mount namespace.
+ */
+async function findDescriptor(
+  host: Host,
+  folder: string,
+  path: string,
+  inode: number | undefined,
+): Promise<string | undefined> {
+  const base = path.slice(path.lastIndexOf('/'));
+  for (const fd of await listOrNothing(host, `${folder}/fd`)) {
+    const link = (await readLinkOrNothing(host, `${folder}/fd/${fd}`)) ?? '';
+    if (link === `net:[${inode}]`) return fd;
+    if (!link.replace(/ \(deleted\)$/, '').endsWith(base)) continue;
+    // Since Linux 5.14; before, the path has to do.
+    const opened = /^ino:\s*(\d+)$/m.exec((await readOrNothing(host, `${folder}/fdinfo/${fd}`)) ?? '')?.[1];
+    if (opened === undefined ? link === path : Number(opened) === inode) return fd;
+  }
+  return undefined;
 }
 
 async function findHolders(

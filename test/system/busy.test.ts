@@ -19,6 +19,18 @@ const HOLDERS: readonly (readonly [string, string, RegExp])[] = [
   ],
   ['the network namespace', 'echo ready; exec ip netns exec "runspec-$name" sleep 1000', /runs in it/],
   [
+    'the network namespace open by its name, with nobody in it',
+    'exec 9<"/run/netns/runspec-$name"; echo ready; exec sleep 1000',
+    /open as its file descriptor 9/,
+  ],
+  [
+    'the network namespace open by a process that was in it',
+    `nsenter --net="/run/netns/runspec-$name" sleep 1000 &
+    until [ "$(readlink /proc/$!/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
+    exec 9<"/proc/$!/ns/net"; kill $!; wait $! || echo ready; exec sleep 1000`,
+    /open as its file descriptor 9/,
+  ],
+  [
     'a mount of the network namespace elsewhere',
     'exec unshare --mount sh -c \'touch /run/held; mount --bind "/run/netns/runspec-$1" /run/held; echo ready; exec sleep 1000\' sh "$name"',
     /bound at \/run\/held in its mount namespace/,
