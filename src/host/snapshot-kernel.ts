@@ -15,7 +15,9 @@ export async function listMounts(host: Host): Promise<readonly SnapshotItem[]> {
 /** Every namespace that a process is in, that is mounted somewhere, or that a descriptor holds. */
 export async function listNamespaces(host: Host): Promise<readonly SnapshotItem[]> {
   const found = new Map<string, string>();
-  const isNamespace = (name: string | undefined): name is string => /^[a-z_]+:\[\d+\]$/.test(name ?? '');
+  // Pipes and sockets are written alike.
+  const isNamespace = (name: string | undefined): name is string =>
+    /^(?:cgroup|ipc|mnt|net|pid|time|user|uts):\[\d+\]$/.test(name ?? '');
   for (const pid of await pids(host)) {
     const held = async (): Promise<string> => `of ${await describe(host, pid)}`;
     for (const type of await listOrNothing(host, `/proc/${pid}/ns`)) {

@@ -1,6 +1,7 @@
 // Podman in a test host, with everything it keeps in the host's folder, on the same runtime as runspec.
 import fs from 'node:fs';
 import path from 'node:path';
+import { placePodman } from '../support/podman.ts';
 import type { TestHost } from '../support/test-host.ts';
 import type { OpenPeer, Peer } from './peer.ts';
 import { requireAlpine } from './peer-runspec.ts';
@@ -20,28 +21,7 @@ export const PODMAN: Peer = {
 const IMAGE = 'localhost/torture';
 
 async function open(host: TestHost): Promise<OpenPeer> {
-  const folder = path.join(host.dataDir, 'podman');
-  const at = (name: string): string => path.join(folder, name);
-  for (const name of ['networks', 'tmp']) fs.mkdirSync(at(name), { recursive: true });
-  // Without default_ulimits Podman raises them, which CAP_SYS_RESOURCE may be missing for.
-  fs.writeFileSync(
-    at('containers.conf'),
-    `[containers]\ndefault_ulimits = []\nlog_driver = "k8s-file"\n` +
-      `[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nstatic_dir = "${at('libpod')}"\n` +
-      `tmp_dir = "${at('run/libpod')}"\nvolume_path = "${at('volumes')}"\n` +
-      `[network]\nnetwork_backend = "netavark"\nnetwork_config_dir = "${at('networks')}"\n`,
-  );
-  fs.writeFileSync(
-    at('storage.conf'),
-    `[storage]\ndriver = "overlay"\ngraphroot = "${at('storage')}"\nrunroot = "${at('run')}"\n`,
-  );
-  const env = [
-    'env',
-    `CONTAINERS_CONF=${at('containers.conf')}`,
-    `CONTAINERS_STORAGE_CONF=${at('storage.conf')}`,
-    `TMPDIR=${at('tmp')}`,
-  ];
-  const podman = (...args: readonly string[]): readonly string[] => [...env, 'podman', ...args];
+  const { folder, podman, place: parent } = placePodman(host, 'data/podman');
   await host.output(podman('import', requireAlpine(), IMAGE));
   const versions = [
     await host.output(podman('--version')),
@@ -51,14 +31,7 @@ async function open(host: TestHost): Promise<OpenPeer> {
     await host.output(['/usr/lib/podman/netavark', '--version']),
   ];
   const limits = ['--cpus', '0.5', '--memory', '64m', '--pids-limit', '100', '--publish', '8080:80'];
-  const place = [
-    '--name',
-    'box',
-    '--stop-timeout',
-    '0',
-    '--cgroup-parent',
-    `/runspec/${host.name('podman')}`,
-  ];
+  const place = ['--name', 'box', '--stop-timeout', '0', ...parent];
   const cleanUp = async (): Promise<readonly string[]> => {
     const all = [
       ['rm', '--force', '--all', '--time', '0'],
@@ -84,7 +57,7 @@ async function open(host: TestHost): Promise<OpenPeer> {
     cleanUp,
     listKept: () =>
       ['storage/overlay-containers', 'storage/overlay', 'run/overlay-containers'].flatMap((name) =>
-        list(at(name)).filter((entry) => /^[0-9a-f]{64}$/.test(entry)),
+        list(path.join(folder, name)).filter((entry) => /^[0-9a-f]{64}$/.test(entry)),
       ),
     // Locks and the address that was given last: they change with every container, killed or not.
     ignore: [folder, '/dev/shm/libpod_lock', '/run/containers/networks/ipam.db'],
