@@ -7,9 +7,9 @@ import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { ARCHIVE_LIMITS, type ArchiveLimits } from './archive-limits.ts';
 import type { Archives, TreeEntry } from './archives.ts';
-import type { FileStatus, FileType } from './host.ts';
 import type { SendExchange } from './fetch.ts';
 import type { HttpSettings } from './http.ts';
+import { readStatus } from './linux-files.ts';
 import { openFile } from './linux-open.ts';
 import { resumable } from './resume.ts';
 import { copy, unpack, unpackStream } from './linux-unpack.ts';
@@ -63,7 +63,7 @@ const walk: Archives['walk'] = async (root, signal) => {
   const entries: TreeEntry[] = [];
   const visit = async (relative: string): Promise<void> => {
     const full = relative === '.' ? root : path.join(root, relative);
-    const status = statusOf(full);
+    const status = readStatus(full);
     const target = status.type === 'symlink' ? { target: fs.readlinkSync(full) } : {};
     entries.push({ path: relative, status, ...target });
     if (status.type !== 'directory') return;
@@ -76,29 +76,6 @@ const walk: Archives['walk'] = async (root, signal) => {
   await visit('.');
   return entries;
 };
-
-function statusOf(file: string): FileStatus {
-  const found = fs.lstatSync(file, { bigint: true });
-  return {
-    type: typeOf(found),
-    mode: Number(found.mode) & 0o7777,
-    uid: Number(found.uid),
-    gid: Number(found.gid),
-    size: Number(found.size),
-    device: Number(found.dev),
-    inode: Number(found.ino),
-    mtimeNs: found.mtimeNs.toString(),
-  };
-}
-
-function typeOf(found: fs.BigIntStats): FileType {
-  if (found.isFile()) return 'file';
-  if (found.isDirectory()) return 'directory';
-  if (found.isSymbolicLink()) return 'symlink';
-  if (found.isFIFO()) return 'fifo';
-  if (found.isSocket()) return 'socket';
-  return found.isBlockDevice() ? 'block' : 'character';
-}
 
 const read: Archives['read'] = async (file, offset, length) => {
   // Synchronous: a closure reads a few headers of many files, each within microseconds.

@@ -1,6 +1,6 @@
 // Runs pipelines and the processes they feed to their end, and decides which of several failures is the one
 // to report.
-import { Writable } from 'node:stream';
+import { Transform, Writable } from 'node:stream';
 import { OperationError, type FailedCommand } from '../errors.ts';
 import { isDiskFull, type Filter } from './linux-tar.ts';
 
@@ -45,6 +45,17 @@ export function sink(filter: Filter): Writable {
     destroy(error, done) {
       stdin.destroy();
       done(error);
+    },
+  });
+}
+
+/** Shows what passes. */
+export function tap(see: (chunk: Buffer) => void): Transform {
+  return new Transform({
+    highWaterMark: CHUNK,
+    transform(chunk: Buffer, _encoding, done) {
+      see(chunk);
+      done(null, chunk);
     },
   });
 }

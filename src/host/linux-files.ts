@@ -15,6 +15,11 @@ export const O_PATH = 0o10000000;
 /** What `open` fails with where a name, or a folder on the way to it, does not exist. */
 const MISSING = ['ENOENT', 'ENOTDIR'] as const;
 
+type TypedEntry = Pick<
+  fs.BigIntStats,
+  'isFile' | 'isDirectory' | 'isSymbolicLink' | 'isFIFO' | 'isSocket' | 'isBlockDevice'
+>;
+
 export type FileCalls = Pick<
   Host,
   | 'readText'
@@ -140,7 +145,7 @@ function listNames(directory: string): readonly string[] | undefined {
   }
 }
 
-function readStatus(file: string): FileStatus {
+export function readStatus(file: string): FileStatus {
   const found = fs.lstatSync(file, { bigint: true });
   const type = typeOf(found);
   return {
@@ -156,7 +161,8 @@ function readStatus(file: string): FileStatus {
   };
 }
 
-function typeOf(found: fs.BigIntStats): FileType {
+/** Of a status, or of an entry of a folder. */
+export function typeOf(found: TypedEntry): FileType {
   if (found.isFile()) return 'file';
   if (found.isDirectory()) return 'directory';
   if (found.isSymbolicLink()) return 'symlink';

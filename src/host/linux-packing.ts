@@ -6,9 +6,9 @@ import { Readable, Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { OperationError } from '../errors.ts';
-import type { FileType } from './host.ts';
 import { except, hasCode } from './linux-errno.ts';
-import { CHUNK, feed, sink, together } from './linux-feed.ts';
+import { CHUNK, feed, sink, tap, together } from './linux-feed.ts';
+import { typeOf } from './linux-files.ts';
 import { rootName, startCompressing, startReading, type Filter } from './linux-tar.ts';
 import type { LayerEntry, LayerName, LayerPath, PackTarget, Packing, Selection } from './packing.ts';
 
@@ -67,20 +67,6 @@ function describe(file: Buffer, found: fs.BigIntStats): LayerEntry {
     ...(isDevice ? { device: Number(found.rdev) } : {}),
     ...(type === 'symlink' ? { target: fs.readlinkSync(file, 'latin1') } : {}),
   };
-}
-
-function typeOf(
-  entry: Pick<
-    fs.BigIntStats,
-    'isFile' | 'isDirectory' | 'isSymbolicLink' | 'isFIFO' | 'isSocket' | 'isBlockDevice'
-  >,
-): FileType {
-  if (entry.isFile()) return 'file';
-  if (entry.isDirectory()) return 'directory';
-  if (entry.isSymbolicLink()) return 'symlink';
-  if (entry.isFIFO()) return 'fifo';
-  if (entry.isSocket()) return 'socket';
-  return entry.isBlockDevice() ? 'block' : 'character';
 }
 
 const read: Packing['read'] = (selection, take, signal) =>
@@ -221,16 +207,6 @@ async function writeAll(fd: number, file: string, bytes: Buffer, offset: number)
       hint: 'free some space there, or choose another place',
     });
   }
-}
-
-function tap(see: (chunk: Buffer) => void): Transform {
-  return new Transform({
-    highWaterMark: CHUNK,
-    transform(chunk: Buffer, _encoding, done) {
-      see(chunk);
-      done(null, chunk);
-    },
-  });
 }
 
 function settle(done: (error?: Error) => void, action: () => void): void {

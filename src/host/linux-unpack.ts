@@ -6,7 +6,7 @@ import { Transform, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { OperationError } from '../errors.ts';
 import type { Archives, Compression, Content, HashName, TarInspector, UnpackOptions } from './archives.ts';
-import { CHUNK, DAMAGED, feed, sink, together } from './linux-feed.ts';
+import { CHUNK, DAMAGED, feed, sink, tap, together } from './linux-feed.ts';
 import { startDecompressing, startPacking, startUnpacking } from './linux-tar.ts';
 
 const MAGIC_BYTES = 6;
@@ -178,16 +178,6 @@ function inspection(inspector: TarInspector, compressed: () => number): Transfor
       } catch (error) {
         done(error as Error);
       }
-    },
-  });
-}
-
-function tap(see: (chunk: Buffer) => void): Transform {
-  return new Transform({
-    highWaterMark: CHUNK,
-    transform(chunk: Buffer, _encoding, done) {
-      see(chunk);
-      done(null, chunk);
     },
   });
 }

@@ -234,6 +234,23 @@ describe('an archive of docker save', () => {
     );
   });
 
+  it('is taken by the names of compressed layers, without reading them', async () => {
+    const [named, other] = [`blobs/sha256/${'a'.repeat(64)}`, 'b/layer.tar'];
+    write(
+      'named.tar',
+      entry({ name: 'config.json', data: config }),
+      ...[named, other].map((name) => entry({ name, data: gzipSync(layer) })),
+      saved([named, other, other], null, 'config.json'),
+    );
+    const { layers: found } = await load('docker-archive:named.tar');
+    const hashed = `sha256:${hex(gzipSync(layer))}`;
+    expect(found.map(({ descriptor }) => descriptor.digest)).toEqual([
+      `sha256:${'a'.repeat(64)}`,
+      hashed,
+      hashed,
+    ]);
+  });
+
   it('may be a whole OCI layout', async () => {
     const layout = path.join(scratch, 'to-archive');
     const { manifest } = writeLayout(layout, 'x', { layers: [{ tar: layer }] });

@@ -137,7 +137,10 @@ function checkName(file: string, digest: string): string {
   });
 }
 
-/** Plain layers, the rule, have their diff id as digest: whoever reads them checks it. */
+/**
+ * Plain layers have their diff id as digest, compressed ones mostly a name that says it: whoever reads them checks
+ * either. Only what has no such name is hashed, each time that the image is looked at.
+ */
 async function describeLayer(
   files: ArchiveFiles,
   file: string,
@@ -147,13 +150,15 @@ async function describeLayer(
   const size = files.sizeOf(file);
   if (size === undefined) throw new OperationError(`layer ${file.slice(0, 100)} is not in the archive`);
   if (diffId === undefined) throw new OperationError('its manifest.json names more layers than its config');
+  const named = /(?:^|\/)sha256\/([0-9a-f]{64})$/.exec(file)?.[1];
   const hash = createHash('sha256');
   let suffix: string | undefined;
   for await (const chunk of (await files.open(file, signal)) as AsyncIterable<Buffer>) {
     suffix ??= SUFFIXES[chunk.toString('hex', 0, 4)] ?? '';
-    if (suffix === '') break;
+    if (suffix === '' || named !== undefined) break;
     hash.update(chunk);
   }
-  const digest = suffix === undefined || suffix === '' ? diffId : `sha256:${hash.digest('hex')}`;
+  const compressed = suffix !== undefined && suffix !== '';
+  const digest = compressed ? `sha256:${named ?? hash.digest('hex')}` : diffId;
   return { mediaType: `${LAYER}${suffix ?? ''}`, size, digest };
 }
