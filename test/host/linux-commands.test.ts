@@ -3,9 +3,9 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { buildSync } from 'esbuild';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createLinuxHost } from '../../src/host/linux.ts';
+import { bundleHost } from './bundle-host.ts';
 
 const host = createLinuxHost();
 let folder: string;
@@ -96,14 +96,7 @@ describe('spawn', () => {
   });
 
   it('passes on no descriptor that runspec itself inherited, high or low', () => {
-    const bundle = path.join(folder, 'linux.mjs');
-    buildSync({
-      entryPoints: ['src/host/linux.ts'],
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      outfile: bundle,
-    });
+    const bundle = bundleHost(folder);
     const script = `
       const { createLinuxHost } = await import(${JSON.stringify(bundle)});
       const argv = ['sh', '-c', 'readlink /proc/$$/fd/* >&3'];

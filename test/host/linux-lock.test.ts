@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { buildSync } from 'esbuild';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createLinuxHost } from '../../src/host/linux.ts';
+import { bundleHost } from './bundle-host.ts';
 
 const host = createLinuxHost();
 let folder: string;
@@ -57,14 +57,7 @@ it('never has two holders, though many ask at once and the file is removed under
 });
 
 it('is dropped by the kernel when its holder is killed, even with children of the holder alive', async () => {
-  const bundle = path.join(folder, 'linux.mjs');
-  buildSync({
-    entryPoints: ['src/host/linux.ts'],
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    outfile: bundle,
-  });
+  const bundle = bundleHost(folder);
   const script = `
     const { createLinuxHost } = await import(${JSON.stringify(bundle)});
     const host = createLinuxHost();

@@ -3,9 +3,9 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { buildSync } from 'esbuild';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createLinuxHost } from '../../src/host/linux.ts';
+import { bundleHost } from './bundle-host.ts';
 
 const host = createLinuxHost();
 let folder: string;
@@ -81,14 +81,7 @@ if (!root) console.warn('skipped: removeTree and mounts (needs root for a mount 
 
 /** Runs shell commands, then removeTree('tree'), in a mount namespace of its own; gives what removeTree said. */
 function removeUnderMounts(prepare: string, beforeWalk = ''): string {
-  const bundle = path.join(folder, 'linux.mjs');
-  buildSync({
-    entryPoints: ['src/host/linux.ts'],
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    outfile: bundle,
-  });
+  const bundle = bundleHost(folder);
   const script = `
     import { createLinuxHost } from ${JSON.stringify(bundle)};
     ${beforeWalk}

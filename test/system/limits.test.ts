@@ -1,6 +1,7 @@
 // Scenario C: specs/limits.yaml, 10 % of a CPU, 500 MiB without swap, and namespaces of its own.
 import { describe, expect, it } from 'vitest';
-import { cpuSeconds, find, inside, succeed, waitForEnd } from '../support/containers.ts';
+import { shareOfBusyLoop } from '../support/busy-loop.ts';
+import { find, inside, succeed, waitForEnd } from '../support/containers.ts';
 import { alpine, requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
 import { copySpec, type PlacedSpec } from '../support/specs.ts';
@@ -19,25 +20,10 @@ describe.skipIf(archive === undefined)('specs/limits.yaml', () => {
   const sh = (script: string) => inside(getHost(), spec.name)(['sh', '-c', script]);
 
   it('gives a busy loop a tenth of a CPU', async () => {
-    const host = getHost();
-    const busy = await host.startRunspec(
-      'exec',
-      spec.name,
-      '--',
-      'sh',
-      '-c',
-      'echo busy; while :; do :; done',
-    );
-    await expect.poll(busy.written, { timeout: 20_000 }).toContain('busy');
-    const [start, before] = [performance.now(), await cpuSeconds(host, spec.name)];
-    await new Promise((resolve) => setTimeout(resolve, 4000));
-    const [end, after] = [performance.now(), await cpuSeconds(host, spec.name)];
-    const share = (after - before) / ((end - start) / 1000);
+    const share = await shareOfBusyLoop(getHost(), spec.name, 0.05);
     // More would be a broken limit; much less, a loop that did not run.
     expect(share).toBeGreaterThan(0.05);
     expect(share).toBeLessThan(0.13);
-    await sh('kill -9 -1');
-    await busy.ended;
   });
 
   it('ends what eats memory by the OOM killer, and the container goes on', async () => {
