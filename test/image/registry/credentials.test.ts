@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { OperationError } from '../../../src/errors.ts';
-import { honest, layer, manifest, sha, type Answer } from '../honest-registry.ts';
+import { honest, layer, manifest, sha, type Answer } from './honest-registry.ts';
 import { makeRegistry } from './test-registry.ts';
 
 const { scratch, server, other, pull } = makeRegistry();
@@ -16,7 +16,7 @@ describe('credentials', () => {
     return { REGISTRY_AUTH_FILE: name };
   };
   const basic = (): Readonly<Record<string, string>> =>
-    write({ auths: { [server().host]: { auth: secret } } });
+    write({ auths: { [`${server().host}/team`]: { auth: secret } } });
 
   const wantsBasic: Answer = (request, response) => {
     if (request.headers.authorization === `Basic ${secret}`) honest(request, response);
@@ -126,11 +126,16 @@ describe('credentials', () => {
     const PATH = `${folder}:${process.env['PATH'] ?? ''}`;
     return { ...write({ credHelpers: { [server().host]: name } }), PATH };
   };
+  const withStore = (script: string): Readonly<Record<string, string>> => ({
+    ...withHelper('test', script),
+    ...write({ credsStore: 'test' }),
+  });
 
   it('come from a helper, which is told the server', async () => {
     server().answer = wantsBasic;
     const script = `[ "$server" = ${server().host} ] && echo '{"Username":"alice","Secret":"hunter2"}'`;
     expect((await pull({ environment: withHelper('test', script) })).image.digest).toBe(sha(manifest));
+    expect((await pull({ environment: withStore(script) })).image.digest).toBe(sha(manifest));
   });
 
   it.each<[string, string, string, RegExp]>([

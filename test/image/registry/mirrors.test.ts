@@ -1,7 +1,7 @@
 // Mirrors and proxies: other ways to what a registry has.
 import http from 'node:http';
 import { describe, expect, it } from 'vitest';
-import { honest, manifest, sha } from '../honest-registry.ts';
+import { honest, manifest, sha } from './honest-registry.ts';
 import { makeRegistry } from './test-registry.ts';
 
 const { server, other, pull } = makeRegistry();

@@ -8,7 +8,7 @@ import { platformOf } from '../../../src/image/platform.ts';
 import { readImage } from '../../../src/image/read-image.ts';
 import { openImageSource } from '../../../src/image/sources/open-source.ts';
 import { parseImageReference } from '../../../src/load/image-reference.ts';
-import { honest } from '../honest-registry.ts';
+import { honest } from './honest-registry.ts';
 import { host, makeScratch } from '../scratch.ts';
 import { startWebServer, type WebServer } from './web-server.ts';
 

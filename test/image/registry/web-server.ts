@@ -1,7 +1,7 @@
 // Web servers of a test's own on loopback, which remember what they were asked.
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Answer } from '../honest-registry.ts';
+import type { Answer } from './honest-registry.ts';
 
 export interface WebServer {
   /** 127.0.0.1:PORT. */
