@@ -1,12 +1,12 @@
 // doctor: what this host has, what is missing, and what stands in the way. Changes nothing.
 import { readCgroups } from '../host/cgroup-facts.ts';
-import { readDockerUser } from '../host/docker-user.ts';
 import { createKernelView } from '../host/kernel-view.ts';
 import type { Host } from '../host/host.ts';
 import { EXIT, type CommandContext } from './context.ts';
+import { firewallFindings } from './doctor-firewall.ts';
 import { paint } from './paint.ts';
 
-interface Finding {
+export interface Finding {
   readonly check: string;
   readonly result: 'ok' | 'warning' | 'missing';
   readonly detail: string;
@@ -139,37 +139,4 @@ async function spaceFinding(context: CommandContext): Promise<Finding> {
   const free = await context.host.freeBytes(folder === '' ? '/' : folder);
   const detail = `${(free / ENOUGH).toFixed(1)} GiB free for ${context.dataDir}`;
   return { check: 'disk', result: free < ENOUGH ? 'warning' : 'ok', detail };
-}
-
-/** Base chains of others that drop what is forwarded: an accept of ours cannot overrule them. */
-async function firewallFindings(context: CommandContext): Promise<readonly Finding[]> {
-  if (!context.isRoot || (await context.host.which('nft')) === undefined) return [];
-  const result = await context.host.run(['nft', '-j', 'list', 'chains']);
-  if (result.status !== 0)
-    return [{ check: 'firewall', result: 'warning', detail: `cannot be read: ${result.stderr.trim()}` }];
-  const objects = (
-    JSON.parse(result.stdout) as { readonly nftables: readonly { readonly chain?: ChainObject }[] }
-  ).nftables;
-  const dropping = objects.flatMap(({ chain }) =>
-    chain?.hook === 'forward' && chain.policy === 'drop'
-      ? [`${chain.family} ${chain.table} ${chain.name}`]
-      : [],
-  );
-  if (dropping.length === 0)
-    return [{ check: 'firewall', result: 'ok', detail: 'nothing drops forwarded packets' }];
-  if (dropping.join() === 'ip filter FORWARD' && (await readDockerUser(context.host)) !== undefined) {
-    const detail = 'Docker drops forwarded packets; a rule in its chain DOCKER-USER lets our networks pass';
-    return [{ check: 'firewall', result: 'ok', detail }];
-  }
-  const hint =
-    'published ports are reached from this host; from others only when that chain accepts them (Docker: its chain DOCKER-USER)';
-  return [{ check: 'firewall', result: 'warning', detail: `policy drop in ${dropping.join(', ')}`, hint }];
-}
-
-interface ChainObject {
-  readonly family: string;
-  readonly table: string;
-  readonly name: string;
-  readonly hook?: string;
-  readonly policy?: string;
 }

@@ -7,6 +7,8 @@ export interface DockerUser {
   readonly rules: readonly string[];
   /** Rules of each chain of ours, by the name of the link. */
   readonly networks: ReadonlyMap<string, readonly string[]>;
+  /** Why it is not known what is there; then the others are empty. */
+  readonly unreadable?: string;
 }
 
 const CHAIN = 'DOCKER-USER';
@@ -32,8 +34,11 @@ export function isDockerLink({
 export async function readDockerUser(host: Host): Promise<DockerUser | undefined> {
   if ((await host.which('iptables')) === undefined) return undefined;
   const result = await host.run(['iptables', '-w', '-S']);
-  // A table that iptables cannot read was not written by it: what Docker has there is not ours to extend.
-  if (result.status !== 0) return undefined;
+  // A table that this iptables cannot read was written by something else, and is not ours to extend.
+  if (result.status !== 0) {
+    const reason = result.stderr.trim().split('\n').at(-1) ?? '';
+    return { rules: [], networks: new Map(), unreadable: `iptables -S failed: ${reason}` };
+  }
   const lines = result.stdout.split('\n');
   const names = lines.flatMap((line) => (line.startsWith('-N ') ? [line.slice(3)] : []));
   const rulesOf = (chain: string): readonly string[] =>

@@ -1,11 +1,18 @@
 // What the kernel says now about links, namespaces, nft tables and mounts, read once and kept until
 // forgotten, so that probing twenty containers costs a handful of processes. Reads only.
-import { OperationError } from '../errors.ts';
 import type { ListeningSocket } from '../plan/facts.ts';
-import { commandError, runChecked } from './commands.ts';
+import { runChecked } from './commands.ts';
 import type { Host } from './host.ts';
 import { isDockerLink, readDockerUser, type DockerUser } from './docker-user.ts';
+import { asList, parseJson, record, text } from './json-fields.ts';
 import { readListening } from './listening.ts';
+import {
+  readFirewall,
+  readNftTable,
+  type BaseChain,
+  type FirewallState,
+  type NftTableState,
+} from './nft-table.ts';
 
 export interface LinkState {
   readonly name: string;
@@ -38,18 +45,6 @@ export interface NetnsState {
   readonly routes: readonly RouteState[];
 }
 
-export interface NftTableState {
-  /** Comments of the rules of each chain, in order; a rule without one counts as an empty text. */
-  readonly chains: ReadonlyMap<string, readonly string[]>;
-  readonly sets: ReadonlyMap<string, readonly NftElementState[]>;
-}
-
-export interface NftElementState {
-  readonly key: string;
-  readonly value: string | undefined;
-  readonly comment: string | undefined;
-}
-
 export interface MountState {
   readonly id: number;
   readonly parent: number;
@@ -72,6 +67,8 @@ export interface KernelView {
   /** Undefined when there is no namespace of that name. */
   netns(name: string): Promise<NetnsState | undefined>;
   nftTable(table: string, family?: 'inet' | 'netdev'): Promise<NftTableState | undefined>;
+  /** Chains that the kernel calls, of all tables; in the same breath as our own table. */
+  baseChains(): Promise<readonly BaseChain[]>;
   listening(): Promise<readonly ListeningSocket[]>;
   /** Undefined on a host without Docker, for which nothing is started. */
   dockerUser(): Promise<DockerUser | undefined>;
@@ -88,6 +85,8 @@ export const NETNS_FOLDER = '/run/netns';
 /** The one table that is runspec's: DESIGN section 5. */
 export const NFT_TABLE = 'runspec';
 
+const FIREWALL = 'firewall';
+
 export function createKernelView(host: Host): KernelView {
   const known = new Map<string, Promise<unknown>>();
   const once = <T>(key: string, read: () => Promise<T>): Promise<T> => {
@@ -98,21 +97,25 @@ export function createKernelView(host: Host): KernelView {
     return reading;
   };
   const links = (): Promise<readonly LinkState[]> => once('links', () => readLinks(host));
-  const nftTable: KernelView['nftTable'] = (table, family = 'inet') =>
-    once(`nft ${family} ${table}`, () => readNftTable(host, family, table));
+  const firewall = (): Promise<FirewallState> => once(FIREWALL, () => readFirewall(host, NFT_TABLE));
+  const nftTable: KernelView['nftTable'] = async (table, family = 'inet') =>
+    table === NFT_TABLE && family === 'inet' && known.has(FIREWALL)
+      ? (await firewall()).table
+      : once(`nft ${family} ${table}`, () => readNftTable(host, family, table));
   const listening = (): Promise<readonly ListeningSocket[]> => once('listening', () => readListening(host));
   return {
     links,
     link: async (name) => (await links()).find((link) => link.name === name),
     netns: (name) => once(`netns ${name}`, () => readNetns(host, name)),
     nftTable,
+    baseChains: async () => (await firewall()).baseChains,
     listening,
     dockerUser: async () =>
       (await links()).some(isDockerLink) ? once('docker-user', () => readDockerUser(host)) : undefined,
     mounts: () => once('mounts', () => readMounts(host)),
     // Whoever asks later gets the failure, if there is one.
     warmUp: ({ sockets }) =>
-      void Promise.allSettled([links(), nftTable(NFT_TABLE), ...(sockets ? [listening()] : [])]),
+      void Promise.allSettled([links(), firewall(), ...(sockets ? [listening()] : [])]),
     forget: () => known.clear(),
   };
 }
@@ -144,69 +147,6 @@ async function readNetns(host: Host, name: string): Promise<NetnsState | undefin
         link: text(route['dev']) ?? '',
       })),
   };
-}
-
-async function readNftTable(host: Host, family: string, table: string): Promise<NftTableState | undefined> {
-  const result = await host.run(['nft', '-j', 'list', 'table', family, table]);
-  if (result.status !== 0) {
-    if (/No such file or directory|does not exist/.test(result.stderr)) return undefined;
-    throw commandError(`cannot read the nft table ${family} ${table}`, result);
-  }
-  const chains = new Map<string, string[]>();
-  const sets = new Map<string, NftElementState[]>();
-  const objects = record(parseJson(result.stdout, 'nft'))['nftables'];
-  for (const object of asList(objects)) {
-    if ('chain' in object) chains.set(text(record(object['chain'])['name']) ?? '', []);
-    if ('rule' in object) {
-      const rule = record(object['rule']);
-      chains.get(text(rule['chain']) ?? '')?.push(text(rule['comment']) ?? '');
-    }
-    const set = object['set'] ?? object['map'];
-    if (set !== undefined) {
-      const fields = record(set);
-      const elements = Array.isArray(fields['elem']) ? fields['elem'] : [];
-      const types =
-        typeof fields['type'] === 'string'
-          ? [fields['type']]
-          : Array.isArray(fields['type'])
-            ? fields['type']
-            : [];
-      sets.set(
-        text(fields['name']) ?? '',
-        elements.map((element) => parseElement(element, types)),
-      );
-    }
-  }
-  return { chains, sets };
-}
-
-function parseElement(element: unknown, types: readonly unknown[]): NftElementState {
-  const [key, value] = Array.isArray(element) ? (element as unknown[]) : [element, undefined];
-  const wrapped = isRecord(key) && 'elem' in key ? record(key['elem']) : undefined;
-  return {
-    key: nameProtocols(showNftValue(wrapped === undefined ? key : wrapped['val']), types),
-    value: value === undefined ? undefined : showNftValue(value),
-    comment: wrapped === undefined ? undefined : text(wrapped['comment']),
-  };
-}
-
-/** Numbers of protocols: nft has their names from /etc/protocols, which small systems lack. */
-const PROTOCOLS = new Map([
-  ['6', 'tcp'],
-  ['17', 'udp'],
-]);
-
-function nameProtocols(key: string, types: readonly unknown[]): string {
-  if (!types.includes('inet_proto')) return key;
-  const parts = key.split(' . ');
-  return parts
-    .map((part, index) => (types[index] === 'inet_proto' ? (PROTOCOLS.get(part) ?? part) : part))
-    .join(' . ');
-}
-
-function showNftValue(value: unknown): string {
-  if (isRecord(value) && Array.isArray(value['concat'])) return value['concat'].map(showNftValue).join(' . ');
-  return String(value);
 }
 
 /** @param folder of a process; its mount namespace is read. */
@@ -262,33 +202,4 @@ function parseLinks(json: unknown): readonly LinkState[] {
         prefix: Number(address['prefixlen']),
       })),
     }));
-}
-
-type Fields = Readonly<Record<string, unknown>>;
-
-function parseJson(stdout: string, program: string): unknown {
-  try {
-    return JSON.parse(stdout === '' ? '[]' : stdout);
-  } catch (cause) {
-    throw new OperationError(`${program} printed what is not JSON`, {
-      cause,
-      hint: `is another program named ${program} on PATH?`,
-    });
-  }
-}
-
-function isRecord(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function record(value: unknown): Fields {
-  return isRecord(value) ? value : {};
-}
-
-function asList(value: unknown): readonly Fields[] {
-  return Array.isArray(value) ? value.filter(isRecord) : [];
-}
-
-function text(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined;
 }

@@ -1,26 +1,40 @@
 // What the host's network has already: links, addresses and routes.
+import { OperationError } from '../errors.ts';
 import { formatBlock6, isGlobal } from '../load/ipv6.ts';
 import type { NetworkFacts } from '../plan/facts.ts';
+import { findForeignTables } from './foreign-tables.ts';
 import type { Host } from './host.ts';
 import type { KernelView, LinkState } from './kernel-view.ts';
 import { bytesOf, hexAddress } from './listening.ts';
 
-export async function readNetwork(host: Host, view: KernelView): Promise<NetworkFacts> {
+/** @param what whether rules of others matter: to a plan without a network of its own they do not. */
+export async function readNetwork(
+  host: Host,
+  view: KernelView,
+  what: { readonly firewall: boolean },
+): Promise<NetworkFacts> {
   const sysctl = async (name: string): Promise<string | undefined> =>
     (await host.readText(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`))?.trim();
-  const [links, table, table6, all, fresh, docker] = await Promise.all([
+  const [links, table, table6, all, fresh, docker, foreign] = await Promise.all([
     view.links(),
     host.readText('/proc/net/route'),
     host.readText('/proc/net/ipv6_route'),
     sysctl('all'),
     sysctl('default'),
     view.dockerUser(),
+    what.firewall ? readFirewallFacts(host, view) : undefined,
   ]);
+  const unreadable = [
+    ...(foreign?.unreadable ?? []),
+    ...(docker?.unreadable === undefined ? [] : [docker.unreadable]),
+  ];
   const routes6 = parseRoutes6(table6 ?? '');
   const isOff = all !== '0' || fresh !== '0';
   return {
     ipv6: isOff ? 'off' : isUsed(links, routes6) ? 'used' : 'idle',
-    ...(docker === undefined ? {} : { dockerUser: true as const }),
+    ...(docker === undefined || docker.unreadable !== undefined ? {} : { dockerUser: true as const }),
+    ...(foreign?.foreignChains === undefined ? {} : { foreignChains: foreign.foreignChains }),
+    ...(unreadable.length === 0 ? {} : { unreadable }),
     links: links.map(({ name, alias, kind, mtu }) => ({
       name,
       mtu,
@@ -32,6 +46,23 @@ export async function readNetwork(host: Host, view: KernelView): Promise<Network
     ),
     routes: [...parseRoutes(table ?? ''), ...routes6],
   };
+}
+
+/** Of others alone: what is ours stands in our own table. */
+export async function readFirewallFacts(
+  host: Host,
+  view: KernelView,
+): Promise<Pick<NetworkFacts, 'foreignChains' | 'unreadable'>> {
+  const tables = await findForeignTables(host, await view.baseChains());
+  if (tables.nft.length === 0 && tables.iptables.length === 0) return {};
+  const { readForeignChains } = await import('./foreign-firewall.ts');
+  try {
+    return { foreignChains: await readForeignChains(host, tables) };
+  } catch (error) {
+    // A plan does not hang on what others have written: whoever reads it is told that nothing is known of that.
+    if (error instanceof OperationError) return { unreadable: [error.message] };
+    throw error;
+  }
 }
 
 /** An address on a bridge of ours says nothing about the host. */

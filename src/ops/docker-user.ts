@@ -1,5 +1,6 @@
 // Lets packets of one network pass Docker's FORWARD chain, whose policy is to drop: an accept in a table of ours cannot
 // overrule it. One rule in DOCKER-USER leads to a chain of ours; what the rules of an admin before it drop stays dropped.
+import { OperationError } from '../errors.ts';
 import { commandError, runChecked } from '../host/commands.ts';
 import { endOf, jumpsTo, networkChain, readDockerUser, type DockerUser } from '../host/docker-user.ts';
 import type { Host } from '../host/host.ts';
@@ -14,6 +15,10 @@ export const dockerUser: Op<'docker-user'> = {
 
   async probe({ view }, step) {
     const found = await view.dockerUser();
+    if (found?.unreadable !== undefined) {
+      const differences = [{ property: 'DOCKER-USER', wanted: 'our rule', found: found.unreadable }];
+      return { state: 'drifted', differences, inPlace: true };
+    }
     if (found === undefined || (jumpsTo(found, step.link).length === 0 && !found.networks.has(step.link)))
       return { state: 'absent' };
     const differences = compare(step, found);
@@ -32,6 +37,11 @@ export const dockerUser: Op<'docker-user'> = {
 
   async revert({ host }, step) {
     const found = await readDockerUser(host);
+    // A rule that cannot be seen is not one that is gone.
+    if (found?.unreadable !== undefined)
+      throw new OperationError(`it is not known what DOCKER-USER has: ${found.unreadable}`, {
+        hint: 'see: iptables -w -S',
+      });
     const jumps = found === undefined ? [] : jumpsTo(found, step.link);
     const foreign = jumps.find(({ comment }) => comment !== step.comment);
     if (foreign !== undefined)

@@ -1,7 +1,8 @@
 // The table `inet runspec`: hooks, sets and maps without elements. One transaction makes or mends it; it
 // goes with its last element, and no other table is ever touched.
 import { createHash } from 'node:crypto';
-import { createKernelView, type NftTableState } from '../host/kernel-view.ts';
+import { createKernelView } from '../host/kernel-view.ts';
+import type { NftTableState } from '../host/nft-table.ts';
 import { runNft } from '../host/nft.ts';
 import type { NftTableStep } from '../plan/plan.ts';
 import type { Difference, Op } from './op.ts';

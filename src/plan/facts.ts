@@ -1,6 +1,7 @@
 // What compile must know about the machine, gathered before (see host/facts.ts) and passed as data.
 import type { Diagnostic } from '../errors.ts';
 import type { FileStatus } from '../host/host.ts';
+import type { ForeignChain } from './foreign-chains.ts';
 import type { LayerRecipe } from './layer-recipe.ts';
 import type { PortSpec } from '../load/spec.ts';
 import type { Lease, Plan } from './plan.ts';
@@ -51,6 +52,10 @@ export interface NetworkFacts {
   }[];
   /** Docker's iptables chain DOCKER-USER is there. */
   readonly dockerUser?: true;
+  /** Filter chains of others that packets of a container may pass; absent where there are none. */
+  readonly foreignChains?: readonly ForeignChain[];
+  /** Why rules of others, Docker's among them, cannot be read. */
+  readonly unreadable?: readonly string[];
   readonly addresses: readonly { readonly link: string; readonly address: string; readonly prefix: number }[];
   /**
    * `used`: the host has a global or unique local address, or a default route. `idle`: it could have.

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { bracketed, familiesOf, isWildcard } from '../load/ports.ts';
 import type { PortSpec, Spec } from '../load/spec.ts';
+import { checkFirewall } from './check-firewall.ts';
 import { dockerSteps } from './docker-user-step.ts';
 import type { HostFacts } from './facts.ts';
 import { FIREWALL, NFT_TABLE } from './firewall.ts';
@@ -52,6 +53,7 @@ export function compileNetwork(
   const lease: Lease =
     network6 === undefined || address6 === undefined ? lease4 : { ...lease4, ...network6, address6 };
   checkPorts(spec, lease, facts, problems);
+  checkFirewall(spec, lease, facts, problems);
   const links = linkSteps(spec, lease, network6, netns, facts, together);
   return {
     steps: [...base, ...links, ...firewallSteps(spec, lease), ...dockerSteps(spec, lease, facts)],

@@ -34,7 +34,7 @@ export async function gatherFacts(sources: FactSources, specs: readonly Spec[]):
   const [cgroups, programs, network, listening, containers, layers, paths, resolver] = await Promise.all([
     readCgroups(host, view),
     findPrograms(host),
-    readNetwork(host, view),
+    readNetwork(host, view, { firewall: specs.some(hasNetwork) }),
     reading.then((known) => listeningInTheWay(sources, specs, known)),
     reading,
     resolveAllLayers(sources, specs),
@@ -57,6 +57,10 @@ export async function gatherFacts(sources: FactSources, specs: readonly Spec[]):
     resolver,
     diagnostics: layers.diagnostics,
   };
+}
+
+function hasNetwork({ network, namespaces }: Spec): boolean {
+  return namespaces.network.mode === 'private' && (network.mode === 'bridge' || network.mode === 'veth');
 }
 
 /** Number of the capability: linux/capability.h. */

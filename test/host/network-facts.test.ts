@@ -9,7 +9,7 @@ describe('the network of a host', () => {
       files: { '/proc/net/route': fixture('proc-net-route.txt') },
       commands: { 'ip -j -d addr show': { stdout: fixture('ip-addr.json') } },
     });
-    const found = await readNetwork(host, createKernelView(host));
+    const found = await readNetwork(host, createKernelView(host), { firewall: false });
     expect(found.links).toContainEqual({ name: 'br0', alias: 'runspec', kind: 'bridge', mtu: 1500 });
     expect(found.links).toContainEqual({ name: 'rs12345678', alias: 'runspec:web', kind: 'veth', mtu: 1500 });
     expect(found.links).toContainEqual({ name: 'lo', mtu: 65536 });
@@ -26,7 +26,7 @@ describe('the network of a host', () => {
 
   it('may have no table of routes', async () => {
     const host = createFixtureHost({ commands: { 'ip -j -d addr show': { stdout: '' } } });
-    expect(await readNetwork(host, createKernelView(host))).toEqual({
+    expect(await readNetwork(host, createKernelView(host), { firewall: false })).toEqual({
       ipv6: 'off',
       links: [],
       addresses: [],

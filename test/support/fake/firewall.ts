@@ -21,6 +21,8 @@ export interface FakeFirewall {
   tables(family: string): string;
   /** The kernel takes a chain away with the link that it hooks; its table stays. */
   forgetLink(name: string): void;
+  /** `nft -j list chains`. */
+  listChains(): string;
   dump(): readonly string[];
   /** @returns what brings back all of it as it is now. */
   keep(): () => void;
@@ -73,6 +75,13 @@ export function createFakeFirewall(hasLink: (name: string) => boolean): FakeFire
     forgetLink(name) {
       for (const { chains, devices } of tables.values())
         for (const [chain, device] of devices) if (device === name) chains.delete(chain);
+    },
+    listChains: () => {
+      const chains = [...tables].flatMap(([key, one]) => {
+        const [family = '', table = ''] = key.split(' ');
+        return [...one.chains.keys()].map((name) => ({ chain: { family, table, name } }));
+      });
+      return JSON.stringify({ nftables: [{ metainfo: {} }, ...chains] });
     },
     dump: () =>
       [...tables].flatMap(([name, { chains, sets }]) => [

@@ -111,6 +111,7 @@ async function runNft(
     await gate.pass(`nft ${stdin.split('\n')[0] ?? ''}`, () => firewall.load(stdin));
     return '';
   }
+  if (words === '-j list chains') return gate.read(() => firewall.listChains());
   if (words === 'list tables netdev') return gate.read(() => firewall.tables('netdev'));
   const [, family, table] = /^-j list table (inet|netdev) (\S+)$/.exec(words) ?? [];
   if (family === undefined || table === undefined) throw unknown(['nft', ...args]);

@@ -1,0 +1,63 @@
+// The part of doctor about firewalls of others: which of their rules stop packets of the containers that are up, or,
+// when none is, of one as most people would write it.
+import { createKernelView } from '../host/kernel-view.ts';
+import { readNetwork } from '../host/network-facts.ts';
+import { findObstacles } from '../plan/check-firewall.ts';
+import type { NetworkFacts } from '../plan/facts.ts';
+import type { Endpoint } from '../plan/packet-ways.ts';
+import { readBootId } from '../run/gather-facts.ts';
+import { createRecords } from '../run/records.ts';
+import type { CommandContext } from './context.ts';
+import type { Finding } from './doctor.ts';
+
+export async function firewallFindings(context: CommandContext): Promise<readonly Finding[]> {
+  const { host } = context;
+  if (!context.isRoot || (await host.which('nft')) === undefined) return [];
+  const network = await readNetwork(host, createKernelView(host), { firewall: true });
+  const found = [
+    ...(network.unreadable ?? []).map((reason) => warning(`cannot be read: ${reason}`)),
+    ...(await readEndpoints(context, network)).flatMap(([whose, endpoint]) =>
+      findObstacles(endpoint, network).map(({ message, hint }) => warning(`${whose}: ${message}`, hint)),
+    ),
+  ];
+  if (found.length > 0) return found;
+  const detail =
+    network.dockerUser === true
+      ? 'Docker drops forwarded packets; a rule in its chain DOCKER-USER lets our networks pass'
+      : 'nothing drops packets of containers';
+  return [{ check: 'firewall', result: 'ok', detail }];
+}
+
+function warning(detail: string, hint?: string): Finding {
+  return { check: 'firewall', result: 'warning', detail, ...(hint === undefined ? {} : { hint }) };
+}
+
+async function readEndpoints(
+  { host, dataDir }: CommandContext,
+  network: NetworkFacts,
+): Promise<readonly (readonly [string, Endpoint])[]> {
+  const bootId = await readBootId(host);
+  const records = createRecords(host, dataDir, bootId);
+  const found = await Promise.all(
+    (await records.names()).map(async (name): Promise<readonly (readonly [string, Endpoint])[]> => {
+      const { record } = await records.look(name);
+      const plan = record?.applied;
+      if (plan?.lease === undefined || record?.bootId !== bootId) return [];
+      const nat = plan.steps.some((step) => step.op === 'nft-element' && step.set === 'sources');
+      return [[name, { ...plan.lease, nat, ports: plan.ports }]];
+    }),
+  );
+  const up = found.flat();
+  return up.length > 0 ? up : [['a container with port 8080:80', imagine(network)]];
+}
+
+/** With the addresses that the first container gets. */
+function imagine({ ipv6 }: NetworkFacts): Endpoint {
+  return {
+    link: 'runspec0',
+    address: '10.209.0.2',
+    ...(ipv6 === 'used' ? { address6: 'fd72:756e:7370::2' } : {}),
+    nat: true,
+    ports: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }],
+  };
+}

@@ -1,0 +1,57 @@
+// Whether others have filter chains on the way of a container's packets, seen from what is read anyway: a host without
+// any costs no process more. Reads only.
+import type { FirewallTool } from '../plan/foreign-chains.ts';
+import type { Host } from './host.ts';
+import { NFT_TABLE } from './kernel-view.ts';
+import type { BaseChain } from './nft-table.ts';
+
+export type IptablesTool = Exclude<FirewallTool, 'nft'>;
+
+/** What there is to be read, by who can read it. */
+export interface ForeignTables {
+  readonly nft: readonly BaseChain[];
+  readonly iptables: readonly IptablesTool[];
+}
+
+const FAMILIES: ReadonlySet<string> = new Set(['ip', 'ip6', 'inet']);
+const HOOKS: ReadonlySet<string> = new Set(['prerouting', 'input', 'forward', 'output']);
+const IPTABLES_TABLES: ReadonlySet<string> = new Set(['raw', 'mangle', 'filter', 'security']);
+
+export async function findForeignTables(
+  host: Host,
+  baseChains: readonly BaseChain[],
+): Promise<ForeignTables> {
+  const foreign = baseChains.filter(
+    ({ family, table, type, hook }) =>
+      type === 'filter' &&
+      HOOKS.has(hook) &&
+      FAMILIES.has(family) &&
+      !(family === 'inet' && table === NFT_TABLE),
+  );
+  const nft: BaseChain[] = [];
+  const tools = new Set<IptablesTool>();
+  for (const chain of foreign) {
+    const tool = chain.family === 'ip' ? 'iptables' : 'ip6tables';
+    // Without iptables its matches stay unknown, but its chains and verdicts do not.
+    const isReadable = isOfIptables(chain) && (await host.which(saveProgram(tool))) !== undefined;
+    if (isReadable) tools.add(tool);
+    else nft.push(chain);
+  }
+  if (await hasTables(host, '/proc/net/ip_tables_names')) tools.add('iptables-legacy');
+  if (await hasTables(host, '/proc/net/ip6_tables_names')) tools.add('ip6tables-legacy');
+  return { nft, iptables: [...tools] };
+}
+
+function isOfIptables({ family, table, name, hook }: BaseChain): boolean {
+  return family !== 'inet' && IPTABLES_TABLES.has(table) && name === hook.toUpperCase();
+}
+
+/** The kernel's own list: asking iptables-legacy would make the table. */
+async function hasTables(host: Host, path: string): Promise<boolean> {
+  const names = ((await host.readText(path)) ?? '').split('\n');
+  return names.some((name) => IPTABLES_TABLES.has(name));
+}
+
+export function saveProgram(tool: IptablesTool): string {
+  return tool === 'iptables' || tool === 'ip6tables' ? `${tool}-nft-save` : `${tool}-save`;
+}

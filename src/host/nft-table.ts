@@ -1,0 +1,143 @@
+// One nft table as the kernel has it, and which base chains stand on the way of packets. Reads only.
+import { commandError } from './commands.ts';
+import type { Host } from './host.ts';
+import { asList, isRecord, parseJson, record, text, type Fields } from './json-fields.ts';
+
+export interface NftTableState {
+  /** Comments of the rules of each chain, in order; a rule without one counts as an empty text. */
+  readonly chains: ReadonlyMap<string, readonly string[]>;
+  readonly sets: ReadonlyMap<string, readonly NftElementState[]>;
+}
+
+/** A chain that the kernel itself calls, whoever made it. */
+export interface BaseChain {
+  readonly family: string;
+  readonly table: string;
+  readonly name: string;
+  /** `filter`, `nat`, `route`. */
+  readonly type: string;
+  readonly hook: string;
+  readonly priority: number;
+  readonly policy: string;
+}
+
+export interface FirewallState {
+  readonly table: NftTableState | undefined;
+  readonly baseChains: readonly BaseChain[];
+}
+
+export interface NftElementState {
+  readonly key: string;
+  readonly value: string | undefined;
+  readonly comment: string | undefined;
+}
+
+export async function readNftTable(
+  host: Host,
+  family: string,
+  table: string,
+): Promise<NftTableState | undefined> {
+  const result = await host.run(['nft', '-j', 'list', 'table', family, table]);
+  if (result.status === 0) return parseTable(asList(record(parseJson(result.stdout, 'nft'))['nftables']));
+  if (isMissing(result.stderr)) return undefined;
+  throw commandError(`cannot read the nft table ${family} ${table}`, result);
+}
+
+/** A link by this name is the host end of a container's veth: where one is, so is our table. */
+const OWN_LINK = /^\s*rs[0-9a-f]{8}:/m;
+
+/**
+ * Our table and all base chains. One process where none of ours is up, else two at a time: nft 1.0.6 shows no chain
+ * outside of a table that is asked for in the same call, and for all of the ruleset it reads every set of others.
+ */
+export async function readFirewall(host: Host, table: string): Promise<FirewallState> {
+  const isLikely = OWN_LINK.test((await host.readText('/proc/net/dev')) ?? '');
+  const early = isLikely ? readNftTable(host, 'inet', table) : undefined;
+  const [chains, known] = await Promise.all([host.run(['nft', '-j', 'list', 'chains']), early]);
+  // Who may not look is told so as if nothing were there.
+  if (chains.status !== 0 && !isMissing(chains.stderr))
+    throw commandError(`cannot read the nft table inet ${table}`, chains);
+  const objects = chains.status === 0 ? asList(record(parseJson(chains.stdout, 'nft'))['nftables']) : [];
+  const isThere = objects.some(({ chain }) => isIn(record(chain), 'inet', table));
+  return {
+    table: known ?? (isThere ? await readNftTable(host, 'inet', table) : undefined),
+    baseChains: parseBaseChains(objects),
+  };
+}
+
+function isMissing(stderr: string): boolean {
+  return /No such file or directory|does not exist/.test(stderr);
+}
+
+function isIn(object: Fields, family: string, table: string): boolean {
+  return object['family'] === family && object['table'] === table;
+}
+
+function parseBaseChains(objects: readonly Fields[]): readonly BaseChain[] {
+  return objects.flatMap((object) => {
+    const chain = record(object['chain']);
+    const hook = text(chain['hook']);
+    if (hook === undefined) return [];
+    const field = (name: string): string => text(chain[name]) ?? '';
+    const place = { family: field('family'), table: field('table'), name: field('name') };
+    const found = { ...place, hook, type: field('type'), priority: Number(chain['prio']) };
+    return [{ ...found, policy: text(chain['policy']) ?? 'accept' }];
+  });
+}
+
+function parseTable(objects: readonly Fields[]): NftTableState {
+  const chains = new Map<string, string[]>();
+  const sets = new Map<string, readonly NftElementState[]>();
+  for (const object of objects) {
+    if ('chain' in object) chains.set(text(record(object['chain'])['name']) ?? '', []);
+    if ('rule' in object) {
+      const rule = record(object['rule']);
+      chains.get(text(rule['chain']) ?? '')?.push(text(rule['comment']) ?? '');
+    }
+    const set = object['set'] ?? object['map'];
+    if (set !== undefined) {
+      const fields = record(set);
+      const elements = Array.isArray(fields['elem']) ? fields['elem'] : [];
+      const types =
+        typeof fields['type'] === 'string'
+          ? [fields['type']]
+          : Array.isArray(fields['type'])
+            ? fields['type']
+            : [];
+      sets.set(
+        text(fields['name']) ?? '',
+        elements.map((element) => parseElement(element, types)),
+      );
+    }
+  }
+  return { chains, sets };
+}
+
+function parseElement(element: unknown, types: readonly unknown[]): NftElementState {
+  const [key, value] = Array.isArray(element) ? (element as unknown[]) : [element, undefined];
+  const wrapped = isRecord(key) && 'elem' in key ? record(key['elem']) : undefined;
+  return {
+    key: nameProtocols(showNftValue(wrapped === undefined ? key : wrapped['val']), types),
+    value: value === undefined ? undefined : showNftValue(value),
+    comment: wrapped === undefined ? undefined : text(wrapped['comment']),
+  };
+}
+
+/** Numbers of protocols: nft has their names from /etc/protocols, which small systems lack. */
+const PROTOCOLS = new Map([
+  ['6', 'tcp'],
+  ['17', 'udp'],
+]);
+
+function nameProtocols(key: string, types: readonly unknown[]): string {
+  if (!types.includes('inet_proto')) return key;
+  const parts = key.split(' . ');
+  return parts
+    .map((part, index) => (types[index] === 'inet_proto' ? (PROTOCOLS.get(part) ?? part) : part))
+    .join(' . ');
+}
+
+function showNftValue(value: unknown): string {
+  if (isRecord(value) && Array.isArray(value['concat'])) return value['concat'].map(showNftValue).join(' . ');
+  return String(value);
+}

@@ -1,0 +1,102 @@
+// Whether filter chains of others stop packets of a container: an accept of ours cannot overrule a drop of theirs. Names
+// the rule, and what would let the packets pass; nothing of theirs is ever changed. Pure.
+import { describePort } from '../load/ports.ts';
+import type { Spec } from '../load/spec.ts';
+import type { HostFacts, NetworkFacts } from './facts.ts';
+import { findDrop, type Drop } from './find-drop.ts';
+import { hintFor } from './firewall-hints.ts';
+import type { ForeignChain } from './foreign-chains.ts';
+import type { Lease } from './plan.ts';
+import type { Problems } from './problems.ts';
+import { waysOf, type Endpoint, type Way } from './packet-ways.ts';
+
+/** One rule that stops packets, and all that it stops. */
+export interface Obstacle {
+  /** For people: what is stopped, and by which rule of which chain. */
+  readonly message: string;
+  readonly kind: Way['kind'];
+  readonly hint: string;
+}
+
+export function checkFirewall(spec: Spec, lease: Lease, { network }: HostFacts, problems: Problems): void {
+  const { nat, ports } = spec.network;
+  for (const reason of network.unreadable ?? [])
+    problems.warning(
+      'firewall-unreadable',
+      ['network'],
+      `rules of others cannot be read, and may drop packets of the container: ${reason}`,
+      'see: runspec doctor',
+    );
+  for (const { kind, message, hint } of findObstacles({ ...lease, nat, ports }, network))
+    problems.warning(
+      'firewall-drops',
+      kind === 'outward' ? ['network'] : ['network', 'ports'],
+      message,
+      hint,
+    );
+}
+
+export function findObstacles(endpoint: Endpoint, facts: NetworkFacts): readonly Obstacle[] {
+  const given = facts.foreignChains ?? [];
+  const chains =
+    facts.dockerUser === true ? given.map((chain) => openDockerUser(chain, endpoint.link)) : given;
+  const found = new Map<string, { readonly first: Way; readonly ways: Way[]; readonly drop: Drop }>();
+  for (const way of waysOf(endpoint, facts)) {
+    for (const base of chains) {
+      const drop = findDropOf(way, base, chains);
+      if (drop === undefined) continue;
+      const key = `${way.kind} ${String(drop.certain)} ${show(drop)}`;
+      const known = found.get(key);
+      if (known === undefined) found.set(key, { first: way, ways: [way], drop });
+      else known.ways.push(way);
+    }
+  }
+  return [...found.values()].map(({ first, ways, drop }) => ({
+    message: `${describeWays(ways)} ${drop.certain ? 'are' : 'may be'} dropped by ${show(drop)}`,
+    kind: first.kind,
+    hint: hintFor(first, endpoint, drop, chains),
+  }));
+}
+
+function findDropOf(way: Way, chain: ForeignChain, chains: readonly ForeignChain[]): Drop | undefined {
+  const { base, family } = chain;
+  if (base === undefined || family === (way.family === 'ipv4' ? 'ip6' : 'ip')) return undefined;
+  const packet = way.at[base.hook]?.(base.priority);
+  if (packet === undefined) return undefined;
+  const drop = findDrop(chain, chains, packet);
+  // To where a container speaks is not known: who allows some of it may well have meant just that.
+  return way.kind === 'outward' && drop?.certain === false ? undefined : drop;
+}
+
+/** As our own step leaves it: ops/docker-user.ts. */
+function openDockerUser(chain: ForeignChain, link: string): ForeignChain {
+  if (chain.name !== 'DOCKER-USER' || chain.family !== 'ip') return chain;
+  const last = chain.rules.at(-1);
+  const ending = last?.verdict.kind === 'return' && last.matches.length === 0 ? [last] : [];
+  const accept = (field: 'iifname' | 'oifname'): ForeignChain['rules'][number] => ({
+    text: '',
+    matches: [{ field, values: [link] }],
+    verdict: { kind: 'accept' },
+  });
+  const before = chain.rules.slice(0, chain.rules.length - ending.length);
+  return { ...chain, rules: [...before, accept('oifname'), accept('iifname'), ...ending] };
+}
+
+const SHOWN_PORTS = 4;
+
+function describeWays(ways: readonly Way[]): string {
+  const [way] = ways;
+  if (way?.kind === 'outward') return 'packets of the container for other hosts';
+  const ports = [...new Set(ways.flatMap(({ port }) => (port === undefined ? [] : [describePort(port)])))];
+  const more = ports.length - SHOWN_PORTS;
+  const listed = `${ports.slice(0, SHOWN_PORTS).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  const noun = ports.length === 1 ? 'port' : 'ports';
+  return way?.kind === 'local'
+    ? `packets between this host and ${noun} ${listed}`
+    : `packets of other hosts for ${noun} ${listed}`;
+}
+
+function show({ chain, rule }: Drop): string {
+  const family = chain.tool === 'nft' ? `${chain.family} ` : '';
+  return `${chain.tool}, table ${family}${chain.table}, chain ${chain.name}: ${rule}`;
+}

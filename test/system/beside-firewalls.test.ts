@@ -1,0 +1,312 @@
+// On one host with a firewall as ufw, firewalld and admins write it: either a container is reached and reaches beyond,
+// or the plan names the rule that stops it, and what the hint says helps. Theirs is never changed.
+import fs from 'node:fs';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { inside, succeed } from '../support/containers.ts';
+import { programs, requireSystem } from '../support/requirements.ts';
+import { writeSpec, type PlacedSpec } from '../support/specs.ts';
+import { ask, startServer, type Run } from '../support/talk.ts';
+import { createTestHost, type TestHost } from '../support/test-host.ts';
+
+/** A server that was just started listens within this. */
+const SOON = { timeout: 30_000, interval: 50 };
+
+const LINK = 'wall0';
+const ADDRESS = '10.68.0.2';
+const ADDRESS6 = 'fd00:68::2';
+const HOST6 = '2001:db8:1::2';
+
+/** Answers lines on both families. */
+const SERVER = `
+  $| = 1; $SIG{TERM} = sub { exit 0 }; $SIG{CHLD} = 'IGNORE';
+  socket(my $server, 10, 1, 0) or die $!;
+  setsockopt($server, 1, 2, pack('l', 1));
+  bind($server, pack('S n N a16 N', 10, 80, 0, "\\0" x 16, 0)) or die $!;
+  listen($server, 16) or die $!;
+  while (1) {
+    accept(my $client, $server) or next;
+    if (fork) { close $client; next }
+    select((select($client), $| = 1)[0]);
+    while (my $line = <$client>) { print $client "web $line" }
+    exit 0;
+  }`;
+
+const fixture = (name: string): string =>
+  fs.readFileSync(path.resolve(import.meta.dirname, '../fixtures/firewall', name), 'utf8');
+
+type Load = (host: TestHost) => Promise<void>;
+
+const nft =
+  (text: string): Load =>
+  async (host) =>
+    void (await host.output(['nft', '-f', '-'], { stdin: text }));
+
+const restore =
+  (tool: string, ...texts: readonly string[]): Load =>
+  async (host) => {
+    const [rules, rules6] = texts;
+    await host.output([`${tool}-restore`], { stdin: rules ?? '' });
+    if (rules6 !== undefined) await host.output([`${tool.replace('ip', 'ip6')}-restore`], { stdin: rules6 });
+  };
+
+const run =
+  (...commands: readonly string[]): Load =>
+  async (host) => {
+    for (const command of commands) await host.output(['sh', '-c', command]);
+  };
+
+interface Case {
+  readonly title: string;
+  readonly needs?: readonly string[];
+  readonly load: Load;
+  /** What the plan says, in any order. */
+  readonly stops: readonly string[];
+  /** Whether packets pass nevertheless: from another host, from the host by 127.0.0.1, to another host. */
+  readonly passes: readonly ['inward' | '-', 'local' | '-', 'outward' | '-'];
+  /** The hints. */
+  readonly hints: readonly string[];
+  /** Does to these rules what the hints would do. */
+  readonly allow: Load;
+}
+
+const INWARD = 'packets of other hosts for port 8080/tcp';
+const OUTWARD = 'packets of the container for other hosts';
+const LOCAL = 'packets between this host and port 8080/tcp';
+
+const ufw = (tool: 'iptables' | 'iptables-legacy'): Case => ({
+  title: `ufw by ${tool}`,
+  needs: [`${tool}-restore`],
+  load: restore(
+    tool === 'iptables' ? 'iptables-nft' : tool,
+    fixture('ufw.v4.rules'),
+    fixture('ufw.v6.rules'),
+  ),
+  stops: [
+    `${INWARD} are dropped by ${tool}, table filter, chain FORWARD: policy drop`,
+    `${OUTWARD} are dropped by ${tool}, table filter, chain FORWARD: policy drop`,
+    `${INWARD} are dropped by ${tool.replace('ip', 'ip6')}, table filter, chain FORWARD: policy drop`,
+    `${OUTWARD} are dropped by ${tool.replace('ip', 'ip6')}, table filter, chain FORWARD: policy drop`,
+  ],
+  passes: ['-', 'local', '-'],
+  hints: [`ufw route allow out on ${LINK}`, `ufw route allow in on ${LINK}`],
+  // As ufw itself adds them, to both families.
+  allow: run(
+    ...['-o', '-i'].flatMap((way) => {
+      const real = tool === 'iptables' ? 'iptables-nft' : tool;
+      return [
+        `${real} -A ufw-user-forward ${way} ${LINK} -j ACCEPT`,
+        `${real.replace('ip', 'ip6')} -A ufw6-user-forward ${way} ${LINK} -j ACCEPT`,
+      ];
+    }),
+  ),
+});
+
+const firewalld = fixture('firewalld.nft');
+const REJECT = 'reject with icmpx admin-prohibited';
+
+const CASES: readonly Case[] = [
+  ufw('iptables'),
+  ufw('iptables-legacy'),
+  {
+    title: 'firewalld',
+    load: nft(firewalld),
+    stops: [],
+    passes: ['inward', 'local', 'outward'],
+    hints: [],
+    allow: run(),
+  },
+  {
+    title: 'firewalld that forwards nothing within its zone',
+    // All that `firewall-cmd --zone=public --remove-forward` changes.
+    load: nft(firewalld.replace('\t\toifname "eth0" accept\n', '')),
+    stops: [`${OUTWARD} are dropped by nft, table inet firewalld, chain filter_FWD_public: ${REJECT}`],
+    passes: ['inward', 'local', '-'],
+    hints: [
+      `firewall-cmd --permanent --zone=trusted --add-interface=${LINK} && firewall-cmd --reload (its containers then reach every port of this host)`,
+    ],
+    // What of it concerns forwarded packets.
+    allow: run(
+      'nft add chain inet firewalld filter_FWD_trusted "{ accept; }"',
+      `nft insert rule inet firewalld filter_FORWARD_ZONES iifname ${LINK} goto filter_FWD_trusted`,
+    ),
+  },
+  {
+    title: 'firewalld by iptables-legacy',
+    needs: ['iptables-legacy-restore'],
+    load: restore('iptables-legacy', fixture('firewalld.v4.rules')),
+    stops: [],
+    passes: ['inward', 'local', 'outward'],
+    hints: [],
+    allow: run(),
+  },
+  {
+    title: 'a ruleset that forwards nothing',
+    load: nft(fixture('default-deny.nft')),
+    stops: [
+      `${INWARD} are dropped by nft, table inet filter, chain forward: policy drop`,
+      `${OUTWARD} are dropped by nft, table inet filter, chain forward: policy drop`,
+    ],
+    passes: ['-', 'local', '-'],
+    hints: [
+      `nft insert rule inet filter forward oifname "${LINK}" accept`,
+      `nft insert rule inet filter forward iifname "${LINK}" accept`,
+    ],
+    allow: run(
+      `nft insert rule inet filter forward oifname ${LINK} accept`,
+      `nft insert rule inet filter forward iifname ${LINK} accept`,
+    ),
+  },
+  {
+    title: 'a rule against 127.0.0.0/8 from outside',
+    needs: ['iptables-legacy'],
+    load: run(
+      'iptables-legacy -A INPUT -i lo -j ACCEPT',
+      'iptables-legacy -A INPUT ! -i lo -d 127.0.0.0/8 -j REJECT',
+      'iptables-legacy -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT',
+    ),
+    stops: [
+      `${LOCAL} are dropped by iptables-legacy, table filter, chain INPUT: -A INPUT -d 127.0.0.0/8 ! -i lo -j REJECT --reject-with icmp-port-unreachable`,
+    ],
+    passes: ['inward', '-', 'outward'],
+    hints: [`iptables-legacy -I INPUT -i ${LINK} -m conntrack --ctstate ESTABLISHED -j ACCEPT`],
+    allow: run(`iptables-legacy -I INPUT -i ${LINK} -m conntrack --ctstate ESTABLISHED -j ACCEPT`),
+  },
+];
+
+describe.skipIf(!requireSystem())('beside a firewall', () => {
+  const usable = CASES.filter(({ needs = [] }) => programs(...needs));
+  let made: TestHost | undefined;
+  let stopServer: (() => Promise<void>) | undefined;
+  const host = (): TestHost => {
+    if (made === undefined) throw new Error('the host could not be made');
+    return made;
+  };
+  const onHost: Run = (argv) => host().exec(argv);
+  const onRemote: Run = (argv) => host().remote.exec(argv);
+
+  beforeAll(async () => {
+    made = await createTestHost();
+    for (const [place, address] of [
+      [made, HOST6],
+      [made.remote, '2001:db8:1::1'],
+    ] as const)
+      await place.output(['ip', 'address', 'add', `${address}/64`, 'dev', 'eth0', 'nodad']);
+    await made.output(['ip', '-6', 'route', 'add', 'default', 'via', '2001:db8:1::1']);
+  });
+
+  afterAll(async () => {
+    await made?.destroy();
+  });
+
+  /** What all tools say, without counters and dates. */
+  const rules = async (): Promise<string> => {
+    const saves = [
+      'iptables-legacy-save',
+      'ip6tables-legacy-save',
+      'iptables-nft-save',
+      'ip6tables-nft-save',
+    ];
+    const saved = programs('iptables')
+      ? await Promise.all(saves.map((program) => host().output([program])))
+      : [];
+    const shown = saved
+      .join('\n')
+      .replaceAll(/\[\d+:\d+\]/g, '')
+      .replaceAll(/^#.*$/gm, '');
+    return `${shown}\n${await host().output(['nft', '--stateless', 'list', 'ruleset'])}`;
+  };
+  const clear = async (): Promise<void> => {
+    await host().output(['nft', 'flush', 'ruleset']);
+    if (!programs('iptables')) return;
+    for (const tool of ['iptables-legacy', 'ip6tables-legacy'])
+      await host().output([`${tool}-restore`], {
+        stdin: '*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\nCOMMIT\n',
+      });
+  };
+  afterEach(async () => {
+    await stopServer?.();
+    stopServer = undefined;
+    await succeed(host(), 'down', '--all');
+    await clear();
+  });
+
+  const plan = async (spec: PlacedSpec): Promise<readonly string[]> => {
+    const { status, stderr } = await host().runspec('plan', spec.file);
+    expect(status).toBe(0);
+    return stderr.split('\n');
+  };
+  const warnings = (lines: readonly string[]): readonly string[] =>
+    lines.flatMap((line) => /warning: (.* dropped by .*)$/.exec(line)?.[1] ?? []);
+  const hints = (lines: readonly string[]): readonly string[] =>
+    lines.flatMap((line) => /hint: (.*)$/.exec(line)?.[1] ?? []);
+
+  /** The three ways, with time to answer when they are expected to. */
+  async function reach({ name }: PlacedSpec, expected: Case['passes']): Promise<Case['passes']> {
+    const { address, remote } = host();
+    const to = (way: 0 | 1 | 2): { readonly seconds: number } => ({
+      seconds: expected[way] === '-' ? 1 : 20,
+    });
+    const [inward, local, outward] = await Promise.all([
+      ask(onRemote, { address, port: 8080, ...to(0) }),
+      ask(onHost, { address: '127.0.0.1', port: 8080, ...to(1) }),
+      ask(inside(host(), name), { address: remote.beyond, port: 7000, ...to(2) }),
+    ]);
+    const is = (answer: string | undefined): boolean => answer !== undefined;
+    return [is(inward) ? 'inward' : '-', is(local) ? 'local' : '-', is(outward) ? 'outward' : '-'];
+  }
+
+  async function up(): Promise<PlacedSpec> {
+    const network = {
+      bridge: LINK,
+      ...{ subnet: '10.68.0.0/24', address: ADDRESS, subnet6: 'fd00:68::/64', address6: ADDRESS6 },
+      ports: ['8080:80'],
+    };
+    const spec = writeSpec(host(), 'web', { process: { args: ['perl', '-e', SERVER] }, network });
+    await succeed(host(), 'apply', spec.file);
+    const listens = async (): Promise<string | undefined> =>
+      ask(inside(host(), spec.name), { address: '127.0.0.1', port: 80 });
+    await expect.poll(listens, SOON).toBe('web hello');
+    return spec;
+  }
+
+  it.each(usable)('the plan says what it does to a container: $title', async (one) => {
+    stopServer = await startServer(host().remote, 'beyond', 'tcp:7000');
+    await one.load(host());
+    const before = await rules();
+    const web = await up();
+    const lines = await plan(web);
+    expect(warnings(lines).toSorted()).toEqual(one.stops.toSorted());
+    expect([...new Set(hints(lines))]).toEqual(one.hints);
+    expect(await reach(web, one.passes)).toEqual(one.passes);
+    const { stdout: found } = await host().runspec('doctor');
+    for (const stop of one.stops) expect(found).toContain(`firewall           ${web.name}: ${stop}\n`);
+    expect(/^ok +firewall/m.test(found)).toBe(one.stops.length === 0);
+    await succeed(host(), 'down', web.name);
+    expect(await rules()).toBe(before);
+  });
+
+  it.each(usable.filter(({ stops }) => stops.length > 0))('what the hints say helps: $title', async (one) => {
+    stopServer = await startServer(host().remote, 'beyond', 'tcp:7000');
+    await one.load(host());
+    await one.allow(host());
+    const before = await rules();
+    const web = await up();
+    expect(warnings(await plan(web))).toEqual([]);
+    const all = ['inward', 'local', 'outward'] as const;
+    expect(await reach(web, all)).toEqual(all);
+    await succeed(host(), 'down', web.name);
+    expect(await rules()).toBe(before);
+  });
+
+  it('firewalld’s reverse path filter for IPv6 lets a port on ::1 be served', async () => {
+    await nft(firewalld)(host());
+    expect(await host().output(['nft', 'list', 'chain', 'inet', 'firewalld', 'filter_PREROUTING'])).toContain(
+      'fib saddr . mark . iif oif missing drop',
+    );
+    const { name } = await up();
+    expect(await ask(onHost, { address: '::1', port: 8080, seconds: 20 })).toBe('web hello');
+    expect(await ask(onRemote, { address: HOST6, port: 8080, seconds: 20 })).toBe('web hello');
+    await succeed(host(), 'down', name);
+  });
+});
