@@ -1,9 +1,8 @@
 // On one host with a firewall as ufw, firewalld and admins write it: either a container is reached and reaches beyond,
 // or the plan names the rule that stops it, and what the hint says helps. Theirs is never changed.
-import fs from 'node:fs';
-import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { inside, succeed } from '../support/containers.ts';
+import { CASES, firewalld, LINK, load, type Passes } from '../support/firewalls.ts';
 import { programs, requireSystem } from '../support/requirements.ts';
 import { writeSpec, type PlacedSpec } from '../support/specs.ts';
 import { ask, startServer, type Run } from '../support/talk.ts';
@@ -12,9 +11,6 @@ import { createTestHost, type TestHost } from '../support/test-host.ts';
 /** A server that was just started listens within this. */
 const SOON = { timeout: 30_000, interval: 50 };
 
-const LINK = 'wall0';
-const ADDRESS = '10.68.0.2';
-const ADDRESS6 = 'fd00:68::2';
 const HOST6 = '2001:db8:1::2';
 
 /** Answers lines on both families. */
@@ -31,148 +27,6 @@ const SERVER = `
     while (my $line = <$client>) { print $client "web $line" }
     exit 0;
   }`;
-
-const fixture = (name: string): string =>
-  fs.readFileSync(path.resolve(import.meta.dirname, '../fixtures/firewall', name), 'utf8');
-
-type Load = (host: TestHost) => Promise<void>;
-
-const nft =
-  (text: string): Load =>
-  async (host) =>
-    void (await host.output(['nft', '-f', '-'], { stdin: text }));
-
-const restore =
-  (tool: string, ...texts: readonly string[]): Load =>
-  async (host) => {
-    const [rules, rules6] = texts;
-    await host.output([`${tool}-restore`], { stdin: rules ?? '' });
-    if (rules6 !== undefined) await host.output([`${tool.replace('ip', 'ip6')}-restore`], { stdin: rules6 });
-  };
-
-const run =
-  (...commands: readonly string[]): Load =>
-  async (host) => {
-    for (const command of commands) await host.output(['sh', '-c', command]);
-  };
-
-interface Case {
-  readonly title: string;
-  readonly needs?: readonly string[];
-  readonly load: Load;
-  /** What the plan says, in any order. */
-  readonly stops: readonly string[];
-  /** Whether packets pass nevertheless: from another host, from the host by 127.0.0.1, to another host. */
-  readonly passes: readonly ['inward' | '-', 'local' | '-', 'outward' | '-'];
-  /** The hints. */
-  readonly hints: readonly string[];
-  /** Does to these rules what the hints would do. */
-  readonly allow: Load;
-}
-
-const INWARD = 'packets of other hosts for port 8080/tcp';
-const OUTWARD = 'packets of the container for other hosts';
-const LOCAL = 'packets between this host and port 8080/tcp';
-
-const ufw = (tool: 'iptables' | 'iptables-legacy'): Case => ({
-  title: `ufw by ${tool}`,
-  needs: [`${tool}-restore`],
-  load: restore(
-    tool === 'iptables' ? 'iptables-nft' : tool,
-    fixture('ufw.v4.rules'),
-    fixture('ufw.v6.rules'),
-  ),
-  stops: [
-    `${INWARD} are dropped by ${tool}, table filter, chain FORWARD: policy drop`,
-    `${OUTWARD} are dropped by ${tool}, table filter, chain FORWARD: policy drop`,
-    `${INWARD} are dropped by ${tool.replace('ip', 'ip6')}, table filter, chain FORWARD: policy drop`,
-    `${OUTWARD} are dropped by ${tool.replace('ip', 'ip6')}, table filter, chain FORWARD: policy drop`,
-  ],
-  passes: ['-', 'local', '-'],
-  hints: [`ufw route allow out on ${LINK}`, `ufw route allow in on ${LINK}`],
-  // As ufw itself adds them, to both families.
-  allow: run(
-    ...['-o', '-i'].flatMap((way) => {
-      const real = tool === 'iptables' ? 'iptables-nft' : tool;
-      return [
-        `${real} -A ufw-user-forward ${way} ${LINK} -j ACCEPT`,
-        `${real.replace('ip', 'ip6')} -A ufw6-user-forward ${way} ${LINK} -j ACCEPT`,
-      ];
-    }),
-  ),
-});
-
-const firewalld = fixture('firewalld.nft');
-const REJECT = 'reject with icmpx admin-prohibited';
-
-const CASES: readonly Case[] = [
-  ufw('iptables'),
-  ufw('iptables-legacy'),
-  {
-    title: 'firewalld',
-    load: nft(firewalld),
-    stops: [],
-    passes: ['inward', 'local', 'outward'],
-    hints: [],
-    allow: run(),
-  },
-  {
-    title: 'firewalld that forwards nothing within its zone',
-    // All that `firewall-cmd --zone=public --remove-forward` changes.
-    load: nft(firewalld.replace('\t\toifname "eth0" accept\n', '')),
-    stops: [`${OUTWARD} are dropped by nft, table inet firewalld, chain filter_FWD_public: ${REJECT}`],
-    passes: ['inward', 'local', '-'],
-    hints: [
-      `firewall-cmd --permanent --zone=trusted --add-interface=${LINK} && firewall-cmd --reload (its containers then reach every port of this host)`,
-    ],
-    // What of it concerns forwarded packets.
-    allow: run(
-      'nft add chain inet firewalld filter_FWD_trusted "{ accept; }"',
-      `nft insert rule inet firewalld filter_FORWARD_ZONES iifname ${LINK} goto filter_FWD_trusted`,
-    ),
-  },
-  {
-    title: 'firewalld by iptables-legacy',
-    needs: ['iptables-legacy-restore'],
-    load: restore('iptables-legacy', fixture('firewalld.v4.rules')),
-    stops: [],
-    passes: ['inward', 'local', 'outward'],
-    hints: [],
-    allow: run(),
-  },
-  {
-    title: 'a ruleset that forwards nothing',
-    load: nft(fixture('default-deny.nft')),
-    stops: [
-      `${INWARD} are dropped by nft, table inet filter, chain forward: policy drop`,
-      `${OUTWARD} are dropped by nft, table inet filter, chain forward: policy drop`,
-    ],
-    passes: ['-', 'local', '-'],
-    hints: [
-      `nft insert rule inet filter forward oifname "${LINK}" accept`,
-      `nft insert rule inet filter forward iifname "${LINK}" accept`,
-    ],
-    allow: run(
-      `nft insert rule inet filter forward oifname ${LINK} accept`,
-      `nft insert rule inet filter forward iifname ${LINK} accept`,
-    ),
-  },
-  {
-    title: 'a rule against 127.0.0.0/8 from outside',
-    needs: ['iptables-legacy'],
-    load: run(
-      'iptables-legacy -A INPUT -i lo -j ACCEPT',
-      'iptables-legacy -A INPUT ! -i lo -d 127.0.0.0/8 -j REJECT',
-      'iptables-legacy -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT',
-    ),
-    stops: [
-      `${LOCAL} are dropped by iptables-legacy, table filter, chain INPUT: -A INPUT -d 127.0.0.0/8 ! -i lo -j REJECT --reject-with icmp-port-unreachable`,
-    ],
-    passes: ['inward', '-', 'outward'],
-    hints: [`iptables-legacy -I INPUT -i ${LINK} -m conntrack --ctstate ESTABLISHED -j ACCEPT`],
-    allow: run(`iptables-legacy -I INPUT -i ${LINK} -m conntrack --ctstate ESTABLISHED -j ACCEPT`),
-  },
-];
 
 describe.skipIf(!requireSystem())('beside a firewall', () => {
   const usable = CASES.filter(({ needs = [] }) => programs(...needs));
@@ -242,7 +96,7 @@ describe.skipIf(!requireSystem())('beside a firewall', () => {
     lines.flatMap((line) => /hint: (.*)$/.exec(line)?.[1] ?? []);
 
   /** The three ways, with time to answer when they are expected to. */
-  async function reach({ name }: PlacedSpec, expected: Case['passes']): Promise<Case['passes']> {
+  async function reach({ name }: PlacedSpec, expected: Passes): Promise<Passes> {
     const { address, remote } = host();
     const to = (way: 0 | 1 | 2): { readonly seconds: number } => ({
       seconds: expected[way] === '-' ? 1 : 20,
@@ -259,7 +113,8 @@ describe.skipIf(!requireSystem())('beside a firewall', () => {
   async function up(): Promise<PlacedSpec> {
     const network = {
       bridge: LINK,
-      ...{ subnet: '10.68.0.0/24', address: ADDRESS, subnet6: 'fd00:68::/64', address6: ADDRESS6 },
+      subnet: '10.68.0.0/24',
+      subnet6: 'fd00:68::/64',
       ports: ['8080:80'],
     };
     const spec = writeSpec(host(), 'web', { process: { args: ['perl', '-e', SERVER] }, network });
@@ -272,7 +127,7 @@ describe.skipIf(!requireSystem())('beside a firewall', () => {
 
   it.each(usable)('the plan says what it does to a container: $title', async (one) => {
     stopServer = await startServer(host().remote, 'beyond', 'tcp:7000');
-    await one.load(host());
+    await one.prepare(host());
     const before = await rules();
     const web = await up();
     const lines = await plan(web);
@@ -288,7 +143,7 @@ describe.skipIf(!requireSystem())('beside a firewall', () => {
 
   it.each(usable.filter(({ stops }) => stops.length > 0))('what the hints say helps: $title', async (one) => {
     stopServer = await startServer(host().remote, 'beyond', 'tcp:7000');
-    await one.load(host());
+    await one.prepare(host());
     await one.allow(host());
     const before = await rules();
     const web = await up();
@@ -300,7 +155,7 @@ describe.skipIf(!requireSystem())('beside a firewall', () => {
   });
 
   it('firewalld’s reverse path filter for IPv6 lets a port on ::1 be served', async () => {
-    await nft(firewalld)(host());
+    await load(firewalld)(host());
     expect(await host().output(['nft', 'list', 'chain', 'inet', 'firewalld', 'filter_PREROUTING'])).toContain(
       'fib saddr . mark . iif oif missing drop',
     );
