@@ -78,7 +78,7 @@ export function createFakeFirewall(hasLink: (name: string) => boolean): FakeFire
     },
     listChains: () => {
       const chains = [...tables].flatMap(([key, one]) => {
-        const [family = '', table = ''] = key.split(' ');
+        const [family = '', table = ''] = key.includes(' ') ? key.split(' ') : ['inet', key];
         return [...one.chains.keys()].map((name) => ({ chain: { family, table, name } }));
       });
       return JSON.stringify({ nftables: [{ metainfo: {} }, ...chains] });
