@@ -5,9 +5,10 @@ import type { MountState } from '../host/kernel-view.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import { type SignalSource, waitForwarding } from './exec-process.ts';
 import { readOomBaseline } from './launch.ts';
-import { createLogEntries, type LogEntries } from './log-entries.ts';
+import { createLogEntries } from './log-entries.ts';
 import { type ProcessIdentity, readBootId, readIdentity } from './proc.ts';
 import { EXIT_FILE, RECORD_VERSION, launchOf, makeFolders, writeProcessRecord } from './records.ts';
+import { readLogEnd } from './read-log.ts';
 import { createError, execErrorIn, startError } from './runtime-errors.ts';
 
 export interface ForegroundOutput {
@@ -43,25 +44,35 @@ export async function runForeground(
     stdio: step.terminal ? ['inherit', 'inherit', 'inherit'] : ['inherit', 'pipe', 'pipe'],
     detached: !step.terminal,
   });
+  // What the process writes may fill the disk: it is passed on all the same, and the process goes on.
+  const told = new Set<string>();
+  const tell = (what: string, error: unknown): void => {
+    if (!told.has(what)) output.stderr(Buffer.from(`runspec: ${what}: ${(error as Error).message}\n`));
+    told.add(what);
+  };
   const entries = createLogEntries(host, step.log);
+  const keep = (name: 'stdout' | 'stderr', chunk: Buffer): Promise<void> =>
+    entries.write(name, chunk).catch((error: unknown) => tell('its log has gaps', error));
   const drained = step.terminal
     ? Promise.resolve()
-    : Promise.all([tee(child, 1, entries, output), tee(child, 2, entries, output)]);
+    : Promise.all([tee(child, 1, keep, output), tee(child, 2, keep, output)]);
   const startedAt = host.now();
-  const recorded = recordInit(host, step, child, pidFile).then(async (init) => {
-    if (init === undefined) return;
-    const bootId = await readBootId(host);
-    const launch = launchOf(step);
-    await writeProcessRecord(host, step.records, {
-      version: RECORD_VERSION,
-      container: step.container,
-      bootId,
-      init,
-      startedAt,
-      launch,
-      ...(oom === undefined ? {} : { oom }),
-    });
-  });
+  const recorded = recordInit(host, step, child, pidFile)
+    .then(async (init) => {
+      if (init === undefined) return;
+      const bootId = await readBootId(host);
+      const launch = launchOf(step);
+      await writeProcessRecord(host, step.records, {
+        version: RECORD_VERSION,
+        container: step.container,
+        bootId,
+        init,
+        startedAt,
+        launch,
+        ...(oom === undefined ? {} : { oom }),
+      });
+    })
+    .catch((error: unknown) => tell('ps and exec do not know it', error));
   const status = await waitForwarding(host, child, signals);
   await recorded;
   await drained;
@@ -69,9 +80,11 @@ export async function runForeground(
   const started = (await host.status(pidFile)) !== undefined;
   const command = { argv, status, stderr: complaint };
   if (!started) throw createError(step, command);
-  const failure = execErrorIn((await host.readText(step.log)) ?? '', startedAt);
-  if (failure !== undefined && status === 1) throw startError(step, { ...command, stderr: failure });
-  await host.writeAtomic(`${step.records}/${EXIT_FILE}`, String(status), { mode: 0o600 });
+  const failure = status === 1 ? execErrorIn(await readLogEnd(host, step.log), startedAt) : undefined;
+  if (failure !== undefined) throw startError(step, { ...command, stderr: failure });
+  await host
+    .writeAtomic(`${step.records}/${EXIT_FILE}`, String(status), { mode: 0o600 })
+    .catch((error: unknown) => tell('its exit status is not kept', error));
   return status;
 }
 
@@ -92,14 +105,19 @@ async function recordInit(
   return undefined;
 }
 
-function tee(child: Child, fd: 1 | 2, entries: LogEntries, output: ForegroundOutput): Promise<void> {
+function tee(
+  child: Child,
+  fd: 1 | 2,
+  keep: (name: 'stdout' | 'stderr', chunk: Buffer) => Promise<void>,
+  output: ForegroundOutput,
+): Promise<void> {
   const name = fd === 1 ? 'stdout' : 'stderr';
   const stream = child.pipe(fd);
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     stream.on('data', (chunk: Buffer) => {
       output[name](chunk);
       stream.pause();
-      entries.write(name, chunk).then(() => stream.resume(), reject);
+      void keep(name, chunk).then(() => stream.resume());
     });
     // As in a pipeline without runspec, a process whose reader has gone is told so when it writes again.
     const hangUp = (): void => void stream.destroy();

@@ -12,6 +12,7 @@ import { enterMonitorCgroup, makeMonitorCgroup } from './monitor-cgroup.ts';
 import { awaitReply } from './orphaned-init.ts';
 import { type ProcessIdentity, readBootId, readIdentity, readProcFile } from './proc.ts';
 import { type ProcessRecord, RECORD_VERSION, launchOf, makeFolders, writeProcessRecord } from './records.ts';
+import { readLogEnd } from './read-log.ts';
 import { createError, execErrorIn, startError } from './runtime-errors.ts';
 
 const SYNC_FD = 3;
@@ -176,7 +177,7 @@ async function failIfNeverExecuted(
     const name = await readProcFile(host, `/proc/${pid}/comm`);
     const alive = name !== undefined && (await readIdentity(host, pid)) !== undefined;
     if (!alive) {
-      const message = execErrorIn((await host.readText(step.log)) ?? '', startedAt);
+      const message = execErrorIn(await readLogEnd(host, step.log), startedAt);
       if (message !== undefined)
         throw startError(step, {
           argv: [step.runtime.path, 'start', step.container],

@@ -54,6 +54,12 @@ export async function readLog(host: Host, path: string, options: ReadLogOptions)
   if (!options.follow && !signal.aborted && status !== 0) throw new OperationError(`cannot read ${path}`);
 }
 
+/** The last of a log, of which a process may write as much as the disk holds; empty when there is none. */
+export async function readLogEnd(host: Host, path: string): Promise<string> {
+  if ((await host.status(path)) === undefined) return '';
+  return (await host.run(['tail', '-c', '16384', path])).stdout;
+}
+
 /** Ended, and all that was written has been passed on. */
 async function isOver(
   host: Host,

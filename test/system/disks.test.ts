@@ -52,6 +52,21 @@ describe.skipIf(!requireSystem())('a full disk', () => {
     },
   );
 
+  it('lets a run go on whose output has filled it, and give its status', async () => {
+    const host = getHost();
+    const script = 'print "x" x 1023, "\\n" for 1 .. 4096; exit 7';
+    const { file } = writeSpec(host, 'flood', { process: { args: ['perl', '-e', script] } });
+    await fill(1024);
+    const { status, stdout, stderr } = await host.runspec('run', file);
+    await free();
+    expect(stderr).toMatch(/^runspec: its log has gaps: ENOSPC/m);
+    expect(stderr).not.toMatch(/^\s+at /m);
+    expect(stdout.length).toBe(4096 * 1024);
+    expect(status).toBe(7);
+    await host.output(['rm', file]);
+    expect(await host.settledDiff(before)).toEqual([]);
+  });
+
   it('lets what is up go on, keep its log once there is room, and come down', async () => {
     const host = getHost();
     const script =
