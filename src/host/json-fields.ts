@@ -3,9 +3,14 @@ import { OperationError } from '../errors.ts';
 
 export type Fields = Readonly<Record<string, unknown>>;
 
+const UNESCAPED = /(?![\t\n\r])\p{Cc}/gu;
+
 export function parseJson(stdout: string, program: string): unknown {
+  // ip prints other control characters as they are, and the name of a link may have any but white space: in its own
+  // namespace a container may choose it.
+  const escaped = stdout.replaceAll(UNESCAPED, (character) => JSON.stringify(character).slice(1, -1));
   try {
-    return JSON.parse(stdout === '' ? '[]' : stdout);
+    return JSON.parse(escaped === '' ? '[]' : escaped);
   } catch (cause) {
     throw new OperationError(`${program} printed what is not JSON`, {
       cause,

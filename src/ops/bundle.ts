@@ -6,6 +6,7 @@ import type { Host } from '../host/host.ts';
 import type { BundleStep } from '../plan/plan.ts';
 import { completeConfig } from '../runtime/complete-config.ts';
 import { readJoinedPath } from '../runtime/joined-namespaces.ts';
+import { parseConfig } from '../runtime/read-config.ts';
 import type { OciConfig } from '../oci/runtime-spec.ts';
 import type { Difference, Op } from './op.ts';
 import { hereDocument, quote } from './shell.ts';
@@ -94,13 +95,4 @@ async function digestOfTemplate(host: Host, step: BundleStep): Promise<string> {
 
 function digest(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value)).digest('hex');
-}
-
-function parseConfig(text: string): OciConfig | undefined {
-  try {
-    return JSON.parse(text) as OciConfig;
-  } catch (cause) {
-    if (cause instanceof SyntaxError) return undefined;
-    throw cause;
-  }
 }

@@ -6,6 +6,7 @@ import type { BundleStep } from '../plan/plan.ts';
 import { capabilitiesOfMask, settleCapabilities } from '../oci/capabilities.ts';
 import { joinNamespaces } from './joined-namespaces.ts';
 import type { OciConfig, OciSeccomp } from '../oci/runtime-spec.ts';
+import { checkCwd } from './check-cwd.ts';
 import { checkRoot } from './check-root.ts';
 import { checkProgram, programError } from './program.ts';
 import { checkRlimits } from './rlimits.ts';
@@ -49,6 +50,7 @@ export async function completeConfig(host: Host, step: BundleStep, dataDir: stri
   if (check === 'missing' || check === 'not-executable') {
     await blame(['process', 'args', 0], () => Promise.reject(programError(check, process)));
   }
+  await checkCwd(host, view, process.cwd);
   const joined = await joinNamespaces(host, dataDir, step.join);
   const seccomp = await blame(['security', 'seccomp'], () => readSeccomp(host, step.seccomp, sets.bounding));
   return {

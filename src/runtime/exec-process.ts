@@ -4,9 +4,11 @@ import { randomUUID } from 'node:crypto';
 import { OperationError } from '../errors.ts';
 import type { Child, Host } from '../host/host.ts';
 import type { ProcessStep } from '../plan/plan.ts';
-import type { OciCapabilities, OciConfig, OciProcess } from '../oci/runtime-spec.ts';
+import type { OciCapabilities, OciProcess } from '../oci/runtime-spec.ts';
+import { checkCwd } from './check-cwd.ts';
 import { checkProgram, programError } from './program.ts';
-import type { RootView } from './root-view.ts';
+import { readConfig } from './read-config.ts';
+import { type RootView, viewOfProcess } from './root-view.ts';
 import { runtimeHint } from './runtime-errors.ts';
 import { resolveUser } from './users.ts';
 
@@ -44,8 +46,9 @@ export async function execInContainer(
   request: ExecRequest,
 ): Promise<ExecOutcome> {
   // The container as it is now, all its mounts included; a lookup stays inside like one before the start.
-  const view: RootView = { root: `/proc/${pid}/root`, binds: [] };
+  const view = viewOfProcess(pid);
   const process = await buildExecProcess(host, step, view, request);
+  await checkCwd(host, view, process.cwd);
   const check = await checkProgram(host, view, process);
   if (check === 'missing') return { status: 127, error: programError(check, process) };
   if (check === 'not-executable') return { status: 126, error: programError(check, process) };
@@ -120,10 +123,12 @@ async function buildExecProcess(
   view: RootView,
   request: ExecRequest,
 ): Promise<OciProcess> {
-  const text = await host.readText(`${step.bundle}/config.json`);
-  if (text === undefined)
-    throw new OperationError(`the bundle of ${step.container} is gone`, { hint: 'apply it again' });
-  const { process } = JSON.parse(text) as OciConfig;
+  const config = await readConfig(host, step.bundle);
+  if (config === undefined)
+    throw new OperationError(`the bundle of ${step.container} is gone or damaged`, {
+      hint: 'apply it again',
+    });
+  const { process } = config;
   const own = { ...process, args: request.args, terminal: request.terminal, cwd: request.cwd ?? process.cwd };
   const terminal =
     request.terminal && !process.env.some((entry) => entry.startsWith('TERM=')) ? ['TERM=xterm'] : [];

@@ -3,16 +3,17 @@
 import type { Host } from '../host/host.ts';
 import { readMounts } from '../host/kernel-view.ts';
 import { orNothing } from '../host/proc-files.ts';
-import type { OciConfig } from '../oci/runtime-spec.ts';
-import { lookUp } from './root-view.ts';
+import { readConfig } from './read-config.ts';
+import { lookUp, viewOfProcess } from './root-view.ts';
 
 const STANDARD = new Set(['/dev', '/dev/shm']);
 
 /** @returns destinations as in the spec. */
 export async function findMissingMounts(host: Host, bundle: string, pid: number): Promise<readonly string[]> {
-  const text = await host.readText(`${bundle}/config.json`);
-  if (text === undefined) return [];
-  const { mounts, process } = JSON.parse(text) as OciConfig;
+  const config = await readConfig(host, bundle);
+  // The bundle's own step tells of that.
+  if (config === undefined) return [];
+  const { mounts, process } = config;
   if (process.capabilities.bounding.includes('CAP_SYS_ADMIN')) return [];
   const table = await orNothing(readMounts(host, `/proc/${pid}`));
   if (table === undefined || table.length === 0) return [];
@@ -23,7 +24,7 @@ export async function findMissingMounts(host: Host, bundle: string, pid: number)
     if ((type !== 'bind' && type !== 'tmpfs') || STANDARD.has(destination) || mounted.has(destination))
       continue;
     // By a symlink of the image it may lie elsewhere.
-    const found = await lookUp(host, { root: `/proc/${pid}/root`, binds: [] }, destination);
+    const found = await lookUp(host, viewOfProcess(pid), destination);
     if (typeof found === 'string' || !mounted.has(found.path)) missing.push(destination);
   }
   return missing;

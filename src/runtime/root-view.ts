@@ -2,6 +2,7 @@
 // inside only. Reads only; an image's symlink never leads a lookup to the host's own files.
 import { OperationError } from '../errors.ts';
 import type { FileStatus, Host } from '../host/host.ts';
+import { readLinkOrNothing } from '../host/proc-files.ts';
 import { isAtOrBelow, normalizePath } from '../oci/paths.ts';
 
 export interface RootView {
@@ -45,7 +46,9 @@ export async function lookUp(host: Host, view: RootView, path: string): Promise<
     if (status.type === 'symlink') {
       symlinks += 1;
       if (symlinks > MAX_SYMLINKS) return 'missing';
-      const target = await host.readLink(hostPath);
+      // The container's own processes may exchange it meanwhile.
+      const target = await readLinkOrNothing(host, hostPath);
+      if (target === undefined) return 'missing';
       at = target.startsWith('/') ? '/' : normalizePath('..', at);
       pending.push(...target.split('/').toReversed());
       status = undefined;
@@ -58,6 +61,11 @@ export async function lookUp(host: Host, view: RootView, path: string): Promise<
   // The last component may have been `..`, or a symlink to a folder that was not looked at.
   status ??= await host.status(hostPath);
   return status === undefined ? 'missing' : { hostPath, path: at, status };
+}
+
+/** The container as it is now. Seen from the host, the links of its /proc lead to nothing, or to the host itself. */
+export function viewOfProcess(pid: number): RootView {
+  return { root: `/proc/${pid}/root`, binds: [{ destination: '/proc' }] };
 }
 
 /** Text of a regular file in the container; undefined when there is none. */

@@ -125,6 +125,25 @@ describe('the bundle', () => {
     expect(await host.list(mine)).toEqual(['there']);
   });
 
+  it.each(['', 'x', 'null', '[]', '{}', '{"annotations":{}}'])(
+    'with the text %j has drifted',
+    async (text) => {
+      const { step, context } = makeStep();
+      await bundle.apply(context, step, {});
+      await host.writeAtomic(`${step.path}/config.json`, text);
+      expect(await bundle.probe(context, step)).toMatchObject({ differences: [{ found: 'edited' }] });
+    },
+  );
+
+  it.each(['/proc/self/fd/8', '/work/8', '/bin/../proc/self/fd/8'])(
+    'refuses the working folder %s, which the runtime would look up among its own descriptors',
+    async (cwd) => {
+      const { step, context, folder } = makeStep({}, { cwd });
+      await host.makeSymlink('/proc/self/fd', `${folder}/root/work`);
+      await expect(bundle.apply(context, step, {})).rejects.toThrow(`${cwd} leads into /proc`);
+    },
+  );
+
   it('has drifted when the spec changed or someone edited it', async () => {
     const { step, context } = makeStep();
     await bundle.apply(context, step, {});
