@@ -71,11 +71,12 @@ export function chooseNetwork6(
       `use ${present.gateway6}, or another network.bridge`,
     );
   }
-  const former =
-    present !== undefined && contains6(block, parseIpv6(present.gateway6) ?? -1n)
-      ? present.gateway6
-      : undefined;
-  const gateway6 = gateway ?? former ?? formatIpv6(block.network + 1n);
+  const own = facts.containers[spec.name]?.lease;
+  const former = present?.gateway6 ?? (own?.link === link ? own.gateway6 : undefined) ?? '';
+  const gateway6 =
+    gateway ??
+    (contains6(block, parseIpv6(former) ?? -1n) ? former : undefined) ??
+    formatIpv6(block.network + 1n);
   const wrong = whyNoHost(block, gateway6);
   if (wrong === undefined) return { subnet6: formatBlock6(block), gateway6 };
   const message = `gateway ${gateway6} is ${wrong} ${formatBlock6(block)}`;

@@ -56,7 +56,8 @@ export function presentOn(
     const block = parseBlock6(neighbour.subnet6);
     return block && { block, gateway6: neighbour.gateway6, isBinding: true };
   }
-  const own = facts.containers[spec.name]?.lease?.subnet6;
+  const lease = facts.containers[spec.name]?.lease;
+  const own = lease?.subnet6;
   const all = facts.network.addresses.flatMap((one): readonly Present[] => {
     const block = parseBlock6(`${one.address}/${one.prefix}`);
     // One that has no room for a container, as DHCPv6 gives it, is no network to join.
@@ -65,12 +66,16 @@ export function presentOn(
   });
   // A link may have several: the one that is asked for, else the one that it has been.
   const [subnet, address] = [askedBy(here, 'subnet6'), askedBy(here, 'address6', 'gateway6')];
-  return (
+  const found =
     all.find(({ block }) => formatBlock6(block) === subnet) ??
     all.find(({ block }) => contains6(block, parseIpv6(address ?? '') ?? -1n)) ??
-    all.find(({ isBinding }) => !isBinding) ??
-    all[0]
-  );
+    all.find(({ isBinding }) => !isBinding);
+  // One that it has lost since is given back: that it has others is no reason to move.
+  const isLost = found === undefined && lease?.link === link && (subnet ?? own) === own;
+  const lost = isLost && all.length > 0 && own !== undefined ? parseBlock6(own) : undefined;
+  if (lost !== undefined && lease?.gateway6 !== undefined)
+    return { block: lost, gateway6: lease.gateway6, isBinding: false };
+  return found ?? all[0];
 }
 
 export function freeBlock(spec: Spec, link: string, facts: HostFacts, here: readonly Spec[]): Block6 {

@@ -1,11 +1,12 @@
 // What stands before things of ours, so that they are there and yet nothing reaches them: an earlier rule for
 // a published port, a route that leads a container's address elsewhere, a mount over one of ours. Reads only;
 // nothing here can be repaired by runspec, as it belongs to others.
+import type { Host } from '../host/host.ts';
 import { readEarlierNat, type NatRule } from '../host/nat-rules.ts';
 import type { MountState } from '../host/kernel-view.ts';
 import { lookUpMount } from '../host/mount-lookup.ts';
 import type { OpContext } from '../ops/op.ts';
-import type { Step } from '../plan/plan.ts';
+import type { AddressStep, Step } from '../plan/plan.ts';
 
 /** By the id of the step; steps without any are left out. */
 export async function findShadows(
@@ -20,7 +21,7 @@ export async function findShadows(
     const shadows = [
       ...shadowingRules(step, nat),
       ...shadowingMounts(step, mounts),
-      ...(step.op === 'address' ? await shadowingRoute(context, steps, step.address) : []),
+      ...(step.op === 'address' ? await shadowingRoutes(context, steps, step) : []),
     ];
     if (shadows.length > 0) found.set(step.id, shadows);
   }
@@ -58,16 +59,24 @@ function shadowingMounts(step: Step, mounts: readonly MountState[]): readonly st
   return [`${top.type} of ${top.source} mounted over it at ${top.target}`];
 }
 
-/** Where the host itself would send a packet for the container. */
-async function shadowingRoute(
+/** Where the host itself would send a packet for the container, in each family. */
+async function shadowingRoutes(
   { host }: OpContext,
   steps: readonly Step[],
-  address: string,
+  { address, address6 }: AddressStep,
 ): Promise<readonly string[]> {
   const links = steps.flatMap((step) =>
     step.op === 'bridge' ? [step.name] : step.op === 'veth' ? [step.link] : [],
   );
-  const target = address.split('/')[0] ?? '';
+  const targets = [address, address6].flatMap((one) => one?.split('/')[0] ?? []);
+  return (await Promise.all(targets.map((target) => shadowingRoute(host, links, target)))).flat();
+}
+
+async function shadowingRoute(
+  host: Host,
+  links: readonly string[],
+  target: string,
+): Promise<readonly string[]> {
   const result = await host.run(['ip', '-j', 'route', 'get', 'fibmatch', target]);
   // Without any route our own is gone, which is drift of the bridge or the veth.
   if (result.status !== 0) return [];
