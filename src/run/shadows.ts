@@ -68,15 +68,16 @@ async function shadowingRoutes(
   const links = steps.flatMap((step) =>
     step.op === 'bridge' ? [step.name] : step.op === 'veth' ? [step.link] : [],
   );
-  const targets = [address, address6].flatMap((one) => one?.split('/')[0] ?? []);
+  const targets = [address, address6].filter((one) => one !== undefined);
   return (await Promise.all(targets.map((target) => shadowingRoute(host, links, target)))).flat();
 }
 
 async function shadowingRoute(
   host: Host,
   links: readonly string[],
-  target: string,
+  address: string,
 ): Promise<readonly string[]> {
+  const [target = '', prefix] = address.split('/');
   const result = await host.run(['ip', '-j', 'route', 'get', 'fibmatch', target]);
   // Without any route our own is gone, which is drift of the bridge or the veth.
   if (result.status !== 0) return [];
@@ -85,7 +86,16 @@ async function shadowingRoute(
     readonly dev?: string;
     readonly type?: string;
   }[];
+  // So it is where a wider one answers, such as the default route.
+  if (route !== undefined && prefixOf(route.dst) < Number(prefix)) return [];
   if (route === undefined || (route.dev !== undefined && links.includes(route.dev))) return [];
   const way = route.dev === undefined ? (route.type ?? 'nowhere') : `by ${route.dev}`;
   return [`the host's route ${route.dst ?? 'default'} leads ${target} ${way}`];
+}
+
+/** A destination without a prefix is one address, and none at all is everything. */
+function prefixOf(destination = 'default'): number {
+  const [address = '', prefix] = destination.split('/');
+  if (address === 'default') return 0;
+  return prefix === undefined ? (address.includes(':') ? 128 : 32) : Number(prefix);
 }

@@ -186,6 +186,7 @@ esac
     await host.output(['sh', '-ec', `name=$1 link=$2; ${command}`, 'sh', name, link]);
     const found = await drift(host, name);
     expect(found).toContainEqual(expect.stringMatching(step));
+    expect(found.filter((one) => one.endsWith('shadowed'))).toEqual([]);
     await apply(WEB);
     expect(await identify(host, name)).toBe(identity);
     expect(await drift(host, name)).toEqual([]);
