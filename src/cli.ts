@@ -1,6 +1,6 @@
 // argv to a command to an exit status. The only place that prints errors and ends the process.
 import { isatty } from 'node:tty';
-import { InterruptedError } from './errors.ts';
+import { InterruptedError, UsageError } from './errors.ts';
 import type { CommandContext } from './commands/context.ts';
 import type { Globals } from './commands/program.ts';
 
@@ -33,7 +33,7 @@ async function main(): Promise<void> {
     });
     process.exitCode = await program(argv);
   } catch (error) {
-    const { lines, status } = renderFailure(asInterruption(error, interrupt.signal), color);
+    const { lines, status } = renderFailure(asRefusal(asInterruption(error, interrupt.signal)), color);
     write('stderr', lines.map((line) => `${line}\n`).join(''));
     process.exitCode = status;
   }
@@ -46,6 +46,13 @@ async function main(): Promise<void> {
 function asInterruption(error: unknown, { aborted, reason }: AbortSignal): unknown {
   const cause = error instanceof Error ? error.cause : error;
   return aborted && cause === reason ? new InterruptedError(reason as InterruptedError['signal']) : error;
+}
+
+/** What of the host is root's alone. */
+function asRefusal(error: unknown): unknown {
+  const { code, path } = error as NodeJS.ErrnoException;
+  if (process.geteuid?.() === 0 || (code !== 'EACCES' && code !== 'EPERM')) return error;
+  return new UsageError(`no permission for ${path ?? 'that'}`, 'this needs root: run it with sudo');
 }
 
 async function makeContext(globals: Globals, signal: AbortSignal, color: boolean): Promise<CommandContext> {

@@ -1,7 +1,10 @@
 // apply: converge the host to the specs.
+import { posix } from 'node:path';
 import { UsageError } from '../errors.ts';
 import { fetchSources } from '../image/fetch-sources.ts';
 import { removeStaleWork } from '../image/store.ts';
+import type { LoadedSpec } from '../load/load.ts';
+import { STDIN } from '../load/read-sources.ts';
 import type { Spec } from '../load/spec.ts';
 import { afterJoined, compileAll } from '../plan/compile.ts';
 import type { OpKind, Plan } from '../plan/plan.ts';
@@ -66,7 +69,10 @@ export async function convergeLocked(
 
 export function requireRoot(context: CommandContext): void {
   if (!context.isRoot)
-    throw new UsageError('this needs root', 'run it with sudo; validate, plan, ps and schema do not need it');
+    throw new UsageError(
+      'this needs root',
+      'run it with sudo; validate, plan, doctor and schema do not need it',
+    );
 }
 
 interface Work {
@@ -96,7 +102,7 @@ async function converge(
   checkCompiled(context, loaded, compiled);
   const works = await Promise.all(
     compiled.flatMap(({ plan }, index) =>
-      plan === undefined ? [] : [prepare(session, plan, loaded.specs[index]?.file ?? '')],
+      plan === undefined ? [] : [prepare(session, plan, placeOf(context, loaded.specs[index]))],
     ),
   );
   for (const { plan } of works) {
@@ -165,6 +171,12 @@ function joinedContainers(spec: Spec | undefined): readonly string[] {
   return Object.values(spec?.namespaces ?? {}).flatMap((one) =>
     one.mode === 'container' ? [one.container] : [],
   );
+}
+
+/** Where a spec can be found again from any folder. */
+function placeOf({ workingDirectory }: CommandContext, spec: LoadedSpec | undefined): string {
+  const file = spec?.file ?? '';
+  return file === STDIN ? file : posix.resolve(workingDirectory, file);
 }
 
 async function prepare(session: Session, plan: Plan, specFile: string): Promise<Work> {

@@ -29,6 +29,8 @@ export async function down(
 ): Promise<number> {
   if (args.length === 0 && !options.all)
     throw new UsageError('nothing to take down', 'give names or specs, or --all');
+  if (args.length > 0 && options.all)
+    throw new UsageError(`--all and ${args.join(', ')} are given`, 'give names and specs, or --all alone');
   requireRoot(context);
   const report = createReporter(context);
   return withLock(context.host, context.dataDir, context.lockTimeout, async () => {

@@ -60,7 +60,8 @@ async function tryExec(
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });
   } catch (error) {
-    if (error instanceof OperationError) return { status: EXIT.ownFailure, error };
+    if (error instanceof OperationError || error instanceof UsageError)
+      return { status: EXIT.ownFailure, error };
     throw error;
   }
 }
@@ -73,7 +74,8 @@ export async function findProcess(context: CommandContext, name: string): Promis
   const step = record === undefined ? undefined : recordedSteps(record).find((one) => one.op === 'process');
   if (step !== undefined) return step;
   const known = await records.names();
-  throw new OperationError(`no container ${name} is up`, {
-    hint: known.length === 0 ? 'none is' : `up are: ${known.join(', ')}`,
-  });
+  throw new UsageError(
+    `no container ${name} is up`,
+    known.length === 0 ? 'none is' : `up are: ${known.join(', ')}`,
+  );
 }

@@ -1,10 +1,11 @@
 // From the SPEC arguments of a command to specs; every problem is reported before anything else is done.
 import { InvalidSpecError, UsageError, type Diagnostic } from '../errors.ts';
-import { load, type LoadedSpec } from '../load/load.ts';
+import { load, sortByPlace, type LoadedSpec } from '../load/load.ts';
 import { readSources, type SourceText } from '../load/read-sources.ts';
 import { renderDiagnostic } from '../load/render-diagnostic.ts';
 import type { Compiled } from '../plan/compile.ts';
 import type { CommandContext } from './context.ts';
+import { findApplied } from './find-applied.ts';
 
 export interface LoadedSpecs {
   readonly specs: readonly LoadedSpec[];
@@ -15,13 +16,26 @@ export interface LoadedSpecs {
 export async function loadSpecs(context: CommandContext, args: readonly string[]): Promise<LoadedSpecs> {
   if (args.length === 0)
     throw new UsageError('no SPEC is given', 'give a file, a folder of specs, or - for standard input');
-  const sources = await readSources(context.host, args, () => context.stdin(), context.workingDirectory);
-  const { specs, diagnostics } = load(sources);
+  const named = await findApplied(context, args);
+  const files = [...new Set(args.map((arg) => named.get(arg) ?? arg))];
+  const sources = await readSources(context.host, files, () => context.stdin(), context.workingDirectory);
+  const { specs: all, diagnostics } = load(sources);
   showDiagnostics(context, diagnostics, sources);
   const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error');
   if (errors.length > 0) throw new InvalidSpecError(errors);
+  const specs = all.filter(
+    ({ spec, file }) => args.includes(file) || !isIn(named, file) || named.get(spec.name) === file,
+  );
+  for (const [name, file] of named) {
+    if (!specs.some(({ spec }) => spec.name === name))
+      throw new UsageError(`${file} has no spec of ${name} any more`, 'give the file that has it');
+  }
   if (specs.length === 0) throw new UsageError(`there is no spec in ${args.join(', ')}`);
   return { specs, sources };
+}
+
+function isIn(named: ReadonlyMap<string, string>, file: string): boolean {
+  return [...named.values()].includes(file);
 }
 
 export function showDiagnostics(
@@ -44,7 +58,7 @@ export function checkCompiled(
   const placed = compiled.flatMap(({ diagnostics }, index) =>
     diagnostics.map((diagnostic) => placeDiagnostic(loaded.specs[index], diagnostic)),
   );
-  showDiagnostics(context, placed, loaded.sources);
+  showDiagnostics(context, sortByPlace(placed, loaded.sources), loaded.sources);
   const errors = placed.filter((diagnostic) => diagnostic.severity === 'error');
   if (errors.length > 0) throw new InvalidSpecError(errors);
 }

@@ -36,7 +36,7 @@ export async function plan(
         one,
         record === undefined ? [] : recordedSteps(record),
       );
-      if (record === undefined && found.some(isRemnant))
+      if (context.isRoot && record === undefined && found.some(isRemnant))
         context.stderr(
           `${one.name}: objects of that name are on the host, and no record tells of them: apply removes them first`,
         );

@@ -72,8 +72,7 @@ export function renderFailure(error: unknown, color: boolean): RenderedFailure {
 function renderDetails(error: OperationError): readonly string[] {
   if (error.command === undefined) return [];
   const { argv, status, stderr } = error.command;
-  const ended =
-    status === undefined ? 'could not be started or was ended by a signal' : `exit status ${status}`;
+  const ended = status === undefined ? 'no exit status' : `exit status ${status}`;
   return [
     `  command: ${plain(quoteAll(argv))} (${ended})`,
     ...stderr

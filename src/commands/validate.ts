@@ -2,10 +2,13 @@
 import { load } from '../load/load.ts';
 import { readSources } from '../load/read-sources.ts';
 import { EXIT, type CommandContext } from './context.ts';
+import { findApplied } from './find-applied.ts';
 import { showDiagnostics } from './load-specs.ts';
 
 export async function validate(context: CommandContext, args: readonly string[]): Promise<number> {
-  const sources = await readSources(context.host, args, () => context.stdin(), context.workingDirectory);
+  const named = await findApplied(context, args);
+  const files = [...new Set(args.map((arg) => named.get(arg) ?? arg))];
+  const sources = await readSources(context.host, files, () => context.stdin(), context.workingDirectory);
   const { specs, diagnostics } = load(sources);
   const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error').length;
   if (context.json) {

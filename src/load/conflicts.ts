@@ -44,7 +44,12 @@ function findNameConflict(candidate: Candidate, names: Map<string, Candidate>): 
     names.set(name, candidate);
     return [];
   }
-  const message = `name "${name}" is given to another container in ${describePosition(other, ['name'])}`;
+  const place = describePosition(other, ['name']);
+  if (place === describePosition(candidate, ['name'])) {
+    const message = `${candidate.file} is read twice`;
+    return [{ code: 'duplicate-name', message, hint: 'name it once, or its folder', path: ['name'] }];
+  }
+  const message = `name "${name}" is given to another container in ${place}`;
   const hint = 'names are unique on the host: rename one of the two';
   return [{ code: 'duplicate-name', message, hint, path: ['name'] }];
 }

@@ -61,7 +61,7 @@ export function load(sources: readonly SourceText[]): LoadResult {
   };
 }
 
-function sortByPlace(
+export function sortByPlace(
   diagnostics: readonly Diagnostic[],
   sources: readonly SourceText[],
 ): readonly Diagnostic[] {

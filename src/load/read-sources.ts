@@ -3,6 +3,9 @@
 import { posix } from 'node:path';
 import { UsageError } from '../errors.ts';
 
+/** How standard input is called in messages and records. */
+export const STDIN = '<stdin>';
+
 /** A text and where it came from. */
 export interface SourceText {
   /** As shown in messages. */
@@ -51,7 +54,7 @@ async function readArgument(
   stdin: () => Promise<string>,
   cwd: string,
 ): Promise<readonly SourceText[]> {
-  if (arg === '-') return [{ file: '<stdin>', baseDir: cwd, text: await stdin() }];
+  if (arg === '-') return [{ file: STDIN, baseDir: cwd, text: await stdin() }];
   const path = posix.resolve(cwd, arg);
   const realPath = await host.realPath(path);
   const status = realPath === undefined ? undefined : await host.status(realPath);

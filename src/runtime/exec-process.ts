@@ -36,7 +36,7 @@ export interface SignalSource {
 /** As Docker: 127 no such program, 126 not executable, 125 anything else that kept it from starting. */
 export type ExecOutcome =
   | { readonly status: number }
-  | { readonly status: 125 | 126 | 127; readonly error: OperationError };
+  | { readonly status: 125 | 126 | 127; readonly error: Error };
 
 /** @param pid the container's init. */
 export async function execInContainer(

@@ -34,7 +34,7 @@ export function programError(
   const program = process.args[0] ?? '';
   if (check === 'not-executable') {
     return new OperationError(`${program} in the root file system is not an executable file`, {
-      hint: `give it the execute bit: chmod +x ${program}`,
+      hint: `it has to be a file with the execute bit: ls -l ${program}`,
     });
   }
   const where = program.includes('/')

@@ -40,6 +40,7 @@ export function checkRlimits(
     throw new OperationError(
       `rlimit ${name} cannot be raised to ${hard}: the hard limit here is ${current}`,
       {
+        path: ['process', 'rlimits', name],
         hint: `ask for at most ${current}, or run runspec with CAP_SYS_RESOURCE`,
       },
     );

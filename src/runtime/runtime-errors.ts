@@ -3,7 +3,15 @@ import { type FailedCommand, OperationError, type SpecPath } from '../errors.ts'
 import type { ProcessStep } from '../plan/plan.ts';
 import { createLogParser } from './log-lines.ts';
 
+/** As runc and crun complain of a parameter in the container's own /proc/sys. */
+const SYSCTL = /\/proc\/sys\/([\w./-]+?)['`]?: /;
+
 const HINTS: readonly (readonly [RegExp, string])[] = [
+  [
+    /\/proc\/sys\/.*: no such file/i,
+    'this kernel has no such parameter, or not in a namespace; list them with: sysctl -a',
+  ],
+  [/\/proc\/sys\/.*: (?:invalid argument|numerical result)/i, 'the kernel does not take this value'],
   [
     /mount_setattr|recursive.*(?:attr|mount)|MS_REC/i,
     'read-only binds that reach all the way down need Linux 5.12 or newer',
@@ -46,7 +54,9 @@ export function createError(
   step: Pick<ProcessStep, 'container' | 'runtime'>,
   command: FailedCommand,
 ): OperationError {
-  return failure(`${step.runtime.name} cannot create the process of ${step.container}`, command);
+  const sysctl = SYSCTL.exec(lastWords(command.stderr))?.[1]?.replaceAll('/', '.');
+  const path = sysctl === undefined ? undefined : ['sysctls', sysctl];
+  return failure(`${step.runtime.name} cannot create the process of ${step.container}`, command, path);
 }
 
 export function startError(

@@ -32,6 +32,11 @@ describe('load', () => {
     expect(specs.map(({ file }) => file)).toEqual(['b.yaml']);
   });
 
+  test('a file that is named twice is told as such', () => {
+    const { diagnostics } = load([source('a.yaml', spec('web')), source('a.yaml', spec('web'))]);
+    expect(diagnostics.map(({ message }) => message)).toEqual(['a.yaml is read twice']);
+  });
+
   test('a faulty document does not hide the others of its file', () => {
     const { specs, diagnostics } = load([source('a.yaml', `${spec('a')}---\n${spec('B')}---\n${spec('c')}`)]);
     expect(specs.map((one) => one.spec.name)).toEqual(['a', 'c']);

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import { createError, execErrorIn } from '../../src/runtime/runtime-errors.ts';
 import { checkRlimits } from '../../src/runtime/rlimits.ts';
 
@@ -31,6 +31,21 @@ describe('a runtime’s complaint', () => {
     expect(error.message).not.toMatch(/level=|runc create failed/);
     expect(error.hint).toContain(hint);
     expect(error.command?.stderr).toBe(stderr);
+  });
+});
+
+test('a parameter that the kernel has not, or not so, leads to its place in the spec', () => {
+  const words =
+    'time="x" level=error msg="runc create failed: unable to start container process: error during container init: ';
+  const complain = (text: string): ReturnType<typeof createError> =>
+    createError(step, { argv: ['conmon'], status: 1, stderr: `${words}${text}"` });
+  expect(complain('open /proc/sys/net/ipv4/nope: no such file or directory')).toMatchObject({
+    path: ['sysctls', 'net.ipv4.nope'],
+    hint: 'this kernel has no such parameter, or not in a namespace; list them with: sysctl -a',
+  });
+  expect(complain('write /proc/sys/net/core/somaxconn: invalid argument')).toMatchObject({
+    path: ['sysctls', 'net.core.somaxconn'],
+    hint: 'the kernel does not take this value',
   });
 });
 

@@ -1,0 +1,29 @@
+// A container's name in the place of a SPEC: the file that it was applied from.
+import { posix } from 'node:path';
+import { UsageError } from '../errors.ts';
+import { STDIN } from '../load/read-sources.ts';
+import { createRecords, isName } from '../run/records.ts';
+import type { CommandContext } from './context.ts';
+
+/** Of arguments that are no files but names of containers: the spec that each was applied from. */
+export async function findApplied(
+  { host, dataDir, workingDirectory }: CommandContext,
+  args: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const files = new Map<string, string>();
+  for (const name of args) {
+    if (!isName(name) || (await host.realPath(posix.resolve(workingDirectory, name))) !== undefined) continue;
+    const { record } = await createRecords(host, dataDir, '').look(name);
+    if (record === undefined) continue;
+    const { specFile } = record;
+    if (specFile === STDIN)
+      throw new UsageError(`${name} was applied from standard input`, 'give its spec once more');
+    if ((await host.realPath(specFile)) === undefined)
+      throw new UsageError(
+        `${specFile}, which ${name} was applied from, is gone`,
+        `give the file that has its spec, or: runspec down ${name}`,
+      );
+    files.set(name, specFile);
+  }
+  return files;
+}

@@ -1,0 +1,78 @@
+// What commands make of names, folders and users that are not as they were when a container was applied.
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { find, list, pending, succeed } from '../support/containers.ts';
+import { requireSystem } from '../support/requirements.ts';
+import { shareHost } from '../support/shared-host.ts';
+import { WAIT, writeSpec } from '../support/specs.ts';
+
+const CLI = path.resolve(import.meta.dirname, '../../dist/cli.js');
+
+describe.skipIf(!requireSystem())('the command line', () => {
+  const getHost = shareHost();
+  const keys = { process: { args: WAIT, stopTimeout: '0s' } };
+
+  it('takes the name of a container for the spec that it was applied from, in any folder', async () => {
+    const host = getHost();
+    const spec = writeSpec(host, 'named', keys);
+    const other = writeSpec(host, 'other', keys);
+    fs.appendFileSync(spec.file, `\n---\n${fs.readFileSync(other.file, 'utf8')}`);
+    const inFolder = `cd ${spec.folder} && exec ${process.execPath} ${CLI} apply ${path.basename(spec.file)}`;
+    expect((await host.exec(['bash', '-c', inFolder])).status).toBe(0);
+    expect(await find(host, spec.name)).toMatchObject({ spec: spec.file });
+    await succeed(host, 'down', other.name);
+    expect(await pending(host, spec.name)).toEqual([]);
+    expect(await host.runspec('validate', spec.name)).toMatchObject({ status: 0 });
+    // The file has two, and only the one of that name is meant.
+    await succeed(host, 'apply', spec.name);
+    expect((await list(host)).map(({ name }) => name)).toEqual([spec.name]);
+    fs.writeFileSync(spec.file, fs.readFileSync(other.file, 'utf8'));
+    const renamed = await host.runspec('apply', spec.name);
+    expect(renamed).toMatchObject({ status: 2 });
+    expect(renamed.stderr).toContain(`${spec.file} has no spec of ${spec.name} any more`);
+    fs.rmSync(spec.file);
+    const gone = await host.runspec('apply', spec.name);
+    expect(gone).toMatchObject({ status: 2 });
+    expect(gone.stderr).toContain(`${spec.file}, which ${spec.name} was applied from, is gone`);
+    await succeed(host, 'down', spec.name);
+    expect((await host.runspec('plan', spec.name)).stderr).toContain(`there is no spec ${spec.name}`);
+  });
+
+  it('does not take down all when a name is given too', async () => {
+    const host = getHost();
+    const spec = writeSpec(host, 'stays', keys);
+    await succeed(host, 'apply', spec.file);
+    expect(await host.runspec('down', '--all', spec.name)).toMatchObject({ status: 2 });
+    expect((await find(host, spec.name)).state).toBe('running');
+    await succeed(host, 'down', '--all');
+  });
+
+  it('says of an unknown container what is wrong, and 2 in all commands that only look', async () => {
+    for (const command of ['status', 'logs', 'diff']) {
+      const { status, stderr } = await getHost().runspec(command, 'nobody');
+      expect({ command, status }).toEqual({ command, status: 2 });
+      expect(stderr).toMatch(/no container nobody/);
+    }
+  });
+
+  it('tells others than root that they may not look', async () => {
+    const host = getHost();
+    const spec = writeSpec(host, 'private', keys);
+    await succeed(host, 'apply', spec.file);
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'runspec-test-nobody-'));
+    fs.chmodSync(folder, 0o755);
+    fs.copyFileSync(CLI, path.join(folder, 'cli.js'));
+    const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', process.execPath];
+    for (const args of [['ps'], ['status', spec.name], ['logs', spec.name]]) {
+      const { status, stderr } = await host.exec([...nobody, `${folder}/cli.js`, ...args]);
+      expect({ args, status }).toEqual({ args, status: 2 });
+      expect(stderr).toMatch(
+        /^error: no permission for \/.*\n {2}hint: this needs root: run it with sudo\n$/,
+      );
+    }
+    fs.rmSync(folder, { recursive: true });
+    await succeed(host, 'down', spec.name);
+  });
+});
