@@ -9,6 +9,7 @@ import {
   SeveralFailures,
   UsageError,
 } from '../errors.ts';
+import { hintFor } from '../host/commands.ts';
 import { printable } from '../load/render-diagnostic.ts';
 import { quoteAll } from '../ops/shell.ts';
 import { EXIT } from './context.ts';
@@ -64,6 +65,13 @@ export function renderFailure(error: unknown, color: boolean): RenderedFailure {
       ],
     };
   }
+  const remedy = error instanceof Error && 'code' in error ? hintFor(error.message) : undefined;
+  // A full or read-only disk is nobody's fault here, wherever it was met.
+  if (remedy !== undefined)
+    return {
+      status: EXIT.failed,
+      lines: [`${label} ${plain((error as Error).message)}`, ...hint(remedy)],
+    };
   // Not foreseen: the stack is what a report needs.
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { status: EXIT.failed, lines: [`${label} ${plain(text)}`] };

@@ -24,3 +24,17 @@ it.each<[string, unknown]>([
   expect(text).toContain('owned');
   expect(text).not.toMatch(/(?!\n)\p{Cc}/u);
 });
+
+it('a disk that takes nothing more is named with what to do, and without a stack', () => {
+  const error = Object.assign(new Error("EROFS: read-only file system, mkdir '/data/images'"), {
+    code: 'EROFS',
+  });
+  expect(renderFailure(error, false)).toEqual({
+    status: 1,
+    lines: [
+      "error: EROFS: read-only file system, mkdir '/data/images'",
+      '  hint: choose a writable place with --state-dir and --data-dir',
+    ],
+  });
+  expect(renderFailure(new TypeError('x is not a function'), false).lines.join()).toContain('at ');
+});

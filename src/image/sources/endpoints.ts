@@ -29,7 +29,7 @@ export function parseRegistrySettings(environment: Host['environment']): Registr
     listOf(environment[INSECURE]).map((entry) => parseServer(entry, INSECURE, entry).host),
   );
   const mirrors = listOf(environment[MIRRORS]).map((entry) => {
-    const [registry = '', server = ''] = entry.split('=');
+    const [, registry = '', server = ''] = /^(.*?)=(.*)$/.exec(entry) ?? [];
     return {
       registry: /^(?:index\.)?docker\.io$/.test(registry)
         ? 'docker.io'

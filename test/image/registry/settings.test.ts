@@ -45,6 +45,7 @@ describe('the settings of registries', () => {
     { RUNSPEC_REGISTRY_MIRRORS: 'docker.io' },
     { RUNSPEC_REGISTRY_MIRRORS: 'docker.io=https://mirror' },
     { RUNSPEC_REGISTRY_MIRRORS: 'docker.io=a@b' },
+    { RUNSPEC_REGISTRY_MIRRORS: 'docker.io=a=b' },
   ])('are refused when they cannot be understood: %j', (environment) => {
     const [name = ''] = Object.keys(environment);
     expect(() => parseRegistrySettings(environment)).toThrow(new RegExp(`^${name} has .* not understood$`));
