@@ -1,10 +1,10 @@
 // Whose a name is when no record tells: names are the host's, records are of one data folder, and another
 // runspec with other folders may be at work on the same host. Reads only.
 import type { Host } from '../host/host.ts';
-import { NETNS_FOLDER, type MountState } from '../host/kernel-view.ts';
+import { createKernelView, NETNS_FOLDER, type MountState } from '../host/kernel-view.ts';
 import { cgroupFolders } from '../runtime/cgroup-processes.ts';
 import { readProcFile } from '../runtime/proc.ts';
-import { isOwnFolder, type Places } from './inventory.ts';
+import { isOwnFolder, OWNER, type Places } from './inventory.ts';
 
 export type Claim =
   /** A folder, a mount or a process of the name is in our folders. */
@@ -29,6 +29,29 @@ export async function findClaim(places: Places, name: string): Promise<Claim> {
     (await host.status(`${stateDir}/${name}`)) !== undefined ||
     (await isOwnFolder(places, name));
   return { by: isOurs ? 'us' : 'nobody' };
+}
+
+/**
+ * A container in other folders that has a link on this host, and with that needs what is set for all of the host.
+ * `container` is the one that is going.
+ */
+export async function findForeignUser(
+  places: Places,
+  container: string,
+): Promise<{ readonly name: string; readonly where: string } | undefined> {
+  const linked = async ({ view }: Places): Promise<readonly string[]> =>
+    (await view.links()).flatMap(({ alias }) => {
+      const name = alias?.startsWith(OWNER) === true ? alias.slice(OWNER.length) : container;
+      return name === container ? [] : [name];
+    });
+  if ((await linked(places)).length === 0) return undefined;
+  // It may have gone since the kernel was read: then what it used would be left.
+  const fresh = { ...places, view: createKernelView(places.host) };
+  for (const name of await linked(fresh)) {
+    const claim = await findClaim(fresh, name);
+    if (claim.by === 'others') return { name, where: claim.where };
+  }
+  return undefined;
 }
 
 /** The layer of mount points lies in the container's record folder: a mounted root tells where that is. */

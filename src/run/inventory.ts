@@ -20,7 +20,8 @@ export interface Places {
   readonly dataDir: string;
 }
 
-const OWNER = 'runspec:';
+/** Begins the alias and the comment of what is a container's. */
+export const OWNER = 'runspec:';
 const NETNS = 'runspec-';
 export const CGROUP_ROOT = '/runspec';
 

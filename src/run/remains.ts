@@ -3,7 +3,7 @@
 import type { OperationError } from '../errors.ts';
 import { createKernelView } from '../host/kernel-view.ts';
 import type { Step } from '../plan/plan.ts';
-import { findClaim, findDoubt } from './claims.ts';
+import { findClaim, findDoubt, findForeignUser } from './claims.ts';
 import { isSharedStep } from './check-record.ts';
 import { takeInventory, takeSharedInventory } from './inventory.ts';
 import { recordedSteps, type FoundRecord } from './records.ts';
@@ -108,9 +108,12 @@ export async function findUnused(
     if (faults.length > 0) return [];
     if (record?.bootId === bootId) for (const step of recordedSteps(record)) used.add(objectOf(step));
   }
+  const isForeign = (await findForeignUser({ ...session, view }, '')) !== undefined;
   const known: Step[] = [];
-  for (const step of shared.steps)
-    if (isSharedStep(step, dataDir) && (await shared.users(step.id)).length === 0) known.push(step);
+  for (const step of shared.steps) {
+    const isUsed = (await shared.users(step.id)).length > 0 || (isForeign && step.op === 'sysctl');
+    if (isSharedStep(step, dataDir) && !isUsed) known.push(step);
+  }
   const remembered = new Set(known.map(objectOf));
   const found = (await takeSharedInventory({ ...session, view })).filter(
     (step) => !used.has(objectOf(step)) && !remembered.has(objectOf(step)),

@@ -5,6 +5,7 @@ import { OperationError } from '../errors.ts';
 import type { Before, OpContext, Reverted, RevertOptions } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
 import type { Step } from '../plan/plan.ts';
+import { findForeignUser } from './claims.ts';
 import { findForeignMount } from './foreign-mounts.ts';
 import { walk } from './graph.ts';
 import type { Records } from './records.ts';
@@ -82,6 +83,10 @@ async function revertStep(reversal: Reversal, step: Step): Promise<void> {
 }
 
 async function undoShared(reversal: Reversal, step: Step): Promise<Reverted> {
+  // Unlike a bridge or a table, a sysctl does not show who needs it; what was before stays known, for `gc`.
+  const user =
+    step.op === 'sysctl' ? await findForeignUser(reversal.context, reversal.context.container) : undefined;
+  if (user !== undefined) return { outcome: 'kept', reason: `used by ${user.name} of ${user.where}` };
   const result = await undo(reversal, step, reversal.shared.before(step.id));
   if (result.outcome !== 'kept' || result.foreign === true) await reversal.shared.forget(step.id);
   return result;
