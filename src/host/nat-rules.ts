@@ -4,11 +4,19 @@
 import { runChecked } from './commands.ts';
 import type { Host } from './host.ts';
 import { NFT_TABLE } from './kernel-view.ts';
+import { readTexts } from './nft-chains.ts';
 
 export interface NatRule {
   /** Where it stands and what it says, for people. */
   readonly text: string;
-  catches(protocol: string, port: number): boolean;
+  catches(published: Published): boolean;
+}
+
+/** A port of this host that something answers for. */
+export interface Published {
+  readonly family: 'ipv4' | 'ipv6';
+  readonly protocol: string;
+  readonly port: number;
 }
 
 /** Where runspec's own chains stand: plan/firewall.ts. */
@@ -18,7 +26,8 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /** @throws OperationError when a firewall cannot be read. */
 export async function readEarlierNat(host: Host): Promise<readonly NatRule[]> {
-  return [...(await readNft(host)), ...(await readLegacy(host))];
+  const legacy = LEGACY.map((one) => readLegacy(host, one));
+  return [...(await readNft(host)), ...(await Promise.all(legacy)).flat()];
 }
 
 async function readNft(host: Host): Promise<readonly NatRule[]> {
@@ -53,7 +62,7 @@ async function readNft(host: Host): Promise<readonly NatRule[]> {
     .map((rule) => {
       const chain = nameOf(rule, rule['chain']);
       const said = texts.get(`${chain} ${String(rule['handle'])}`) ?? `rule ${String(rule['handle'])}`;
-      return { text: `nft chain ${chain}: ${said}`, catches: (...asked) => mayCatch(rule, ...asked) };
+      return { text: `nft chain ${chain}: ${said}`, catches: (asked) => mayCatch(rule, asked) };
     });
 }
 
@@ -75,7 +84,28 @@ function jumpsOf(rule: Fields): readonly unknown[] {
   });
 }
 
-function mayCatch(rule: Fields, protocol: string, port: number): boolean {
+/** What tells one family from the other; a rule of a table `inet` may have no such word. */
+const FAMILY_WORDS: ReadonlyMap<unknown, Published['family']> = new Map([
+  ['ip', 'ipv4'],
+  ['ip6', 'ipv6'],
+  ['ipv4', 'ipv4'],
+  ['ipv6', 'ipv6'],
+]);
+
+function isOfFamily(statement: Fields, family: Published['family']): boolean {
+  const isMeant = (name: unknown): boolean => (FAMILY_WORDS.get(name) ?? family) === family;
+  const match = statement['match'] as { op: string; left: Fields; right: unknown } | undefined;
+  const payload = match?.left['payload'] as Fields | undefined;
+  const dnat = statement['dnat'] as Fields | null | undefined;
+  if (!isMeant(payload?.['protocol']) || !isMeant(dnat?.['family'])) return false;
+  const key = (match?.left['meta'] as Fields | undefined)?.['key'];
+  if (match === undefined || (key !== 'nfproto' && key !== 'protocol')) return true;
+  return !FAMILY_WORDS.has(match.right) || isMeant(match.right) === (match.op !== '!=');
+}
+
+function mayCatch(rule: Fields, { family, protocol, port }: Published): boolean {
+  if ((FAMILY_WORDS.get(rule['family']) ?? family) !== family) return false;
+  if (!statements(rule).every((statement) => isOfFamily(statement, family))) return false;
   return statements(rule).every((statement) => {
     const match = statement['match'] as { op: string; left: Fields; right: unknown } | undefined;
     const mapped = findPortMap(statement);
@@ -115,27 +145,19 @@ function isIn(port: number, value: unknown): boolean {
   return set === undefined || set.some((one) => isIn(port, one));
 }
 
-/** Text of each rule by family, table, chain and handle. */
-function readTexts(listing: string): ReadonlyMap<string, string> {
-  const texts = new Map<string, string>();
-  let [table, chain] = ['', ''];
-  for (const line of listing.split('\n')) {
-    const opened = /^(table|\tchain) (.*) \{/.exec(line);
-    if (opened?.[1] === 'table') table = opened[2] ?? '';
-    else if (opened !== null) chain = opened[2] ?? '';
-    const rule = /^\t\t(.*) # handle (\d+)$/.exec(line);
-    if (rule !== null) texts.set(`${table} ${chain} ${rule[2]}`, rule[1] ?? '');
-  }
-  return texts;
-}
+const LEGACY = [
+  { family: 'ipv4', tool: 'iptables-legacy', names: '/proc/net/ip_tables_names' },
+  { family: 'ipv6', tool: 'ip6tables-legacy', names: '/proc/net/ip6_tables_names' },
+] as const;
 
-const LEGACY = 'iptables-legacy-save';
-
-async function readLegacy(host: Host): Promise<readonly NatRule[]> {
+async function readLegacy(
+  host: Host,
+  { family, tool, names }: (typeof LEGACY)[number],
+): Promise<readonly NatRule[]> {
   // Asking for a table that is not there would make it.
-  const tables = ((await host.readText('/proc/net/ip_tables_names')) ?? '').split('\n');
-  if (!tables.includes('nat') || (await host.which(LEGACY)) === undefined) return [];
-  const { stdout } = await runChecked(host, [LEGACY, '-t', 'nat']);
+  const tables = ((await host.readText(names)) ?? '').split('\n');
+  if (!tables.includes('nat') || (await host.which(`${tool}-save`)) === undefined) return [];
+  const { stdout } = await runChecked(host, [`${tool}-save`, '-t', 'nat']);
   const lines = stdout.split('\n').filter((line) => line.startsWith('-A '));
   const reached = new Set(['PREROUTING', 'OUTPUT']);
   const isOf = (line: string, chain: string): boolean => line.startsWith(`-A ${chain} `);
@@ -149,12 +171,12 @@ async function readLegacy(host: Host): Promise<readonly NatRule[]> {
       (line) => / -j (DNAT|REDIRECT|NETMAP)\b/.test(line) && [...reached].some((chain) => isOf(line, chain)),
     )
     .map((line) => ({
-      text: `iptables-legacy nat: ${line}`,
-      catches: (...asked) => mayCatchLegacy(line, ...asked),
+      text: `${tool} nat: ${line}`,
+      catches: (asked) => asked.family === family && mayCatchLegacy(line, asked),
     }));
 }
 
-function mayCatchLegacy(line: string, protocol: string, port: number): boolean {
+function mayCatchLegacy(line: string, { protocol, port }: Published): boolean {
   const wanted = / -p (\S+)/.exec(line)?.[1];
   if (wanted !== undefined && wanted !== protocol && wanted !== 'all') return false;
   const ports = /(?<!! )--dports? (\S+)/.exec(line)?.[1];

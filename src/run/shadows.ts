@@ -2,7 +2,7 @@
 // a published port, a route that leads a container's address elsewhere, a mount over one of ours. Reads only;
 // nothing here can be repaired by runspec, as it belongs to others.
 import type { Host } from '../host/host.ts';
-import { readEarlierNat, type NatRule } from '../host/nat-rules.ts';
+import { readEarlierNat, type NatRule, type Published } from '../host/nat-rules.ts';
 import type { MountState } from '../host/kernel-view.ts';
 import { lookUpMount } from '../host/mount-lookup.ts';
 import type { OpContext } from '../ops/op.ts';
@@ -31,14 +31,16 @@ export async function findShadows(
 function shadowingRules(step: Step, rules: readonly NatRule[]): readonly string[] {
   const port = publishedPort(step);
   if (port === undefined) return [];
-  return rules.filter((rule) => rule.catches(port.protocol, port.number)).map((rule) => rule.text);
+  return rules.filter((rule) => rule.catches(port)).map((rule) => rule.text);
 }
 
-/** The last two words of a key are protocol and port, whatever address comes first. */
-function publishedPort(step: Step): { readonly protocol: string; readonly number: number } | undefined {
+/** The last two words of a key are protocol and port, whatever address comes first; the family is the map's. */
+function publishedPort(step: Step): Published | undefined {
   if (step.op !== 'nft-element') return undefined;
   const found = /(?:^| )(tcp|udp) \. (\d+)$/.exec(step.key);
-  return found === null ? undefined : { protocol: found[1] ?? '', number: Number(found[2]) };
+  if (found === null) return undefined;
+  const family = step.set.startsWith('ports6') ? 'ipv6' : 'ipv4';
+  return { family, protocol: found[1] ?? '', port: Number(found[2]) };
 }
 
 /** The mount of ours is in the table, but the path ends in another. */
