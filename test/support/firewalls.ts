@@ -41,7 +41,7 @@ export interface Case {
   /** What the plan says, in any order. */
   readonly stops: readonly string[];
   readonly passes: Passes;
-  /** The hints. */
+  /** The hints, in any order. */
   readonly hints: readonly string[];
   /** Does to these rules what the hints would do. */
   readonly allow: Load;
