@@ -9,6 +9,7 @@ import {
   type SnapshotScope,
 } from '../host/snapshot.ts';
 import type { Step } from '../plan/plan.ts';
+import { foreignNames } from './foreign-names.ts';
 import { containerFolder, recordedSteps } from './records.ts';
 import type { Session } from './session.ts';
 
@@ -102,6 +103,8 @@ export async function prove(
   const volumes = kept.length === 0 ? [] : [...kept, `${session.dataDir}/shared.json`];
   for (const end = host.now() + SETTLE_MS; ; await host.sleep(200)) {
     const after = await takeSnapshot(host, scopeOf(session));
+    const known = new Set([container, ...owners.keys()]);
+    for (const [name, names] of foreignNames([snapshot, after], known)) owners.set(name, names);
     // The cgroup above all containers goes with the last, of whatever data folder that is.
     const isInUse = after['cgroup']?.some(({ key }) => /\/runspec\/[^/]+$/.test(key)) === true;
     if (isInUse) owners.set('', ['/runspec']);

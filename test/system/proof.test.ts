@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { identify, succeed } from '../support/containers.ts';
 import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
-import { WAIT, writeSpec } from '../support/specs.ts';
+import { SPECS, WAIT, writeSpec } from '../support/specs.ts';
 
 const CLI = path.resolve(import.meta.dirname, '../../dist/cli.js');
 const NETWORK = { bridge: 'prove0', ports: ['8080:80'] };
@@ -133,6 +133,28 @@ describe.skipIf(!requireSystem())('a proof', () => {
     expect(status).toBe(0);
     expect(new Set(proof.attributed.map(({ owner }) => owner))).toContain(`container ${three.name}`);
     await succeed(host, 'down', three.name);
+  });
+
+  it('tells what a container of another data folder has made by its owner’s name', async () => {
+    const host = getHost();
+    const [own, theirs] = [
+      write('own', { network: NETWORK }),
+      write('theirs', { network: { bridge: 'prove1' } }),
+    ];
+    const folder = (name: string): string => path.join(host.folder, SPECS, `abroad-${name}`);
+    // Where its mounts and records lie is no container's.
+    for (const name of ['state', 'data']) await host.output(['mkdir', '--mode=700', folder(name)]);
+    const abroad = ['--state-dir', folder('state'), '--data-dir', folder('data')];
+    await succeed(host, 'apply', '--prove', own.file);
+    await succeed(host, ...abroad, 'apply', theirs.file);
+    const { status, proof } = await down(own.name);
+    expect(proof.residue).toEqual([]);
+    expect(status).toBe(0);
+    const owners = proof.attributed.map(({ class: kind, owner }) => `${kind} of ${owner}`);
+    for (const kind of ['link', 'netns', 'nft', 'cgroup', 'mount', 'sysctl'])
+      expect(owners).toContain(`${kind} of container ${theirs.name}`);
+    await succeed(host, ...abroad, 'down', theirs.name);
+    await succeed(host, 'gc');
   });
 
   it('names what is left', async () => {

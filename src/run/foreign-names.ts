@@ -1,0 +1,49 @@
+// Containers of other data folders as a picture of the host shows them: every object of theirs bears its owner's
+// name, and what they share with each other hangs on those. Pure.
+import type { Snapshot } from '../host/snapshot.ts';
+import { vethName } from '../plan/network.ts';
+
+const NAME = '([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)';
+const OWNED: Readonly<Record<string, RegExp>> = {
+  link: new RegExp(`ifalias runspec:${NAME}$`),
+  nft: new RegExp(`comment "runspec:${NAME}"`),
+  netns: new RegExp(`^runspec-${NAME}$`),
+  cgroup: new RegExp(`/runspec/${NAME}$`),
+};
+
+/** What a container with a network needs of the host, whoever else does; and where our folder knows what was before. */
+const OF_THE_HOST = [
+  'table inet runspec',
+  'net/ipv4/ip_forward',
+  'forwarding',
+  'accept_redirects',
+  '/run/netns',
+  '/shared.json',
+];
+
+/** By owner, words by which objects are known; `known` are containers whose records tell more. */
+export function foreignNames(
+  snapshots: readonly Snapshot[],
+  known: ReadonlySet<string>,
+): ReadonlyMap<string, readonly string[]> {
+  const keys = (kind: string): readonly string[] =>
+    snapshots.flatMap((snapshot) => (snapshot[kind] ?? []).map(({ key }) => key));
+  const owners = new Set(
+    Object.entries(OWNED).flatMap(([kind, owned]) => keys(kind).flatMap((key) => owned.exec(key)?.[1] ?? [])),
+  );
+  const found = [...owners].filter((name) => !known.has(name));
+  return new Map(
+    found.map((name) => {
+      const link = vethName(name);
+      const bridge = keys('link').flatMap((key) =>
+        key.startsWith(`${link} `) ? (/ master (\S+)/.exec(key)?.[1] ?? []) : [],
+      );
+      const stateDir = keys('mount').flatMap(
+        (key) => new RegExp(`^(/\\S+)/${name}/rootfs overlay `).exec(key)?.[1] ?? [],
+      );
+      const own = [`runspec:${name}`, `runspec-${name}`, `/runspec/${name}`, `/containers/${name}`, link];
+      const isLinked = keys('link').some((key) => key.startsWith(`${link} `));
+      return [name, [...own, ...bridge, ...stateDir, ...(isLinked ? OF_THE_HOST : [])]] as const;
+    }),
+  );
+}
