@@ -8,7 +8,7 @@ import type { OciCapabilities, OciProcess } from '../oci/runtime-spec.ts';
 import { checkCwd } from './check-cwd.ts';
 import { checkProgram, programError } from './program.ts';
 import { readConfig } from './read-config.ts';
-import { type RootView, viewOfProcess } from './root-view.ts';
+import { lookUp, type RootView, viewOfProcess } from './root-view.ts';
 import { runtimeHint } from './runtime-errors.ts';
 import { resolveUser } from './users.ts';
 
@@ -49,6 +49,10 @@ export async function execInContainer(
   const view = viewOfProcess(pid);
   const process = await buildExecProcess(host, step, view, request);
   await checkCwd(host, view, process.cwd);
+  if (request.cwd !== undefined && (await lookUp(host, view, request.cwd)) === 'missing')
+    throw new OperationError(`no folder ${request.cwd} in ${step.container}`, {
+      hint: '--cwd is a path inside the container',
+    });
   const check = await checkProgram(host, view, process);
   if (check === 'missing') return { status: 127, error: programError(check, process) };
   if (check === 'not-executable') return { status: 126, error: programError(check, process) };

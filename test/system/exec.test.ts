@@ -96,6 +96,14 @@ describe.skipIf(!requireSystem())('exec', () => {
     expect(stderr).toContain('nobody');
   });
 
+  it('says once that a folder is not there: 125', async () => {
+    expect(await exec('-w', '/no/such/folder', '--', 'id')).toMatchObject({
+      status: 125,
+      stdout: '',
+      stderr: `error: no folder /no/such/folder in ${spec.name}\n  hint: --cwd is a path inside the container\n`,
+    });
+  });
+
   it('keeps standard output and error apart, and passes input with -i only', async () => {
     const both = await exec('--', 'bash', '-c', 'echo out; echo err >&2');
     expect(both).toMatchObject({ stdout: 'out\n', stderr: 'err\n' });
