@@ -130,7 +130,12 @@ export function mountTargets(spec: Spec, paths: HostFacts['paths']): readonly Mo
     const ownedByRuntime = targets.get(path)?.symlinks === 'replace';
     // Below these the mount point is made in the file system mounted there, not in the root.
     if (!ownedByRuntime && ['/dev', '/proc', '/sys'].some((folder) => isAtOrBelow(path, folder))) continue;
-    targets.set(path, { path, type, symlinks: ownedByRuntime ? 'replace' : 'resolve' });
+    targets.set(path, {
+      path,
+      type,
+      symlinks: ownedByRuntime ? 'replace' : 'resolve',
+      ...(mount.type === 'tmpfs' ? { mode: mount.mode } : {}),
+    });
   }
   return [...targets.values()].toSorted((a, b) => pathDepth(a.path) - pathDepth(b.path));
 }

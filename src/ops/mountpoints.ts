@@ -34,7 +34,8 @@ export const mountpoints: Op<'mountpoints'> = {
     for (const target of inOrder(step.targets)) {
       const steps = await locate(host, step, target);
       if (target.type === 'directory') {
-        await makeFolders(host, step.path, steps);
+        const folder = await makeFolders(host, step.path, steps);
+        if (target.mode !== undefined) await host.setMode(folder, target.mode);
         continue;
       }
       await makeFolders(host, step.path, steps.slice(0, -1));
@@ -46,9 +47,13 @@ export const mountpoints: Op<'mountpoints'> = {
 
   toShell: (step) => [
     quoteAll(['mkdir', '-p', step.path]),
-    ...inOrder(step.targets).flatMap(({ path, type }) => {
+    ...inOrder(step.targets).flatMap(({ path, type, mode }) => {
       const place = `${step.path}${path}`;
-      if (type === 'directory') return [quoteAll(['mkdir', '-p', place])];
+      if (type === 'directory')
+        return [
+          quoteAll(['mkdir', '-p', place]),
+          ...(mode === undefined ? [] : [quoteAll(['chmod', mode.toString(8), place])]),
+        ];
       return [`mkdir -p ${quote(place.slice(0, place.lastIndexOf('/')))}`, quoteAll(['touch', place])];
     }),
   ],

@@ -91,6 +91,8 @@ export interface Mountpoint {
   readonly type: 'directory' | 'file';
   /** `replace`: the runtime's own places, never through a symlink. `resolve`: the user's, followed inside the root. */
   readonly symlinks: 'replace' | 'resolve';
+  /** Of a tmpfs: runc before 1.2 gives it the mode of the folder below, whatever its own option says. */
+  readonly mode?: number;
 }
 
 export interface OverlayStep extends StepBase {

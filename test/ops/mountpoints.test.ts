@@ -171,6 +171,16 @@ describe.skipIf(!isRoot)('the layer of mount points', () => {
     ]);
   });
 
+  it('gives the place of a tmpfs its mode, which runc takes over', async () => {
+    const { step } = makeImage('of-tmpfs', { cache: 'dir' });
+    const targets: readonly Mountpoint[] = [
+      { path: '/cache', type: 'directory', symlinks: 'resolve', mode: 0o1777 },
+      { path: '/run/keys', type: 'directory', symlinks: 'resolve', mode: 0o700 },
+    ];
+    await mountpoints.apply(context, { ...step, targets }, {});
+    expect(listTree(step.path)).toEqual(['cache 41777 0:0', 'run 40755 0:0', 'run/keys 40700 0:0']);
+  });
+
   it('completes what a kill left half done, and tells what is missing', async () => {
     const { step } = makeImage('half', { etc: 'dir' });
     fs.mkdirSync(`${step.path}/etc`, { recursive: true });

@@ -20,6 +20,23 @@ describe.skipIf(!requireSystem())('the process', () => {
     process: { args: ['bash', '-c', script], ...more },
   });
 
+  it('has a tmpfs with its size and mode, whatever the root has at that place', async () => {
+    const mounts = [
+      { type: 'tmpfs', destination: '/etc/keys', mode: '0700', size: '1M' },
+      { type: 'tmpfs', destination: '/scratch' },
+    ];
+    const name = await start('memory', { mounts });
+    const look = 'ls -ld /etc/keys /scratch; head -c 2M /dev/zero >/etc/keys/full; ls -l /etc/keys/full';
+    const { stdout } = await inside(getHost(), name)(['bash', '-c', look]);
+    expect(stdout.split('\n').map((line) => line.split(' ')[0])).toEqual([
+      'drwx------',
+      'drwxrwxrwt',
+      '-rw-r--r--',
+      '',
+    ]);
+    expect(stdout).toContain(' 1048576 ');
+  });
+
   it('is confined: capabilities, no_new_privs, seccomp, masked and read-only paths', async () => {
     const name = await start('confined', {});
     const status = (await inside(getHost(), name)(['cat', '/proc/1/status'])).stdout;
