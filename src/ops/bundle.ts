@@ -66,7 +66,16 @@ export const bundle: Op<'bundle'> = {
     ...(step.user === '' || step.user === '0' || step.user === 'root'
       ? []
       : [`# set process.user to what ${quote(step.rootfs)}/etc/passwd says of ${quote(step.user)}`]),
-    ...hereDocument(['tee', configPath(step)], JSON.stringify(step.config, undefined, 2)),
+    ...(step.seccomp === 'unconfined'
+      ? []
+      : [`# left out here: linux.seccomp, the filter ${quote(step.seccomp)}; runspec adds it`]),
+    ...step.join.map(
+      ({ type, container }) =>
+        `# left out here: linux.namespaces, the ${type} namespace of ${quote(container)}; runspec adds it`,
+    ),
+    ...hereDocument(['tee', configPath(step)], JSON.stringify(step.config, undefined, 2)).map((line, index) =>
+      index === 0 ? `${line} >/dev/null` : line,
+    ),
   ],
 };
 

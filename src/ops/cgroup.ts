@@ -63,11 +63,20 @@ export const cgroup: Op<'cgroup'> = {
   toShell: (step) =>
     step.hierarchies.flatMap((hierarchy) => [
       `mkdir -p ${quote(folderOf(step, hierarchy))}`,
+      ...(hierarchy.version === 2 && hierarchy.controllers.length > 0 ? [enableLine(step, hierarchy)] : []),
       ...hierarchy.files.map(
         (file) => `echo ${quote(file.value)} > ${quote(`${folderOf(step, hierarchy)}/${file.name}`)}`,
       ),
     ]),
 };
+
+/** For the folder above all containers; for the root each controller is a step. */
+function enableLine(step: CgroupStep, hierarchy: CgroupHierarchy): string {
+  const folder = folderOf(step, hierarchy);
+  const file = `${folder.slice(0, folder.lastIndexOf('/'))}/cgroup.subtree_control`;
+  const words = hierarchy.controllers.map((controller) => `+${controller}`).join(' ');
+  return `echo ${quote(words)} > ${quote(file)}`;
+}
 
 function folderOf(step: CgroupStep, hierarchy: CgroupHierarchy): string {
   return `${hierarchy.mountpoint}${step.path}`;

@@ -62,11 +62,17 @@ function toShell({ layer: recipe }: LayerStep): readonly string[] {
         ...Object.entries(recipe.files).flatMap(([path, file]) => fileShell(recipe.path + path, file)),
       ];
     case 'host':
-      // cp -L --parents takes the named files; ldd tells what else the programs among them need.
+      // ldd tells what else the programs among them need; of what is no program it says so, and fails.
       return [
         make,
-        quoteAll(['cp', '-a', '--parents', ...recipe.files, recipe.path]),
-        `ldd ${quoteAll(recipe.files)} 2>/dev/null | grep -o '/[^ ]*' | sort -u | xargs cp -L --parents -t ${quote(recipe.path)}`,
+        `mkdir -p -m 1777 ${quote(`${recipe.path}/tmp`)}`,
+        `mkdir -p ${['etc', 'root', 'run', 'var/lib', 'var/log'].map((name) => quote(`${recipe.path}/${name}`)).join(' ')}`,
+        // People are no affair of the container's.
+        ...['passwd', 'group'].map(
+          (name) =>
+            `awk -F: '$3 < 1000 || $3 == 65534' /etc/${name} > ${quote(`${recipe.path}/etc/${name}`)}`,
+        ),
+        `ldd ${quoteAll(recipe.files)} 2>/dev/null | sed -n 's|^[^/]*/\\([^ ]*\\) (0x.*|\\1|p' | sort -u | tar --create --dereference --directory / --files-from - ${quoteAll(recipe.files.map((file) => file.slice(1)))} | tar --extract --preserve-permissions --directory ${quote(recipe.path)}`,
       ];
     case 'image':
       // Blobs of an OCI layout have their digest as their name; other kinds are copied to one first.

@@ -4,7 +4,7 @@ import type { Host } from '../host/host.ts';
 import { readMounts } from '../host/kernel-view.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import { readContainerState } from '../runtime/container-state.ts';
-import { launchProcess, monitorCommand } from '../runtime/launch.ts';
+import { launchProcess, monitorCommand, monitorPidFile } from '../runtime/launch.ts';
 import { findMissingMounts } from '../runtime/missing-mounts.ts';
 import { launchOf, readProcessRecord } from '../runtime/records.ts';
 import { stopProcess } from '../runtime/stop.ts';
@@ -54,8 +54,9 @@ export const process: Op<'process'> = {
   },
 
   toShell: (step) => [
-    quoteAll(monitorCommand(step)),
-    `while [ ! -s ${quote(`${step.bundle}/container.pid`)} ]; do sleep 0.01; done`,
+    // conmon makes its socket for a terminal there.
+    `TMPDIR=${quote(step.runtimeRoot)} ${quoteAll(monitorCommand(step))}`,
+    `until [ -s ${quote(`${step.bundle}/container.pid`)} ]; do kill -0 "$(cat ${quote(monitorPidFile(step))})"; sleep 0.01; done`,
     quoteAll([step.runtime.path, '--root', step.runtimeRoot, 'start', step.container]),
   ],
 };

@@ -1,0 +1,75 @@
+// What `plan` prints is what is done: its script makes the container by itself, and `apply` reports the same changes.
+import fs from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { find, pending, succeed } from '../support/containers.ts';
+import { alpine, requireSystem } from '../support/requirements.ts';
+import { copySpec, type PlacedSpec } from '../support/specs.ts';
+import { getPage } from '../support/talk.ts';
+import { createTestHost, type TestHost } from '../support/test-host.ts';
+
+const hasNginx = requireSystem() && fs.existsSync('/usr/sbin/nginx');
+if (!hasNginx) console.warn('skipped: scripts of plans: no /usr/sbin/nginx (scripts/setup installs it)');
+
+describe.skipIf(!hasNginx)('the plan', () => {
+  let host: TestHost;
+  beforeEach(async () => {
+    host = await createTestHost();
+  });
+  // A script has no way back: all goes with the host.
+  afterEach(() => host.destroy());
+
+  const runScript = async ({ file }: PlacedSpec): Promise<void> => {
+    const script = await succeed(host, 'plan', '--script', file);
+    await host.output(['sh', host.write('make.sh', script)]);
+  };
+
+  it('as a script makes a web server that answers on its port', async () => {
+    const web = copySpec(host, 'nginx.yaml');
+    await runScript(web);
+    const page = async () => (await getPage((argv) => host.exec(argv), '127.0.0.1', 8080))?.body;
+    await expect.poll(page, { timeout: 30_000 }).toContain('<!doctype html>');
+    // All is as runspec would have made it, but for what it keeps of the process.
+    expect((await pending(host, web.file)).map((line) => line.trim().split(/\s+/)[1])).toEqual([
+      'bundle',
+      'process',
+    ]);
+    await succeed(host, 'apply', web.file);
+    await expect.poll(page, { timeout: 30_000 }).toContain('<!doctype html>');
+    expect(await find(host, web.name)).toMatchObject({ state: 'running' });
+  });
+
+  const archive = requireSystem() ? alpine() : undefined;
+  it.skipIf(archive === undefined)(
+    'as a script makes a container of an archive, with a terminal',
+    async () => {
+      const spec = copySpec(host, 'alpine.yaml', (text) =>
+        text.replace(/tarball: \S+/, `tarball: ${archive ?? ''}`),
+      );
+      await runScript(spec);
+      const runc = ['runc', '--root', `${host.stateDir}/${spec.name}/runtime`, 'exec', spec.name];
+      expect(await host.output([...runc, 'cat', '/etc/alpine-release'])).toBe('3.20.3\n');
+      expect(await host.output([...runc, 'cat', '/etc/resolv.conf'])).toContain('nameserver 4.2.2.4');
+    },
+  );
+
+  it('names the changes that apply then reports, each once', async () => {
+    const { file } = copySpec(host, 'nginx.yaml');
+    const planned = JSON.parse(await succeed(host, 'plan', '--json', file)) as {
+      readonly containers: readonly {
+        readonly changes: readonly { readonly id: string; readonly action: string }[];
+      }[];
+    };
+    const events = (await succeed(host, 'apply', '--json', file))
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Readonly<Record<string, string>>)
+      .filter(({ event }) => event === 'step');
+    const text = (id = '', action = ''): string => `${action} ${id}`;
+    const wanted = planned.containers
+      .flatMap(({ changes }) => changes)
+      .filter(({ action }) => action !== 'none')
+      .map(({ id, action }) => text(id, action));
+    expect(events.map(({ step, action }) => text(step, action)).toSorted()).toEqual(wanted.toSorted());
+    expect(events.map(({ outcome }) => outcome)).toEqual(wanted.map(() => 'done'));
+  });
+});
