@@ -34,11 +34,12 @@ async function makeFromImage(context: LayerContext, recipe: ImageRecipe): Promis
   const { image, mediaType, digest, size, diffId } = recipe;
   const descriptor = { mediaType, digest, size };
   // Loaded when needed, to keep the start of every other command short.
-  const [{ withSource }, { makeImageLayer }] = await Promise.all([
+  const [{ openReference }, { makeImageLayer }] = await Promise.all([
     import('./use-image.ts'),
     import('./image-layer.ts'),
   ]);
-  await withSource(context, image, (source) =>
-    makeImageLayer(context, image, { descriptor, diffId }, () => source.openBlob(descriptor, context.signal)),
+  const source = await openReference(context, image);
+  await makeImageLayer(context, image, { descriptor, diffId }, () =>
+    source.openBlob(descriptor, context.signal),
   );
 }

@@ -21,7 +21,10 @@ export interface Platform {
   readonly variant?: string;
 }
 
-/** A place that holds one image, or an index of several: an OCI layout, an archive, a folder, a registry. */
+/**
+ * A place that holds one image, or an index of several: an OCI layout, an archive, a folder, a registry. Holds nothing
+ * open between calls.
+ */
 export interface ImageSource {
   /** As in the spec, for messages: `oci:/srv/layout:latest`. Never holds credentials. */
   readonly reference: string;
@@ -33,7 +36,6 @@ export interface ImageSource {
   readDocument(descriptor: Descriptor, limit: number): Promise<Buffer>;
   /** A layer as stored; the caller checks digest and size. Ends with an error, never early without one. */
   openBlob(descriptor: Descriptor, signal: AbortSignal): Promise<Readable>;
-  close(): Promise<void>;
 }
 
 export interface ImageLayer {

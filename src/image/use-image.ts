@@ -23,23 +23,14 @@ export async function findImage(scope: Scope, reference: string): Promise<Image>
 
 /** As the source has it now, whatever was pulled before. @throws OperationError */
 export async function readFromSource(scope: Scope, reference: string): Promise<Image> {
-  return withSource(scope, reference, (source) => readImage(source, platformOf(process.arch)));
+  return readImage(await openReference(scope, reference), platformOf(process.arch));
 }
 
 /** @param reference in full, as a spec has it. */
-export async function withSource<T>(
-  scope: Scope,
-  reference: string,
-  use: (source: ImageSource) => Promise<T>,
-): Promise<T> {
+export async function openReference(scope: Scope, reference: string): Promise<ImageSource> {
   const parsed = parseImageReference(reference, '/');
   if ('problem' in parsed) throw new OperationError(`${reference} ${parsed.problem}`, { hint: parsed.hint });
-  const source = await openImageSource(scope, parsed.value);
-  try {
-    return await use(source);
-  } finally {
-    await source.close();
-  }
+  return openImageSource(scope, parsed.value);
 }
 
 export function imageRecipe(dataDir: string, image: string, { descriptor, diffId }: ImageLayer): ImageRecipe {

@@ -38,7 +38,6 @@ class Shelf {
         return bytes.subarray(0, limit);
       },
       openBlob: async () => Readable.from([]),
-      close: async () => undefined,
     };
   }
 }

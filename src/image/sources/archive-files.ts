@@ -41,7 +41,9 @@ export async function openArchiveFiles(
       },
     );
   }
-  const places = await indexArchive((offset) => archives.read(real, offset, WINDOW), status.size, signal);
+  const read = (offset: number): Promise<Buffer> => archives.read(real, offset, WINDOW);
+  checkPlain(await read(0), archive);
+  const places = await indexArchive(read, status.size, signal);
   const locate = (name: string): Extract<Place, { start: number }> | undefined => {
     let place = places.get(name);
     for (let links = 0; place !== undefined && 'target' in place; links++) {
@@ -77,7 +79,6 @@ async function indexArchive(
   });
   let window = await read(0);
   let from = 0;
-  checkPlain(window);
   while (behind < size) {
     if (behind < from || behind + BLOCK > from + window.length) {
       signal.throwIfAborted();
@@ -112,10 +113,10 @@ function addEntry(
   else throw refuse(`${printable(name)} is neither a plain file nor a link`);
 }
 
-function checkPlain(window: Buffer): void {
+function checkPlain(window: Buffer, archive: string): void {
   const program = COMPRESSED[window.toString('hex', 0, 2)];
   if (program === undefined) return;
   throw new OperationError('it is compressed, and its files can only be found in a plain archive', {
-    hint: `unpack it to a plain one first: ${program} --keep FILE`,
+    hint: `unpack it to a plain one first: ${program} <${archive} >PLAIN.tar`,
   });
 }

@@ -83,7 +83,6 @@ export async function openDockerArchive(
     readRoot,
     readDocument: async (descriptor, limit) => read(await placeOf(descriptor), limit),
     openBlob: async (descriptor, aborted) => files.open(await placeOf(descriptor), aborted),
-    close: async () => undefined,
   };
 }
 

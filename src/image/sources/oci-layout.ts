@@ -45,7 +45,6 @@ export function openLayout(
       return readWhole(stream, limit, `blob ${shorten(descriptor.digest)}`);
     },
     openBlob: (descriptor, aborted) => openBlob(files, descriptor, aborted),
-    close: async () => undefined,
   };
 }
 

@@ -51,7 +51,6 @@ export function openRegistry(
       return readWhole(stream, limit, `blob ${descriptor.digest}`);
     },
     openBlob: async (descriptor, aborted) => (await open(`blobs/${descriptor.digest}`, {}, aborted)).stream,
-    close: async () => undefined,
   };
 }
 

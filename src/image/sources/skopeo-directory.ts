@@ -24,7 +24,6 @@ export function openSkopeoDirectory({ signal }: SourceContext, files: Files, ref
       return readWhole(stream, limit, `blob ${shorten(descriptor.digest)}`);
     },
     openBlob: (descriptor, aborted) => files.open(nameOf(descriptor), aborted),
-    close: async () => undefined,
   };
 }
 

@@ -67,7 +67,6 @@ export function makeRegistry(): TestRegistry {
       const chunks: Buffer[] = [];
       for (const { descriptor } of image.layers)
         chunks.push(...((await (await source.openBlob(descriptor, signal)).toArray()) as Buffer[]));
-      await source.close();
       return { image, blob: Buffer.concat(chunks) };
     },
   };

@@ -21,13 +21,11 @@ export async function load(reference: string): Promise<Image & { readonly blobs:
   const open = () => openImageSource({ host, archives, signal }, parsed.value);
   const source = await open();
   const image = await readImage(source, platformOf('x64'));
-  await source.close();
   const blobs = [];
   for (const { descriptor } of image.layers) {
     // Each layer is fetched by itself, perhaps days after the image was read: the source knows nothing of it yet.
     const fresh = await open();
     const chunks = (await (await fresh.openBlob(descriptor, signal)).toArray()) as Buffer[];
-    await fresh.close();
     blobs.push(Buffer.concat(chunks));
   }
   return { ...image, blobs };
