@@ -2,16 +2,23 @@
 import type { LayerRecipe } from '../plan/layer-recipe.ts';
 import { makeDirectoryLayer, makeFilesLayer } from './directory-layer.ts';
 import { makeHostLayer } from './host-layer.ts';
+import { createTurns } from './in-turn.ts';
 import { hasLayer } from './store.ts';
 import { withStoreLock } from './store-lock.ts';
 import { makeTarballLayer, type LayerContext } from './unpack-tarball.ts';
 import type { ImageRecipe } from './use-image.ts';
 
+/** As many as Docker pulls by default: more only divide line, disk and processors among them. */
+const inTurn = createTurns(3);
+
 export async function ensureLayer(context: LayerContext, recipe: LayerRecipe): Promise<void> {
   const { host, dataDir } = context;
   if (await hasLayer(host, dataDir, recipe.key)) return;
-  await withStoreLock(context, recipe.key, `layer ${recipe.key.slice(0, 12)}`, async () => {
-    if (!(await hasLayer(host, dataDir, recipe.key))) await makeByKind(context, recipe);
+  await inTurn(async () => {
+    context.signal.throwIfAborted();
+    await withStoreLock(context, recipe.key, `layer ${recipe.key.slice(0, 12)}`, async () => {
+      if (!(await hasLayer(host, dataDir, recipe.key))) await makeByKind(context, recipe);
+    });
   });
 }
 

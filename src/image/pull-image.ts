@@ -6,9 +6,6 @@ import { withStoreLock, withStoreNames } from './store-lock.ts';
 import type { LayerContext } from './unpack-tarball.ts';
 import { imageRecipe, readFromSource } from './use-image.ts';
 
-/** As Docker does by default; more only divides one line among them. */
-const LAYERS_AT_ONCE = 3;
-
 /**
  * Pulls an image anew, from a registry or from a folder or file, and tags it. Two that pull the same do the
  * work once; the tag comes first, so that nobody collects the layers as unused.
@@ -33,20 +30,17 @@ export async function pullImage(context: LayerContext, reference: string): Promi
 
 async function ensureLayers(context: LayerContext, image: Image): Promise<void> {
   const recipes = image.layers.map((layer) => imageRecipe(context.dataDir, image.reference, layer));
-  const waiting = [...new Map(recipes.map((recipe) => [recipe.key, recipe])).values()];
   const failed = new AbortController();
   const signal = AbortSignal.any([context.signal, failed.signal]);
-  const work = async (): Promise<void> => {
-    for (let recipe = waiting.shift(); recipe !== undefined; recipe = waiting.shift())
+  const each = new Map(recipes.map((recipe) => [recipe.key, recipe]));
+  const layers = [...each.values()].map(async (recipe) => {
+    try {
       await ensureLayer({ ...context, signal }, recipe);
-  };
-  const workers = Array.from({ length: LAYERS_AT_ONCE }, () =>
-    work().catch((error: unknown) => {
+    } catch (error) {
       // The first failure ends the others, which are waited for: each cleans up behind itself.
-      waiting.length = 0;
       failed.abort(error);
-    }),
-  );
-  await Promise.all(workers);
+    }
+  });
+  await Promise.all(layers);
   signal.throwIfAborted();
 }
