@@ -1,7 +1,7 @@
 // On one host with a firewall as ufw, firewalld and admins write it: either a container is reached and reaches beyond,
 // or the plan names the rule that stops it, and what the hint says helps. Theirs is never changed.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { inside, succeed } from '../support/containers.ts';
+import { succeed } from '../support/containers.ts';
 import { CASES, firewalld, LINK, load, type Passes } from '../support/firewalls.ts';
 import { programs, requireSystem } from '../support/requirements.ts';
 import { writeSpec, type PlacedSpec } from '../support/specs.ts';
@@ -37,6 +37,11 @@ describe.skipIf(!requireSystem())('beside a firewall', () => {
     return made;
   };
   const onHost: Run = (argv) => host().exec(argv);
+  /** In the network of a container, with the host's programs. */
+  const asContainer =
+    (name: string): Run =>
+    (argv) =>
+      host().exec(['nsenter', `--net=/run/netns/runspec-${name}`, ...argv]);
   const onRemote: Run = (argv) => host().remote.exec(argv);
 
   beforeAll(async () => {
@@ -104,7 +109,7 @@ describe.skipIf(!requireSystem())('beside a firewall', () => {
     const [inward, local, outward] = await Promise.all([
       ask(onRemote, { address, port: 8080, ...to(0) }),
       ask(onHost, { address: '127.0.0.1', port: 8080, ...to(1) }),
-      ask(inside(host(), name), { address: remote.beyond, port: 7000, ...to(2) }),
+      ask(asContainer(name), { address: remote.beyond, port: 7000, ...to(2) }),
     ]);
     const is = (answer: string | undefined): boolean => answer !== undefined;
     return [is(inward) ? 'inward' : '-', is(local) ? 'local' : '-', is(outward) ? 'outward' : '-'];
@@ -120,7 +125,7 @@ describe.skipIf(!requireSystem())('beside a firewall', () => {
     const spec = writeSpec(host(), 'web', { process: { args: ['perl', '-e', SERVER] }, network });
     await succeed(host(), 'apply', spec.file);
     const listens = async (): Promise<string | undefined> =>
-      ask(inside(host(), spec.name), { address: '127.0.0.1', port: 80 });
+      ask(asContainer(spec.name), { address: '127.0.0.1', port: 80 });
     await expect.poll(listens, SOON).toBe('web hello');
     return spec;
   }
