@@ -25,7 +25,7 @@ export default defineConfig({
           include: ['test/system/**/*.test.ts'],
           globalSetup: ['test/support/build.ts'],
           testTimeout: 180_000,
-          hookTimeout: 60_000,
+          hookTimeout: 180_000,
           // Every test has a host of its own; the machine's CPUs are what they share.
           maxWorkers: 4,
         },

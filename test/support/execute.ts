@@ -43,7 +43,7 @@ export function execute(argv: readonly string[], options: ExecuteOptions = {}): 
       child.stderr.destroy();
       reject(new Error(`${reason}: ${argv.join(' ')}\n${text.stdout}${text.stderr}`));
     };
-    const limit = options.timeout ?? 60_000;
+    const limit = options.timeout ?? 120_000;
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
       give(`still running after ${limit} ms`);
