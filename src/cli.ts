@@ -96,7 +96,7 @@ async function makeContext(globals: Globals, signal: AbortSignal, color: boolean
     columns: () => streamOf('stderr')?.columns || 80,
     // Not by process.stdin, whose streams take 2 ms to load.
     stdinIsTerminal: isatty(0),
-    stdin: readStdin,
+    stdin: () => readStdin(signal),
   };
 }
 
@@ -110,9 +110,11 @@ function onSignal(listener: (signal: NodeJS.Signals) => void): () => void {
   };
 }
 
-async function readStdin(): Promise<string> {
+async function readStdin(signal: AbortSignal): Promise<string> {
+  const { addAbortSignal } = await import('node:stream');
   const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  // Whoever waits for it by mistake can end it with Ctrl-C.
+  for await (const chunk of addAbortSignal(signal, process.stdin)) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks).toString('utf8');
 }
 

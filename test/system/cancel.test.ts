@@ -34,6 +34,31 @@ function killIfThere(started: Started, signal: NodeJS.Signals): void {
   }
 }
 
+describe.skipIf(!requireSystem())('a spec that is awaited on standard input', () => {
+  const getHost = shareHost();
+
+  it.each(['validate', 'plan', 'apply'])('is awaited by %s no longer than to Ctrl-C', async (command) => {
+    const host = getHost();
+    // An input that never ends; whoever does not end at the signal is killed long after it.
+    const script = 'mkfifo "$0"; exec 3<>"$0"; rm "$0"; exec timeout "$@" <&3';
+    const limits = ['--preserve-status', '--signal=INT', '--kill-after=20', '2'];
+    const fifo = path.join(host.folder, 'input');
+    const { status, stderr } = await host.exec([
+      'sh',
+      '-c',
+      script,
+      fifo,
+      ...limits,
+      process.execPath,
+      CLI,
+      command,
+      '-',
+    ]);
+    expect(stderr).not.toMatch(/^\s+at /m);
+    expect(status).toBe(130);
+  });
+});
+
 describe.skipIf(!requireSystem())('an apply that is interrupted', () => {
   const getHost = shareHost();
   const write = (keys: object = {}) =>
