@@ -39,6 +39,11 @@ async function main(): Promise<void> {
   }
   // Nothing is left to do, whatever handle a library still holds.
   await flush();
+  if (lost !== undefined && process.exitCode === 0) {
+    write('stderr', `error: what was to be written is lost: ${lost.message}\n`);
+    process.exitCode = 1;
+    await flush();
+  }
   process.exit();
 }
 
@@ -121,6 +126,8 @@ async function readStdin(signal: AbortSignal): Promise<string> {
 type Output = 'stdout' | 'stderr';
 
 const written = new Map<Output, NodeJS.WriteStream | undefined>();
+/** Why data did not get where it should: a full disk, say. */
+let lost: Error | undefined;
 const unread = { stdout: new AbortController(), stderr: new AbortController() };
 
 /**
@@ -131,6 +138,7 @@ function open(output: Output): NodeJS.WriteStream | undefined {
   try {
     return process[output].on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') unread[output].abort();
+      else if (output === 'stdout' && error.code !== 'EIO') lost ??= error;
     });
   } catch {
     // A terminal that is gone already cannot even be opened.

@@ -19,11 +19,26 @@ export function completion(context: CommandContext, shell: string, program: Comm
   }
 }
 
-/** Commands whose arguments are names of containers rather than files. */
-const BY_NAME = ['down', 'status', 'exec', 'logs', 'diff', 'commit'];
+/** Commands whose arguments are, or can be, names of containers. */
+const BY_NAME = ['validate', 'plan', 'apply', 'down', 'status', 'exec', 'logs', 'diff', 'commit'];
 
 /** Names are read from ps, so that completion needs no privilege of its own. */
 const NAMES = `runspec ps 2>/dev/null | awk 'NR > 1 { print $1 }'`;
+
+const SHELLS = 'bash zsh fish';
+
+/** Options that take the word after them. */
+function withValue(program: Command): string {
+  return program.options.flatMap((option) => (option.required ? (option.long ?? []) : [])).join('|');
+}
+
+/** What can follow a command: its own commands and options, and those of the former. */
+function wordsOf(command: Command): string {
+  const below = new Set(command.commands.flatMap((one) => longOptions(one).split(' ')));
+  const names = command.commands.map((one) => one.name());
+  const shells = command.name() === 'completion' ? [SHELLS] : [];
+  return [...names, ...shells, longOptions(command), ...below].filter((word) => word !== '').join(' ');
+}
 
 function longOptions(command: Command): string {
   return command.options.flatMap((option) => option.long ?? []).join(' ');
@@ -31,15 +46,16 @@ function longOptions(command: Command): string {
 
 function bash(program: Command): string {
   const cases = program.commands.map((command) => {
-    const words = [...command.commands.map((one) => one.name()), longOptions(command)].join(' ').trim();
+    const words = wordsOf(command);
     const names = BY_NAME.includes(command.name()) ? ` $(${NAMES})` : '';
     return `    ${command.name()}) COMPREPLY=($(compgen -W "${words}${names}" -- "$word")) ;;`;
   });
   return [
     '_runspec() {',
-    '  local word="${COMP_WORDS[COMP_CWORD]}" command="" candidate',
+    '  local word="${COMP_WORDS[COMP_CWORD]}" command="" candidate value=""',
     '  for candidate in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do',
-    '    case "$candidate" in -*) ;; *) command="$candidate"; break ;; esac',
+    '    if [ -n "$value" ]; then value=""; continue; fi',
+    `    case "$candidate" in ${withValue(program)}) value=next ;; -*) ;; *) command="$candidate"; break ;; esac`,
     '  done',
     '  case "$command" in',
     `    "") COMPREPLY=($(compgen -W "${program.commands.map((one) => one.name()).join(' ')} ${longOptions(program)}" -- "$word")) ;;`,

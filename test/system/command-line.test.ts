@@ -57,6 +57,41 @@ describe.skipIf(!requireSystem())('the command line', () => {
     }
   });
 
+  it('completes commands, options, names and shells in bash', async () => {
+    const host = getHost();
+    const spec = writeSpec(host, 'completed', keys);
+    await succeed(host, 'apply', spec.file);
+    const complete = async (...words: readonly string[]): Promise<readonly string[]> => {
+      const script = `
+        runspec() { ${process.execPath} ${CLI} "$@"; }
+        . <(runspec completion bash)
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+        _runspec
+        echo "\${COMPREPLY[@]}"`;
+      return (await host.output(['bash', '-c', script, 'bash', 'runspec', ...words])).trim().split(' ');
+    };
+    expect(await complete('ap')).toEqual(['apply']);
+    expect(await complete('--state-dir', '/x', 'ap')).toEqual(['apply']);
+    expect(await complete('apply', '--keep')).toEqual(['--keep-on-failure']);
+    for (const command of ['down', 'exec', 'plan'])
+      expect(await complete(command, spec.name.slice(0, -1))).toEqual([spec.name]);
+    expect(await complete('image', 'gc', '--j')).toEqual(['--json']);
+    expect(await complete('completion', 'z')).toEqual(['zsh']);
+    await succeed(host, 'down', spec.name);
+  });
+
+  it('does not end well when what it says cannot be written', async () => {
+    const { status, stderr } = await getHost().exec([
+      'bash',
+      '-c',
+      `${process.execPath} ${CLI} schema >/dev/full`,
+    ]);
+    expect({ status, stderr }).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('ENOSPC') as string,
+    });
+  });
+
   it('tells others than root that they may not look', async () => {
     const host = getHost();
     const spec = writeSpec(host, 'private', keys);
