@@ -10,6 +10,8 @@ export interface StoredPlan {
   readonly bootId: string;
   readonly plan: Plan;
   readonly before: Readonly<Record<string, Readonly<Record<string, string | number | boolean>>>>;
+  /** Of plans that were cut short before this one: what neither this plan nor the applied one has. */
+  readonly leftover?: readonly Step[];
   /** The spec's file as given, for people; `down` never reads it. */
   readonly specFile: string;
   /** Milliseconds since the epoch. */
@@ -33,7 +35,7 @@ export function parseStoredPlan(
 ): { readonly stored: StoredPlan } | { readonly fault: RecordFault } {
   const value = unseal(text);
   if (!isFields(value)) return { fault: UNREADABLE };
-  const { version, bootId, plan, before, specFile, at } = value;
+  const { version, bootId, plan, leftover = [], before, specFile, at } = value;
   if (typeof version === 'number' && version > PLAN_VERSION) return { fault: { kind: 'newer' } };
   const isWhole =
     version === PLAN_VERSION &&
@@ -46,7 +48,7 @@ export function parseStoredPlan(
     plan['name'] === container &&
     Array.isArray(plan['ports']);
   if (!isWhole) return { fault: UNREADABLE };
-  const fault = findPlanFault(plan, container, dataDir);
+  const fault = findPlanFault(plan, leftover, container, dataDir);
   return fault === undefined ? { stored: value as unknown as StoredPlan } : { fault };
 }
 
@@ -62,23 +64,37 @@ function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function findPlanFault(plan: Fields, container: string, dataDir: string): RecordFault | undefined {
-  const steps: unknown = plan['steps'];
-  if (!Array.isArray(steps) || !steps.every(isStepShape)) return UNREADABLE;
+function findPlanFault(
+  plan: Fields,
+  leftover: unknown,
+  container: string,
+  dataDir: string,
+): RecordFault | undefined {
+  const planned: unknown = plan['steps'];
+  if (!isStepList(planned) || !isStepList(leftover)) return UNREADABLE;
+  const steps = [...planned, ...leftover];
   if (steps.some((step) => !Object.hasOwn(FIELDS, step.op))) return { kind: 'newer' };
   const other = otherDataDir(steps, container, dataDir);
   if (other !== undefined) return { kind: 'elsewhere', dataDir: other };
   const state = steps.find((step) => step.op === 'private-mount');
   const places = { container, dataDir, stateDir: state === undefined ? undefined : state['path'] };
+  const isSound = isInOrder(planned) && isInOrder(leftover) && steps.every((step) => isOwnStep(step, places));
+  return isSound ? undefined : UNREADABLE;
+}
+
+function isStepList(value: unknown): value is readonly StepShape[] {
+  return Array.isArray(value) && value.every(isStepShape);
+}
+
+/** In the order of their edges: a circle would never be walked to its end. */
+function isInOrder(steps: readonly StepShape[]): boolean {
   const seen = new Set<string>();
   const ids = new Set(steps.map((step) => step.id));
-  for (const step of steps) {
-    // In the order of their edges: a circle would never be walked to its end.
+  return steps.every((step) => {
     const isAhead = predecessors(step).some((id) => ids.has(id) && !seen.has(id));
-    if (isAhead || !isOwnStep(step, places)) return UNREADABLE;
     seen.add(step.id);
-  }
-  return undefined;
+    return !isAhead;
+  });
 }
 
 /** A step of shared.json, which is of no container alone. */

@@ -16,6 +16,8 @@ export interface ContainerRecord {
   readonly applied: Plan | undefined;
   /** Being applied, or left so by a kill. */
   readonly pending: Plan | undefined;
+  /** Steps of plans that were cut short before the pending one: they may be on the host, and neither plan has them. */
+  readonly leftover: readonly Step[];
   /** What steps found before their first effect. */
   readonly before: Readonly<Record<string, Before>>;
 }
@@ -104,7 +106,12 @@ export function createRecords(host: Host, dataDir: string, bootId: string): Reco
       await host.makeDirectory(dataDir, { mode: 0o711 });
       await host.makeDirectory(`${dataDir}/containers`, { mode: 0o700 });
       await host.makeDirectory(folderOf(plan.name), { mode: 0o700 });
-      await store(`${folderOf(plan.name)}/pending.json`, stored(plan, former?.before ?? {}, specFile));
+      const pending = stored(plan, former?.before ?? {}, specFile);
+      const leftover = former === undefined ? [] : stepsOfNeither(former, plan);
+      await store(`${folderOf(plan.name)}/pending.json`, {
+        ...pending,
+        ...(leftover.length === 0 ? {} : { leftover }),
+      });
     },
     journal: (name, entry) => host.append(`${folderOf(name)}/journal.jsonl`, seal(entry)),
     async finish(plan, before, specFile) {
@@ -152,6 +159,7 @@ async function readRecord(host: Host, dataDir: string, name: string): Promise<Fo
     at: (applied ?? latest).at,
     applied: applied?.plan,
     pending: pending?.plan,
+    leftover: pending?.leftover ?? [],
     before: { ...before, ...pending?.before, ...applied?.before },
   };
   return { record, faults };
@@ -206,10 +214,15 @@ function parseJournal(text: string): readonly JournalEntry[] {
   });
 }
 
-/** Every step that may have left something on the host: of the applied and of the pending plan, both where they differ. */
-export function recordedSteps(record: ContainerRecord): readonly Step[] {
-  const applied = record.applied?.steps ?? [];
-  const pending = record.pending?.steps ?? [];
-  const known = new Set(pending.map((step) => JSON.stringify(step)));
-  return [...pending, ...applied.filter((step) => !known.has(JSON.stringify(step)))];
+/** Every step that may have left something on the host: of the applied and of other plans, all versions where they differ. */
+export function recordedSteps({ applied, pending, leftover }: ContainerRecord): readonly Step[] {
+  const steps = [...leftover, ...(pending?.steps ?? []), ...(applied?.steps ?? [])];
+  return [...new Map(steps.map((step) => [JSON.stringify(step), step])).values()];
+}
+
+/** What of earlier plans that were cut short is in neither the applied nor the next one. */
+export function stepsOfNeither(record: ContainerRecord, next: Plan | undefined): readonly Step[] {
+  const told = [...(record.applied?.steps ?? []), ...(next?.steps ?? [])];
+  const known = new Set(told.map((step) => JSON.stringify(step)));
+  return recordedSteps(record).filter((step) => !known.has(JSON.stringify(step)));
 }

@@ -7,7 +7,7 @@ import type { Step } from '../plan/plan.ts';
 import { perform, reversalOf, type Application } from './application.ts';
 import type { Change } from './changes.ts';
 import { walk, type Reached } from './graph.ts';
-import { recordedSteps } from './records.ts';
+import { recordedSteps, stepsOfNeither } from './records.ts';
 import { asFailure, revertSteps } from './revert.ts';
 
 /** Back to the applied plan, or to nothing; a former step that was taken away or changed is made again. */
@@ -32,11 +32,14 @@ export async function rollBack(
     return failures;
   }
   const created = touched.filter((change) => change.former === undefined || change.action === 'replace');
+  // What a plan had made that a kill cut short goes too: nobody will know of it any more.
+  const ids = new Set(record.applied.steps.map((step) => step.id));
+  const unknown = stepsOfNeither(record, plan).filter((step) => !ids.has(step.id));
   const failures = [
-    ...(await revertSteps(
-      reversalOf(calm, before),
-      created.map((change) => withoutKeeping(changes, change.step)),
-    )),
+    ...(await revertSteps(reversalOf(calm, before), [
+      ...unknown,
+      ...created.map((change) => withoutKeeping(changes, change.step)),
+    ])),
   ];
   const lost = new Map(
     changes

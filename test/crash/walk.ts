@@ -146,7 +146,7 @@ export function walk(scenarios: readonly Scenario[], create: () => FakeMachine):
 }
 
 /** Compares without the noise of what is equal. */
-function difference(before: readonly string[], after: readonly string[]): readonly string[] {
+export function difference(before: readonly string[], after: readonly string[]): readonly string[] {
   return [
     ...before.filter((line) => !after.includes(line)).map((line) => `- ${line}`),
     ...after.filter((line) => !before.includes(line)).map((line) => `+ ${line}`),
