@@ -18,13 +18,25 @@ export async function withLock<T>(
 ): Promise<T> {
   const path = `${dataDir}/${LOCK_FILE}`;
   const lock = await takeLock(host, dataDir, path, timeoutMs);
+  let result: T;
   try {
     await removeLeftovers(host, dataDir);
-    return await work();
-  } finally {
+    result = await work();
+  } catch (error) {
+    // On a disk that fails, the work's own failure is the one to hear of.
+    await letGo(host, dataDir, path, lock).catch(() => undefined);
+    throw error;
+  }
+  await letGo(host, dataDir, path, lock);
+  return result;
+}
+
+async function letGo(host: Host, dataDir: string, path: string, lock: Lock): Promise<void> {
+  try {
     // Removed while held: whoever waits for it sees that the file it has is nameless, and begins again.
     await host.removeFile(path);
     await removeIfOwn(host, dataDir);
+  } finally {
     await lock.release();
   }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { BusyError } from '../../src/errors.ts';
+import type { Host } from '../../src/host/host.ts';
 import { withLock } from '../../src/run/lock.ts';
 import { createFakeHost } from '../support/fake-host.ts';
 import { createGate } from '../support/fake/gate.ts';
@@ -23,6 +24,14 @@ describe('the lock', () => {
     const host = createFakeHost(machine, createGate());
     await expect(withLock(host, DATA, 0, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
     expect(machine.dump()).toEqual(clean);
+  });
+
+  it('lets the failure of the work be heard, whatever comes of its own file', async () => {
+    const real = createFakeHost(createFakeMachine(), createGate());
+    const host: Host = { ...real, removeFile: () => Promise.reject(new Error('EROFS: read-only')) };
+    await expect(withLock(host, DATA, 0, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    await expect(withLock(host, DATA, 0, () => Promise.resolve())).rejects.toThrow('EROFS');
+    expect(await withLock(real, DATA, 0, () => Promise.resolve('free again'))).toBe('free again');
   });
 
   it('leaves an empty folder that was there before', async () => {
