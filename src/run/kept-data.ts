@@ -1,5 +1,6 @@
 // What outlives a container on purpose: its persistent writable layer and its volumes. After a plain `down`
 // no plan tells of them any more; a small file beside the volumes, named after the container, does.
+import type { Host } from '../host/host.ts';
 import { opOf } from '../ops/index.ts';
 import type { Reverted } from '../ops/op.ts';
 import type { DirectoryStep, Step } from '../plan/plan.ts';
@@ -69,6 +70,39 @@ export async function removeKeptData(session: Session, container: string): Promi
     await session.shared.forget(id);
   }
   return removed;
+}
+
+/**
+ * Volumes with nothing in them that neither a note nor a record tells of: an apply that was killed made them, and its
+ * record was lost. As steps that remove what is empty still.
+ */
+export async function findUnclaimedVolumes(session: Session): Promise<readonly DirectoryStep[]> {
+  const { host, dataDir } = session;
+  const folder = `${dataDir}/volumes`;
+  const names = (await host.list(folder)) ?? [];
+  if (names.length === 0) return [];
+  const claimed = await volumesOfOthers(session, '');
+  const unclaimed = names.filter((name) => !name.startsWith('.') && !claimed.has(name));
+  const areEmpty = await Promise.all(unclaimed.map((name) => isEmptyFolder(host, `${folder}/${name}`)));
+  const empty = unclaimed.filter((_, index) => areEmpty[index] === true);
+  const step = (id: string, path: string, needs: readonly string[]): DirectoryStep => ({
+    id,
+    op: 'directory',
+    path,
+    mode: 0o700,
+    removal: 'empty',
+    needs,
+    after: [],
+    shared: true,
+  });
+  return [
+    ...(empty.length === names.length ? [step('dir:volumes', folder, [])] : []),
+    ...empty.map((name) => step(`volume:${name}`, `${folder}/${name}`, ['dir:volumes'])),
+  ];
+}
+
+async function isEmptyFolder(host: Host, path: string): Promise<boolean> {
+  return (await host.status(path))?.type === 'directory' && (await host.list(path))?.length === 0;
 }
 
 async function removeVolume(session: Session, container: string, path: string): Promise<Reverted> {

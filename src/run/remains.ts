@@ -5,6 +5,7 @@ import { createKernelView } from '../host/kernel-view.ts';
 import type { Step } from '../plan/plan.ts';
 import { findClaim, findDoubt, findForeignUser } from './claims.ts';
 import { isSharedStep } from './check-record.ts';
+import { findUnclaimedVolumes } from './kept-data.ts';
 import { takeInventory, takeSharedInventory } from './inventory.ts';
 import { recordedSteps, type FoundRecord } from './records.ts';
 import type { Reporter } from './report.ts';
@@ -115,9 +116,11 @@ export async function findUnused(
     if (isSharedStep(step, dataDir) && !isUsed) known.push(step);
   }
   const remembered = new Set(known.map(objectOf));
-  const found = (await takeSharedInventory({ ...session, view })).filter(
-    (step) => !used.has(objectOf(step)) && !remembered.has(objectOf(step)),
-  );
+  const shown = [
+    ...(await takeSharedInventory({ ...session, view })),
+    ...(await findUnclaimedVolumes(session)),
+  ];
+  const found = shown.filter((step) => !used.has(objectOf(step)) && !remembered.has(objectOf(step)));
   const going = new Set(doomed.flatMap(({ steps }) => steps.map(objectOf)));
   const links = (await view.links()).filter(({ name }) => !going.has(`link ${name}`));
   // A container of another data folder may be on the bridge: then its port is.
