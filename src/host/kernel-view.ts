@@ -69,6 +69,8 @@ export interface KernelView {
   nftTable(table: string, family?: 'inet' | 'netdev'): Promise<NftTableState | undefined>;
   /** Chains that the kernel calls, of all tables; in the same breath as our own table. */
   baseChains(): Promise<readonly BaseChain[]>;
+  /** Names; read with the base chains. */
+  netdevTables(): Promise<readonly string[]>;
   listening(): Promise<readonly ListeningSocket[]>;
   /** Undefined on a host without Docker, for which nothing is started. */
   dockerUser(): Promise<DockerUser | undefined>;
@@ -109,6 +111,7 @@ export function createKernelView(host: Host): KernelView {
     netns: (name) => once(`netns ${name}`, () => readNetns(host, name)),
     nftTable,
     baseChains: async () => (await firewall()).baseChains,
+    netdevTables: async () => (await firewall()).netdevTables,
     listening,
     dockerUser: async () =>
       (await links()).some(isDockerLink) ? once('docker-user', () => readDockerUser(host)) : undefined,

@@ -24,6 +24,8 @@ export interface BaseChain {
 export interface FirewallState {
   readonly table: NftTableState | undefined;
   readonly baseChains: readonly BaseChain[];
+  /** Names of the tables of the family netdev, which outlive the chains of a link that is gone. */
+  readonly netdevTables: readonly string[];
 }
 
 export interface NftElementState {
@@ -53,16 +55,29 @@ const OWN_LINK = /^\s*rs[0-9a-f]{8}:/m;
 export async function readFirewall(host: Host, table: string): Promise<FirewallState> {
   const isLikely = OWN_LINK.test((await host.readText('/proc/net/dev')) ?? '');
   const early = isLikely ? readNftTable(host, 'inet', table) : undefined;
-  const [chains, known] = await Promise.all([host.run(['nft', '-j', 'list', 'chains']), early]);
+  const [chains, known] = await Promise.all([
+    host.run(['nft', '-j', 'list chains; list tables netdev']),
+    early,
+  ]);
   // Who may not look is told so as if nothing were there.
   if (chains.status !== 0 && !isMissing(chains.stderr))
     throw commandError(`cannot read the nft table inet ${table}`, chains);
-  const objects = chains.status === 0 ? asList(record(parseJson(chains.stdout, 'nft'))['nftables']) : [];
+  const objects = chains.status === 0 ? parseAnswers(chains.stdout) : [];
   const isThere = objects.some(({ chain }) => isIn(record(chain), 'inet', table));
   return {
     table: known ?? (isThere ? await readNftTable(host, 'inet', table) : undefined),
     baseChains: parseBaseChains(objects),
+    netdevTables: objects.flatMap((object) => {
+      const { family, name } = record(object['table']);
+      return family === 'netdev' && typeof name === 'string' ? [name] : [];
+    }),
   };
+}
+
+/** One document for each command of the call. */
+function parseAnswers(stdout: string): readonly Fields[] {
+  const answers = stdout.trim().split(/(?<=\})\s*(?=\{"nftables")/);
+  return answers.flatMap((answer) => asList(record(parseJson(answer, 'nft'))['nftables']));
 }
 
 function isMissing(stderr: string): boolean {

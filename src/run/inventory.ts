@@ -3,7 +3,6 @@
 import type { Host } from '../host/host.ts';
 import { NETNS_FOLDER, NFT_TABLE, type KernelView, type MountState } from '../host/kernel-view.ts';
 import { jumpsTo } from '../host/docker-user.ts';
-import { listNetdevTables } from '../host/nft-tables.ts';
 import { topMount } from '../host/mount-lookup.ts';
 import { BRIDGE_ALIAS } from '../ops/bridge.ts';
 import { STATE_MODE } from '../ops/private-mount.ts';
@@ -32,10 +31,10 @@ export async function findNames(places: Places): Promise<readonly string[]> {
   const cgroups = cgroupFolders(await view.mounts(), CGROUP_ROOT).map(({ folder }) => below(folder));
   const found = [
     ...(await view.links()).map(({ alias }) => afterPrefix(alias ?? '', OWNER)),
+    ...(await view.netdevTables()).map((name) => afterPrefix(name, NETNS)),
     ...(await elements(view)).map(({ comment }) => afterPrefix(comment, OWNER)),
     ...(await dockerRules(view)).map(({ comment }) => afterPrefix(comment, OWNER)),
     ...(await below(NETNS_FOLDER)).map((name) => afterPrefix(name, NETNS)),
-    ...(await listNetdevTables(host)).map((name) => afterPrefix(name, NETNS)),
     // The kernel's own files in a cgroup have a dot in their names, or are no folders.
     ...(await Promise.all(cgroups)).flat().map((name) => name.replace(/\.monitor$/, '')),
     ...(await below(stateDir)),
@@ -79,7 +78,7 @@ export async function takeInventory(places: Places, name: string): Promise<reado
     if (link.alias === `${OWNER}${name}` || isNameless) steps.push(veth(link.name, name));
   }
   const links = steps.flatMap((step) => (step.op === 'veth' ? [step.id] : []));
-  if ((await listNetdevTables(host)).includes(`${NETNS}${name}`)) steps.push(ingressOf(name, links));
+  if ((await view.netdevTables()).includes(`${NETNS}${name}`)) steps.push(ingressOf(name, links));
   steps.push(...(await elements(view)).filter(({ comment }) => comment === `${OWNER}${name}`));
   steps.push(...(await dockerRules(view)).filter(({ comment }) => comment === `${OWNER}${name}`));
   const folder = containerFolder(dataDir, name);

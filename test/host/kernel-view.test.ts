@@ -49,6 +49,36 @@ describe('the kernel view', () => {
     expect(found?.routes).toContainEqual({ destination: '172.30.0.0/16', gateway: undefined, link: '' });
   });
 
+  it('knows base chains and tables of the family netdev by one command, however its answers stand', async () => {
+    const chains = {
+      nftables: [
+        {
+          chain: {
+            family: 'ip',
+            table: 'filter',
+            name: 'FORWARD',
+            type: 'filter',
+            hook: 'forward',
+            prio: 0,
+            policy: 'drop',
+          },
+        },
+        { chain: { family: 'ip', table: 'filter', name: 'DOCKER', handle: 2 } },
+      ],
+    };
+    const tables = { nftables: [{ table: { family: 'netdev', name: 'runspec-web', handle: 3 } }] };
+    for (const between of ['\n', '']) {
+      const stdout = `${JSON.stringify(chains)}${between}${JSON.stringify(tables)}\n`;
+      const view = createKernelView(
+        createFixtureHost({ commands: { 'nft -j list chains; list tables netdev': { stdout } } }),
+      );
+      expect(await view.netdevTables()).toEqual(['runspec-web']);
+      expect((await view.baseChains()).map(({ name, policy }) => `${name} ${policy}`)).toEqual([
+        'FORWARD drop',
+      ]);
+    }
+  });
+
   it('takes a file that a kill left for no namespace', async () => {
     const host = createFixtureHost({
       files: { '/run/netns/runspec-web': '' },

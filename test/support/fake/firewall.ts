@@ -17,8 +17,8 @@ export interface FakeFirewall {
   load(script: string): void;
   /** `nft -j list table FAMILY NAME`. */
   list(family: string, table: string): string;
-  /** `nft list tables FAMILY`, but for `inet`. */
-  tables(family: string): string;
+  /** `nft -j list tables FAMILY`, but for `inet`. */
+  listTables(family: string): string;
   /** The kernel takes a chain away with the link that it hooks; its table stays. */
   forgetLink(name: string): void;
   /** `nft -j list chains`. */
@@ -70,8 +70,11 @@ export function createFakeFirewall(hasLink: (name: string) => boolean): FakeFire
       }));
       return JSON.stringify({ nftables: [{ metainfo: {} }, { table: { name } }, ...shown, ...rules] });
     },
-    tables: (family) =>
-      [...tables.keys()].flatMap((key) => (key.startsWith(`${family} `) ? [`table ${key}\n`] : [])).join(''),
+    listTables: (family) => {
+      const found = [...tables.keys()].filter((key) => key.startsWith(`${family} `));
+      const shown = found.map((key) => ({ table: { family, name: key.slice(family.length + 1) } }));
+      return JSON.stringify({ nftables: [{ metainfo: {} }, ...shown] });
+    },
     forgetLink(name) {
       for (const { chains, devices } of tables.values())
         for (const [chain, device] of devices) if (device === name) chains.delete(chain);
