@@ -43,8 +43,9 @@ export const directory: Op<'directory'> = {
   async revert({ host }, step, before, { volumes }) {
     if (step.removal === 'keep') return { outcome: 'kept', reason: 'kept until runspec image gc' };
     if (step.removal === 'volume') {
-      if (!volumes) return { outcome: 'kept', reason: 'volumes are kept; down --volumes removes them' };
-      return { outcome: (await host.removeTree(step.path)) ? 'removed' : 'gone' };
+      if (volumes) return { outcome: (await host.removeTree(step.path)) ? 'removed' : 'gone' };
+      if ((await host.status(step.path)) === undefined) return { outcome: 'gone' };
+      return { outcome: 'kept', reason: 'volumes are kept; down --volumes removes them' };
     }
     if (step.removal === 'tree') return { outcome: (await host.removeTree(step.path)) ? 'removed' : 'gone' };
     if (before['existed'] === true) return { outcome: 'kept', reason: 'it was there before', foreign: true };

@@ -110,16 +110,16 @@ export async function findUnused(
     if (record?.bootId === bootId) for (const step of recordedSteps(record)) used.add(objectOf(step));
   }
   const isForeign = (await findForeignUser({ ...session, view }, '')) !== undefined;
+  const volumes = await findUnclaimedVolumes(session);
+  const asEmpty = new Map(volumes.map((step) => [objectOf(step), step]));
   const known: Step[] = [];
   for (const step of shared.steps) {
     const isUsed = (await shared.users(step.id)).length > 0 || (isForeign && step.op === 'sysctl');
-    if (isSharedStep(step, dataDir) && !isUsed) known.push(step);
+    // A volume is kept as its step says, but for one with nothing in it that nobody claims.
+    if (isSharedStep(step, dataDir) && !isUsed) known.push(asEmpty.get(objectOf(step)) ?? step);
   }
   const remembered = new Set(known.map(objectOf));
-  const shown = [
-    ...(await takeSharedInventory({ ...session, view })),
-    ...(await findUnclaimedVolumes(session)),
-  ];
+  const shown = [...(await takeSharedInventory({ ...session, view })), ...volumes];
   const found = shown.filter((step) => !used.has(objectOf(step)) && !remembered.has(objectOf(step)));
   const going = new Set(doomed.flatMap(({ steps }) => steps.map(objectOf)));
   const links = (await view.links()).filter(({ name }) => !going.has(`link ${name}`));

@@ -1,8 +1,28 @@
 // Volumes that nothing tells of: an apply was killed that had made them, and its record is gone.
 import { expect, it } from 'vitest';
+import type { Plan } from '../../src/plan/plan.ts';
 import { createFakeMachine, type FakeMachine } from '../support/fake/machine.ts';
 import { apply, dataDir, gc, runspec } from './one-runspec.ts';
 import { planOf } from './plans.ts';
+import { difference } from './walk.ts';
+
+const web = planOf('web', '10.209.0.2', 8080);
+const directory = { op: 'directory', after: [], shared: true } as const;
+const withData: Plan = {
+  ...web,
+  steps: [
+    { id: 'dir:volumes', ...directory, path: `${dataDir}/volumes`, mode: 0o700, removal: 'empty', needs: [] },
+    {
+      id: 'volume:data',
+      ...directory,
+      path: `${dataDir}/volumes/data`,
+      mode: 0o755,
+      removal: 'volume',
+      needs: ['dir:volumes'],
+    },
+    ...web.steps,
+  ],
+};
 
 function withVolumes(files: Readonly<Record<string, string | undefined>>): FakeMachine {
   const machine = createFakeMachine();
@@ -44,30 +64,24 @@ it('stay when something is in them, or a container is noted for them', async () 
   ]);
 });
 
+it('go when shared.json knows of them and no record does', async () => {
+  const clean = createFakeMachine().dump();
+  let seen = 0;
+  for (let at = 1; ; at += 1) {
+    const machine = createFakeMachine();
+    const { gate, end } = await runspec(machine, apply(withData), { at, how: 'die' });
+    if (end === 'done') break;
+    if (volumes(machine).includes(`${dataDir}/volumes/data`)) seen += 1;
+    machine.files.drop(`${dataDir}/containers`);
+    expect((await runspec(machine, gc)).error).toBeUndefined();
+    expect(difference(clean, machine.dump()), `killed in ${gate.changes.at(-1)}`).toEqual([]);
+  }
+  expect(seen).toBeGreaterThan(10);
+});
+
 it('stay when a record has them', async () => {
   const machine = createFakeMachine();
-  const plan = planOf('web', '10.209.0.2', 8080);
-  const edges = { needs: [], after: [] };
-  const folder = {
-    id: 'dir:volumes',
-    op: 'directory',
-    path: `${dataDir}/volumes`,
-    mode: 0o700,
-    removal: 'empty',
-  } as const;
-  const volume = {
-    id: 'volume:data',
-    op: 'directory',
-    path: `${dataDir}/volumes/data`,
-    mode: 0o755,
-    removal: 'volume',
-  } as const;
-  const steps = [
-    { ...folder, ...edges, shared: true },
-    { ...volume, needs: ['dir:volumes'], after: [], shared: true },
-    ...plan.steps,
-  ] as const;
-  expect((await runspec(machine, apply({ ...plan, steps }))).error).toBeUndefined();
+  expect((await runspec(machine, apply(withData))).error).toBeUndefined();
   const before = machine.dump();
   expect((await runspec(machine, gc)).error).toBeUndefined();
   expect(machine.dump()).toEqual(before);
