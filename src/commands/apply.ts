@@ -23,6 +23,7 @@ import { withLayerDisplay } from './layer-display.ts';
 import { checkCompiled, loadSpecs, type LoadedSpecs } from './load-specs.ts';
 import { placeFailure } from './place-failure.ts';
 import { createReporter } from './reporter.ts';
+import { showAddresses, showPorts } from './show-place.ts';
 import { mendShared, removeLost, setAsideUnreadable } from './take-down.ts';
 
 export interface ApplyOptions {
@@ -224,9 +225,7 @@ async function carryOut(
 }
 
 function where(plan: Plan): string {
-  const address = plan.lease === undefined ? '' : `, address ${plan.lease.address}`;
-  const ports = plan.ports.map(
-    (port) => `${port.hostIP ?? '*'}:${port.hostPort}->${port.containerPort}/${port.protocol}`,
-  );
+  const [addresses, ports] = [showAddresses(plan.lease), showPorts(plan)];
+  const address = addresses.length === 0 ? '' : `, address ${addresses.join(' and ')}`;
   return `${address}${ports.length === 0 ? '' : `, ports ${ports.join(' ')}`}`;
 }

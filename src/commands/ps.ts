@@ -1,13 +1,11 @@
 // ps: every container with a record, and how its process is.
-import { bracketed } from '../load/ports.ts';
-import type { PortSpec } from '../load/spec.ts';
-import type { Lease } from '../plan/plan.ts';
 import { createRecords, type ContainerRecord } from '../run/records.ts';
 import { readBootId } from '../run/gather-facts.ts';
 import { readContainerState, type ContainerState } from '../runtime/container-state.ts';
 import { recordsFolder } from '../runtime/records.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { renderTable } from './render-table.ts';
+import { showPorts } from './show-place.ts';
 
 interface Row {
   readonly name: string;
@@ -81,20 +79,9 @@ export function toRow(record: ContainerRecord, sameBoot: boolean, state: Contain
     finishedAt: ended ? time(state.finishedAt) : null,
     address: plan?.lease?.address ?? null,
     address6: plan?.lease?.address6 ?? null,
-    ports: (plan?.ports ?? []).flatMap((port) => showPort(port, plan?.lease)),
+    ports: plan === undefined ? [] : showPorts(plan),
     spec: record.specFile,
   };
-}
-
-/** A port of all addresses is one of each family that the container has. */
-function showPort(
-  { hostIP, hostPort, containerPort, protocol }: PortSpec,
-  lease: Lease | undefined,
-): readonly string[] {
-  const all = lease?.address6 === undefined ? ['0.0.0.0'] : ['0.0.0.0', '::'];
-  return (hostIP === undefined ? all : [hostIP]).map(
-    (address) => `${bracketed(address)}:${hostPort}->${containerPort}/${protocol}`,
-  );
 }
 
 function renderRows(rows: readonly Row[], now: number): string {

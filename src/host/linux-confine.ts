@@ -13,7 +13,10 @@ const ROOT = '/sys';
 /** Where programs and their libraries lie, in distributions with and without a merged /usr, NixOS and Guix. */
 const PROGRAMS = ['/usr', '/bin', '/lib', '/lib64', '/nix', '/gnu'];
 
-/** One mount(8) for all mounts; descriptor 3 is their table. */
+/**
+ * One mount(8) for all mounts; descriptor 3 is their table. The only text for a shell: two programs have to run in one
+ * mount namespace. It is constant; the command comes as arguments, which the shell passes on unread.
+ */
 const ENTER = `mount --no-mtab --all --fstab /dev/fd/3 && exec chroot ${ROOT} "$@" 3<&-`;
 
 /**

@@ -43,6 +43,7 @@ function writeServer(host: TestHost, base: string, network: SpecKeys): PlacedSpe
 }
 
 describe.skipIf(!requireSystem())('a host with IPv6', () => {
+  let said = '';
   let web: PlacedSpec;
   let sibling: PlacedSpec;
   const ports = ['8080:80', '5353:53/udp', '127.0.0.1:9090:80', '[::1]:9091:80', `[${HOST6}]:9092:80`];
@@ -57,7 +58,9 @@ describe.skipIf(!requireSystem())('a host with IPv6', () => {
     start: async (host) => {
       web = writeServer(host, 'web', { ports });
       sibling = writeServer(host, 'sibling', {});
-      await succeed(host, 'apply', web.file, sibling.file);
+      const { status, stderr } = await host.runspec('apply', web.file, sibling.file);
+      if (status !== 0) throw new Error(stderr);
+      said = stderr;
     },
   });
   const onHost: Run = (argv) => getHost().exec(argv);
@@ -75,6 +78,13 @@ describe.skipIf(!requireSystem())('a host with IPv6', () => {
       ['198.51.100.2', HOST6].map((address) => ({ protocol, address, from })),
     ),
   ]);
+  it('says where they are reached, over both families', () => {
+    expect(said).toMatch(
+      /web is up, address 10\.209\.0\.2 and fd\S+::2, ports 0\.0\.0\.0:8080->80\/tcp \[::\]:8080->80\/tcp /,
+    );
+    expect(said).toContain(' [::1]:9091->80/tcp ');
+  });
+
   it('has servers that listen', async () => {
     await expect.poll(() => ask(onHost, { address: '127.0.0.1', port: 8080 }), SOON).toBe('web hello');
     await expect.poll(() => ask(onHost, { address: HOST6, port: 9092 }), SOON).toBe('web hello');
