@@ -53,7 +53,7 @@ describe('the default filter', () => {
   });
 
   it.each([
-    ['x64', ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', 'SCMP_ARCH_X32']],
+    ['x64', ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86']],
     ['arm64', ['SCMP_ARCH_AARCH64', 'SCMP_ARCH_ARM']],
   ])('is for all that a machine of %s runs', (arch, architectures) => {
     expect(seccompFor(DEFAULTS, arch).architectures).toEqual(architectures);
