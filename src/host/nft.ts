@@ -9,6 +9,7 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
+/** What waits for the transaction after the one under way. */
 const queues = new WeakMap<Host, Waiting[]>();
 
 /** @throws OperationError when nft refuses the script. */
@@ -23,17 +24,22 @@ export async function tryNft(host: Host, script: string): Promise<CommandResult>
   return new Promise((resolve, reject) => {
     const waiting = { script, resolve, reject };
     const queue = queues.get(host);
-    if (queue !== undefined) {
-      queue.push(waiting);
-      return;
+    if (queue !== undefined) queue.push(waiting);
+    else {
+      queues.set(host, [waiting]);
+      // Whoever asks in the same turn comes along.
+      setImmediate(() => void commitAll(host));
     }
-    const started = [waiting];
-    queues.set(host, started);
-    setImmediate(() => {
-      queues.delete(host);
-      void commit(host, started);
-    });
   });
+}
+
+/** One transaction after the other, as a script may build on one that was asked for before it. */
+async function commitAll(host: Host): Promise<void> {
+  for (let batch = queues.get(host) ?? []; batch.length > 0; batch = queues.get(host) ?? []) {
+    queues.set(host, []);
+    await commit(host, batch);
+  }
+  queues.delete(host);
 }
 
 async function commit(host: Host, batch: readonly Waiting[]): Promise<void> {

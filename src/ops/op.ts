@@ -4,6 +4,7 @@ import type { Archives } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
 import type { KernelView } from '../host/kernel-view.ts';
 import type { OpKind, StepOf } from '../plan/plan.ts';
+import type { Phase } from '../plan/step-base.ts';
 
 /** One property that is not as the step wants it. */
 export interface Difference {
@@ -40,10 +41,10 @@ export interface OpContext {
   /** Fires when the user interrupts; long work stops early by throwing. */
   readonly signal: AbortSignal;
   /**
-   * Resolves when the steps that this one awaits are through.
+   * Resolves when the steps that this one awaits before a phase of its work are through.
    * @throws UnreachedError when one of them failed, or the user has interrupted.
    */
-  reached(): Promise<void>;
+  reached(phase: Phase): Promise<void>;
   /** A line for people about long work, as in `unpacked 512 of 518 files`. */
   progress(text: string): void;
 }

@@ -23,6 +23,11 @@ export interface CompiledNetwork {
   readonly lease?: Lease;
 }
 
+/** Name of a container's network namespace below /run/netns. */
+export function netnsOf(name: string): string {
+  return `runspec-${name}`;
+}
+
 export function compileNetwork(
   spec: Spec,
   facts: HostFacts,
@@ -33,7 +38,7 @@ export function compileNetwork(
   if (namespace.mode === 'path') return { steps: [], netnsPath: namespace.path };
   if (spec.network.mode === 'host' || namespace.mode !== 'private') return { steps: [] };
 
-  const netns = `runspec-${spec.name}`;
+  const netns = netnsOf(spec.name);
   const netnsPath = `/run/netns/${netns}`;
   const base: readonly Step[] = [
     { id: 'mount:/run/netns', op: 'netns-folder', needs: [], after: [], shared: true },
@@ -177,6 +182,7 @@ function firewallSteps(spec: Spec, lease: Lease): readonly Step[] {
     comment,
     needs: [table],
     after: [],
+    with: [table],
   });
   const linkElement = (id: string, set: string, key: string): Step =>
     isBridge ? { ...element(id, { set, key }, 'runspec'), shared: true } : element(id, { set, key }, owner);

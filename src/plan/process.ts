@@ -37,6 +37,8 @@ export function compileProcess(
     ...new Set(spec.mounts.flatMap((mount) => (mount.type === 'volume' ? [`volume:${mount.source}`] : []))),
   ];
   const network = input.networkIds.filter((id) => !input.netnsIds.includes(id));
+  const root = ['bundle', 'overlay:rootfs', ...input.netnsIds, ...volumes];
+  const files = ['file:/etc/resolv.conf', 'file:/etc/hosts', 'file:/etc/hostname'];
   return [
     directory('dir:bundle', places.bundle, 0o700, 'tree', []),
     {
@@ -67,16 +69,13 @@ export function compileProcess(
       stopTimeout: spec.process.stopTimeout,
       cgroup: cgroupsPath,
       ...(spec.process.oomScoreAdj === undefined ? {} : { oomScoreAdj: spec.process.oomScoreAdj }),
-      needs: ['bundle', 'overlay:rootfs', 'dir:runtime', ...input.netnsIds, ...volumes],
-      after: [
-        input.cgroupId,
-        ...(namesInterfaces(spec) ? network : []),
-        'file:/etc/resolv.conf',
-        'file:/etc/hosts',
-        'file:/etc/hostname',
-      ],
-      // Created while its network is being made, which takes as long; started when that is whole.
-      ...(namesInterfaces(spec) || network.length === 0 ? {} : { awaits: network }),
+      needs: ['dir:bundle', 'dir:runtime', ...root],
+      after: [input.cgroupId, ...files],
+      // Its monitor begins beside its root: it is long in entering its cgroup. Its network is made while it is created.
+      awaits: {
+        create: ['dir:runtime', ...root, ...files, ...(namesInterfaces(spec) ? network : [])],
+        start: namesInterfaces(spec) ? [] : network,
+      },
     },
   ];
 }

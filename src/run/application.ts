@@ -37,8 +37,8 @@ export async function perform(
   const step = change.step;
   const waiting: OpContext = {
     ...context,
-    reached: async () => {
-      if (!(await reached())) throw new UnreachedError(step.id);
+    reached: async (phase) => {
+      if (!(await reached(phase))) throw new UnreachedError(step.id);
     },
   };
   if (change.action === 'update' && op.update !== undefined)

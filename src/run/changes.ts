@@ -105,7 +105,7 @@ function follow(change: Change, reason: string): Change {
   return { ...change, action: 'replace', reason };
 }
 
-const ORDER_ONLY = new Set(['id', 'op', 'needs', 'after', 'awaits', 'shared']);
+const ORDER_ONLY = new Set(['id', 'op', 'needs', 'after', 'with', 'awaits', 'shared']);
 
 /** As in `mtu`, and for the configuration of a bundle as in `process.args`. */
 function differingProperties(former: Step, step: Step, passive: readonly string[]): readonly string[] {

@@ -1,7 +1,7 @@
 // Whether a stored plan may be acted on: of the right shape, and naming nothing but what is runspec's and
 // this container's. A record that a disk has damaged must never lead to a removal elsewhere. Pure.
 import { PLAN_VERSION, type OpKind, type Plan, type Step, type StepOf } from '../plan/plan.ts';
-import { predecessors } from '../plan/step-base.ts';
+import { predecessors, type Awaits } from '../plan/step-base.ts';
 import { unseal } from './seal.ts';
 
 /** plan.json and pending.json. */
@@ -103,7 +103,7 @@ export function isSharedStep(step: unknown, dataDir: string): step is Step {
   return step['shared'] === true && isOwnStep(step, { container: '', dataDir, stateDir: undefined });
 }
 
-type StepShape = Pick<Step, 'id' | 'op' | 'needs' | 'after' | 'awaits'> & Fields;
+type StepShape = Pick<Step, 'id' | 'op' | 'needs' | 'after' | 'with' | 'awaits'> & Fields;
 
 function isStepShape(value: unknown): value is StepShape {
   return (
@@ -112,8 +112,13 @@ function isStepShape(value: unknown): value is StepShape {
     typeof value['op'] === 'string' &&
     isTexts(value['needs']) &&
     isTexts(value['after']) &&
-    (value['awaits'] === undefined || isTexts(value['awaits']))
+    (value['with'] === undefined || isTexts(value['with'])) &&
+    (value['awaits'] === undefined || isAwaits(value['awaits']))
   );
+}
+
+function isAwaits(value: unknown): value is Awaits {
+  return isFields(value) && isTexts(value['create']) && isTexts(value['start']);
 }
 
 function isTexts(value: unknown): value is readonly string[] {

@@ -2,6 +2,7 @@
 // runspec with other folders may be at work on the same host. Reads only.
 import type { Host } from '../host/host.ts';
 import { createKernelView, NETNS_FOLDER, type MountState } from '../host/kernel-view.ts';
+import { netnsOf } from '../plan/network.ts';
 import { cgroupFolders } from '../runtime/cgroup-processes.ts';
 import { readProcFile } from '../runtime/proc.ts';
 import { isOwnFolder, OWNER, type Places } from './inventory.ts';
@@ -106,7 +107,7 @@ export async function findDoubt(
   kinds: ReadonlySet<string>,
 ): Promise<string | undefined> {
   const { host, view, dataDir } = places;
-  const netns = kinds.has('netns') ? await view.netns(`runspec-${name}`) : undefined;
+  const netns = kinds.has('netns') ? await view.netns(netnsOf(name)) : undefined;
   const foreign = netns?.links.find((link) => link.name !== 'lo' && link.kind !== 'veth');
   if (foreign !== undefined) return `its namespace has a link of somebody else: ${foreign.name}`;
   const holder = kinds.has('netns')

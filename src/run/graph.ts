@@ -1,14 +1,16 @@
 // Runs work over steps in the order of their edges, as parallel as the edges allow, in either direction.
 import type { Step } from '../plan/plan.ts';
-import { predecessors } from '../plan/step-base.ts';
+import { forerunners, predecessors, type Phase } from '../plan/step-base.ts';
+import { createTurns } from './turns.ts';
 
-/** Resolves once the steps that a step awaits are through, to whether it may go on. */
-export type Reached = () => Promise<boolean>;
+/** Resolves once the steps that a step awaits before a phase are through, to whether it may go on. */
+export type Reached = (phase: Phase) => Promise<boolean>;
 
 /**
- * Calls `work` for each step when those it needs or comes after (forward), or those that need, come after or
- * await it (backward), are through. `stop` is asked before each step and by `reached`: once it says true, none
- * is begun. `work` must not reject.
+ * Calls `work` for each step when those it needs or comes after and does not await (forward), or those that need,
+ * come after or await it (backward), are through. Forward, what only the start of a process awaits begins when
+ * that asks for it or is through: creating it takes longest, and starting programs keeps this process busy.
+ * `stop` is asked before each step and by `reached`: once it says true, none is begun. `work` must not reject.
  */
 export async function walk(
   steps: readonly Step[],
@@ -21,7 +23,7 @@ export async function walk(
   for (const step of steps) byId.set(step.id, [...(byId.get(step.id) ?? []), step]);
   const before = new Map<Step, Step[]>(steps.map((step) => [step, []]));
   for (const step of steps) {
-    const ids = direction === 'forward' ? [...step.needs, ...step.after] : predecessors(step);
+    const ids = direction === 'forward' ? forerunners(step) : predecessors(step);
     for (const other of ids.flatMap((id) => byId.get(id) ?? [])) {
       if (direction === 'forward') before.get(step)?.push(other);
       else before.get(other)?.push(step);
@@ -35,19 +37,60 @@ export async function walk(
       if (earlier !== undefined) before.get(step)?.push(earlier);
     });
   }
-  const through = new Map<Step, Promise<void>>();
-  const start = (step: Step): Promise<void> => {
-    const known = through.get(step);
-    if (known !== undefined) return known;
-    const reached: Reached = async () => {
-      await Promise.all((step.awaits ?? []).flatMap((id) => byId.get(id) ?? []).map(start));
+  const others = (ids: readonly string[] = []): readonly Step[] =>
+    direction === 'forward' ? ids.flatMap((id) => byId.get(id) ?? []) : [];
+  const ahead = (step: Step): readonly Step[] => [...(before.get(step) ?? []), ...others(step.with)];
+  // What awaits others is to begin before them: they go on while it waits for the kernel.
+  const behind = new Map<Step, Step[]>(steps.map((step) => [step, [...others(step.awaits?.create)]]));
+  for (const step of steps) for (const other of ahead(step)) behind.get(other)?.push(step);
+  const turn = createTurns((step) => behind.get(step) ?? []);
+  const known = new Map<Step, Progress>();
+  const go = async (step: Step, tellBegun: () => void): Promise<void> => {
+    await Promise.all((before.get(step) ?? []).map((other) => begin(other).through));
+    const partners = others(step.with);
+    await Promise.all(partners.map((other) => begin(other).begun));
+    // In the turn of those it shares a change with, so that it is in time for it.
+    if (partners.length === 0) await turn(step);
+    const reached: Reached = async (phase) => {
+      await Promise.all(others(step.awaits?.[phase]).map((other) => begin(other).through));
       return !stop();
     };
-    const promise = Promise.all((before.get(step) ?? []).map(start)).then(async () => {
-      if (!stop()) await work(step, reached);
-    });
-    through.set(step, promise);
-    return promise;
+    const working = stop() ? undefined : work(step, reached);
+    tellBegun();
+    await working;
+    others(step.awaits?.start).forEach(begin);
   };
-  await Promise.all(ordered.map(start));
+  const begin = (step: Step): Progress => {
+    const earlier = known.get(step);
+    if (earlier !== undefined) return earlier;
+    let tellBegun = (): void => undefined;
+    const begun = new Promise<void>((resolve) => (tellBegun = resolve));
+    const progress = { begun, through: Promise.resolve().then(() => go(step, tellBegun)) };
+    known.set(step, progress);
+    others(step.awaits?.create).forEach(begin);
+    return progress;
+  };
+  const isLater = withAncestors(
+    steps.flatMap((step) => others(step.awaits?.start)),
+    ahead,
+  );
+  // Beginning one begins those ahead of it, be they among the later or not.
+  await Promise.all(ordered.filter((step) => !isLater.has(step)).map((step) => begin(step).through));
+  await Promise.all(ordered.map((step) => begin(step).through));
+}
+
+interface Progress {
+  readonly begun: Promise<void>;
+  readonly through: Promise<void>;
+}
+
+function withAncestors(steps: readonly Step[], ahead: (step: Step) => readonly Step[]): ReadonlySet<Step> {
+  const found = new Set<Step>();
+  const visit = (step: Step): void => {
+    if (found.has(step)) return;
+    found.add(step);
+    ahead(step).forEach(visit);
+  };
+  steps.forEach(visit);
+  return found;
 }

@@ -1,10 +1,11 @@
 // Starting a container's process under conmon, which outlives runspec and keeps its log and exit status.
-// Never takes anything down: what a failure or a kill leaves half-made is stop.ts's.
+// Takes nothing down but a monitor that still waits: what a failure or a kill leaves half-made is stop.ts's.
 import { OperationError } from '../errors.ts';
 import type { Child, Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
 import type { OciConfig } from '../oci/runtime-spec.ts';
 import type { ProcessStep } from '../plan/plan.ts';
+import type { Phase } from '../plan/step-base.ts';
 import { cgroupFolders } from './cgroup-processes.ts';
 import { checkRoot } from './check-root.ts';
 import { readOomKills } from './container-state.ts';
@@ -18,20 +19,40 @@ import { createError, execErrorIn, startError } from './runtime-errors.ts';
 const SYNC_FD = 3;
 const START_FD = 4;
 
-/** @param reached is awaited between `create` and `start`: until then the process need not have its network. */
+/**
+ * @param reached is awaited before the runtime's `create` and before its `start`. Until the first of them the process
+ *   need not have its root; the second is called for when `create` is under way.
+ */
 export async function launchProcess(
   host: Host,
   step: ProcessStep,
   mounts: readonly MountState[],
-  reached: () => Promise<void>,
+  reached: (phase: Phase) => Promise<void>,
 ): Promise<ProcessRecord> {
   await makeFolders(host, step.records);
-  await makeFolders(host, step.runtimeRoot);
-  await checkRootOfBundle(host, step);
-  const oom = await readOomBaseline(host, step, mounts);
-  const pid = await createUnderMonitor(host, step, mounts);
+  // Where conmon begins: the files in it are made meanwhile.
+  await makeFolders(host, step.bundle);
+  const waiting = await startMonitor(host, step, mounts);
+  let oom: ProcessRecord['oom'];
+  try {
+    await reached('create');
+    await makeFolders(host, step.runtimeRoot);
+    await checkRootOfBundle(host, step);
+    oom = await readOomBaseline(host, step, mounts);
+    await waiting.entered;
+  } catch (error) {
+    // Left alone it would read the end of its start pipe, and create the container.
+    await host.kill(waiting.child.pid, 'SIGKILL');
+    await waiting.child.exited;
+    throw error;
+  }
+  const created = create(host, step, waiting);
+  const isWhole = reached('start');
+  // Why it is not reached is of interest only once the container is created.
+  isWhole.catch(() => undefined);
+  const pid = await created;
   const init = await readIdentity(host, pid);
-  await reached();
+  await isWhole;
   const startedAt = host.now();
   await startCreated(host, step);
   await failIfNeverExecuted(host, step, pid, startedAt);
@@ -100,12 +121,19 @@ export function monitorCommand(step: ProcessStep): readonly string[] {
   return step.terminal ? [...argv, '--terminal'] : argv;
 }
 
-/** Runs `create` under conmon. @returns the pid of the container's init, which waits for `start`. */
-async function createUnderMonitor(
-  host: Host,
-  step: ProcessStep,
-  mounts: readonly MountState[],
-): Promise<number> {
+/** A conmon that waits for a line on its start pipe before it does anything. */
+interface Monitor {
+  readonly argv: readonly string[];
+  readonly child: Child;
+  /** Whether it is in its cgroup: so must it be before it forks, that all its children are. */
+  readonly entered: Promise<void>;
+  /** The first line of its reply. */
+  readonly answer: Promise<string>;
+  /** What it has said so far. */
+  stderr(): string;
+}
+
+async function startMonitor(host: Host, step: ProcessStep, mounts: readonly MountState[]): Promise<Monitor> {
   const argv = monitorCommand(step);
   const path = await host.which('conmon');
   if (path === undefined) {
@@ -128,12 +156,21 @@ async function createUnderMonitor(
   });
   const stderr = collectText(child, 2);
   const answer = readFirstLine(child, SYNC_FD);
-  // conmon waits for the start pipe: it must be in its cgroup before it forks, so that all its children are.
-  if (cgroup !== undefined) await enterMonitorCgroup(host, cgroup, child.pid);
-  const start = child.pipe(START_FD);
   // A conmon that ended at once has closed its end; its words on stderr tell why.
-  start.on('error', () => undefined);
-  start.end('\n');
+  child.pipe(START_FD).on('error', () => undefined);
+  // The kernel waits for a grace period of RCU, up to 20 ms, before it moves a process; what is moved soon after does not wait.
+  const entered = cgroup === undefined ? Promise.resolve() : enterMonitorCgroup(host, cgroup, child.pid);
+  entered.catch(() => undefined);
+  return { argv, child, entered, answer, stderr };
+}
+
+/** Runs `create` under conmon. @returns the pid of the container's init, which waits for `start`. */
+async function create(
+  host: Host,
+  step: ProcessStep,
+  { argv, child, answer, stderr }: Monitor,
+): Promise<number> {
+  child.pipe(START_FD).end('\n');
   const line = await awaitReply(host, step, answer, () => readMonitorPid(host, step));
   child.release();
   const reply = parseReply(line);

@@ -33,8 +33,11 @@ export async function stopProcess(
     await host.kill(record.init.pid, step.stopSignal as NodeJS.Signals);
     await waitUntil(host, step.stopTimeout, async () => !(await isAlive(host, record.init)));
   }
-  // A start that was cut short may go on by itself: first whoever could still make processes, then the rest.
-  const hadStrays = !complete && (await killStrays(host, step));
+  // A start that was cut short may go on by itself: first whoever could still make processes, then the rest. It
+  // makes the monitor's cgroup first of all, and that goes last.
+  const mayHaveStrays =
+    !complete && (monitor === undefined || (await host.status(monitor.folder)) !== undefined);
+  const hadStrays = mayHaveStrays && (await killStrays(host, step));
   const members = await listProcesses(host, [...container, ...monitors]);
   const isThere = record !== undefined || hadStrays || members.length > 0;
   if (isThere) {

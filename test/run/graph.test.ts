@@ -9,6 +9,16 @@ const step = (id: string, needs: readonly string[] = [], after: readonly string[
   after,
 });
 
+/** Of another kind: steps of one kind take turns together. */
+const other = (id: string): Step => ({
+  id,
+  op: 'controller',
+  controller: '',
+  mountpoint: '',
+  needs: [],
+  after: [],
+});
+
 const STEPS = [step('a'), step('b', ['a']), step('c', [], ['a']), step('d', ['b', 'c']), step('e')];
 
 /** Begin and end of each step, as they happen; each takes a turn of the event loop. */
@@ -55,14 +65,18 @@ describe('a walk', () => {
   });
 
   describe('over a step that awaits others', () => {
-    const steps = [step('a'), step('b', ['a']), { ...step('c', ['a']), awaits: ['b'] }];
+    const steps = [
+      step('a'),
+      step('b', ['a']),
+      { ...step('c', ['a']), awaits: { create: [], start: ['b'] } },
+    ];
 
     async function traceReached(): Promise<readonly string[]> {
       const events: string[] = [];
       const work = async ({ id }: Step, reached: Reached): Promise<void> => {
         events.push(`${id}+`);
         await new Promise((resolve) => setImmediate(resolve));
-        if (id === 'c') events.push(`reached ${await reached()}`);
+        if (id === 'c') events.push(`reached ${await reached('start')}`);
         events.push(`${id}-`);
       };
       await walk(steps, 'forward', work);
@@ -85,7 +99,7 @@ describe('a walk', () => {
         async ({ id }, reached) => {
           await new Promise((resolve) => setImmediate(resolve));
           if (id === 'b') isFailed = true;
-          if (id === 'c') failing.push(`reached ${await reached()}`);
+          if (id === 'c') failing.push(`reached ${await reached('start')}`);
         },
         () => isFailed,
       );
@@ -96,6 +110,64 @@ describe('a walk', () => {
       const events = await trace(steps, 'backward');
       expect(isBefore(events, 'c-', 'b+')).toBe(true);
     });
+
+    it('begins what only its start awaits, and what only that needs, once it asks or is through', async () => {
+      const network = [step('bridge'), step('veth', ['bridge']), other('root')];
+      const process = { ...step('process', ['root']), awaits: { create: ['root'], start: ['veth'] } };
+      const events: string[] = [];
+      const asking = async ({ id }: Step, reached: Reached): Promise<void> => {
+        events.push(`${id}+`);
+        if (id !== 'process') return;
+        await reached('create');
+        events.push('created');
+        await reached('start');
+        events.push('started');
+      };
+      await walk([...network, process], 'forward', asking);
+      expect(events).toEqual(['process+', 'root+', 'created', 'bridge+', 'veth+', 'started']);
+      events.length = 0;
+      await walk([...network, process], 'forward', async ({ id }) => void events.push(id));
+      expect(events).toHaveLength(4);
+      expect(events.indexOf('bridge')).toBeLessThan(events.indexOf('veth'));
+    });
+
+    it('begins at once what others need too', async () => {
+      const all = [step('a'), step('b', ['a']), { ...step('c'), awaits: { create: [], start: ['a'] } }];
+      const begun: string[] = [];
+      await walk(all, 'forward', async ({ id }, reached) => {
+        begun.push(id);
+        if (id !== 'c') return;
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        begun.push('asks');
+        await reached('start');
+      });
+      expect(begun.slice(0, 3).toSorted()).toEqual(['a', 'b', 'c']);
+    });
+  });
+
+  it('begins in one turn what may share a change, after what it builds on', async () => {
+    const element = (id: string): Step => ({ ...step(id, ['table']), with: ['table'] });
+    const steps = [step('sysctl'), step('table', [], ['sysctl']), element('one'), element('two')];
+    const turns: string[][] = [];
+    let turn: string[] | undefined;
+    await walk(steps, 'forward', async ({ id }) => {
+      if (turn === undefined) {
+        turns.push((turn = []));
+        setImmediate(() => (turn = undefined));
+      }
+      turn.push(id);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    });
+    expect(turns).toEqual([['sysctl'], ['table', 'one', 'two']]);
+    const back = await trace(steps, 'backward');
+    expect(isBefore(back, 'one-', 'table+')).toBe(true);
+  });
+
+  it('begins with what has the longest way to go, and those of one kind together', async () => {
+    const begun: string[] = [];
+    const steps = [step('a'), other('b'), step('c'), step('d', ['b']), step('e', ['d'])];
+    await walk(steps, 'forward', async ({ id }) => void begun.push(id));
+    expect(begun).toEqual(['b', 'a', 'c', 'd', 'e']);
   });
 
   it('begins nothing more once it is to stop, and waits for what is under way', async () => {
