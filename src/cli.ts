@@ -2,6 +2,7 @@
 import { isatty } from 'node:tty';
 import { InterruptedError, UsageError } from './errors.ts';
 import type { CommandContext } from './commands/context.ts';
+import type { Host } from './host/host.ts';
 import type { Globals } from './commands/program.ts';
 
 declare const RUNSPEC_VERSION: string;
@@ -37,6 +38,7 @@ async function main(): Promise<void> {
     write('stderr', lines.map((line) => `${line}\n`).join(''));
     process.exitCode = status;
   }
+  await host?.close();
   // Nothing is left to do, whatever handle a library still holds.
   await flush();
   if (lost !== undefined && process.exitCode === 0) {
@@ -60,13 +62,15 @@ function asRefusal(error: unknown): unknown {
   return new UsageError(`no permission for ${path ?? 'that'}`, 'this needs root: run it with sudo');
 }
 
+let host: Host | undefined;
+
 async function makeContext(globals: Globals, signal: AbortSignal, color: boolean): Promise<CommandContext> {
   const [{ createLinuxHost }, { createLinuxArchives }, { resolvePlace }] = await Promise.all([
     import('./host/linux.ts'),
     import('./host/linux-archives.ts'),
     import('./commands/resolve-place.ts'),
   ]);
-  const host = createLinuxHost();
+  host = createLinuxHost();
   const [stateDir, dataDir] = await Promise.all([
     resolvePlace(host, globals.stateDir),
     resolvePlace(host, globals.dataDir),

@@ -1,17 +1,21 @@
 // apply: converge the host to the specs.
 import { posix } from 'node:path';
-import { UsageError } from '../errors.ts';
+import { UsageError, type Diagnostic } from '../errors.ts';
+import { createKernelView, type KernelView } from '../host/kernel-view.ts';
 import { fetchSources } from '../image/fetch-sources.ts';
 import { removeStaleWork } from '../image/store.ts';
 import type { LoadedSpec } from '../load/load.ts';
 import { STDIN } from '../load/read-sources.ts';
 import type { Spec } from '../load/spec.ts';
+import { findFirewallProblems } from '../plan/check-firewall.ts';
 import { afterJoined, compileAll } from '../plan/compile.ts';
+import type { ForeignRules, HostFacts } from '../plan/facts.ts';
+import { netnsOf } from '../plan/network.ts';
 import type { OpKind, Plan } from '../plan/plan.ts';
 import type { SharedRuns } from '../run/application.ts';
 import { applyChanges } from '../run/apply.ts';
 import { computeChanges, hasEffect, type Change } from '../run/changes.ts';
-import { gatherFacts } from '../run/gather-facts.ts';
+import { gatherFacts, gatherForeignRules } from '../run/gather-facts.ts';
 import { noteVolumes } from '../run/kept-data.ts';
 import { withLock } from '../run/lock.ts';
 import { recordedSteps, type ContainerRecord } from '../run/records.ts';
@@ -20,7 +24,7 @@ import { opContext, openSession, type Session } from '../run/session.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
 import { withLayerDisplay } from './layer-display.ts';
-import { checkCompiled, loadSpecs, type LoadedSpecs } from './load-specs.ts';
+import { checkCompiled, loadSpecs, showPlaced, type LoadedSpecs } from './load-specs.ts';
 import { placeFailure } from './place-failure.ts';
 import { createReporter } from './reporter.ts';
 import { showAddresses, showPorts } from './show-place.ts';
@@ -63,8 +67,18 @@ export async function convergeLocked(
       await fetchSources({ ...context, ...told }, spec, { local });
     }
   });
-  return withLock(context.host, context.dataDir, context.lockTimeout, () =>
-    converge(context, loaded, report, options),
+  const view = createKernelView(context.host);
+  const netns = loaded.specs.map(({ spec }) => netnsOf(spec.name));
+  return withLock(
+    context.host,
+    context.dataDir,
+    context.lockTimeout,
+    (isStillTrue) => {
+      if (!isStillTrue) view.forget();
+      return converge(context, loaded, report, options, view);
+    },
+    // The kernel is asked while the lock is taken: the answers take longer than the asking.
+    () => view.warmUp({ sockets: false, netns }),
   );
 }
 
@@ -88,18 +102,26 @@ async function converge(
   loaded: LoadedSpecs,
   report: Reporter,
   options: ApplyOptions,
+  view: KernelView,
 ): Promise<readonly Plan[]> {
   await removeStaleWork(context.host, context.dataDir);
-  const session = await openSession(context);
+  const session = await openSession(context, view);
   await mendShared(session, report);
-  session.view.warmUp({ sockets: false });
   const specs = loaded.specs.map((one) => one.spec);
+  view.warmUp({ sockets: false, netns: specs.map(({ name }) => netnsOf(name)) });
+  const foreignRules = gatherForeignRules(session, specs);
+  // Its failure is heard of further down, unless something else fails first.
+  foreignRules.catch(() => undefined);
   // What is left of a container whose record is lost is in the way of its successor, and not to be planned with.
-  const [facts, wasCleared] = await Promise.all([
-    gatherFacts(session, specs),
-    clearRemains(session, specs, report),
-  ]);
-  const compiled = compileAll(specs, wasCleared ? await gatherFacts(session, specs) : facts);
+  const gather = (): Promise<HostFacts> => gatherFacts(session, specs, { foreignRules: false });
+  const [early, wasCleared] = await Promise.all([gather(), clearRemains(session, specs, report)]);
+  const facts = wasCleared ? await gather() : early;
+  const compiled = compileAll(specs, facts);
+  const warned = foreignRules.then((rules) => {
+    const found = compiled.map(({ plan }, index) => warningsOf(specs[index], plan, facts, rules));
+    showPlaced(context, loaded, found);
+  });
+  warned.catch(() => undefined);
   checkCompiled(context, loaded, compiled);
   const works = await Promise.all(
     compiled.flatMap(({ plan }, index) =>
@@ -120,7 +142,9 @@ async function converge(
     const joined = joinedContainers(specs.find((spec) => spec.name === work.plan.name));
     const first = joined.flatMap((name) => running.get(name) ?? []);
     const source = loaded.specs.find((one) => one.spec.name === work.plan.name);
-    const run = Promise.all(first).then(() => carryOut(context, session, work, report, sharedRuns, options));
+    const run = Promise.all([...first, ...(hasEffect(work.changes) ? [] : [warned])]).then(() =>
+      carryOut(context, session, work, report, sharedRuns, options),
+    );
     running.set(
       work.plan.name,
       run.catch((error: unknown) => Promise.reject(placeFailure(error, work.plan, source))),
@@ -131,8 +155,22 @@ async function converge(
     result.status === 'rejected' ? [result.reason as Error] : [],
   );
   const [failure, ...others] = failures;
-  if (failure === undefined) return works.map((work) => work.plan);
+  if (failure === undefined) {
+    await warned;
+    return works.map((work) => work.plan);
+  }
   throw joinFailures([failure, ...others], `${failures.length} of ${works.length} containers failed`);
+}
+
+/** Rules of others only warn, so nothing waits for them. */
+function warningsOf(
+  spec: Spec | undefined,
+  plan: Plan | undefined,
+  facts: HostFacts,
+  rules: ForeignRules,
+): readonly Diagnostic[] {
+  if (spec === undefined || plan?.lease === undefined) return [];
+  return findFirewallProblems(spec, plan.lease, facts, rules);
 }
 
 /** @returns whether anything had to be removed. */

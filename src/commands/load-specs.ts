@@ -55,12 +55,26 @@ export function checkCompiled(
   loaded: LoadedSpecs,
   compiled: readonly Compiled[],
 ): void {
-  const placed = compiled.flatMap(({ diagnostics }, index) =>
-    diagnostics.map((diagnostic) => placeDiagnostic(loaded.specs[index], diagnostic)),
+  const placed = showPlaced(
+    context,
+    loaded,
+    compiled.map((one) => one.diagnostics),
   );
-  showDiagnostics(context, sortByPlace(placed, loaded.sources), loaded.sources);
   const errors = placed.filter((diagnostic) => diagnostic.severity === 'error');
   if (errors.length > 0) throw new InvalidSpecError(errors);
+}
+
+/** Shows what was found of each spec, in the order of the places in the files. @returns the same with the places. */
+export function showPlaced(
+  context: CommandContext,
+  { specs, sources }: LoadedSpecs,
+  found: readonly (readonly Diagnostic[])[],
+): readonly Diagnostic[] {
+  const placed = found.flatMap((diagnostics, index) =>
+    diagnostics.map((diagnostic) => placeDiagnostic(specs[index], diagnostic)),
+  );
+  showDiagnostics(context, sortByPlace(placed, sources), sources);
+  return placed;
 }
 
 /** With the place in the file that its path names. */

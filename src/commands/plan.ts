@@ -25,7 +25,7 @@ export async function plan(
   session.view.warmUp({ sockets: true });
   const loaded = await loadSpecs(context, args);
   const specs = loaded.specs.map((one) => one.spec);
-  const compiled = compileAll(specs, await gatherFacts(session, specs));
+  const compiled = compileAll(specs, await gatherFacts(session, specs, { foreignRules: true }));
   checkCompiled(context, loaded, compiled);
   const plans = compiled.flatMap((one) => (one.plan === undefined ? [] : [one.plan]));
   const changes = await Promise.all(

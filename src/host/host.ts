@@ -77,6 +77,8 @@ export interface Child {
 }
 
 export interface Lock {
+  /** Its file was made by this call: nobody else has held it since `onMade` was called. */
+  readonly isNew: boolean;
   release(): Promise<void>;
 }
 
@@ -126,8 +128,14 @@ export interface Host {
   which(program: string): Promise<string | undefined>;
   /** Sends a signal; false when the process is gone. */
   kill(pid: number, signal: NodeJS.Signals): Promise<boolean>;
-  /** Takes an exclusive lock that the kernel drops with the process; undefined when `timeoutMs` passes first. */
-  lock(path: string, timeoutMs: number): Promise<Lock | undefined>;
+  /**
+   * Takes an exclusive lock that the kernel drops with the process; undefined when `timeoutMs` passes first.
+   * @param onMade is called when the lock's file was not there, and has been made.
+   */
+  lock(path: string, timeoutMs: number, onMade?: () => void): Promise<Lock | undefined>;
+
+  /** Ends the programs that it keeps for further commands. */
+  close(): Promise<void>;
 
   sleep(milliseconds: number): Promise<void>;
   /** Milliseconds since the epoch. */

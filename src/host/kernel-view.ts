@@ -76,8 +76,8 @@ export interface KernelView {
   dockerUser(): Promise<DockerUser | undefined>;
   /** In the order of /proc/self/mountinfo: later entries cover earlier ones. */
   mounts(): Promise<readonly MountState[]>;
-  /** Begins to read what every plan needs, so that the answers come while other work is done. */
-  warmUp(what: { readonly sockets: boolean }): void;
+  /** Begins to read what every plan needs, and network namespaces, so that the answers come while other work is done. */
+  warmUp(what: { readonly sockets: boolean; readonly netns?: readonly string[] }): void;
   /** Drops what was read, after a change. */
   forget(): void;
 }
@@ -105,10 +105,11 @@ export function createKernelView(host: Host): KernelView {
       ? (await firewall()).table
       : once(`nft ${family} ${table}`, () => readNftTable(host, family, table));
   const listening = (): Promise<readonly ListeningSocket[]> => once('listening', () => readListening(host));
+  const netns: KernelView['netns'] = (name) => once(`netns ${name}`, () => readNetns(host, name));
   return {
     links,
     link: async (name) => (await links()).find((link) => link.name === name),
-    netns: (name) => once(`netns ${name}`, () => readNetns(host, name)),
+    netns,
     nftTable,
     baseChains: async () => (await firewall()).baseChains,
     netdevTables: async () => (await firewall()).netdevTables,
@@ -117,8 +118,13 @@ export function createKernelView(host: Host): KernelView {
       (await links()).some(isDockerLink) ? once('docker-user', () => readDockerUser(host)) : undefined,
     mounts: () => once('mounts', () => readMounts(host)),
     // Whoever asks later gets the failure, if there is one.
-    warmUp: ({ sockets }) =>
-      void Promise.allSettled([links(), firewall(), ...(sockets ? [listening()] : [])]),
+    warmUp: (what) =>
+      void Promise.allSettled([
+        links(),
+        firewall(),
+        ...(what.sockets ? [listening()] : []),
+        ...(what.netns ?? []).map(netns),
+      ]),
     forget: () => known.clear(),
   };
 }

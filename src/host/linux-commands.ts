@@ -35,7 +35,7 @@ export function searchPath(): string {
  * Nothing of the caller's: runc passes NOTIFY_SOCKET and LISTEN_FDS on, tar obeys TAR_OPTIONS. The same words
  * in messages everywhere, as we read some of them.
  */
-function childEnvironment(extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
+export function childEnvironment(extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
   return { PATH: searchPath(), LC_ALL: 'C', ...extra };
 }
 
@@ -71,7 +71,10 @@ function collect(stream: NodeJS.ReadableStream | null): () => string {
 }
 
 /** Waits for the end of the process and of its output; `note` says what a status cannot. */
-function ending(child: ChildProcess, program: string): Promise<{ status: number | undefined; note: string }> {
+export function ending(
+  child: ChildProcess,
+  program: string,
+): Promise<{ readonly status: number | undefined; readonly note: string }> {
   return new Promise((resolve) => {
     child.once('error', (error: NodeJS.ErrnoException) => {
       // With a pid the program did start, and `close` follows.

@@ -5,25 +5,50 @@ import fs from 'node:fs';
 import { OperationError } from '../errors.ts';
 import type { Lock } from './host.ts';
 import { searchPath } from './linux-commands.ts';
+import { except } from './linux-errno.ts';
 
-const { O_RDWR, O_CREAT, O_NOFOLLOW } = fs.constants;
+const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
 
 /** What flock(1) is told to exit with when the lock is held by another. */
 const HELD = 75;
 
-export async function takeLock(path: string, timeoutMs: number): Promise<Lock | undefined> {
+export async function takeLock(
+  path: string,
+  timeoutMs: number,
+  onMade?: () => void,
+): Promise<Lock | undefined> {
   const deadline = performance.now() + timeoutMs;
+  const made = make(path);
+  if (made !== undefined) {
+    // Not waiting: whoever is quicker than we are may change things, and be killed with the file in its place.
+    const locking = hold(made, path, 0);
+    onMade?.();
+    if (await locking) return { isNew: true, release: async () => fs.closeSync(made) };
+  }
   for (;;) {
     // Node opens with O_CLOEXEC, so no other child can inherit the lock and outlive us with it.
     const fd = fs.openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
-    let kept = false;
-    try {
-      if (!(await flock(fd, path, deadline - performance.now()))) return undefined;
-      kept = isStillAt(path, fd);
-      if (kept) return { release: async () => fs.closeSync(fd) };
-    } finally {
-      if (!kept) fs.closeSync(fd);
-    }
+    const held = await hold(fd, path, deadline - performance.now());
+    if (held === true) return { isNew: false, release: async () => fs.closeSync(fd) };
+    if (held === undefined) return undefined;
+  }
+}
+
+/** Undefined when it is there already. */
+function make(path: string): number | undefined {
+  const open = (): number => fs.openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  return except(open, undefined, 'EEXIST');
+}
+
+/** @returns false when the file is no longer the lock, undefined when another holds it; then it is closed. */
+async function hold(fd: number, path: string, waitMs: number): Promise<boolean | undefined> {
+  let isHeld = false;
+  try {
+    if (!(await flock(fd, path, waitMs))) return undefined;
+    isHeld = isStillAt(path, fd);
+    return isHeld;
+  } finally {
+    if (!isHeld) fs.closeSync(fd);
   }
 }
 

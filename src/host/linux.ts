@@ -4,16 +4,20 @@ import { setTimeout } from 'node:timers/promises';
 import type { Host } from './host.ts';
 import { linuxCommands } from './linux-commands.ts';
 import { linuxFiles } from './linux-files.ts';
+import { createIpSessions } from './linux-ip.ts';
 import { takeLock } from './linux-lock.ts';
 import { removeTree } from './linux-remove-tree.ts';
 import { createLinuxWrites } from './linux-writes.ts';
 
 export function createLinuxHost(): Host {
+  const ip = createIpSessions();
   return {
     environment: process.env,
     ...linuxFiles,
     ...createLinuxWrites(),
     ...linuxCommands,
+    run: (argv, options) => ip.run(argv, options) ?? linuxCommands.run(argv, options),
+    close: () => ip.close(),
     removeTree,
     lock: takeLock,
     sleep: (milliseconds) => setTimeout(milliseconds),

@@ -1,7 +1,7 @@
 // What the host's network has already: links, addresses and routes.
 import { OperationError } from '../errors.ts';
 import { formatBlock6, isGlobal } from '../load/ipv6.ts';
-import type { NetworkFacts } from '../plan/facts.ts';
+import type { ForeignRules, NetworkFacts } from '../plan/facts.ts';
 import { findForeignTables } from './foreign-tables.ts';
 import type { Host } from './host.ts';
 import type { KernelView, LinkState } from './kernel-view.ts';
@@ -49,10 +49,7 @@ export async function readNetwork(
 }
 
 /** Of others alone: what is ours stands in our own table. */
-export async function readFirewallFacts(
-  host: Host,
-  view: KernelView,
-): Promise<Pick<NetworkFacts, 'foreignChains' | 'unreadable'>> {
+export async function readFirewallFacts(host: Host, view: KernelView): Promise<ForeignRules> {
   const tables = await findForeignTables(host, await view.baseChains());
   if (tables.nft.length === 0 && tables.iptables.length === 0) return {};
   const { readForeignChains } = await import('./foreign-firewall.ts');

@@ -1,13 +1,14 @@
 // Whether filter chains of others stop packets of a container: an accept of ours cannot overrule a drop of theirs. Names
 // the rule, and what would let the packets pass; nothing of theirs is ever changed. Pure.
+import type { Diagnostic } from '../errors.ts';
 import { describePort } from '../load/ports.ts';
 import type { Spec } from '../load/spec.ts';
-import type { HostFacts, NetworkFacts } from './facts.ts';
+import type { ForeignRules, HostFacts, NetworkFacts } from './facts.ts';
 import { findDrop, type Drop } from './find-drop.ts';
 import { hintFor } from './firewall-hints.ts';
 import type { ForeignChain } from './foreign-chains.ts';
 import type { Lease } from './plan.ts';
-import type { Problems } from './problems.ts';
+import { createProblems, type Problems } from './problems.ts';
 import { waysOf, type Endpoint, type Way } from './packet-ways.ts';
 
 /** One rule that stops packets, and all that it stops. */
@@ -34,6 +35,19 @@ export function checkFirewall(spec: Spec, lease: Lease, { network }: HostFacts, 
       message,
       hint,
     );
+}
+
+/** The same of rules that were read after the rest. */
+export function findFirewallProblems(
+  spec: Spec,
+  lease: Lease,
+  facts: HostFacts,
+  { foreignChains = [], unreadable = [] }: ForeignRules,
+): readonly Diagnostic[] {
+  const problems = createProblems();
+  const network = { ...facts.network, foreignChains, unreadable };
+  checkFirewall(spec, lease, { ...facts, network }, problems);
+  return problems.all;
 }
 
 export function findObstacles(endpoint: Endpoint, facts: NetworkFacts): readonly Obstacle[] {

@@ -43,7 +43,15 @@ export interface CgroupFacts {
   }[];
 }
 
-export interface NetworkFacts {
+/** Of firewalls of others. */
+export interface ForeignRules {
+  /** Filter chains that packets of a container may pass; absent where there are none. */
+  readonly foreignChains?: readonly ForeignChain[];
+  /** Why rules, Docker's among them, cannot be read. */
+  readonly unreadable?: readonly string[];
+}
+
+export interface NetworkFacts extends ForeignRules {
   readonly links: readonly {
     readonly name: string;
     readonly alias?: string;
@@ -52,10 +60,6 @@ export interface NetworkFacts {
   }[];
   /** Docker's iptables chain DOCKER-USER is there. */
   readonly dockerUser?: true;
-  /** Filter chains of others that packets of a container may pass; absent where there are none. */
-  readonly foreignChains?: readonly ForeignChain[];
-  /** Why rules of others, Docker's among them, cannot be read. */
-  readonly unreadable?: readonly string[];
   readonly addresses: readonly { readonly link: string; readonly address: string; readonly prefix: number }[];
   /**
    * `used`: the host has a global or unique local address, or a default route. `idle`: it could have.

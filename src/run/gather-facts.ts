@@ -5,11 +5,17 @@ import { readCgroups } from '../host/cgroup-facts.ts';
 import type { FileStatus, Host } from '../host/host.ts';
 import type { KernelView } from '../host/kernel-view.ts';
 import { findSocketOwners } from '../host/listening.ts';
-import { readNetwork } from '../host/network-facts.ts';
+import { readFirewallFacts, readNetwork } from '../host/network-facts.ts';
 import { readResolver } from '../host/resolver-facts.ts';
 import { resolveLayers } from '../image/resolve-layers.ts';
 import type { Spec } from '../load/spec.ts';
-import type { ContainerFacts, HostFacts, ListeningSocket, ResolvedLayer } from '../plan/facts.ts';
+import type {
+  ContainerFacts,
+  ForeignRules,
+  HostFacts,
+  ListeningSocket,
+  ResolvedLayer,
+} from '../plan/facts.ts';
 import { readContainerState } from '../runtime/container-state.ts';
 import { recordsFolder } from '../runtime/records.ts';
 import type { ContainerRecord, Records } from './records.ts';
@@ -28,13 +34,18 @@ export interface FactSources {
   readonly signal: AbortSignal;
 }
 
-export async function gatherFacts(sources: FactSources, specs: readonly Spec[]): Promise<HostFacts> {
+/** @param what whether rules of others are among the facts; apply has them read while it works. */
+export async function gatherFacts(
+  sources: FactSources,
+  specs: readonly Spec[],
+  what: { readonly foreignRules: boolean },
+): Promise<HostFacts> {
   const { host, view, stateDir, dataDir, bootId } = sources;
   const reading = readContainers(sources, specs);
   const [cgroups, programs, network, listening, containers, layers, paths, resolver] = await Promise.all([
     readCgroups(host, view),
     findPrograms(host),
-    readNetwork(host, view, { firewall: specs.some(hasNetwork) }),
+    readNetwork(host, view, { firewall: what.foreignRules && specs.some(hasNetwork) }),
     reading.then((known) => listeningInTheWay(sources, specs, known)),
     reading,
     resolveAllLayers(sources, specs),
@@ -57,6 +68,14 @@ export async function gatherFacts(sources: FactSources, specs: readonly Spec[]):
     resolver,
     diagnostics: layers.diagnostics,
   };
+}
+
+/** Nothing for specs that no rule can concern. */
+export async function gatherForeignRules(
+  { host, view }: FactSources,
+  specs: readonly Spec[],
+): Promise<ForeignRules> {
+  return specs.some(hasNetwork) ? readFirewallFacts(host, view) : {};
 }
 
 function hasNetwork({ network, namespaces }: Spec): boolean {

@@ -9,19 +9,24 @@ const LOCK_FILE = '.lock';
 /** Others may pass through to what is theirs, but not look around. Of nobody else's folders, so ours are known by it. */
 const OWN_MODE = 0o711;
 
-/** @throws BusyError when another runspec holds the lock for longer than `timeoutMs`. */
+/**
+ * @param onMade is called when nobody has held the lock; what is read from then on is still true in the work, if that is
+ *   told so: nobody else was at work in between.
+ * @throws BusyError when another runspec holds the lock for longer than `timeoutMs`.
+ */
 export async function withLock<T>(
   host: Host,
   dataDir: string,
   timeoutMs: number,
-  work: () => Promise<T>,
+  work: (isStillTrue: boolean) => Promise<T>,
+  onMade?: () => void,
 ): Promise<T> {
   const path = `${dataDir}/${LOCK_FILE}`;
-  const lock = await takeLock(host, dataDir, path, timeoutMs);
+  const lock = await takeLock(host, dataDir, path, timeoutMs, onMade);
   let result: T;
   try {
     await removeLeftovers(host, dataDir);
-    result = await work();
+    result = await work(lock.isNew);
   } catch (error) {
     // On a disk that fails, the work's own failure is the one to hear of.
     await letGo(host, dataDir, path, lock).catch(() => undefined);
@@ -41,12 +46,18 @@ async function letGo(host: Host, dataDir: string, path: string, lock: Lock): Pro
   }
 }
 
-async function takeLock(host: Host, dataDir: string, path: string, timeoutMs: number): Promise<Lock> {
+async function takeLock(
+  host: Host,
+  dataDir: string,
+  path: string,
+  timeoutMs: number,
+  onMade?: () => void,
+): Promise<Lock> {
   const deadline = host.now() + timeoutMs;
   for (;;) {
     try {
       await host.makeDirectory(dataDir, { mode: OWN_MODE });
-      const lock = await host.lock(path, Math.max(0, deadline - host.now()));
+      const lock = await host.lock(path, Math.max(0, deadline - host.now()), onMade);
       if (lock !== undefined) return lock;
       throw new BusyError(`another runspec is at work in ${dataDir}`);
     } catch (error) {

@@ -70,6 +70,7 @@ export function containerFolder(dataDir: string, name: string): string {
 
 export function createRecords(host: Host, dataDir: string, bootId: string): Records {
   const folderOf = (name: string): string => containerFolder(dataDir, name);
+  const read = createReader(host, dataDir);
   const store = (path: string, stored: StoredPlan): Promise<void> =>
     host.writeAtomic(path, seal(stored), { mode: 0o600 });
   const tidy = async (): Promise<void> => {
@@ -88,12 +89,12 @@ export function createRecords(host: Host, dataDir: string, bootId: string): Reco
   return {
     names: async () => ((await host.list(`${dataDir}/containers`)) ?? []).filter(isName),
     async read(name) {
-      const { record, faults } = await readRecord(host, dataDir, name);
+      const { record, faults } = await read(name);
       const foreign = faults.map(explain).find((one) => one !== undefined);
       if (foreign !== undefined) throw foreign;
       return record;
     },
-    look: (name) => readRecord(host, dataDir, name),
+    look: read,
     async setAside({ faults }) {
       for (const { path, kind } of faults) {
         if (kind !== 'unreadable') continue;
@@ -136,13 +137,33 @@ export function createRecords(host: Host, dataDir: string, bootId: string): Reco
   };
 }
 
-async function readRecord(host: Host, dataDir: string, name: string): Promise<FoundRecord> {
-  const folder = containerFolder(dataDir, name);
-  const [first, second, journal] = await Promise.all([
-    readStored(host, `${folder}/plan.json`, name, dataDir),
-    readStored(host, `${folder}/pending.json`, name, dataDir),
-    readLenient(host, `${folder}/journal.jsonl`),
-  ]);
+type Stored = { readonly stored: StoredPlan } | FoundRecord['faults'][number] | undefined;
+
+function createReader(host: Host, dataDir: string): (name: string) => Promise<FoundRecord> {
+  // A call asks for a record several times; checking what it says takes longer than reading it.
+  const known = new Map<string, { readonly text: string; readonly parsed: Stored }>();
+  const readStored = async (path: string, name: string): Promise<Stored> => {
+    const text = await readLenient(host, path);
+    if (text === undefined) return undefined;
+    const earlier = known.get(path);
+    if (earlier?.text === text) return earlier.parsed;
+    const result = parseStoredPlan(text, name, dataDir);
+    const parsed = 'stored' in result ? result : { ...result.fault, path };
+    known.set(path, { text, parsed });
+    return parsed;
+  };
+  return async (name) => {
+    const folder = containerFolder(dataDir, name);
+    const [first, second, journal] = await Promise.all([
+      readStored(`${folder}/plan.json`, name),
+      readStored(`${folder}/pending.json`, name),
+      readLenient(host, `${folder}/journal.jsonl`),
+    ]);
+    return asRecord(name, first, second, journal);
+  };
+}
+
+function asRecord(name: string, first: Stored, second: Stored, journal: string | undefined): FoundRecord {
   const faults = [first, second].flatMap((one) => (one !== undefined && 'kind' in one ? [one] : []));
   const applied = first !== undefined && 'stored' in first ? first.stored : undefined;
   const pending = second !== undefined && 'stored' in second ? second.stored : undefined;
@@ -163,18 +184,6 @@ async function readRecord(host: Host, dataDir: string, name: string): Promise<Fo
     before: { ...before, ...pending?.before, ...applied?.before },
   };
   return { record, faults };
-}
-
-async function readStored(
-  host: Host,
-  path: string,
-  name: string,
-  dataDir: string,
-): Promise<{ readonly stored: StoredPlan } | FoundRecord['faults'][number] | undefined> {
-  const text = await readLenient(host, path);
-  if (text === undefined) return undefined;
-  const parsed = parseStoredPlan(text, name, dataDir);
-  return 'stored' in parsed ? parsed : { ...parsed.fault, path };
 }
 
 /** Something else in the place of a file reads as an empty text. */

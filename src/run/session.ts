@@ -21,6 +21,7 @@ export interface Session {
 
 export async function openSession(
   places: Pick<Session, 'host' | 'archives' | 'stateDir' | 'dataDir' | 'signal'>,
+  view?: KernelView,
 ): Promise<Session> {
   const { host, dataDir } = places;
   const bootId = await readBootId(host);
@@ -29,7 +30,7 @@ export async function openSession(
     ...places,
     bootId,
     records,
-    view: createKernelView(host),
+    view: view ?? createKernelView(host),
     shared: await openShared(host, dataDir, bootId, records),
   };
 }

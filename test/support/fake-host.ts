@@ -101,17 +101,22 @@ export function createFakeHost(machine: FakeMachine, gate: Gate): Host {
     },
     which: (program) => gate.read(() => `/usr/bin/${program}`),
     kill: () => gate.read(() => false),
-    lock: async (file) => {
+    lock: async (file, _timeoutMs, onMade) => {
       if (held.has(file)) return undefined;
-      if (await gate.read(() => files.find(file) === undefined))
+      const isNew = await gate.read(() => files.find(file) === undefined);
+      if (isNew) {
         await gate.pass(`create ${file}`, () => files.put(file, ''));
+        onMade?.();
+      }
       held.add(file);
       return {
+        isNew,
         release: async () => {
           await gate.read(() => held.delete(file));
         },
       };
     },
+    close: async () => undefined,
     sleep: (milliseconds) => gate.read(() => void (clock += milliseconds)),
     now: () => (clock += 1),
   };
