@@ -1,55 +1,55 @@
 // apply: converge the host to the specs.
-import { posix } from 'node:path';
-import { UsageError, type Diagnostic } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import { createKernelView, type KernelView } from '../host/kernel-view.ts';
 import { fetchSources } from '../image/fetch-sources.ts';
-import { removeStaleWork } from '../image/store.ts';
-import type { LoadedSpec } from '../load/load.ts';
-import { STDIN } from '../load/read-sources.ts';
-import type { Spec } from '../load/spec.ts';
-import { findFirewallProblems } from '../plan/check-firewall.ts';
-import { afterJoined, compileAll } from '../plan/compile.ts';
-import type { ForeignRules, HostFacts } from '../plan/facts.ts';
 import { netnsOf } from '../plan/network.ts';
-import type { OpKind, Plan } from '../plan/plan.ts';
-import type { SharedRuns } from '../run/application.ts';
-import { applyChanges } from '../run/apply.ts';
-import { computeChanges, hasEffect, type Change } from '../run/changes.ts';
-import { gatherFacts, gatherForeignRules } from '../run/gather-facts.ts';
-import { noteVolumes } from '../run/kept-data.ts';
-import { withLock } from '../run/lock.ts';
-import { recordedSteps, type ContainerRecord } from '../run/records.ts';
-import type { Reporter } from '../run/report.ts';
-import { opContext, openSession, type Session } from '../run/session.ts';
+import type { Plan } from '../plan/plan.ts';
+import { lockGeneration, withLock } from '../run/lock.ts';
 import { EXIT, type CommandContext } from './context.ts';
-import { joinFailures } from './join-failures.ts';
 import { withLayerDisplay } from './layer-display.ts';
-import { checkCompiled, loadSpecs, showPlaced, type LoadedSpecs } from './load-specs.ts';
-import { placeFailure } from './place-failure.ts';
+import { loadSpecs, type LoadedSpecs } from './load-specs.ts';
 import { createReporter } from './reporter.ts';
-import { showAddresses, showPorts } from './show-place.ts';
-import { mendShared, removeLost, setAsideUnreadable } from './take-down.ts';
-
-export interface ApplyOptions {
-  readonly keepOnFailure: boolean;
-  /** Keep a picture of the host from before, for `down --prove`. */
-  readonly prove?: boolean;
-  /** Only what runspec.lock names; all archives are checked before the first change. */
-  readonly locked?: boolean;
-  readonly leaveOut?: OpKind;
-}
+import { converge, type ApplyOptions } from './converge.ts';
 
 export async function apply(
   context: CommandContext,
   args: readonly string[],
   options: ApplyOptions,
 ): Promise<number> {
+  const ahead = context.isRoot ? await readAhead(context) : undefined;
   const loaded = await loadSpecs(context, args);
   requireRoot(context);
   const pinned =
     options.locked === true ? await (await import('./lock.ts')).applyLocks(context, loaded) : loaded;
-  await convergeLocked(context, pinned, options);
+  await convergeLocked(context, pinned, options, ahead);
   return EXIT.done;
+}
+
+/** The kernel as it is asked while the spec is read; true as long as nobody else has been at work. */
+interface ReadAhead {
+  readonly view: KernelView;
+  readonly generation: string;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}
+
+/** Whoever has typed a spec on standard input meanwhile wants to know what is there now. */
+const STALE_MS = 1000;
+
+async function readAhead({ host, dataDir }: CommandContext): Promise<ReadAhead | undefined> {
+  const generation = await lockGeneration(host, dataDir);
+  if (generation === undefined) return undefined;
+  const view = createKernelView(host);
+  view.warmUp({ sockets: false });
+  return { view, generation, at: host.now() };
+}
+
+async function viewOf({ host, dataDir }: CommandContext, ahead: ReadAhead | undefined): Promise<KernelView> {
+  const isTrue =
+    ahead !== undefined &&
+    host.now() - ahead.at < STALE_MS &&
+    ahead.generation === (await lockGeneration(host, dataDir));
+  return isTrue ? ahead.view : createKernelView(host);
 }
 
 /** @returns the plans as applied, in the order of the specs. */
@@ -57,6 +57,7 @@ export async function convergeLocked(
   context: CommandContext,
   loaded: LoadedSpecs,
   options: ApplyOptions,
+  ahead?: ReadAhead,
 ): Promise<readonly Plan[]> {
   const report = createReporter(context);
   await withLayerDisplay(context, async ({ stderr, follow }) => {
@@ -67,7 +68,7 @@ export async function convergeLocked(
       await fetchSources({ ...context, ...told }, spec, { local });
     }
   });
-  const view = createKernelView(context.host);
+  const view = await viewOf(context, ahead);
   const netns = loaded.specs.map(({ spec }) => netnsOf(spec.name));
   return withLock(
     context.host,
@@ -88,182 +89,4 @@ export function requireRoot(context: CommandContext): void {
       'this needs root',
       'run it with sudo; validate, plan, doctor and schema do not need it',
     );
-}
-
-interface Work {
-  readonly plan: Plan;
-  readonly changes: readonly Change[];
-  readonly record: ContainerRecord | undefined;
-  readonly specFile: string;
-}
-
-async function converge(
-  context: CommandContext,
-  loaded: LoadedSpecs,
-  report: Reporter,
-  options: ApplyOptions,
-  view: KernelView,
-): Promise<readonly Plan[]> {
-  await removeStaleWork(context.host, context.dataDir);
-  const session = await openSession(context, view);
-  await mendShared(session, report);
-  const specs = loaded.specs.map((one) => one.spec);
-  view.warmUp({ sockets: false, netns: specs.map(({ name }) => netnsOf(name)) });
-  const foreignRules = gatherForeignRules(session, specs);
-  // Its failure is heard of further down, unless something else fails first.
-  foreignRules.catch(() => undefined);
-  // What is left of a container whose record is lost is in the way of its successor, and not to be planned with.
-  const gather = (): Promise<HostFacts> => gatherFacts(session, specs, { foreignRules: false });
-  const [early, wasCleared] = await Promise.all([gather(), clearRemains(session, specs, report)]);
-  const facts = wasCleared ? await gather() : early;
-  const compiled = compileAll(specs, facts);
-  const warned = foreignRules.then((rules) => {
-    const found = compiled.map(({ plan }, index) => warningsOf(specs[index], plan, facts, rules));
-    showPlaced(context, loaded, found);
-  });
-  warned.catch(() => undefined);
-  checkCompiled(context, loaded, compiled);
-  const works = await Promise.all(
-    compiled.flatMap(({ plan }, index) =>
-      plan === undefined ? [] : [prepare(session, plan, placeOf(context, loaded.specs[index]))],
-    ),
-  );
-  for (const { plan } of works) {
-    for (const step of plan.steps) if (step.shared === true) session.shared.hold(step.id, plan.name);
-  }
-  if (options.prove === true) await keepProof(session, works);
-  const sharedRuns: SharedRuns = new Map();
-  const running = new Map<string, Promise<void>>();
-  const names = afterJoined(specs).map((spec) => spec.name);
-  for (const work of works.toSorted(
-    (one, other) => names.indexOf(one.plan.name) - names.indexOf(other.plan.name),
-  )) {
-    // A container that joins namespaces of another one of this call starts after it.
-    const joined = joinedContainers(specs.find((spec) => spec.name === work.plan.name));
-    const first = joined.flatMap((name) => running.get(name) ?? []);
-    const source = loaded.specs.find((one) => one.spec.name === work.plan.name);
-    const run = Promise.all([...first, ...(hasEffect(work.changes) ? [] : [warned])]).then(() =>
-      carryOut(context, session, work, report, sharedRuns, options),
-    );
-    running.set(
-      work.plan.name,
-      run.catch((error: unknown) => Promise.reject(placeFailure(error, work.plan, source))),
-    );
-  }
-  const results = await Promise.allSettled(running.values());
-  const failures = results.flatMap((result) =>
-    result.status === 'rejected' ? [result.reason as Error] : [],
-  );
-  const [failure, ...others] = failures;
-  if (failure === undefined) {
-    await warned;
-    return works.map((work) => work.plan);
-  }
-  throw joinFailures([failure, ...others], `${failures.length} of ${works.length} containers failed`);
-}
-
-/** Rules of others only warn, so nothing waits for them. */
-function warningsOf(
-  spec: Spec | undefined,
-  plan: Plan | undefined,
-  facts: HostFacts,
-  rules: ForeignRules,
-): readonly Diagnostic[] {
-  if (spec === undefined || plan?.lease === undefined) return [];
-  return findFirewallProblems(spec, plan.lease, facts, rules);
-}
-
-/** @returns whether anything had to be removed. */
-async function clearRemains(session: Session, specs: readonly Spec[], report: Reporter): Promise<boolean> {
-  const cleared = await Promise.all(
-    specs.map(async ({ name }) => {
-      const isDamaged = await setAsideUnreadable(session, name, report);
-      if (!isDamaged && (await session.records.read(name)) !== undefined) return false;
-      const failures: Error[] = [];
-      const isThere = await removeLost(session, name, report, failures);
-      const [failure, ...others] = failures;
-      if (failure !== undefined)
-        throw joinFailures([failure, ...others], `what is left of ${name} cannot be removed`);
-      return isThere;
-    }),
-  );
-  if (!cleared.includes(true)) return false;
-  session.view.forget();
-  return true;
-}
-
-/** What was before containers that are up already cannot be known any more. */
-async function keepProof(session: Session, works: readonly Work[]): Promise<void> {
-  const { keepSnapshot, readSnapshot } = await import('../run/proof.ts');
-  for (const { plan, record } of works) {
-    if (record === undefined || (await readSnapshot(session, plan.name)) !== undefined) continue;
-    throw new UsageError(
-      `${plan.name} is up already: what was before it cannot be proven`,
-      `take it down first, or apply it without --prove`,
-    );
-  }
-  const fresh = works.flatMap(({ plan, record }) => (record === undefined ? [plan.name] : []));
-  if (fresh.length > 0) await keepSnapshot(session, fresh);
-}
-
-function joinedContainers(spec: Spec | undefined): readonly string[] {
-  return Object.values(spec?.namespaces ?? {}).flatMap((one) =>
-    one.mode === 'container' ? [one.container] : [],
-  );
-}
-
-/** Where a spec can be found again from any folder. */
-function placeOf({ workingDirectory }: CommandContext, spec: LoadedSpec | undefined): string {
-  const file = spec?.file ?? '';
-  return file === STDIN ? file : posix.resolve(workingDirectory, file);
-}
-
-async function prepare(session: Session, plan: Plan, specFile: string): Promise<Work> {
-  const record = await session.records.read(plan.name);
-  const context = opContext(session, plan.name, () => undefined);
-  return {
-    plan,
-    specFile,
-    record,
-    changes: await computeChanges(context, plan, record === undefined ? [] : recordedSteps(record)),
-  };
-}
-
-async function carryOut(
-  context: CommandContext,
-  session: Session,
-  work: Work,
-  report: Reporter,
-  sharedRuns: SharedRuns,
-  options: ApplyOptions,
-): Promise<void> {
-  const started = context.host.now();
-  const { plan, changes } = work;
-  const progress = (text: string): void => report.progress(plan.name, '', text);
-  await applyChanges({
-    ...work,
-    context: opContext(session, plan.name, progress),
-    records: session.records,
-    shared: session.shared,
-    sharedRuns,
-    report,
-    ...options,
-  });
-  await noteVolumes(session, plan.name, plan.steps);
-  const milliseconds = Math.round(context.host.now() - started);
-  const changed = changes.filter((change) => change.action !== 'none').length;
-  if (context.json)
-    context.stdout(`${JSON.stringify({ event: 'applied', container: plan.name, changed, milliseconds })}\n`);
-  else if (!context.quiet)
-    context.stderr(
-      hasEffect(changes)
-        ? `${plan.name} is up${where(plan)}  ${milliseconds} ms`
-        : `${plan.name} is up to date${where(plan)}`,
-    );
-}
-
-function where(plan: Plan): string {
-  const [addresses, ports] = [showAddresses(plan.lease), showPorts(plan)];
-  const address = addresses.length === 0 ? '' : `, address ${addresses.join(' and ')}`;
-  return `${address}${ports.length === 0 ? '' : `, ports ${ports.join(' ')}`}`;
 }

@@ -10,6 +10,16 @@ const LOCK_FILE = '.lock';
 const OWN_MODE = 0o711;
 
 /**
+ * What tells whether anybody has held the lock in between; undefined while somebody may. Whoever holds it makes its file and
+ * removes it, and either changes the time of the folder.
+ */
+export async function lockGeneration(host: Host, dataDir: string): Promise<string | undefined> {
+  const folder = await host.status(dataDir);
+  const isFree = (await host.status(`${dataDir}/${LOCK_FILE}`)) === undefined;
+  return folder === undefined || !isFree ? undefined : `${folder.inode} ${folder.mtimeNs}`;
+}
+
+/**
  * @param onMade is called when nobody has held the lock; what is read from then on is still true in the work, if that is
  *   told so: nobody else was at work in between.
  * @throws BusyError when another runspec holds the lock for longer than `timeoutMs`.

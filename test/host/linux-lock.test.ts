@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createLinuxHost } from '../../src/host/linux.ts';
+import { lockGeneration, withLock } from '../../src/run/lock.ts';
 import { bundleHost } from './bundle-host.ts';
 
 const host = createLinuxHost();
@@ -37,6 +38,33 @@ it('waits as long as it was told, and takes the lock when it comes free', async 
   const second = await waiting;
   expect(second).toBeDefined();
   await second?.release();
+});
+
+it('says whether its file was made for it, before it waits for anything', async () => {
+  let made = 0;
+  const count = (): void => void (made += 1);
+  const first = await host.lock(file, 0, count);
+  expect([made, first?.isNew]).toEqual([1, true]);
+  expect(await host.lock(file, 0, count)).toBeUndefined();
+  await first?.release();
+  // As a kill leaves it: whoever held it may have changed things.
+  const second = await host.lock(file, 0, count);
+  expect([made, second?.isNew]).toEqual([1, false]);
+  fs.rmSync(file);
+  const third = await host.lock(file, 0, count);
+  expect([made, third?.isNew]).toEqual([2, true]);
+  await second?.release();
+  await third?.release();
+});
+
+it('leaves a trace on its folder, by which it is seen that somebody has held it', async () => {
+  const before = await lockGeneration(host, folder);
+  // Some kernels take the time of a file from a clock that ticks every 10 ms.
+  await host.sleep(20);
+  expect(await lockGeneration(host, folder)).toBe(before);
+  await withLock(host, folder, 0, async () => undefined);
+  expect(before).toBeDefined();
+  expect(await lockGeneration(host, folder)).not.toBe(before);
 });
 
 it('never has two holders, though many ask at once and the file is removed under them', async () => {

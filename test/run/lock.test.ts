@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { BusyError } from '../../src/errors.ts';
 import type { Host } from '../../src/host/host.ts';
-import { withLock } from '../../src/run/lock.ts';
+import { lockGeneration, withLock } from '../../src/run/lock.ts';
 import { createFakeHost } from '../support/fake-host.ts';
 import { createGate } from '../support/fake/gate.ts';
 import { createFakeMachine } from '../support/fake/machine.ts';
@@ -16,6 +16,38 @@ describe('the lock', () => {
       await expect(second).rejects.toThrow(new BusyError(`another runspec is at work in ${DATA}`));
     });
     expect(await withLock(host, DATA, 0, () => Promise.resolve('in'))).toBe('in');
+  });
+
+  it('has a generation that lasts until somebody takes it, and none while it is held', async () => {
+    const machine = createFakeMachine();
+    const host = createFakeHost(machine, createGate());
+    expect(await lockGeneration(host, DATA)).toBeUndefined();
+    await host.makeDirectory(DATA);
+    const before = await lockGeneration(host, DATA);
+    expect(before).toBeDefined();
+    expect(await lockGeneration(host, DATA)).toBe(before);
+    await withLock(host, DATA, 0, async () => {
+      expect(await lockGeneration(host, DATA)).toBeUndefined();
+    });
+  });
+
+  it('tells the work whether nobody has held it since its file was made', async () => {
+    const machine = createFakeMachine();
+    machine.files.makeDirectory(DATA, { mode: 0o755 });
+    const host = createFakeHost(machine, createGate());
+    const told: unknown[] = [];
+    const take = (): Promise<void> =>
+      withLock(
+        host,
+        DATA,
+        0,
+        async (isStillTrue) => void told.push(isStillTrue),
+        () => told.push('made'),
+      );
+    await take();
+    machine.files.put(`${DATA}/.lock`, '');
+    await take();
+    expect(told).toEqual(['made', true, false]);
   });
 
   it('leaves no file and no empty folder of its own, also when the work fails', async () => {
