@@ -20,6 +20,9 @@ const DONE = 'addr show dev lo';
 
 const IDLE_MS = 100;
 
+/** After this long without an answer it may be no ip that listens but a script in its place that reads to the end first. */
+const PATIENCE_MS = 1000;
+
 /** One namespace's requests, one after the other. */
 interface Lane {
   last: Promise<unknown>;
@@ -30,6 +33,8 @@ interface Lane {
 export function createIpSessions(): IpSessions {
   const lanes = new Map<string, Lane>();
   const living = new Set<Promise<unknown>>();
+  // Whether it is known that nothing is answered before the end of what it reads.
+  let isDeaf = false;
   const begin = (lane: Lane, netns: string): Session => {
     const session = startSession(netns);
     lane.session = session;
@@ -59,7 +64,15 @@ export function createIpSessions(): IpSessions {
       lanes.set(netns, lane);
       const result = lane.last.then(async (): Promise<CommandResult> => {
         clearTimeout(lane.idle);
-        const answer = await (lane.session ?? begin(lane, netns)).ask(lines);
+        const asked = (lane.session ?? begin(lane, netns)).ask(lines);
+        const giveUp = (): void => {
+          isDeaf = true;
+          retire(lane);
+        };
+        const patience = setTimeout(giveUp, PATIENCE_MS);
+        if (isDeaf) retire(lane);
+        const answer = await asked;
+        clearTimeout(patience);
         lane.idle = setTimeout(retire, IDLE_MS, lane);
         return { argv, ...answer };
       });

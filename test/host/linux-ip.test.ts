@@ -81,6 +81,21 @@ it('says of a namespace that is not there what nsenter says', async () => {
   expect(result?.stderr).toContain('no-such-namespace');
 });
 
+it('goes on with a script in its place that reads to the end before it begins', async () => {
+  const script = path.join(folder, 'ip');
+  const former = fs.readFileSync(script, 'utf8');
+  fs.writeFileSync(script, former.replace('exec ', 'lines=$(cat)\nprintf "%s\\n" "$lines" | '));
+  try {
+    for (let turn = 0; turn < 3; turn += 1) expect(linksIn((await ip.run(READ))?.stdout)).toContain('lo');
+    const lines = 'link set dev no-such-link up\n';
+    const failed = await ip.run(['ip', '-batch', '-'], { stdin: lines });
+    expect(failed).toMatchObject({ status: 1, stderr: 'Cannot find device "no-such-link"\n' });
+    expect(started()).toHaveLength(4);
+  } finally {
+    fs.writeFileSync(script, former);
+  }
+});
+
 it('leaves no process, whether it is closed or not asked any more', async () => {
   const isGone = (pid: string): boolean => !fs.existsSync(`/proc/${pid}`);
   await ip.run(READ);
