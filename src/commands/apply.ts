@@ -40,7 +40,7 @@ async function readAhead({ host, dataDir }: CommandContext): Promise<ReadAhead |
   const generation = await lockGeneration(host, dataDir);
   if (generation === undefined) return undefined;
   const view = createKernelView(host);
-  view.warmUp({ sockets: false });
+  view.warmUp({ sockets: false, foreignRules: true });
   return { view, generation, at: host.now() };
 }
 
@@ -79,7 +79,7 @@ export async function convergeLocked(
       return converge(context, loaded, report, options, view);
     },
     // The kernel is asked while the lock is taken: the answers take longer than the asking.
-    () => view.warmUp({ sockets: false, netns }),
+    () => view.warmUp({ sockets: false, foreignRules: true, netns }),
   );
 }
 

@@ -53,7 +53,8 @@ export async function converge(
   const session = await openSession(context, view);
   await mendShared(session, report);
   const specs = loaded.specs.map((one) => one.spec);
-  view.warmUp({ sockets: false, netns: specs.map(({ name }) => netnsOf(name)) });
+  const netns = specs.map(({ name }) => netnsOf(name));
+  view.warmUp({ sockets: false, foreignRules: true, netns });
   const foreignRules = gatherForeignRules(session, specs);
   // Its failure is heard of further down, unless something else fails first.
   foreignRules.catch(() => undefined);

@@ -38,7 +38,7 @@ export async function down(
     const session = await openSession(context);
     await mendShared(session, report);
     // Read while the process ends.
-    session.view.warmUp({ sockets: false });
+    session.view.warmUp({ sockets: false, foreignRules: false });
     const known = await session.records.names();
     const asked = options.all ? known : await findNames(context, known, args);
     const names = options.abandoned ? await findAbandoned(context, asked) : asked;

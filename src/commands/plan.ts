@@ -22,7 +22,7 @@ export async function plan(
     context.stderr('without root, what is up already cannot be seen: this is the plan for an empty host');
   const session = await openSession({ ...context, host });
   // The kernel is asked while the spec is read: the answers take longer than the asking.
-  session.view.warmUp({ sockets: true });
+  session.view.warmUp({ sockets: true, foreignRules: true });
   const loaded = await loadSpecs(context, args);
   const specs = loaded.specs.map((one) => one.spec);
   const compiled = compileAll(specs, await gatherFacts(session, specs, { foreignRules: true }));

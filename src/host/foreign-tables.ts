@@ -1,9 +1,10 @@
 // Whether others have filter chains on the way of a container's packets, seen from what is read anyway: a host without
 // any costs no process more. Reads only.
+import { OperationError } from '../errors.ts';
+import type { ForeignRules } from '../plan/facts.ts';
 import type { FirewallTool } from '../plan/foreign-chains.ts';
 import type { Host } from './host.ts';
-import { NFT_TABLE } from './kernel-view.ts';
-import type { BaseChain } from './nft-table.ts';
+import { NFT_TABLE, type BaseChain } from './nft-table.ts';
 
 export type IptablesTool = Exclude<FirewallTool, 'nft'>;
 
@@ -17,10 +18,21 @@ const FAMILIES: ReadonlySet<string> = new Set(['ip', 'ip6', 'inet']);
 const HOOKS: ReadonlySet<string> = new Set(['prerouting', 'input', 'forward', 'output']);
 const IPTABLES_TABLES: ReadonlySet<string> = new Set(['raw', 'mangle', 'filter', 'security']);
 
-export async function findForeignTables(
-  host: Host,
-  baseChains: readonly BaseChain[],
-): Promise<ForeignTables> {
+/** Of others alone: what is ours stands in our own table. */
+export async function readForeignRules(host: Host, baseChains: readonly BaseChain[]): Promise<ForeignRules> {
+  const tables = await findForeignTables(host, baseChains);
+  if (tables.nft.length === 0 && tables.iptables.length === 0) return {};
+  const { readForeignChains } = await import('./foreign-firewall.ts');
+  try {
+    return { foreignChains: await readForeignChains(host, tables) };
+  } catch (error) {
+    // A plan does not hang on what others have written: whoever reads it is told that nothing is known of that.
+    if (error instanceof OperationError) return { unreadable: [error.message] };
+    throw error;
+  }
+}
+
+async function findForeignTables(host: Host, baseChains: readonly BaseChain[]): Promise<ForeignTables> {
   const foreign = baseChains.filter(
     ({ family, table, type, hook }) =>
       type === 'filter' &&

@@ -1,12 +1,14 @@
 // What the kernel says now about links, namespaces, nft tables and mounts, read once and kept until
 // forgotten, so that probing twenty containers costs a handful of processes. Reads only.
-import type { ListeningSocket } from '../plan/facts.ts';
+import type { ForeignRules, ListeningSocket } from '../plan/facts.ts';
 import { runChecked } from './commands.ts';
 import type { Host } from './host.ts';
 import { isDockerLink, readDockerUser, type DockerUser } from './docker-user.ts';
+import { readForeignRules } from './foreign-tables.ts';
 import { asList, parseJson, record, text } from './json-fields.ts';
 import { readListening } from './listening.ts';
 import {
+  NFT_TABLE,
   readFirewall,
   readNftTable,
   type BaseChain,
@@ -71,21 +73,24 @@ export interface KernelView {
   baseChains(): Promise<readonly BaseChain[]>;
   /** Names; read with the base chains. */
   netdevTables(): Promise<readonly string[]>;
+  /** Filter chains of others; a host without any costs no process more. */
+  foreignRules(): Promise<ForeignRules>;
   listening(): Promise<readonly ListeningSocket[]>;
   /** Undefined on a host without Docker, for which nothing is started. */
   dockerUser(): Promise<DockerUser | undefined>;
   /** In the order of /proc/self/mountinfo: later entries cover earlier ones. */
   mounts(): Promise<readonly MountState[]>;
   /** Begins to read what every plan needs, and network namespaces, so that the answers come while other work is done. */
-  warmUp(what: { readonly sockets: boolean; readonly netns?: readonly string[] }): void;
+  warmUp(what: {
+    readonly sockets: boolean;
+    readonly foreignRules: boolean;
+    readonly netns?: readonly string[];
+  }): void;
   /** Drops what was read, after a change. */
   forget(): void;
 }
 
 export const NETNS_FOLDER = '/run/netns';
-
-/** The one table that is runspec's: DESIGN section 5. */
-export const NFT_TABLE = 'runspec';
 
 const FIREWALL = 'firewall';
 
@@ -105,6 +110,8 @@ export function createKernelView(host: Host): KernelView {
       ? (await firewall()).table
       : once(`nft ${family} ${table}`, () => readNftTable(host, family, table));
   const listening = (): Promise<readonly ListeningSocket[]> => once('listening', () => readListening(host));
+  const foreignRules = (): Promise<ForeignRules> =>
+    once('foreign rules', async () => readForeignRules(host, (await firewall()).baseChains));
   const netns: KernelView['netns'] = (name) => once(`netns ${name}`, () => readNetns(host, name));
   return {
     links,
@@ -113,6 +120,7 @@ export function createKernelView(host: Host): KernelView {
     nftTable,
     baseChains: async () => (await firewall()).baseChains,
     netdevTables: async () => (await firewall()).netdevTables,
+    foreignRules,
     listening,
     dockerUser: async () =>
       (await links()).some(isDockerLink) ? once('docker-user', () => readDockerUser(host)) : undefined,
@@ -121,7 +129,7 @@ export function createKernelView(host: Host): KernelView {
     warmUp: (what) =>
       void Promise.allSettled([
         links(),
-        firewall(),
+        what.foreignRules ? foreignRules() : firewall(),
         ...(what.sockets ? [listening()] : []),
         ...(what.netns ?? []).map(netns),
       ]),

@@ -18,7 +18,7 @@ export interface IpSessions {
  */
 const DONE = 'addr show dev lo';
 
-const IDLE_MS = 100;
+const IDLE_MS = 1000;
 
 /** After this long without an answer it may be no ip that listens but a script in its place that reads to the end first. */
 const PATIENCE_MS = 1000;

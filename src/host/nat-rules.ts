@@ -3,7 +3,7 @@
 // interface, an address) is not weighed: it may catch, and whoever looks should know of it.
 import { runChecked } from './commands.ts';
 import type { Host } from './host.ts';
-import { NFT_TABLE } from './kernel-view.ts';
+import { NFT_TABLE } from './nft-table.ts';
 import { readTexts } from './nft-chains.ts';
 
 export interface NatRule {

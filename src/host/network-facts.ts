@@ -1,8 +1,6 @@
 // What the host's network has already: links, addresses and routes.
-import { OperationError } from '../errors.ts';
 import { formatBlock6, isGlobal } from '../load/ipv6.ts';
-import type { ForeignRules, NetworkFacts } from '../plan/facts.ts';
-import { findForeignTables } from './foreign-tables.ts';
+import type { NetworkFacts } from '../plan/facts.ts';
 import type { Host } from './host.ts';
 import type { KernelView, LinkState } from './kernel-view.ts';
 import { bytesOf, hexAddress } from './listening.ts';
@@ -22,7 +20,7 @@ export async function readNetwork(
     sysctl('all'),
     sysctl('default'),
     view.dockerUser(),
-    what.firewall ? readFirewallFacts(host, view) : undefined,
+    what.firewall ? view.foreignRules() : undefined,
   ]);
   const unreadable = [
     ...(foreign?.unreadable ?? []),
@@ -46,20 +44,6 @@ export async function readNetwork(
     ),
     routes: [...parseRoutes(table ?? ''), ...routes6],
   };
-}
-
-/** Of others alone: what is ours stands in our own table. */
-export async function readFirewallFacts(host: Host, view: KernelView): Promise<ForeignRules> {
-  const tables = await findForeignTables(host, await view.baseChains());
-  if (tables.nft.length === 0 && tables.iptables.length === 0) return {};
-  const { readForeignChains } = await import('./foreign-firewall.ts');
-  try {
-    return { foreignChains: await readForeignChains(host, tables) };
-  } catch (error) {
-    // A plan does not hang on what others have written: whoever reads it is told that nothing is known of that.
-    if (error instanceof OperationError) return { unreadable: [error.message] };
-    throw error;
-  }
 }
 
 /** An address on a bridge of ours says nothing about the host. */

@@ -5,7 +5,7 @@ import { readCgroups } from '../host/cgroup-facts.ts';
 import type { FileStatus, Host } from '../host/host.ts';
 import type { KernelView } from '../host/kernel-view.ts';
 import { findSocketOwners } from '../host/listening.ts';
-import { readFirewallFacts, readNetwork } from '../host/network-facts.ts';
+import { readNetwork } from '../host/network-facts.ts';
 import { readResolver } from '../host/resolver-facts.ts';
 import { resolveLayers } from '../image/resolve-layers.ts';
 import type { Spec } from '../load/spec.ts';
@@ -72,10 +72,10 @@ export async function gatherFacts(
 
 /** Nothing for specs that no rule can concern. */
 export async function gatherForeignRules(
-  { host, view }: FactSources,
+  { view }: FactSources,
   specs: readonly Spec[],
 ): Promise<ForeignRules> {
-  return specs.some(hasNetwork) ? readFirewallFacts(host, view) : {};
+  return specs.some(hasNetwork) ? view.foreignRules() : {};
 }
 
 function hasNetwork({ network, namespaces }: Spec): boolean {

@@ -1,7 +1,8 @@
 // What of a container is on the host, read from the kernel and the folders alone: every object names its
 // owner. Given as steps, so that what no record tells of is taken back by the same code as all else.
 import type { Host } from '../host/host.ts';
-import { NETNS_FOLDER, NFT_TABLE, type KernelView, type MountState } from '../host/kernel-view.ts';
+import { NETNS_FOLDER, type KernelView, type MountState } from '../host/kernel-view.ts';
+import { NFT_TABLE } from '../host/nft-table.ts';
 import { jumpsTo } from '../host/docker-user.ts';
 import { topMount } from '../host/mount-lookup.ts';
 import { BRIDGE_ALIAS } from '../ops/bridge.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createKernelView } from '../../src/host/kernel-view.ts';
-import { readFirewallFacts, readNetwork } from '../../src/host/network-facts.ts';
+import { readNetwork } from '../../src/host/network-facts.ts';
 import { createFixtureHost, fixture } from './fixture-host.ts';
 
 describe('the network of a host', () => {
@@ -68,7 +68,7 @@ describe('the firewall of others', () => {
       return run(argv, options);
     };
     host.which = (program) => Promise.resolve(`/usr/sbin/${program}`);
-    return { facts: await readFirewallFacts(host, createKernelView(host)), ran };
+    return { facts: await createKernelView(host).foreignRules(), ran };
   }
 
   it('costs one process on a host that has none', async () => {
