@@ -15,6 +15,7 @@ import type { SharedRuns } from '../run/application.ts';
 import { applyChanges } from '../run/apply.ts';
 import { computeChanges, hasEffect, type Change } from '../run/changes.ts';
 import { gatherFacts, gatherForeignRules } from '../run/gather-facts.ts';
+import { hearPrograms } from '../run/hear-programs.ts';
 import { noteVolumes } from '../run/kept-data.ts';
 import { recordedSteps, type ContainerRecord } from '../run/records.ts';
 import type { Reporter } from '../run/report.ts';
@@ -69,11 +70,14 @@ export async function converge(
   });
   warned.catch(() => undefined);
   checkCompiled(context, loaded, compiled);
+  await hearPrograms();
   const works = await Promise.all(
     compiled.flatMap(({ plan }, index) =>
       plan === undefined ? [] : [prepare(session, plan, placeOf(context, loaded.specs[index]))],
     ),
   );
+  // Nothing is left to ask: its programs may end while the rest is done.
+  if (!works.some(({ changes }) => hasEffect(changes))) void context.host.close();
   for (const { plan } of works) {
     for (const step of plan.steps) if (step.shared === true) session.shared.hold(step.id, plan.name);
   }

@@ -43,6 +43,8 @@ export async function plan(
       return found;
     }),
   );
+  // Nothing is left to ask: its programs may end while the plan is written.
+  void host.close();
   if (options.script) context.stdout(renderScript(plans));
   else if (context.json) context.stdout(`${JSON.stringify(toJson(plans, changes), undefined, 2)}\n`);
   else plans.forEach((one, index) => context.stdout(renderPlan(context, one, changes[index] ?? [])));

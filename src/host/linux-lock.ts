@@ -6,6 +6,7 @@ import { OperationError } from '../errors.ts';
 import type { Lock } from './host.ts';
 import { searchPath } from './linux-commands.ts';
 import { except } from './linux-errno.ts';
+import { monotonic } from './monotonic.ts';
 
 const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
 
@@ -17,7 +18,7 @@ export async function takeLock(
   timeoutMs: number,
   onMade?: () => void,
 ): Promise<Lock | undefined> {
-  const deadline = performance.now() + timeoutMs;
+  const deadline = monotonic() + timeoutMs;
   const made = make(path);
   if (made !== undefined) {
     // Not waiting: whoever is quicker than we are may change things, and be killed with the file in its place.
@@ -28,7 +29,7 @@ export async function takeLock(
   for (;;) {
     // Node opens with O_CLOEXEC, so no other child can inherit the lock and outlive us with it.
     const fd = fs.openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
-    const held = await hold(fd, path, deadline - performance.now());
+    const held = await hold(fd, path, deadline - monotonic());
     if (held === true) return { isNew: false, release: async () => fs.closeSync(fd) };
     if (held === undefined) return undefined;
   }

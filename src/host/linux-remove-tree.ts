@@ -1,10 +1,10 @@
 // Removes a folder and all below it. The worst thing this could do is to delete through a live bind
 // mount or a symlink, so every step goes by descriptor and stays on the mount it began on.
 import fs from 'node:fs';
-import { setImmediate } from 'node:timers/promises';
 import { OperationError } from '../errors.ts';
 import { except, hasCode } from './linux-errno.ts';
 import { locate, O_PATH } from './linux-files.ts';
+import { monotonic } from './monotonic.ts';
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
 /** How long the main thread may be kept from signals and other steps. */
@@ -54,11 +54,11 @@ class TreeRemoval {
   async run(name: Buffer): Promise<void> {
     try {
       this.#enter(name);
-      let sliceEnd = performance.now() + SLICE_MS;
+      let sliceEnd = monotonic() + SLICE_MS;
       while (this.#step()) {
-        if (performance.now() < sliceEnd) continue;
-        await setImmediate();
-        sliceEnd = performance.now() + SLICE_MS;
+        if (monotonic() < sliceEnd) continue;
+        await new Promise((resolve) => setImmediate(resolve));
+        sliceEnd = monotonic() + SLICE_MS;
       }
     } finally {
       fs.closeSync(this.#fd);

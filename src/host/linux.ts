@@ -1,6 +1,5 @@
 // The real Host: Linux through Node. Everything below src that wants the machine asks for a Host;
 // only the linux*.ts files of this folder know node:fs and node:child_process.
-import { setTimeout } from 'node:timers/promises';
 import type { Host } from './host.ts';
 import { linuxCommands } from './linux-commands.ts';
 import { linuxFiles } from './linux-files.ts';
@@ -20,7 +19,7 @@ export function createLinuxHost(): Host {
     close: () => ip.close(),
     removeTree,
     lock: takeLock,
-    sleep: (milliseconds) => setTimeout(milliseconds),
+    sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
     now: () => Date.now(),
   };
 }

@@ -18,6 +18,7 @@ import type {
 } from '../plan/facts.ts';
 import { readContainerState } from '../runtime/container-state.ts';
 import { recordsFolder } from '../runtime/records.ts';
+import { hearPrograms } from './hear-programs.ts';
 import type { ContainerRecord, Records } from './records.ts';
 
 /** Programs whose absence or place matters to a plan. */
@@ -41,6 +42,7 @@ export async function gatherFacts(
   what: { readonly foreignRules: boolean },
 ): Promise<HostFacts> {
   const { host, view, stateDir, dataDir, bootId } = sources;
+  await hearPrograms();
   const reading = readContainers(sources, specs);
   const [cgroups, programs, network, listening, containers, layers, paths, resolver] = await Promise.all([
     readCgroups(host, view),
