@@ -36,6 +36,7 @@ export function parseStoredPlan(
   const value = unseal(text);
   if (!isFields(value)) return { fault: UNREADABLE };
   const { version, bootId, plan, leftover = [], before, specFile, at } = value;
+  if (isFields(plan)) for (const list of [plan['steps'], leftover]) splitAwaits(list);
   if (typeof version === 'number' && version > PLAN_VERSION) return { fault: { kind: 'newer' } };
   const isWhole =
     version === PLAN_VERSION &&
@@ -80,6 +81,13 @@ function findPlanFault(
   const places = { container, dataDir, stateDir: state === undefined ? undefined : state['path'] };
   const isSound = isInOrder(planned) && isInOrder(leftover) && steps.every((step) => isOwnStep(step, places));
   return isSound ? undefined : UNREADABLE;
+}
+
+/** The first records had one list, of what the start of the process awaits. */
+function splitAwaits(steps: unknown): void {
+  if (!Array.isArray(steps)) return;
+  for (const step of steps.filter(isFields))
+    if (isTexts(step['awaits'])) Object.assign(step, { awaits: { create: [], start: step['awaits'] } });
 }
 
 function isStepList(value: unknown): value is readonly StepShape[] {

@@ -148,6 +148,18 @@ describe('the record of a container', () => {
     expect(await records.read('web')).toMatchObject({ applied: web, pending: undefined });
   });
 
+  it('of the first runspec, which knew of one phase to wait for, is read as what it means now', async () => {
+    const { machine, records } = prepare();
+    await records.begin(web, undefined, 'web.yaml');
+    const awaiting = (awaits: unknown): unknown => ({
+      ...web,
+      steps: [...web.steps, { ...PROCESS, awaits }],
+    });
+    const stored = { version: 1, bootId: '', before: {}, specFile: '', at: 0, plan: awaiting(['dir:upper']) };
+    machine.files.put(`${folder}/plan.json`, JSON.stringify(stored));
+    expect((await records.read('web'))?.applied).toEqual(awaiting({ create: [], start: ['dir:upper'] }));
+  });
+
   it('of another version is an error that names the file and says what to do', async () => {
     const { machine, records } = prepare();
     await records.begin(web, undefined, 'web.yaml');
