@@ -7,10 +7,14 @@ import { createLinuxHost } from '../../src/host/linux.ts';
 
 export const host = createLinuxHost();
 
+const made: string[] = [];
+// Here, as tests import this: one that is asked for inside of a test never comes.
+afterAll(() => made.forEach((folder) => fs.rmSync(folder, { recursive: true, force: true })));
+
 /** @returns the folder; `OUTSIDE` in a symlink's target stands for the folder beside the root. */
 export function makeTree(files: Readonly<Record<string, string>>): string {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'runspec-runtime-'));
-  afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
+  made.push(folder);
   for (const [name, text] of Object.entries(files)) {
     const file = path.join(folder, name);
     fs.mkdirSync(path.dirname(file), { recursive: true });
