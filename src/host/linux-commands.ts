@@ -175,7 +175,7 @@ function pipeOf(child: ChildProcess, fd: number): Duplex {
   return stream as Duplex;
 }
 
-function findProgram(program: string): string | undefined {
+export function findProgram(program: string): string | undefined {
   const candidates = program.includes('/')
     ? [path.resolve(program)]
     : searchPath()

@@ -4,11 +4,13 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { OperationError } from '../errors.ts';
 import type { Lock } from './host.ts';
-import { searchPath } from './linux-commands.ts';
+import { findProgram, searchPath } from './linux-commands.ts';
 import { except } from './linux-errno.ts';
 import { monotonic } from './monotonic.ts';
 
 const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
+
+const MISSING = 'install flock, part of util-linux';
 
 /** What flock(1) is told to exit with when the lock is held by another. */
 const HELD = 75;
@@ -18,6 +20,8 @@ export async function takeLock(
   timeoutMs: number,
   onMade?: () => void,
 ): Promise<Lock | undefined> {
+  // Looked for first: its file would stay behind.
+  if (findProgram('flock') === undefined) throw new OperationError(`cannot lock ${path}`, { hint: MISSING });
   const deadline = monotonic() + timeoutMs;
   const made = make(path);
   if (made !== undefined) {
@@ -71,7 +75,7 @@ function flock(fd: number, path: string, waitMs: number): Promise<boolean> {
     let stderr = '';
     child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
     child.once('error', (cause) =>
-      reject(new OperationError(`cannot lock ${path}`, { cause, hint: 'install flock, part of util-linux' })),
+      reject(new OperationError(`cannot lock ${path}`, { cause, hint: MISSING })),
     );
     child.once('close', (status) => {
       if (status === 0) resolve(true);

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createLinuxHost } from '../../src/host/linux.ts';
 import { lockGeneration, withLock } from '../../src/run/lock.ts';
 import { bundleHost } from './bundle-host.ts';
@@ -65,6 +65,16 @@ it('leaves a trace on its folder, by which it is seen that somebody has held it'
   await withLock(host, folder, 0, async () => undefined);
   expect(before).toBeDefined();
   expect(await lockGeneration(host, folder)).not.toBe(before);
+});
+
+it('leaves no file where flock(1) is not installed', async () => {
+  vi.stubEnv('PATH', folder);
+  try {
+    await expect(host.lock(file, 0)).rejects.toMatchObject({ hint: 'install flock, part of util-linux' });
+    expect(fs.readdirSync(folder)).toEqual([]);
+  } finally {
+    vi.unstubAllEnvs();
+  }
 });
 
 it('never has two holders, though many ask at once and the file is removed under them', async () => {
