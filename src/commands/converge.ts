@@ -1,7 +1,7 @@
 // The work of apply under the lock: what is on the host is compared with the specs, and made to be as they say.
 import { posix } from 'node:path';
 import { UsageError, type Diagnostic } from '../errors.ts';
-import { type KernelView } from '../host/kernel-view.ts';
+import type { KernelView } from '../host/kernel-view.ts';
 import { removeStaleWork } from '../image/store.ts';
 import type { LoadedSpec } from '../load/load.ts';
 import { STDIN } from '../load/read-sources.ts';
@@ -20,7 +20,7 @@ import { noteVolumes } from '../run/kept-data.ts';
 import { recordedSteps, type ContainerRecord } from '../run/records.ts';
 import type { Reporter } from '../run/report.ts';
 import { opContext, openSession, type Session } from '../run/session.ts';
-import { type CommandContext } from './context.ts';
+import type { CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
 import { checkCompiled, showPlaced, type LoadedSpecs } from './load-specs.ts';
 import { placeFailure } from './place-failure.ts';
@@ -68,6 +68,7 @@ export async function converge(
     const found = compiled.map(({ plan }, index) => warningsOf(specs[index], plan, facts, rules));
     showPlaced(context, loaded, found);
   });
+  // As is the failure of this.
   warned.catch(() => undefined);
   checkCompiled(context, loaded, compiled);
   await hearPrograms();

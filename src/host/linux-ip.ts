@@ -56,7 +56,7 @@ export function createIpSessions(): IpSessions {
       const request = parse(argv, options);
       if (request === undefined) {
         // An ip remembers links by their names, and would look for one that another has removed.
-        if (!argv.includes('add')) lanes.forEach(retire);
+        if (argv[1] !== 'netns' || argv[2] !== 'add') lanes.forEach(retire);
         return undefined;
       }
       const { netns, lines } = request;

@@ -1,4 +1,4 @@
-// Which of the steps that are ready goes next: the one with the longest way behind it to the end of the walk. Each
+// Which of the steps that are ready goes next: the one with the longest way from it to the end of the walk. Each
 // begins in a round of its own of the event loop, which in between hears of the programs that have ended.
 import type { Step } from '../plan/plan.ts';
 

@@ -160,6 +160,7 @@ async function startMonitor(host: Host, step: ProcessStep, mounts: readonly Moun
   child.pipe(START_FD).on('error', () => undefined);
   // The kernel waits for a grace period of RCU, up to 20 ms, before it moves a process; what is moved soon after does not wait.
   const entered = cgroup === undefined ? Promise.resolve() : enterMonitorCgroup(host, cgroup, child.pid);
+  // Its failure is heard of once the root is there, unless that fails first.
   entered.catch(() => undefined);
   return { argv, child, entered, answer, stderr };
 }
