@@ -56,7 +56,7 @@ export function createIpSessions(): IpSessions {
       const request = parse(argv, options);
       if (request === undefined) {
         // An ip remembers links by their names, and would look for one that another has removed.
-        if (argv[1] !== 'netns' || argv[2] !== 'add') lanes.forEach(retire);
+        lanes.forEach(retire);
         return undefined;
       }
       const { netns, lines } = request;
@@ -96,9 +96,13 @@ function parse(
   while (words[0] === '-j' || words[0] === '-d') words.shift();
   const isBatch = words.join(' ') === '-batch -';
   const lines = isBatch ? (stdin ?? '').split('\n').filter((line) => line !== '') : [words.join(' ')];
-  const isFit = lines.every((line) => /^(?:link|addr|route) (?:add|set|replace|show)\b[^"'\\#]*$/.test(line));
+  const isFit = lines.every((line) => FIT.test(line));
   return isFit && lines.length > 0 && Object.keys(others).length === 0 ? { netns, lines } : undefined;
 }
+
+/** `netns exec` here is of an ip alone, which ends at once; ip starts it far quicker than this process does. */
+const FIT =
+  /^(?:(?:link|addr|route) (?:add|set|replace|show)|netns add|netns exec [\w.-]+ ip link set)\b[^"'\\#]*$/;
 
 interface Session {
   /** One request at a time. */

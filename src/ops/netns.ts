@@ -5,6 +5,8 @@ import { describeHolders, findNamespaceHolders } from '../host/holders.ts';
 import type { Host } from '../host/host.ts';
 import { NETNS_FOLDER, readMounts } from '../host/kernel-view.ts';
 import { topMount } from '../host/mount-lookup.ts';
+import type { NetnsStep } from '../plan/plan.ts';
+import { lines } from './bridge.ts';
 import type { Op } from './op.ts';
 import { quoteAll } from './shell.ts';
 import { RELEASE } from './unmount.ts';
@@ -30,13 +32,14 @@ export const netns: Op<'netns'> = {
     if (!mounted) {
       // A file without its mount is what a kill in the middle of `ip netns add` leaves.
       await host.removeFile(path);
-      await runChecked(host, ['ip', 'netns', 'add', step.name]);
-    }
-    await runChecked(host, ['ip', '-n', step.name, 'link', 'set', 'lo', 'up']);
+      // One batch: the ip that knows the host's network does it, and no other is started by us.
+      const stdin = lines([`netns add ${step.name}`, `netns exec ${step.name} ip link set lo up`]);
+      await runChecked(host, ['ip', '-batch', '-'], { stdin });
+    } else await raiseLoopback(host, step);
   },
 
   async update({ host }, step) {
-    await runChecked(host, ['ip', '-n', step.name, 'link', 'set', 'lo', 'up']);
+    await raiseLoopback(host, step);
   },
 
   async revert({ host }, step) {
@@ -55,6 +58,10 @@ export const netns: Op<'netns'> = {
     quoteAll(['ip', '-n', step.name, 'link', 'set', 'lo', 'up']),
   ],
 };
+
+async function raiseLoopback(host: Host, { name }: NetnsStep): Promise<void> {
+  await runChecked(host, ['ip', '-n', name, 'link', 'set', 'lo', 'up']);
+}
 
 /** For processes that were just killed to leave the namespace. */
 const LEAVE_MS = 2000;

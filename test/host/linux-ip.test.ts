@@ -62,7 +62,8 @@ it('leaves alone what removes something, needs quotes or is of another program',
   expect(ip.run(['nft', '-j', 'list', 'tables'])).toBeUndefined();
   expect(ip.run(['ip', 'link', 'del', 'dev', 'no-such-link'])).toBeUndefined();
   expect(ip.run(['ip', '-n', 'box', '-6', 'route', 'flush', 'default'])).toBeUndefined();
-  expect(ip.run(['ip', 'netns', 'add', 'box'])).toBeUndefined();
+  expect(ip.run(['ip', 'netns', 'delete', 'box'])).toBeUndefined();
+  expect(ip.run(['ip', 'netns', 'exec', 'box', 'rm', 'file'])).toBeUndefined();
   expect(ip.run(['ip', '-batch', '-'], { stdin: 'link set dev "lo" up\n' })).toBeUndefined();
   expect(ip.run(['ip', '-batch', '-'], { stdin: 'link add a type dummy\nlink del a\n' })).toBeUndefined();
   expect(ip.run(READ, { cwd: '/' })).toBeUndefined();

@@ -60,13 +60,15 @@ async function runIp(
     else if (option === '-batch' && rest.shift() === '-') isBatch = true;
     else if (option !== '-j' && option !== '-d' && option !== '-6') throw unknown(['ip', ...args]);
   }
-  if (rest[0] === 'netns') return runIpNetns(machine, gate, rest.slice(1));
   const commands = isBatch ? stdin.split('\n').filter((line) => line !== '') : [rest.join(' ')];
   const printed: string[] = [];
   for (const command of commands) {
     const words = command.split(' ');
     const run = (): string => machine.network.run(netns, words);
-    printed.push(await (words[1] === 'show' ? gate.read(run) : gate.pass(`ip ${command}`, run)));
+    if (words[0] === 'netns' && words[1] === 'exec' && words[3] === 'ip')
+      printed.push(await runIp(machine, gate, ['-n', words[2] ?? '', ...words.slice(4)], ''));
+    else if (words[0] === 'netns') printed.push(await runIpNetns(machine, gate, words.slice(1)));
+    else printed.push(await (words[1] === 'show' ? gate.read(run) : gate.pass(`ip ${command}`, run)));
   }
   return printed.join('\n');
 }
