@@ -66,8 +66,14 @@ export const linuxFiles: FileCalls = {
   },
 };
 
-/** The kernel walks its whole hash of sockets for these, 4 ms each: meanwhile others may run. */
+/** The kernel walks its whole hash of sockets for these, 4 ms a read: meanwhile others may run. */
 const SOCKET_TABLES: ReadonlySet<string> = new Set(['/proc/net/tcp', '/proc/net/tcp6']);
+
+/**
+ * A read gives as many whole lines as fit into a page (fs/seq_file.c, seq_read_iter). With room left for another, 176
+ * bytes at most (net/ipv6/tcp_ipv6.c), it was the last: to be told so by a read of nothing would be a second walk.
+ */
+const FULL = 4096 - 256;
 
 /** One trip through the thread pool where fs.readFile makes five, each of which waits for the main thread. */
 async function readInBackground(file: string): Promise<string | undefined> {
@@ -77,8 +83,8 @@ async function readInBackground(file: string): Promise<string | undefined> {
     let text = '';
     for (;;) {
       const { bytesRead, buffer } = await read(fd, Buffer.allocUnsafe(65_536), 0, 65_536, null);
-      if (bytesRead === 0) return text;
       text += buffer.toString('latin1', 0, bytesRead);
+      if (bytesRead < FULL) return text;
     }
   } finally {
     fs.closeSync(fd);

@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { createLinuxHost } from '../../src/host/linux.ts';
 import { findSocketOwners, readListening } from '../../src/host/listening.ts';
 import { createFixtureHost, fixture } from './fixture-host.ts';
 
@@ -47,4 +50,19 @@ describe('the sockets of a host', () => {
       { protocol: 'tcp', address: '192.0.2.2', port: 8080, inode: '9' },
     ]);
   });
+
+  // The kernel gives such a table a page at a time, and 27 lines of it are one.
+  it.each([0, 1, 26, 27, 28, 90])(
+    'of the real kernel are all found when there are %i more',
+    async (count) => {
+      const host = createLinuxHost();
+      const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+      await Promise.all(servers.map((server) => once(server, 'listening')));
+      const ports = servers.map((server) => (server.address() as AddressInfo).port);
+      const found = new Set((await readListening(host)).map(({ port }) => port));
+      expect(ports.filter((port) => !found.has(port))).toEqual([]);
+      for (const server of servers) server.close();
+      await host.close();
+    },
+  );
 });
