@@ -98,6 +98,7 @@ export function compile(spec: Spec, facts: HostFacts, together: readonly Spec[] 
             networkIds: network.steps.map((step) => step.id),
             netnsIds: network.steps.filter((step) => step.op === 'netns').map((step) => step.id),
             cgroupId: resources.cgroup.id,
+            layerIds: storage.filter((step) => step.op === 'layer').map((step) => step.id),
             runtime,
           },
           problems,

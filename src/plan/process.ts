@@ -13,6 +13,8 @@ export interface ProcessInput {
   /** Those of them that it cannot be created without: its namespace. */
   readonly netnsIds: readonly string[];
   readonly cgroupId: string;
+  /** Read-only layers of its root: unpacking them may take minutes. */
+  readonly layerIds: readonly string[];
   readonly runtime: Plan['runtime'];
 }
 
@@ -70,10 +72,10 @@ export function compileProcess(
       cgroup: cgroupsPath,
       ...(spec.process.oomScoreAdj === undefined ? {} : { oomScoreAdj: spec.process.oomScoreAdj }),
       needs: ['dir:bundle', 'dir:runtime', ...root],
-      after: [input.cgroupId, ...files],
+      after: [...input.layerIds, input.cgroupId, ...files],
       // Its monitor begins beside its root: it is long in entering its cgroup. Its network is made while it is created.
       awaits: {
-        create: ['dir:runtime', ...root, ...files, ...(namesInterfaces(spec) ? network : [])],
+        create: ['dir:runtime', input.cgroupId, ...root, ...files, ...(namesInterfaces(spec) ? network : [])],
         start: namesInterfaces(spec) ? [] : network,
       },
     },

@@ -1,7 +1,7 @@
 // Runs work over steps in the order of their edges, as parallel as the edges allow, in either direction.
 import type { Step } from '../plan/plan.ts';
 import { forerunners, predecessors, type Phase } from '../plan/step-base.ts';
-import { createTurns } from './turns.ts';
+import { createTurns, type Waiting } from './turns.ts';
 
 /** Resolves once the steps that a step awaits before a phase are through, to whether it may go on. */
 export type Reached = (phase: Phase) => Promise<boolean>;
@@ -40,10 +40,13 @@ export async function walk(
   const others = (ids: readonly string[] = []): readonly Step[] =>
     direction === 'forward' ? ids.flatMap((id) => byId.get(id) ?? []) : [];
   const ahead = (step: Step): readonly Step[] => [...(before.get(step) ?? []), ...others(step.with)];
-  // What awaits others is to begin before them: they go on while it waits for the kernel.
-  const behind = new Map<Step, Step[]>(steps.map((step) => [step, [...others(step.awaits?.create)]]));
-  for (const step of steps) for (const other of ahead(step)) behind.get(other)?.push(step);
-  const turn = createTurns((step) => behind.get(step) ?? []);
+  const waiting = new Map<Step, Waiting[]>(steps.map((step) => [step, []]));
+  for (const step of steps) {
+    for (const other of ahead(step)) waiting.get(other)?.push({ step, before: 'begin' });
+    for (const phase of ['create', 'start'] as const)
+      for (const other of others(step.awaits?.[phase])) waiting.get(other)?.push({ step, before: phase });
+  }
+  const turn = createTurns((step) => waiting.get(step) ?? []);
   const known = new Map<Step, Progress>();
   const go = async (step: Step, tellBegun: () => void): Promise<void> => {
     await Promise.all((before.get(step) ?? []).map((other) => begin(other).through));

@@ -1,23 +1,54 @@
 // Which of the steps that are ready goes next: the one with the longest way from it to the end of the walk. Each
 // begins in a round of its own of the event loop, which in between hears of the programs that have ended.
-import type { Step } from '../plan/plan.ts';
+import type { OpKind, Step } from '../plan/plan.ts';
+import type { Phase } from '../plan/step-base.ts';
+
+/** Milliseconds a kind of step takes, where that is more than a few; in relation to each other they matter. */
+const TAKES: Partial<Record<OpKind, number>> = {
+  layer: 1000,
+  'private-mount': 4,
+  mountpoints: 4,
+  overlay: 5,
+  bundle: 5,
+  netns: 10,
+  bridge: 5,
+  'nft-table': 15,
+  'docker-user': 15,
+  veth: 5,
+  address: 5,
+};
+
+/** A process, until its monitor is in its cgroup, until it is created, and until it is started. */
+const MONITORED = 20;
+const CREATED = 30;
+const STARTED = 10;
+const FROM: Readonly<Record<Phase, number>> = { create: CREATED + STARTED, start: STARTED };
+
+/** A step that waits for another one: before all of its work, or before a phase of it. */
+export interface Waiting {
+  readonly step: Step;
+  readonly before: Phase | 'begin';
+}
 
 /** Resolves when it is the step's turn. Steps of one kind that are ready together go together: nft takes them as one. */
 export type Turns = (step: Step) => Promise<void>;
 
-/** @param after the steps that wait for a step. */
-export function createTurns(after: (step: Step) => readonly Step[]): Turns {
-  const heights = new Map<Step, number>();
-  const height = (step: Step): number => {
-    const known = heights.get(step);
+/** @param waitingFor what waits for a step. */
+export function createTurns(waitingFor: (step: Step) => readonly Waiting[]): Turns {
+  const ways = new Map<Step, number>();
+  /** Milliseconds from the begin of a step to the end of all that waits for it. */
+  const way = (step: Step): number => {
+    const known = ways.get(step);
     if (known !== undefined) return known;
-    const found = 1 + Math.max(0, ...after(step).map(height));
-    heights.set(step, found);
+    const takes = step.awaits === undefined ? (TAKES[step.op] ?? 1) : MONITORED + FROM.create;
+    const rest = waitingFor(step).map((one) => (one.before === 'begin' ? way(one.step) : FROM[one.before]));
+    const found = takes + Math.max(0, ...rest);
+    ways.set(step, found);
     return found;
   };
   let ready: { readonly step: Step; go(): void }[] = [];
   const next = (): void => {
-    const first = ready.reduce((one, other) => (height(other.step) > height(one.step) ? other : one));
+    const first = ready.reduce((one, other) => (way(other.step) > way(one.step) ? other : one));
     const together = ready.filter(({ step }) => step.op === first.step.op);
     ready = ready.filter((one) => !together.includes(one));
     for (const { go } of together) go();
