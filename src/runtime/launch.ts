@@ -6,10 +6,10 @@ import type { MountState } from '../host/kernel-view.ts';
 import type { OciConfig } from '../oci/runtime-spec.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import type { Phase } from '../plan/step-base.ts';
-import { cgroupFolders } from './cgroup-processes.ts';
+import { cgroupFolders, type CgroupFolder } from './cgroup-processes.ts';
 import { checkRoot } from './check-root.ts';
 import { readOomKills } from './container-state.ts';
-import { enterMonitorCgroup, makeMonitorCgroup } from './monitor-cgroup.ts';
+import { enterMonitorCgroup, keepMovesQuick, makeMonitorCgroup } from './monitor-cgroup.ts';
 import { awaitReply } from './orphaned-init.ts';
 import { type ProcessIdentity, readBootId, readIdentity, readProcFile } from './proc.ts';
 import { type ProcessRecord, RECORD_VERSION, launchOf, makeFolders, writeProcessRecord } from './records.ts';
@@ -47,6 +47,9 @@ export async function launchProcess(
     throw error;
   }
   const created = create(host, step, waiting);
+  if (waiting.cgroup !== undefined)
+    // Only to be quick: what is wrong with the cgroup, `create` tells.
+    keepMovesQuick(host, waiting.cgroup, () => readMonitorPid(host, step), created).catch(() => undefined);
   const isWhole = reached('start');
   // Why it is not reached is of interest only once the container is created.
   isWhole.catch(() => undefined);
@@ -125,6 +128,7 @@ export function monitorCommand(step: ProcessStep): readonly string[] {
 interface Monitor {
   readonly argv: readonly string[];
   readonly child: Child;
+  readonly cgroup: CgroupFolder | undefined;
   /** Whether it is in its cgroup: so must it be before it forks, that all its children are. */
   readonly entered: Promise<void>;
   /** The first line of its reply. */
@@ -162,7 +166,7 @@ async function startMonitor(host: Host, step: ProcessStep, mounts: readonly Moun
   const entered = cgroup === undefined ? Promise.resolve() : enterMonitorCgroup(host, cgroup, child.pid);
   // Its failure is heard of once the root is there, unless that fails first.
   entered.catch(() => undefined);
-  return { argv, child, entered, answer, stderr };
+  return { argv, child, cgroup, entered, answer, stderr };
 }
 
 /** Runs `create` under conmon. @returns the pid of the container's init, which waits for `start`. */
