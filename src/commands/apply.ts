@@ -1,6 +1,6 @@
 // apply: converge the host to the specs.
 import { UsageError } from '../errors.ts';
-import { createKernelView, type KernelView } from '../host/kernel-view.ts';
+import { createKernelView, NETNS_FOLDER, type KernelView } from '../host/kernel-view.ts';
 import { fetchSources } from '../image/fetch-sources.ts';
 import { netnsOf } from '../plan/network.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -40,7 +40,7 @@ async function readAhead({ host, dataDir }: CommandContext): Promise<ReadAhead |
   const generation = await lockGeneration(host, dataDir);
   if (generation === undefined) return undefined;
   const view = createKernelView(host);
-  view.warmUp({ sockets: false, foreignRules: true });
+  view.warmUp({ sockets: false, foreignRules: false });
   return { view, generation, at: host.now() };
 }
 
@@ -70,6 +70,7 @@ export async function convergeLocked(
   });
   const view = await viewOf(context, ahead);
   const netns = loaded.specs.map(({ spec }) => netnsOf(spec.name));
+  const sockets = await hasFreshPorts(context, loaded);
   return withLock(
     context.host,
     context.dataDir,
@@ -79,8 +80,17 @@ export async function convergeLocked(
       return converge(context, loaded, report, options, view);
     },
     // The kernel is asked while the lock is taken: the answers take longer than the asking.
-    () => view.warmUp({ sockets: false, foreignRules: true, netns }),
+    () => view.warmUp({ sockets, foreignRules: false, netns }),
   );
+}
+
+/** Only of ports that are not published yet it matters who listens on them. */
+async function hasFreshPorts({ host }: CommandContext, { specs }: LoadedSpecs): Promise<boolean> {
+  for (const { spec } of specs) {
+    const netns = `${NETNS_FOLDER}/${netnsOf(spec.name)}`;
+    if (spec.network.ports.length > 0 && (await host.status(netns)) === undefined) return true;
+  }
+  return false;
 }
 
 export function requireRoot(context: CommandContext): void {

@@ -11,7 +11,7 @@ import { afterJoined, compileAll } from '../plan/compile.ts';
 import type { ForeignRules, HostFacts } from '../plan/facts.ts';
 import { netnsOf } from '../plan/network.ts';
 import type { OpKind, Plan } from '../plan/plan.ts';
-import type { SharedRuns } from '../run/application.ts';
+import type { Application, SharedRuns } from '../run/application.ts';
 import { applyChanges } from '../run/apply.ts';
 import { computeChanges, hasEffect, type Change } from '../run/changes.ts';
 import { gatherFacts, gatherForeignRules } from '../run/gather-facts.ts';
@@ -55,21 +55,20 @@ export async function converge(
   await mendShared(session, report);
   const specs = loaded.specs.map((one) => one.spec);
   const netns = specs.map(({ name }) => netnsOf(name));
-  view.warmUp({ sockets: false, foreignRules: true, netns });
-  const foreignRules = gatherForeignRules(session, specs);
-  // Its failure is heard of further down, unless something else fails first.
-  foreignRules.catch(() => undefined);
+  const known = new Set(await session.records.names());
+  // Of what is up already they may be all that is waited for.
+  const foreignRules = specs.every(({ name }) => known.has(name));
+  view.warmUp({ sockets: false, foreignRules, netns });
   // What is left of a container whose record is lost is in the way of its successor, and not to be planned with.
   const gather = (): Promise<HostFacts> => gatherFacts(session, specs, { foreignRules: false });
   const [early, wasCleared] = await Promise.all([gather(), clearRemains(session, specs, report)]);
   const facts = wasCleared ? await gather() : early;
   const compiled = compileAll(specs, facts);
-  const warned = foreignRules.then((rules) => {
+  const warn = once(async () => {
+    const rules = await gatherForeignRules(session, specs);
     const found = compiled.map(({ plan }, index) => warningsOf(specs[index], plan, facts, rules));
     showPlaced(context, loaded, found);
   });
-  // As is the failure of this.
-  warned.catch(() => undefined);
   checkCompiled(context, loaded, compiled);
   await hearPrograms();
   const works = await Promise.all(
@@ -93,8 +92,8 @@ export async function converge(
     const joined = joinedContainers(specs.find((spec) => spec.name === work.plan.name));
     const first = joined.flatMap((name) => running.get(name) ?? []);
     const source = loaded.specs.find((one) => one.spec.name === work.plan.name);
-    const run = Promise.all([...first, ...(hasEffect(work.changes) ? [] : [warned])]).then(() =>
-      carryOut(context, session, work, report, sharedRuns, options),
+    const run = Promise.all([...first, ...(hasEffect(work.changes) ? [] : [warn()])]).then(() =>
+      carryOut(context, session, work, report, { ...options, sharedRuns, whileCreating: warn }),
     );
     running.set(
       work.plan.name,
@@ -107,13 +106,23 @@ export async function converge(
   );
   const [failure, ...others] = failures;
   if (failure === undefined) {
-    await warned;
+    await warn();
     return works.map((work) => work.plan);
   }
   throw joinFailures([failure, ...others], `${failures.length} of ${works.length} containers failed`);
 }
 
-/** Rules of others only warn, so nothing waits for them. */
+/** Its failure is heard of by who awaits it, unless something else fails first. */
+function once(work: () => Promise<void>): () => Promise<void> {
+  let begun: Promise<void> | undefined;
+  return () => {
+    begun ??= work();
+    begun.catch(() => undefined);
+    return begun;
+  };
+}
+
+/** Rules of others only warn: they are read while the runtime is busy, and nothing waits for them. */
 function warningsOf(
   spec: Spec | undefined,
   plan: Plan | undefined,
@@ -185,8 +194,7 @@ async function carryOut(
   session: Session,
   work: Work,
   report: Reporter,
-  sharedRuns: SharedRuns,
-  options: ApplyOptions,
+  options: ApplyOptions & Pick<Application, 'sharedRuns' | 'whileCreating'>,
 ): Promise<void> {
   const started = context.host.now();
   const { plan, changes } = work;
@@ -196,7 +204,6 @@ async function carryOut(
     context: opContext(session, plan.name, progress),
     records: session.records,
     shared: session.shared,
-    sharedRuns,
     report,
     ...options,
   });

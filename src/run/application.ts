@@ -22,6 +22,8 @@ export interface Application {
   readonly keepOnFailure: boolean;
   /** A kind of step that the caller carries out itself, once the others are through: `run` has the process. */
   readonly leaveOut?: OpKind | undefined;
+  /** Work that nobody waits for: there is time for it once the runtime is all that is left to wait for. */
+  readonly whileCreating?: () => Promise<unknown>;
 }
 
 /** Shared steps of one call, so that twenty containers make their bridge once. */

@@ -103,7 +103,12 @@ async function carryOutChanges(
   await walk(
     [...byStep.keys()],
     'forward',
-    async (step, reached) => {
+    async (step, phases) => {
+      const reached: Reached = async (phase) => {
+        const isReached = await phases(phase);
+        if (phase === 'start') void application.whileCreating?.();
+        return isReached;
+      };
       const change = byStep.get(step) as Change;
       if (change.action === 'none' || step.op === application.leaveOut) return;
       try {
