@@ -14,7 +14,7 @@ import { readMounts } from '../host/kernel-view.ts';
 import { layersToPack, mergedToPack } from '../run/commit-layers.ts';
 import { readContainerLayers, stepOf } from '../run/container-layers.ts';
 import { whileFrozen } from '../runtime/freeze.ts';
-import { requireRoot } from './apply.ts';
+import { requireRoot } from './require-root.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { findPlan } from './find-container.ts';
 

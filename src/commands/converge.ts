@@ -9,7 +9,7 @@ import type { Spec } from '../load/spec.ts';
 import { findFirewallProblems } from '../plan/check-firewall.ts';
 import { afterJoined, compileAll } from '../plan/compile.ts';
 import type { ForeignRules, HostFacts } from '../plan/facts.ts';
-import { netnsOf } from '../plan/network.ts';
+import { netnsOf } from '../plan/names.ts';
 import type { OpKind, Plan } from '../plan/plan.ts';
 import type { Application, SharedRuns } from '../run/application.ts';
 import { applyChanges } from '../run/apply.ts';
@@ -24,6 +24,7 @@ import type { CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
 import { checkCompiled, showPlaced, type LoadedSpecs } from './load-specs.ts';
 import { placeFailure } from './place-failure.ts';
+import { createReporter } from './reporter.ts';
 import { showAddresses, showPorts } from './show-place.ts';
 import { mendShared, removeLost, setAsideUnreadable } from './take-down.ts';
 
@@ -46,10 +47,10 @@ interface Work {
 export async function converge(
   context: CommandContext,
   loaded: LoadedSpecs,
-  report: Reporter,
   options: ApplyOptions,
   view: KernelView,
 ): Promise<readonly Plan[]> {
+  const report = createReporter(context);
   await removeStaleWork(context.host, context.dataDir);
   const session = await openSession(context, view);
   await mendShared(session, report);

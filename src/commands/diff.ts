@@ -4,7 +4,7 @@ import { compareUpper, foldersAtUpper, withParents, type FileChange } from '../i
 import { createLayerStack, hidePaths } from '../image/layer-stack.ts';
 import { findUnlike, markKey, readOpaque } from '../image/read-marks.ts';
 import { readContainerLayers, type ContainerLayers } from '../run/container-layers.ts';
-import { requireRoot } from './apply.ts';
+import { requireRoot } from './require-root.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { findPlan } from './find-container.ts';
 import { escapeName } from './escape-name.ts';

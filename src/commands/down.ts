@@ -7,7 +7,7 @@ import { isAbandoned } from '../run/foreground.ts';
 import { withLock } from '../run/lock.ts';
 import { isName, recordedSteps } from '../run/records.ts';
 import { openSession, type Session } from '../run/session.ts';
-import { requireRoot } from './apply.ts';
+import { requireRoot } from './require-root.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
 import { createReporter } from './reporter.ts';

@@ -5,7 +5,7 @@ import { createRecords, recordedSteps } from '../run/records.ts';
 import { readBootId } from '../run/gather-facts.ts';
 import { readContainerState } from '../runtime/container-state.ts';
 import { execInContainer, type ExecOutcome } from '../runtime/exec-process.ts';
-import { requireRoot } from './apply.ts';
+import { requireRoot } from './require-root.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { renderFailure } from './render-failure.ts';
 

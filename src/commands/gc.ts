@@ -4,7 +4,7 @@ import { removeStaleWork } from '../image/store.ts';
 import { collect, survey, type Collected } from '../run/collect.ts';
 import { withLock } from '../run/lock.ts';
 import { openSession, type Session } from '../run/session.ts';
-import { requireRoot } from './apply.ts';
+import { requireRoot } from './require-root.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
 import { createReporter, describe } from './reporter.ts';

@@ -13,13 +13,14 @@ import {
 } from '../image/collect.ts';
 import { ensureLayer } from '../image/ensure-layer.ts';
 import { fetchSources } from '../image/fetch-sources.ts';
-import { isRemote, keysOf, removeTag } from '../image/image-records.ts';
+import { keysOf, removeTag } from '../image/image-records.ts';
+import { isRemote } from '../image/remote-sources.ts';
 import { pullImage } from '../image/pull-image.ts';
 import { resolveLayers } from '../image/resolve-layers.ts';
 import { formatImageReference, parseImageReference } from '../load/image-reference.ts';
 import { addArchive, type LayerContext } from '../image/unpack-tarball.ts';
 import { withLock } from '../run/lock.ts';
-import { requireRoot } from './apply.ts';
+import { requireRoot } from './require-root.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { formatSize } from './format-size.ts';
 import { withLayerDisplay } from './layer-display.ts';

@@ -2,7 +2,7 @@
 import { UsageError } from '../errors.ts';
 import { diffSnapshots, takeSnapshot, type SnapshotScope } from '../host/snapshot.ts';
 import { waitForwarding } from '../runtime/exec-process.ts';
-import { requireRoot } from './apply.ts';
+import { requireRoot } from './require-root.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { renderDifference } from './render-differences.ts';
 

@@ -13,7 +13,7 @@ import {
 } from '../image/lock-file.ts';
 import { measureArchive, type LayerContext } from '../image/unpack-tarball.ts';
 import { readFromSource } from '../image/use-image.ts';
-import { isRemote } from '../image/image-records.ts';
+import { isRemote } from '../image/remote-sources.ts';
 import type { LoadedSpec } from '../load/load.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { loadSpecs, placeDiagnostic, showDiagnostics, type LoadedSpecs } from './load-specs.ts';

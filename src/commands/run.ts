@@ -10,12 +10,13 @@ import { withLock } from '../run/lock.ts';
 import { createRecords } from '../run/records.ts';
 import { openSession } from '../run/session.ts';
 import { type ForegroundOutput, runForeground } from '../runtime/foreground.ts';
-import { convergeLocked, requireRoot } from './apply.ts';
+import { convergeLocked } from './converge-locked.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { takeDown } from './take-down.ts';
 import { loadSpecs } from './load-specs.ts';
 import { renderFailure } from './render-failure.ts';
 import { createReporter } from './reporter.ts';
+import { requireRoot } from './require-root.ts';
 
 /** @returns the process's own status, or 125 when it could not be started. */
 export async function run(context: CommandContext, target: string, args: readonly string[]): Promise<number> {

@@ -1,10 +1,10 @@
 // The real Archives: bulk bytes through Node and GNU tar.
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { createHash } from '../crypto.ts';
 import { ARCHIVE_LIMITS, type ArchiveLimits } from './archive-limits.ts';
 import type { Archives, TreeEntry } from './archives.ts';
 import type { SendExchange } from './fetch.ts';

@@ -1,6 +1,6 @@
 // A root for one command that unpacks: the machine's programs, read-only, and one folder to write to. Nothing else
 // has a name there, so that whatever an archive says, and whatever a check overlooks, nothing else is written.
-import { randomBytes } from 'node:crypto';
+import { randomHex } from '../crypto.ts';
 import fs from 'node:fs';
 import path from 'node:path';
 
@@ -55,7 +55,7 @@ function escapeField(field: string): string {
 
 /** mount(8) wants a regular file: one without a name, which nothing has to clean up. */
 function writeUnnamed(directory: string, text: string): number {
-  const file = path.join(directory, `.table-${randomBytes(8).toString('hex')}`);
+  const file = path.join(directory, `.table-${randomHex(8)}`);
   const fd = fs.openSync(file, 'wx+', 0o600);
   try {
     fs.unlinkSync(file);

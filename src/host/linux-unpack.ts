@@ -1,9 +1,9 @@
 // Streams archives and trees into folders: read, hash, decompress, inspect, GNU tar. Cleaning the folder is the
 // caller's.
-import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { Transform, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { createHash } from '../crypto.ts';
 import { OperationError } from '../errors.ts';
 import type { Archives, Compression, Content, HashName, TarInspector, UnpackOptions } from './archives.ts';
 import { CHUNK, DAMAGED, feed, sink, tap, together } from './linux-feed.ts';

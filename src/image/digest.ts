@@ -1,8 +1,8 @@
 // Digests as the OCI image spec writes them. Only what passes here may become part of a path or a URL.
+import { sha256 } from '../crypto.ts';
 import { OperationError } from '../errors.ts';
 import { isDigest } from '../load/image-reference.ts';
 import type { Digest } from './image.ts';
-import { sha256 } from './hash-cache.ts';
 
 export interface ParsedDigest {
   readonly algorithm: 'sha256' | 'sha512';

@@ -3,7 +3,7 @@
 import { OperationError } from '../errors.ts';
 import type { InlineFile } from '../load/spec.ts';
 import type { LayerRecipe } from '../plan/layer-recipe.ts';
-import { sha256 } from './hash-cache.ts';
+import { sha256 } from '../crypto.ts';
 import { createTreeInspector } from './inspect-tar.ts';
 import { makeLayer } from './make-layer.ts';
 import { makeFolders } from './make-path.ts';

@@ -1,6 +1,6 @@
 // Reads the JSON documents of images, field by field, as nothing that others wrote can be trusted to have its
 // shape. Messages never quote a text: a hostile layout can make any file of the host look like a document.
-import { createHash } from 'node:crypto';
+import { createHash } from '../crypto.ts';
 import { OperationError } from '../errors.ts';
 import { isDigest } from '../load/image-reference.ts';
 import type { Descriptor, Digest, Platform } from './image.ts';

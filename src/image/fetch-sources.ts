@@ -2,15 +2,11 @@
 // lets others work meanwhile.
 import type { LayerSource, RootfsSource, Spec } from '../load/spec.ts';
 import { ensureLayer } from './ensure-layer.ts';
-import { isComplete, isRemote, readTag } from './image-records.ts';
-import { isUrl, readReference } from './references.ts';
+import { isComplete, readTag } from './image-records.ts';
+import { readReference } from './references.ts';
+import { isFetched, isUrl, type FetchOptions } from './remote-sources.ts';
 import { layerPath } from './store.ts';
 import { fetchReference, type LayerContext } from './unpack-tarball.ts';
-
-export interface FetchOptions {
-  /** Pinned archives of this host as well, so that a wrong one is found before anything else is done. */
-  readonly local: boolean;
-}
 
 /** @throws OperationError */
 export async function fetchSources(context: LayerContext, spec: Spec, options: FetchOptions): Promise<void> {
@@ -20,10 +16,11 @@ export async function fetchSources(context: LayerContext, spec: Spec, options: F
 async function fetchSource(
   context: LayerContext,
   source: RootfsSource | LayerSource,
-  { local }: FetchOptions,
+  options: FetchOptions,
 ): Promise<void> {
+  if (!isFetched(source, options)) return;
   const { host, dataDir } = context;
-  if (source.kind === 'image' && isRemote(source.image)) {
+  if (source.kind === 'image') {
     const image = await readTag(host, dataDir, source.image);
     if (image !== undefined && (await isComplete(host, dataDir, image))) return;
     // Loaded when needed, to keep every other start short.
@@ -31,7 +28,7 @@ async function fetchSource(
     await pullImage(context, source.image);
     return;
   }
-  if (source.kind !== 'tarball' || !(local || isUrl(source.tarball))) return;
+  if (source.kind !== 'tarball') return;
   const { tarball, sha256 } = source;
   if (sha256 !== undefined) {
     const path = layerPath(dataDir, sha256);

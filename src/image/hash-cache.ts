@@ -1,16 +1,12 @@
 // Remembers the sha256 of local archives by path, inode, size and time, so that a second apply of a large
 // archive need not read it. Looked up by plan, written by apply only.
-import { createHash } from 'node:crypto';
+import { sha256 } from '../crypto.ts';
 import type { Archives } from '../host/archives.ts';
 import type { FileStatus, Host } from '../host/host.ts';
 import { storePaths } from './store.ts';
 
 /** A file written within the clock's tick after it was hashed could keep its time: 20 ms is five ticks. */
 const TICK_NS = 20_000_000n;
-
-export function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
-}
 
 /** The archive's hash, from memory when the file is the same as then. */
 export async function hashArchive(

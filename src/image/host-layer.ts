@@ -2,7 +2,7 @@
 import { OperationError } from '../errors.ts';
 import type { SpecPath } from '../errors.ts';
 import { closeOver, type Closure } from './closure.ts';
-import { sha256 } from './hash-cache.ts';
+import { sha256 } from '../crypto.ts';
 import { createTreeInspector } from './inspect-tar.ts';
 import { makeLayer } from './make-layer.ts';
 import { makeSkeleton, readUsers } from './skeleton.ts';

@@ -1,15 +1,10 @@
 // What references to images gave when they were pulled: <data-dir>/images/tags/<hash of the reference>.json
 // holds the whole Image. A tag keeps its layers in the store, and makes a second apply need no network.
 import type { Host } from '../host/host.ts';
-import { sha256 } from './hash-cache.ts';
+import { sha256 } from '../crypto.ts';
 import type { Image } from './image.ts';
 import { layerKey } from './digest.ts';
 import { hasLayer, openStore, storePaths } from './store.ts';
-
-/** Only what comes over a network is remembered by a tag: folders and files are read each time. */
-export function isRemote(reference: string): boolean {
-  return reference.startsWith('docker://');
-}
 
 /** Undefined too when the record was cut short: then the image is read from its source again. */
 export async function readTag(host: Host, dataDir: string, reference: string): Promise<Image | undefined> {

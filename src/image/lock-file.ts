@@ -3,7 +3,7 @@
 import path from 'node:path';
 import type { Diagnostic, SpecPath } from '../errors.ts';
 import type { RootfsSource, Spec, TarballSource } from '../load/spec.ts';
-import { isRemote } from './image-records.ts';
+import { isRemote } from './remote-sources.ts';
 
 export const LOCK_FILE = 'runspec.lock';
 

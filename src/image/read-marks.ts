@@ -1,6 +1,6 @@
 // What only extended attributes tell of layers, read by GNU tar: which folders are opaque, and whether entries
 // that look alike are the same.
-import { createHash } from 'node:crypto';
+import { createHash } from '../crypto.ts';
 import type { LayerPath, Packing } from '../host/packing.ts';
 import type { AlikePair } from './compare-upper.ts';
 import { mayCarryAttribute } from './pax.ts';

@@ -1,7 +1,7 @@
 // What unpinned URLs gave when they were fetched: URL -> sha256. A reference counts only while its layer is
 // in the store; without it the URL has to be fetched anew.
 import type { Host } from '../host/host.ts';
-import { sha256 } from './hash-cache.ts';
+import { sha256 } from '../crypto.ts';
 import { hasLayer, storePaths } from './store.ts';
 
 export async function readReference(host: Host, dataDir: string, url: string): Promise<string | undefined> {
@@ -17,8 +17,4 @@ export async function writeReference(host: Host, dataDir: string, url: string, k
 
 function referencePath(dataDir: string, url: string): string {
   return `${storePaths(dataDir).references}/${sha256(url)}`;
-}
-
-export function isUrl(source: string): boolean {
-  return /^https?:\/\//i.test(source);
 }

@@ -9,7 +9,8 @@ import type { LayerRecipe } from '../plan/layer-recipe.ts';
 import { directoryKey, filesKey } from './directory-layer.ts';
 import { hashArchive } from './hash-cache.ts';
 import { readHostFiles } from './host-layer.ts';
-import { isUrl, readReference } from './references.ts';
+import { readReference } from './references.ts';
+import { isUrl } from './remote-sources.ts';
 import { hasLayer, layerPath } from './store.ts';
 import type { LayerContext } from './unpack-tarball.ts';
 

@@ -7,7 +7,8 @@ import { rememberHash } from './hash-cache.ts';
 import { createLayerInspector, nameArchive, type LayerSummary } from './inspect-tar.ts';
 import { followLayer, type LayerProgress } from './layer-progress.ts';
 import { makeLayer } from './make-layer.ts';
-import { isUrl, writeReference } from './references.ts';
+import { writeReference } from './references.ts';
+import { isUrl } from './remote-sources.ts';
 import { hasLayer, layerPath, openStore, withWork, type LayerRecord } from './store.ts';
 
 /** What making a layer needs. */

@@ -2,7 +2,8 @@
 import { OperationError } from '../errors.ts';
 import { parseImageReference } from '../load/image-reference.ts';
 import { platformOf } from './platform.ts';
-import { isRemote, readTag } from './image-records.ts';
+import { readTag } from './image-records.ts';
+import { isRemote } from './remote-sources.ts';
 import type { Image, ImageLayer, ImageSource } from './image.ts';
 import { layerKey } from './digest.ts';
 import type { LayerRecipe } from '../plan/layer-recipe.ts';

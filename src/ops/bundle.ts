@@ -1,7 +1,7 @@
 // The OCI bundle's config.json: the plan's template completed with what only the mounted root and the
 // running machine can tell. The file says in annotations what it was made from, so that a change of
 // either is found without making it again.
-import { createHash } from 'node:crypto';
+import { sha256 } from '../crypto.ts';
 import type { Host } from '../host/host.ts';
 import type { BundleStep } from '../plan/plan.ts';
 import { completeConfig } from '../runtime/complete-config.ts';
@@ -103,5 +103,5 @@ async function digestOfTemplate(host: Host, step: BundleStep): Promise<string> {
 }
 
 function digest(value: unknown): string {
-  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
+  return sha256(JSON.stringify(value));
 }

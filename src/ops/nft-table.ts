@@ -1,6 +1,6 @@
 // The table `inet runspec`: hooks, sets and maps without elements. One transaction makes or mends it; it
 // goes with its last element, and no other table is ever touched.
-import { createHash } from 'node:crypto';
+import { sha256 } from '../crypto.ts';
 import { createKernelView } from '../host/kernel-view.ts';
 import type { NftTableState } from '../host/nft-table.ts';
 import { runNft } from '../host/nft.ts';
@@ -59,7 +59,7 @@ function renderTable(step: NftTableStep): string {
 
 // nft prints rules in its own words, which change with its version; a digest of our words in the comment does not.
 export function fingerprint(rule: string): string {
-  return createHash('sha256').update(rule).digest('hex').slice(0, 12);
+  return sha256(rule).slice(0, 12);
 }
 
 function compare(step: NftTableStep, found: NftTableState): readonly Difference[] {

@@ -1,6 +1,6 @@
 // compile: a Spec and what is known of the host, to a Plan. Pure: no clock, randomness, file system or
 // environment; the same input gives the same plan, byte for byte.
-import { createHash } from 'node:crypto';
+import { sha256 } from '../crypto.ts';
 import type { Diagnostic } from '../errors.ts';
 import type { Spec } from '../load/spec.ts';
 import { findConfigProblems } from '../oci/config.ts';
@@ -109,7 +109,7 @@ export function compile(spec: Spec, facts: HostFacts, together: readonly Spec[] 
   const plan: Plan = {
     version: PLAN_VERSION,
     name: spec.name,
-    specDigest: createHash('sha256').update(canonicalJson(settled.spec)).digest('hex'),
+    specDigest: sha256(canonicalJson(settled.spec)),
     runtime,
     ...(network.lease === undefined ? {} : { lease: network.lease }),
     ports: network.lease === undefined ? [] : spec.network.ports,

@@ -1,5 +1,5 @@
 // The network of one container as steps: namespace, bridge, veth pair, address, firewall elements.
-import { createHash } from 'node:crypto';
+import { sha256 } from '../crypto.ts';
 import { bracketed, familiesOf, isWildcard } from '../load/ports.ts';
 import type { PortSpec, Spec } from '../load/spec.ts';
 import { checkFirewall } from './check-firewall.ts';
@@ -9,6 +9,7 @@ import { FIREWALL, NFT_TABLE } from './firewall.ts';
 import { chooseLease } from './lease.ts';
 import { chooseAddress6, chooseNetwork6, type Network6 } from './lease6.ts';
 import type { Lease, NftElementStep, Step } from './plan.ts';
+import { netnsOf } from './names.ts';
 import { checkPorts } from './ports.ts';
 import type { Problems } from './problems.ts';
 import { LOOPBACK6 } from './subnets6.ts';
@@ -21,11 +22,6 @@ export interface CompiledNetwork {
   /** Namespace the process joins; absent: the host's. */
   readonly netnsPath?: string;
   readonly lease?: Lease;
-}
-
-/** Name of a container's network namespace below /run/netns. */
-export function netnsOf(name: string): string {
-  return `runspec-${name}`;
 }
 
 export function compileNetwork(
@@ -82,7 +78,7 @@ function checkBridge({ network }: Spec, facts: HostFacts, problems: Problems): v
 
 /** The host end of the veth pair: `rs` and 8 hex digits, as link names hold 15 characters. */
 export function vethName(name: string): string {
-  return `rs${createHash('sha256').update(name).digest('hex').slice(0, 8)}`;
+  return `rs${sha256(name).slice(0, 8)}`;
 }
 
 function hostLink(spec: Spec): string {

@@ -1,5 +1,4 @@
 // The IPv6 networks that a link could have: what is asked for, what is there already, what is free.
-import { createHash } from 'node:crypto';
 import {
   contains6,
   formatBlock6,
@@ -10,6 +9,7 @@ import {
   parseIpv6,
   type Block6,
 } from '../load/ipv6.ts';
+import { createHash } from '../crypto.ts';
 import type { Spec } from '../load/spec.ts';
 import type { HostFacts } from './facts.ts';
 import { linkLeft } from './lease.ts';

@@ -2,7 +2,7 @@
 // runspec with other folders may be at work on the same host. Reads only.
 import type { Host } from '../host/host.ts';
 import { createKernelView, NETNS_FOLDER, type MountState } from '../host/kernel-view.ts';
-import { netnsOf } from '../plan/network.ts';
+import { netnsOf } from '../plan/names.ts';
 import { cgroupFolders } from '../runtime/cgroup-processes.ts';
 import { readProcFile } from '../runtime/proc.ts';
 import { isOwnFolder, OWNER, type Places } from './inventory.ts';

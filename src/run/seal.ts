@@ -1,12 +1,12 @@
 // Records carry a digest of themselves: one changed letter can make another port or another former value of them that
 // looks just as right. Pure.
-import { createHash } from 'node:crypto';
+import { sha256 } from '../crypto.ts';
 
 const DIGEST = 'digest';
 
 export function seal(record: object): string {
   const text = JSON.stringify(record);
-  return `${text.slice(0, -1)},"${DIGEST}":"${digestOf(text)}"}\n`;
+  return `${text.slice(0, -1)},"${DIGEST}":"${sha256(text)}"}\n`;
 }
 
 /** @returns the record without its digest; undefined when it is not JSON or not what was written. One without a digest is as it is. */
@@ -14,11 +14,7 @@ export function unseal(text: string): unknown {
   const value = parseJson(text);
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, DIGEST)) return value;
   const { [DIGEST]: digest, ...record } = value as Readonly<Record<string, unknown>>;
-  return digest === digestOf(JSON.stringify(record)) ? record : undefined;
-}
-
-function digestOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+  return digest === sha256(JSON.stringify(record)) ? record : undefined;
 }
 
 function parseJson(text: string): unknown {

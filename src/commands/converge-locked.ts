@@ -1,0 +1,48 @@
+// What specs name is fetched, and then the host is converged to them under the lock. What does that is loaded while
+// the lock is taken.
+import { NETNS_FOLDER } from '../host/kernel-view.ts';
+import { namesRemote } from '../image/remote-sources.ts';
+import { netnsOf } from '../plan/names.ts';
+import type { Plan } from '../plan/plan.ts';
+import { withLock } from '../run/lock.ts';
+import type { CommandContext } from './context.ts';
+import type { ApplyOptions } from './converge.ts';
+import type { LoadedSpecs } from './load-specs.ts';
+import { viewOf, type ReadAhead } from './read-ahead.ts';
+
+/** @returns the plans as applied, in the order of the specs. */
+export async function convergeLocked(
+  context: CommandContext,
+  loaded: LoadedSpecs,
+  options: ApplyOptions,
+  ahead?: ReadAhead,
+): Promise<readonly Plan[]> {
+  const fetching = { local: options.locked === true };
+  const remote = loaded.specs.filter(({ spec }) => namesRemote(spec, fetching));
+  if (remote.length > 0) await (await import('./fetch.ts')).fetchAll(context, remote, fetching);
+  const view = await viewOf(context, ahead);
+  const netns = loaded.specs.map(({ spec }) => netnsOf(spec.name));
+  const sockets = await hasFreshPorts(context, loaded);
+  return withLock(
+    context.host,
+    context.dataDir,
+    context.lockTimeout,
+    async (isStillTrue) => {
+      if (!isStillTrue) view.forget();
+      return (await import('./converge.ts')).converge(context, loaded, options, view);
+    },
+    () => {
+      view.warmUp({ sockets, foreignRules: false, netns });
+      void import('./converge.ts');
+    },
+  );
+}
+
+/** Only of ports that are not published yet it matters who listens on them. */
+async function hasFreshPorts({ host }: CommandContext, { specs }: LoadedSpecs): Promise<boolean> {
+  for (const { spec } of specs) {
+    const netns = `${NETNS_FOLDER}/${netnsOf(spec.name)}`;
+    if (spec.network.ports.length > 0 && (await host.status(netns)) === undefined) return true;
+  }
+  return false;
+}
