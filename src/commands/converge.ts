@@ -61,7 +61,8 @@ export async function converge(
   const foreignRules = specs.every(({ name }) => known.has(name));
   view.warmUp({ sockets: false, foreignRules, netns });
   // What is left of a container whose record is lost is in the way of its successor, and not to be planned with.
-  const gather = (): Promise<HostFacts> => gatherFacts(session, specs, { foreignRules: false });
+  const gather = (): Promise<HostFacts> =>
+    gatherFacts(session, specs, { foreignRules: false, mayWrite: true });
   const [early, wasCleared] = await Promise.all([gather(), clearRemains(session, specs, report)]);
   const facts = wasCleared ? await gather() : early;
   const compiled = compileAll(specs, facts);

@@ -25,7 +25,10 @@ export async function plan(
   session.view.warmUp({ sockets: true, foreignRules: true });
   const loaded = await loadSpecs(context, args);
   const specs = loaded.specs.map((one) => one.spec);
-  const compiled = compileAll(specs, await gatherFacts(session, specs, { foreignRules: true }));
+  const compiled = compileAll(
+    specs,
+    await gatherFacts(session, specs, { foreignRules: true, mayWrite: false }),
+  );
   checkCompiled(context, loaded, compiled);
   const plans = compiled.flatMap((one) => (one.plan === undefined ? [] : [one.plan]));
   const changes = await Promise.all(

@@ -3,24 +3,37 @@
 import { sha256 } from '../crypto.ts';
 import type { Archives } from '../host/archives.ts';
 import type { FileStatus, Host } from '../host/host.ts';
-import { storePaths } from './store.ts';
+import { hasLayer, storePaths } from './store.ts';
 
 /** A file written within the clock's tick after it was hashed could keep its time: 20 ms is five ticks. */
 const TICK_NS = 20_000_000n;
 
-/** The archive's hash, from memory when the file is the same as then. */
+export interface HashScope {
+  readonly host: Host;
+  readonly archives: Archives;
+  readonly dataDir: string;
+  readonly signal: AbortSignal;
+  /** Whether the host is locked by us. */
+  readonly mayWrite: boolean;
+}
+
+/**
+ * The archive's hash, from memory when the file is the same as then. Of another file with the content of a layer
+ * that is there, nobody else would remember it.
+ */
 export async function hashArchive(
-  host: Host,
-  archives: Archives,
-  dataDir: string,
+  { host, archives, dataDir, signal, mayWrite }: HashScope,
   path: string,
   status: FileStatus,
-  signal: AbortSignal,
 ): Promise<string> {
   const remembered = await host.readText(cachePath(dataDir, path));
   const [identity, hash] = remembered?.trim().split(' ') ?? [];
   if (identity === identityOf(status) && hash !== undefined && /^[0-9a-f]{64}$/.test(hash)) return hash;
-  return (await archives.hash(path, signal)).sha256;
+  const now = host.now();
+  const { sha256: found } = await archives.hash(path, signal);
+  if (mayWrite && (await hasLayer(host, dataDir, found)))
+    await rememberHash(host, dataDir, path, status, now, found);
+  return found;
 }
 
 /** `status` was read before the hash was taken, at `now` (milliseconds). The store must be open. */

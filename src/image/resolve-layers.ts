@@ -7,12 +7,11 @@ import type { LayerSource, RootfsSource, Spec, TarballSource } from '../load/spe
 import type { ImageFacts, ResolvedLayer } from '../plan/facts.ts';
 import type { LayerRecipe } from '../plan/layer-recipe.ts';
 import { directoryKey, filesKey } from './directory-layer.ts';
-import { hashArchive } from './hash-cache.ts';
+import { hashArchive, type HashScope } from './hash-cache.ts';
 import { readHostFiles } from './host-layer.ts';
 import { readReference } from './references.ts';
 import { isUrl } from './remote-sources.ts';
 import { hasLayer, layerPath } from './store.ts';
-import type { LayerContext } from './unpack-tarball.ts';
 
 export interface ResolvedLayers {
   /** Lowest first, the root filesystem included; what could not be resolved is missing here. */
@@ -29,7 +28,7 @@ type Outcome =
   | { readonly diagnostics: readonly Diagnostic[] }
   | { readonly unfetched: string };
 
-type Scope = Pick<LayerContext, 'host' | 'archives' | 'dataDir' | 'signal'>;
+type Scope = HashScope;
 
 export async function resolveLayers(
   host: Host,
@@ -37,8 +36,9 @@ export async function resolveLayers(
   dataDir: string,
   spec: Spec,
   signal: AbortSignal = new AbortController().signal,
+  mayWrite = false,
 ): Promise<ResolvedLayers> {
-  const scope = { host, archives, dataDir, signal };
+  const scope = { host, archives, dataDir, signal, mayWrite };
   const layers: ResolvedLayer[] = [];
   const diagnostics: Diagnostic[] = [];
   const unfetched: string[] = [];
@@ -132,7 +132,7 @@ async function resolveTarball(scope: Scope, source: TarballSource, path: SpecPat
       hint:
         status.type === 'directory' ? 'for a folder write directory instead of tarball' : 'name an archive',
     });
-  return layerOf(sha256 ?? (await hashArchive(host, scope.archives, dataDir, real, status, scope.signal)));
+  return layerOf(sha256 ?? (await hashArchive(scope, real, status)));
 }
 
 async function resolveUrl(

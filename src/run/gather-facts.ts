@@ -1,4 +1,4 @@
-// Gathers what compile must know about this host. Reads only.
+// Gathers what compile must know about this host. Changes nothing but what is remembered of archives.
 import type { Diagnostic } from '../errors.ts';
 import type { Archives } from '../host/archives.ts';
 import { readCgroups } from '../host/cgroup-facts.ts';
@@ -35,11 +35,14 @@ export interface FactSources {
   readonly signal: AbortSignal;
 }
 
-/** @param what whether rules of others are among the facts; apply has them read while it works. */
+/**
+ * @param what whether rules of others are among the facts, which apply has read while it works; whether the host is
+ *   locked, so that hashes may be remembered.
+ */
 export async function gatherFacts(
   sources: FactSources,
   specs: readonly Spec[],
-  what: { readonly foreignRules: boolean },
+  what: { readonly foreignRules: boolean; readonly mayWrite: boolean },
 ): Promise<HostFacts> {
   const { host, view, stateDir, dataDir, bootId } = sources;
   await hearPrograms();
@@ -50,7 +53,7 @@ export async function gatherFacts(
     readNetwork(host, view, { firewall: what.foreignRules && specs.some(hasNetwork) }),
     reading.then((known) => listeningInTheWay(sources, specs, known)),
     reading,
-    resolveAllLayers(sources, specs),
+    resolveAllLayers(sources, specs, what.mayWrite),
     readPaths(host, specs),
     readResolver(host),
   ]);
@@ -171,6 +174,7 @@ async function runtimeOf(
 async function resolveAllLayers(
   { host, archives, dataDir, signal }: FactSources,
   specs: readonly Spec[],
+  mayWrite: boolean,
 ): Promise<{
   readonly byName: Record<string, readonly ResolvedLayer[]>;
   readonly images: HostFacts['images'];
@@ -178,7 +182,8 @@ async function resolveAllLayers(
 }> {
   const resolved = await Promise.all(
     specs.map(
-      async (spec) => [spec.name, await resolveLayers(host, archives, dataDir, spec, signal)] as const,
+      async (spec) =>
+        [spec.name, await resolveLayers(host, archives, dataDir, spec, signal, mayWrite)] as const,
     ),
   );
   return {

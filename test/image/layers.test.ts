@@ -167,6 +167,12 @@ describe.skipIf(!isRoot)('the layers of a spec', () => {
     const blind = { ...archives, hash: () => Promise.reject(new Error('the archive was read again')) };
     const spec = specOf({ kind: 'tarball', tarball: file });
     expect((await resolveLayers(host, blind, dataDir, spec)).layers[0]?.recipe?.key).toBe(sha256(image));
+    // Fetched anew: what it holds was unpacked before.
+    fs.utimesSync(file, 1_000_000_001, 1_000_000_001);
+    await expect(resolveLayers(host, blind, dataDir, spec)).rejects.toThrow(/read again/);
+    const { signal } = new AbortController();
+    await resolveLayers(host, archives, dataDir, spec, signal, true);
+    expect((await resolveLayers(host, blind, dataDir, spec)).layers[0]?.recipe?.key).toBe(sha256(image));
     fs.writeFileSync(file, other);
     await expect(resolveLayers(host, blind, dataDir, spec)).rejects.toThrow(/read again/);
     expect((await resolve(dataDir, spec)).layers[0]?.recipe?.key).toBe(sha256(other));
