@@ -52,16 +52,14 @@ export async function readNftTable(
 const OWN_LINK = /^\s*rs[0-9a-f]{8}:/m;
 
 /**
- * Our table and all base chains. One process where none of ours is up, else two at a time: nft 1.0.6 shows no chain
- * outside of a table that is asked for in the same call, and for all of the ruleset it reads every set of others.
+ * Our table and all base chains. One process where none of ours is up, else two: nft 1.0.6 shows no chain outside of a
+ * table that is asked for in the same call, and for all of the ruleset it reads every set of others. One after the
+ * other, as starting a program takes this process longer while others of ours keep the processors busy.
  */
 export async function readFirewall(host: Host, table: string): Promise<FirewallState> {
   const isLikely = OWN_LINK.test((await host.readText('/proc/net/dev')) ?? '');
-  const early = isLikely ? readNftTable(host, 'inet', table) : undefined;
-  const [chains, known] = await Promise.all([
-    host.run(['nft', '-j', 'list chains; list tables netdev']),
-    early,
-  ]);
+  const known = isLikely ? await readNftTable(host, 'inet', table) : undefined;
+  const chains = await host.run(['nft', '-j', 'list chains; list tables netdev']);
   // Who may not look is told so as if nothing were there.
   if (chains.status !== 0 && !isMissing(chains.stderr))
     throw commandError(`cannot read the nft table inet ${table}`, chains);
