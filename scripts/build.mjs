@@ -53,10 +53,14 @@ else {
     cachedData = fs.readFileSync(__filename + '.cache');
   } catch {}
   const script = new vm.Script(program(), { filename: __filename, cachedData });
-  const run = () => script.runInThisContext().call(exports, exports, require, module, __filename, __dirname);
-  if (require.main === module) run();
-  // For the build: the program as it is, to be run once and asked for its compiled code.
-  else module.exports = { script, run };
+  const load = () => {
+    script.runInThisContext().call(exports, exports, require, module, __filename, __dirname);
+    return module.exports.main;
+  };
+  // Nothing is left to do after it, whatever handle a library still holds.
+  if (require.main === module) void load()(process.argv.slice(2)).then(() => process.exit());
+  // For the build: the program as it is, to be run and asked for its compiled code.
+  else module.exports = { script, load };
 }
 function program() {
   const text = fs.readFileSync(__filename, 'latin1');
@@ -75,17 +79,32 @@ writeFileSync(`${file}.new`, cli);
 chmodSync(`${file}.new`, 0o755);
 renameSync(`${file}.new`, file);
 
-// V8 keeps what has been compiled when it is asked: so after a run of the most common kind, without effect.
+// V8 keeps what has been compiled when it is asked: so after the commands that matter, on the fake machine of the tests,
+// and a plan of this one, none of which has an effect.
+const rehearsal = await build({
+  absWorkingDir: root,
+  entryPoints: ['test/support/rehearsal.ts'],
+  bundle: true,
+  write: false,
+  platform: 'node',
+  format: 'iife',
+  globalName: 'rehearsal',
+  logLevel: 'warning',
+});
 const compile = `
-  const { script, run } = require(${JSON.stringify(file)});
-  const save = () => require('node:fs').writeFileSync(${JSON.stringify(`${file}.cache.new`)}, script.createCachedData());
-  process.once('exit', save);
-  process.argv.splice(1, process.argv.length, ${JSON.stringify(file)}, 'plan', ${JSON.stringify(resolve(root, 'specs/nginx.yaml'))});
-  run();`;
-spawnSync(process.execPath, ['-e', compile], { stdio: 'ignore', timeout: 30_000 });
-try {
-  renameSync(`${file}.cache.new`, `${file}.cache`);
-} catch (error) {
-  if (error.code !== 'ENOENT') throw error;
-  console.warn(`build: no compiled code beside ${output}; it starts slower`);
-}
+  ${rehearsal.outputFiles[0].text}
+  const { script, load } = require(${JSON.stringify(file)});
+  const main = load();
+  const plan = ['plan', ${JSON.stringify(resolve(root, 'specs/nginx.yaml'))}];
+  rehearsal.rehearse(main).then(() => main(plan)).then(() => {
+    require('node:fs').writeFileSync(${JSON.stringify(`${file}.cache.new`)}, script.createCachedData());
+    process.exit(0);
+  });`;
+const { status, stderr } = spawnSync(process.execPath, ['-'], {
+  input: compile,
+  encoding: 'utf8',
+  stdio: ['pipe', 'ignore', 'pipe'],
+  timeout: 60_000,
+});
+if (status !== 0) throw new Error(`the rehearsal has failed:\n${stderr}`);
+renameSync(`${file}.cache.new`, `${file}.cache`);

@@ -7,15 +7,12 @@ import type { Globals } from './commands/program.ts';
 
 declare const RUNSPEC_VERSION: string;
 
-const argv = process.argv.slice(2);
-
-if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
-  process.stdout.write(`${RUNSPEC_VERSION}\n`);
-} else {
-  void main();
-}
-
-async function main(): Promise<void> {
+/** @param makeHost instead of the machine's own; the build has an apply rehearsed, that V8 compiles what it needs. */
+export async function main(argv: readonly string[], makeHost?: () => Host): Promise<void> {
+  if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
+    process.stdout.write(`${RUNSPEC_VERSION}\n`);
+    return;
+  }
   const { createProgram } = await import('./commands/program.ts');
   const { renderFailure } = await import('./commands/render-failure.ts');
   const interrupt = new AbortController();
@@ -26,11 +23,12 @@ async function main(): Promise<void> {
   let color = isatty(2) && process.env['NO_COLOR'] === undefined;
   // Node ends, and is content, when nothing is left that could wake up whoever still waits.
   process.exitCode = 1;
-  process.once('beforeExit', () => write('stderr', 'error: ended before the work was done\n'));
+  const complain = (): void => write('stderr', 'error: ended before the work was done\n');
+  process.once('beforeExit', complain);
   try {
     const program = createProgram(RUNSPEC_VERSION, async (globals) => {
       color = color && globals.color;
-      return makeContext(globals, interrupt.signal, color);
+      return makeContext(globals, interrupt.signal, color, makeHost);
     });
     process.exitCode = await program(argv);
   } catch (error) {
@@ -39,14 +37,13 @@ async function main(): Promise<void> {
     process.exitCode = status;
   }
   await host?.close();
-  // Nothing is left to do, whatever handle a library still holds.
   await flush();
   if (lost !== undefined && process.exitCode === 0) {
     write('stderr', `error: what was to be written is lost: ${lost.message}\n`);
     process.exitCode = 1;
     await flush();
   }
-  process.exit();
+  process.off('beforeExit', complain);
 }
 
 /** What stops at a signal before anything was changed throws the signal itself, or an error that it caused. */
@@ -64,13 +61,18 @@ function asRefusal(error: unknown): unknown {
 
 let host: Host | undefined;
 
-async function makeContext(globals: Globals, signal: AbortSignal, color: boolean): Promise<CommandContext> {
+async function makeContext(
+  globals: Globals,
+  signal: AbortSignal,
+  color: boolean,
+  makeHost?: () => Host,
+): Promise<CommandContext> {
   const [{ createLinuxHost }, { createLinuxArchives }, { resolvePlace }] = await Promise.all([
     import('./host/linux.ts'),
     import('./host/linux-archives.ts'),
     import('./commands/resolve-place.ts'),
   ]);
-  host = createLinuxHost();
+  host = (makeHost ?? createLinuxHost)();
   const [stateDir, dataDir] = await Promise.all([
     resolvePlace(host, globals.stateDir),
     resolvePlace(host, globals.dataDir),
