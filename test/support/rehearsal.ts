@@ -12,6 +12,8 @@ type Main = (argv: readonly string[], makeHost: () => Host) => Promise<void>;
 const COMMANDS = ['apply /web.yaml', 'apply /web.yaml', 'down web --volumes'];
 
 const DATA = '/var/lib/runspec';
+/** Whatever the environment says. */
+const PLACES = ['--state-dir', '/run/runspec', '--data-dir', DATA];
 const LAYER = `${DATA}/images/layers/${'0'.repeat(64)}`;
 
 const ROOT = '/run/runspec/web/rootfs';
@@ -52,7 +54,7 @@ export async function rehearse(main: Main): Promise<void> {
   try {
     process.geteuid = () => 0;
     for (const command of COMMANDS) {
-      await main(command.split(' '), makeHost);
+      await main([...PLACES, ...command.split(' ')], makeHost);
       if (process.exitCode !== 0) throw new Error(`${command} has failed`);
     }
   } finally {
