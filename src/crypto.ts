@@ -1,8 +1,14 @@
 // Digests and random names. node:crypto takes 3 ms to load: that is left to its first use, when programs of ours run.
+import type Crypto from 'node:crypto';
 import type { Hash } from 'node:crypto';
 
+/** For whoever has nothing else to do just now. */
+export function loadCrypto(): typeof Crypto {
+  return process.getBuiltinModule('node:crypto');
+}
+
 export function createHash(algorithm: string): Hash {
-  return process.getBuiltinModule('node:crypto').createHash(algorithm);
+  return loadCrypto().createHash(algorithm);
 }
 
 /** In hexadecimal digits. */
@@ -12,5 +18,5 @@ export function sha256(data: string | Uint8Array): string {
 
 /** In hexadecimal digits, two a byte. */
 export function randomHex(bytes: number): string {
-  return process.getBuiltinModule('node:crypto').randomBytes(bytes).toString('hex');
+  return loadCrypto().randomBytes(bytes).toString('hex');
 }

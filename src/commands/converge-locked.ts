@@ -1,5 +1,6 @@
 // What specs name is fetched, and then the host is converged to them under the lock. What does that is loaded while
 // the lock is taken.
+import { loadCrypto } from '../crypto.ts';
 import { NETNS_FOLDER } from '../host/kernel-view.ts';
 import { namesRemote } from '../image/remote-sources.ts';
 import { netnsOf } from '../plan/names.ts';
@@ -33,7 +34,7 @@ export async function convergeLocked(
     },
     () => {
       view.warmUp({ sockets, foreignRules: false, netns });
-      void import('./converge.ts');
+      void import('./converge.ts').then(loadCrypto);
     },
   );
 }
