@@ -6,6 +6,7 @@ import type { Plan } from '../plan/plan.ts';
 import { perform, reversalOf, type Application } from './application.ts';
 import { hasEffect, type Change } from './changes.ts';
 import { walk, type Reached } from './graph.ts';
+import { createOutcomes, type Outcomes } from './outcomes.ts';
 import { asFailure, hintForErrno, revertSteps } from './revert.ts';
 import { rollBack } from './roll-back.ts';
 import { containerFolder, type JournalEntry } from './records.ts';
@@ -97,7 +98,9 @@ async function carryOutChanges(
   const byStep = new Map(
     changes.filter((change) => change.action !== 'delete').map((change) => [change.step, change]),
   );
-  const outcomes: Promise<unknown>[] = [];
+  const outcomes = createOutcomes(context.host, (entry) =>
+    application.records.journal(context.container, entry),
+  );
   const stop = (): boolean => failures.length > 0 || context.signal.aborted;
   if (!stop()) failures.push(...(await announce(application, [...byStep.values()], before)));
   await walk(
@@ -123,7 +126,7 @@ async function carryOutChanges(
     stop,
   );
   if (!stop()) failures.push(...(await takeAway(last)));
-  const unwritten = (await Promise.all(outcomes)).find((problem) => problem !== undefined);
+  const unwritten = await (stop() ? outcomes.write() : outcomes.end());
   if (unwritten !== undefined) failures.push(recordFailure(application.plan, unwritten));
   if (context.signal.aborted)
     return failures[0] ?? new OperationError(`interrupted by ${String(context.signal.reason)}`);
@@ -188,15 +191,15 @@ async function announce(
   return failures;
 }
 
-/** Performs a change, says how it went, and has the outcome journalled without waiting for the disk. */
+/** Performs a change, says how it went, and leaves the outcome for the journal. */
 async function runStep(
   application: Application,
   change: Change,
   before: Readonly<Record<string, Before>>,
   reached: Reached,
-  outcomes: Promise<unknown>[],
+  outcomes: Outcomes,
 ): Promise<void> {
-  const { context, records, report } = application;
+  const { context, report } = application;
   const { step, action, reason } = change;
   const started = context.host.now();
   const say = (outcome: 'done' | 'failed', error?: string): void => {
@@ -204,19 +207,7 @@ async function runStep(
     const because = reason === undefined ? {} : { reason };
     report.step({ container: context.container, step, action, outcome, milliseconds, ...because });
     const direction = action === 'update' ? 'update' : 'apply';
-    const entry: JournalEntry = {
-      event: outcome,
-      direction,
-      step: step.id,
-      ...(error === undefined ? {} : { error }),
-    };
-    // A failure to journal comes back as a value: the step's own failure is the one to hear of first.
-    outcomes.push(
-      records.journal(context.container, entry).then(
-        () => undefined,
-        (problem: unknown) => problem,
-      ),
-    );
+    outcomes.add({ event: outcome, direction, step: step.id, ...(error === undefined ? {} : { error }) });
   };
   try {
     await perform(context, opOf(step), change, before[step.id] ?? {}, reached);
@@ -232,7 +223,7 @@ function runShared(
   application: Application,
   change: Change,
   reached: Reached,
-  outcomes: Promise<unknown>[],
+  outcomes: Outcomes,
 ): Promise<void> {
   const { shared, sharedRuns } = application;
   const { id } = change.step;
