@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { opOf } from '../../src/ops/index.ts';
 import { compileAll, type Compiled } from '../../src/plan/compile.ts';
 import type { Plan } from '../../src/plan/plan.ts';
+import { forerunners } from '../../src/plan/step-base.ts';
 import { factsOf, readCases, specsOf, type Expectation, type PlanCase } from './read-cases.ts';
 
 const compileCase = (one: PlanCase): readonly Compiled[] => compileAll(specsOf(one), factsOf(one));
@@ -68,6 +69,17 @@ describe('every plan', () => {
       for (const id of step.after.filter((other) => ids.includes(other))) expect(before).toContain(id);
     });
   });
+
+  test.each(plans)(
+    'has the monitor begin after the layers and in its folder, beside all else: $title',
+    ({ plan }) => {
+      for (const step of plan.steps) {
+        if (step.op !== 'process') continue;
+        const layers = plan.steps.flatMap(({ op, id }) => (op === 'layer' ? [id] : []));
+        expect(forerunners(step).toSorted()).toEqual(['dir:bundle', ...layers].toSorted());
+      }
+    },
+  );
 
   test.each(plans)('renders as a script that a shell accepts: $title', ({ plan }) => {
     const { status, stderr } = spawnSync('sh', ['-n'], { input: scriptOf(plan), encoding: 'utf8' });

@@ -170,6 +170,15 @@ describe('a walk', () => {
     expect(begun).toEqual(['b', 'a', 'c', 'd', 'e']);
   });
 
+  it('counts the way in milliseconds: one long step before several short ones', async () => {
+    const begun: string[] = [];
+    const recipe = { key: '', path: '', kind: 'files', files: {}, lower: [] } as const;
+    const layer: Step = { id: 'layer', op: 'layer', layer: recipe, needs: [], after: [] };
+    const steps = [step('a'), step('b', ['a']), step('c', ['b']), layer];
+    await walk(steps, 'forward', async ({ id }) => void begun.push(id));
+    expect(begun).toEqual(['layer', 'a', 'b', 'c']);
+  });
+
   it('begins nothing more once it is to stop, and waits for what is under way', async () => {
     const events = await trace(STEPS, 'forward', (seen) => seen.includes('a-'));
     expect(events).toContain('a-');
