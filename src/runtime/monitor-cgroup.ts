@@ -42,6 +42,8 @@ export async function enterMonitorCgroup(host: Host, cgroup: CgroupFolder, pid: 
 
 /** Less than a grace period of RCU. */
 const PAUSE_MS = 4;
+/** Half a second: a runtime that takes longer waits for something else. */
+const ROUNDS = 125;
 
 /**
  * Puts the monitor where it is, again and again. The first process that changes its cgroup waits for a grace period
@@ -57,7 +59,7 @@ export async function keepMovesQuick(
   const progress = { isOver: false };
   const end = (): boolean => (progress.isOver = true);
   until.then(end, end);
-  while (!progress.isOver) {
+  for (let round = 0; round < ROUNDS && !progress.isOver; round += 1) {
     const pid = await monitorPid();
     if (pid !== undefined) await enterMonitorCgroup(host, cgroup, pid);
     await host.sleep(PAUSE_MS);
