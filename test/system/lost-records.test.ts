@@ -77,7 +77,7 @@ describe.skipIf(!requireSystem())('a container whose records are lost', () => {
       fs.writeFileSync(path.join(host.dataDir, 'shared.json'), text);
       expect((await find(host, full.name)).state).toBe('unreadable');
       const { status, stderr } = await host.runspec('down', full.name);
-      expect(status).toBe(0);
+      expect(status, stderr).toBe(0);
       expect(stderr).toMatch(/plan\.json cannot be read: set aside/);
       await removeKept();
       // No record told what they were.
