@@ -5,6 +5,7 @@ import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import { readLinks, type LinkState } from '../host/kernel-view.ts';
 import type { BridgeStep } from '../plan/plan.ts';
+import { deleteLink } from './delete-link.ts';
 import type { Before, Difference, Op } from './op.ts';
 import { quote } from './shell.ts';
 
@@ -74,8 +75,7 @@ export const bridge: Op<'bridge'> = {
     const ports = links.filter((one) => one.master === step.name).map((one) => one.name);
     if (ports.length > 0)
       return { outcome: 'kept', reason: `it still has the ports ${ports.slice(0, 3).join(', ')}` };
-    await runChecked(host, ['ip', 'link', 'del', 'dev', step.name]);
-    return { outcome: 'removed' };
+    return { outcome: await deleteLink(host, step.name) };
   },
 
   toShell: (step) => [

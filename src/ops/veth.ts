@@ -1,7 +1,7 @@
 // A veth pair: one end on the host (a port of the bridge, or point to point with an address of its own),
 // the other inside the container's network namespace.
 import { OperationError } from '../errors.ts';
-import { commandError, runChecked } from '../host/commands.ts';
+import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import { readLinks } from '../host/kernel-view.ts';
 import type { VethStep } from '../plan/plan.ts';
@@ -13,6 +13,7 @@ import {
   refuseAdvertisementsLine,
   routeLocalnet,
 } from './bridge.ts';
+import { deleteLink } from './delete-link.ts';
 import type { Difference, Op } from './op.ts';
 import { quote } from './shell.ts';
 
@@ -73,7 +74,7 @@ export const veth: Op<'veth'> = {
       );
     }
     // Half of a pair left by a kill: the kernel removes both ends together, so begin again.
-    if (existing !== undefined) await runChecked(host, ['ip', 'link', 'del', 'dev', step.link]);
+    if (existing !== undefined) await deleteLink(host, step.link);
     await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(createLines(step)) });
     await setUpHostEnd(host, step);
   },
@@ -115,10 +116,7 @@ export const veth: Op<'veth'> = {
     if (link.alias !== undefined && link.alias !== step.alias) {
       return { outcome: 'kept', reason: `its alias ${link.alias} says that it belongs to another` };
     }
-    const result = await host.run(['ip', 'link', 'del', 'dev', step.link]);
-    if (result.status === 0) return { outcome: 'removed' };
-    if (/Cannot find device/.test(result.stderr)) return { outcome: 'gone' };
-    throw commandError(`cannot delete ${step.link}`, result);
+    return { outcome: await deleteLink(host, step.link) };
   },
 
   toShell: (step) => [

@@ -1,0 +1,21 @@
+import { commandError } from '../host/commands.ts';
+import type { Host } from '../host/host.ts';
+
+/**
+ * ip asks for the number of the name first ("Cannot find device") and deletes by the number then (ENODEV, "No
+ * such device"). The kernel takes veths of a deleted network namespace in its own time (cleanup_net), so a link
+ * can go before the one or the other.
+ */
+const GONE = /Cannot find device|RTNETLINK answers: No such device/;
+
+/**
+ * Deletes a link that may go by itself at any moment.
+ *
+ * @throws OperationError when it is still there.
+ */
+export async function deleteLink(host: Host, name: string): Promise<'removed' | 'gone'> {
+  const result = await host.run(['ip', 'link', 'del', 'dev', name]);
+  if (result.status === 0) return 'removed';
+  if (GONE.test(result.stderr)) return 'gone';
+  throw commandError(`cannot delete ${name}`, result);
+}
