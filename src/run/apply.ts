@@ -103,6 +103,7 @@ async function carryOutChanges(
   );
   const stop = (): boolean => failures.length > 0 || context.signal.aborted;
   if (!stop()) failures.push(...(await announce(application, [...byStep.values()], before)));
+  let left = byStep.size;
   await walk(
     [...byStep.keys()],
     'forward',
@@ -113,11 +114,13 @@ async function carryOutChanges(
         return isReached;
       };
       const change = byStep.get(step) as Change;
-      if (change.action === 'none' || step.op === application.leaveOut) return;
+      if (step.op === application.leaveOut) return;
       try {
-        await (step.shared === true
-          ? runShared(application, change, reached, outcomes)
-          : runStep(application, change, before, reached, outcomes));
+        if (change.action !== 'none')
+          await (step.shared === true
+            ? runShared(application, change, reached, outcomes)
+            : runStep(application, change, before, reached, outcomes));
+        left -= 1;
       } catch (cause) {
         // What kept it from going on is told by the step that failed.
         if (!(cause instanceof UnreachedError)) failures.push(asFailure(step, cause));
@@ -125,12 +128,14 @@ async function carryOutChanges(
     },
     stop,
   );
-  if (!stop()) failures.push(...(await takeAway(last)));
-  const unwritten = await (stop() ? outcomes.write() : outcomes.end());
+  // A signal that comes when the process has started comes too late: to end that may take its whole stopTimeout.
+  const isTooLate = left === 0;
+  const stopped = (): boolean => failures.length > 0 || (context.signal.aborted && !isTooLate);
+  if (!stopped()) failures.push(...(await takeAway(last)));
+  const unwritten = await (stopped() ? outcomes.write() : outcomes.end());
   if (unwritten !== undefined) failures.push(recordFailure(application.plan, unwritten));
-  if (context.signal.aborted)
-    return failures[0] ?? new OperationError(`interrupted by ${String(context.signal.reason)}`);
-  return failures[0];
+  if (stopped()) return failures[0] ?? new OperationError(`interrupted by ${String(context.signal.reason)}`);
+  return undefined;
 }
 
 /** A folder that goes with its content, in the container's own, whose place the plan leaves. */

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { InterruptedError } from '../../src/errors.ts';
 import type { Plan, Step } from '../../src/plan/plan.ts';
 import { planOf } from '../crash/plans.ts';
-import { createFakeMachine } from '../support/fake/machine.ts';
+import { createFakeMachine, type FakeMachine } from '../support/fake/machine.ts';
 import { apply, changesOf, DATA, down, open } from './fake-session.ts';
 
 const web = planOf('web', '10.209.0.2', 8080);
@@ -17,6 +17,23 @@ const broken: Step = {
   needs: [],
   after: web.steps.map((step) => step.id),
 };
+
+const last: Step = { ...broken, id: 'dir:last', path: '/run/runspec/web/last' };
+
+/** An apply to which a signal comes when it has done this step. */
+async function interruptedAfter(
+  machine: FakeMachine,
+  id: string,
+): Promise<{ readonly plan: Plan; readonly begun: Promise<unknown> }> {
+  const controller = new AbortController();
+  const session = await open(machine, undefined, controller.signal);
+  const plan = { ...web, steps: [...web.steps, last] };
+  const begun = apply(session, plan, false, ({ step }) => {
+    if (step.id === id) controller.abort('SIGTERM');
+  });
+  begun.catch(() => undefined);
+  return { plan, begun };
+}
 
 describe('an apply', () => {
   it('that fails says what failed, and gives back the limits that it had set on a running container', async () => {
@@ -75,6 +92,23 @@ describe('an apply', () => {
     expect((error as InterruptedError).signal).toBe('SIGTERM');
     // Nothing was begun: there is nothing to keep but the record of it.
     expect(machine.dump().filter((line) => !line.startsWith(DATA))).toEqual(clean);
+  });
+
+  it('that is interrupted on its way is rolled back', async () => {
+    const machine = createFakeMachine();
+    const clean = machine.dump();
+    const { begun } = await interruptedAfter(machine, 'cgroup');
+    await expect(begun).rejects.toBeInstanceOf(InterruptedError);
+    expect(machine.dump()).toEqual(clean);
+  });
+
+  it('that is interrupted after its last step is finished: to stop a process may take long', async () => {
+    const machine = createFakeMachine();
+    const { begun, plan } = await interruptedAfter(machine, last.id);
+    await begun;
+    const session = await open(machine);
+    expect((await session.records.read('web'))?.pending).toBeUndefined();
+    expect((await changesOf(session, plan)).every((change) => change.action === 'none')).toBe(true);
   });
 
   it('reports each step once with its outcome, and nothing when there is nothing to do', async () => {

@@ -35,6 +35,7 @@ export async function apply(
   session: Session,
   plan: Plan,
   keepOnFailure = false,
+  onStep: (report: StepReport) => void = () => undefined,
 ): Promise<readonly StepReport[]> {
   const reports: StepReport[] = [];
   const sharedRuns: SharedRuns = new Map();
@@ -44,7 +45,10 @@ export async function apply(
     shared: session.shared,
     sharedRuns,
     report: {
-      step: (report) => void reports.push(report),
+      step: (report) => {
+        reports.push(report);
+        onStep(report);
+      },
       progress: () => undefined,
       rollback: () => undefined,
     },
