@@ -75,6 +75,8 @@ export interface OpenFileOptions {
   readonly start?: number;
   /** Bytes from there; to the end by default. */
   readonly length?: number;
+  /** The file is compressed with gzip, and what was compressed is meant: all before `start` is unpacked to get there. */
+  readonly gunzip?: boolean;
 }
 
 export interface Archives {

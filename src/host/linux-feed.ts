@@ -108,7 +108,8 @@ function describeCommand(command: FailedCommand, what: string): OperationError {
   return new OperationError(`${what}: ${reason}`, { command, hint });
 }
 
-function describeFailure(failure: unknown, what: string): unknown {
+/** What a stream ended with, as an error for people. */
+export function describeFailure(failure: unknown, what: string): unknown {
   if (!(failure instanceof Error)) return failure;
   const code = 'code' in failure && typeof failure.code === 'string' ? failure.code : '';
   // zlib's codes, as in Z_DATA_ERROR and Z_BUF_ERROR (unexpected end of file).

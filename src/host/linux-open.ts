@@ -1,21 +1,27 @@
 // Opens files whose names come from others: a layout or an archive that somebody else wrote.
 import fs from 'node:fs';
-import { Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import { OperationError } from '../errors.ts';
 import type { OpenFileOptions } from './archives.ts';
 import { except } from './linux-errno.ts';
+import { describeFailure } from './linux-feed.ts';
 import { O_PATH } from './linux-files.ts';
 
 const CHUNK = 256 * 1024;
 
 export async function openFile(file: string, options: OpenFileOptions): Promise<Readable> {
-  const { within, start = 0, length, signal } = options;
+  const { within, start = 0, length, signal, gunzip = false } = options;
   signal.throwIfAborted();
   const fd = openRegular(file, within === undefined ? undefined : fs.realpathSync.native(within));
   if (length === 0) {
     // The `end` of a read stream is its last byte: no bytes at all cannot be said.
     fs.closeSync(fd);
     return Readable.from([]);
+  }
+  if (gunzip) {
+    const packed = fs.createReadStream(file, { fd, highWaterMark: CHUNK, signal });
+    const bytes = unpacked(packed, start, start + (length ?? Infinity), signal);
+    return Readable.from(bytes, { objectMode: false });
   }
   return fs.createReadStream(file, {
     fd,
@@ -24,6 +30,31 @@ export async function openFile(file: string, options: OpenFileOptions): Promise<
     highWaterMark: CHUNK,
     signal,
   });
+}
+
+async function* unpacked(
+  packed: Readable,
+  start: number,
+  end: number,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  // Loaded when needed, to keep the start of every other command short.
+  const { createGunzip } = await import('node:zlib');
+  const gunzip = createGunzip({ chunkSize: CHUNK });
+  // Either is destroyed with the other; why, whoever reads is told.
+  pipeline(packed, gunzip, () => undefined);
+  let at = 0;
+  try {
+    for await (const chunk of gunzip as AsyncIterable<Buffer>) {
+      const part = chunk.subarray(Math.max(start - at, 0), Math.max(end - at, 0));
+      if (part.length > 0) yield part;
+      at += chunk.length;
+      if (at >= end) return;
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    throw describeFailure(error, 'cannot unpack');
+  }
 }
 
 /**

@@ -67,11 +67,7 @@ function inspectEntries(
   return {
     write(chunk, compressed) {
       seen += chunk.length;
-      if (seen > limits.ratioFrom && seen > compressed * limits.ratio) {
-        throw refuse(`it unpacks to more than ${limits.ratio} times its size`, BOMB);
-      }
-      // Headers and padding are not counted as content, but they cannot go on for ever either.
-      if (seen > limits.bytes + limits.entries * BLOCK * 4) throw refuse('it is too large', BOMB);
+      checkSize(limits, seen, compressed);
       return reader.write(chunk);
     },
     end() {
@@ -80,6 +76,17 @@ function inspectEntries(
     },
     summary: () => ({ entries, bytes }),
   };
+}
+
+/**
+ * @param seen bytes of an archive, unpacked from so many `compressed` ones.
+ * @throws OperationError when they are too many.
+ */
+export function checkSize(limits: ArchiveLimits, seen: number, compressed: number): void {
+  if (seen > limits.ratioFrom && seen > compressed * limits.ratio)
+    throw refuse(`it unpacks to more than ${limits.ratio} times its size`, BOMB);
+  // Headers and padding are not counted as content, but they cannot go on for ever either.
+  if (seen > limits.bytes + limits.entries * BLOCK * 4) throw refuse('it is too large', BOMB);
 }
 
 /** Says which archive a refusal is about, or what the system would not do with it. */

@@ -150,14 +150,14 @@ async function describeLayer(
   if (size === undefined) throw new OperationError(`layer ${file.slice(0, 100)} is not in the archive`);
   if (diffId === undefined) throw new OperationError('its manifest.json names more layers than its config');
   const named = /(?:^|\/)sha256\/([0-9a-f]{64})$/.exec(file)?.[1];
+  const suffix = SUFFIXES[await files.headOf(file)];
+  if (suffix === undefined) return { mediaType: LAYER, size, digest: diffId };
+  const digest = named ?? (await hashFile(files, file, signal));
+  return { mediaType: `${LAYER}${suffix}`, size, digest: `sha256:${digest}` };
+}
+
+async function hashFile(files: ArchiveFiles, file: string, signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
-  let suffix: string | undefined;
-  for await (const chunk of (await files.open(file, signal)) as AsyncIterable<Buffer>) {
-    suffix ??= SUFFIXES[chunk.toString('hex', 0, 4)] ?? '';
-    if (suffix === '' || named !== undefined) break;
-    hash.update(chunk);
-  }
-  const compressed = suffix !== undefined && suffix !== '';
-  const digest = compressed ? `sha256:${named ?? hash.digest('hex')}` : diffId;
-  return { mediaType: `${LAYER}${suffix ?? ''}`, size, digest };
+  for await (const chunk of (await files.open(file, signal)) as AsyncIterable<Buffer>) hash.update(chunk);
+  return hash.digest('hex');
 }

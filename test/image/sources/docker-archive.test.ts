@@ -129,10 +129,42 @@ describe('an archive of docker save', () => {
     await expect(load(`docker-archive:${name}.tar`)).rejects.toThrow(message);
   });
 
-  it('says how to take a compressed one', async () => {
-    fs.writeFileSync(path.join(scratch, 'packed.tar'), gzipSync(archive(...old, saved(layers))));
+  it('may be compressed with gzip as a whole', async () => {
+    const packed = gzipSync(layer);
+    const parts = [
+      ...old,
+      entry({ name: 'packed', data: packed }),
+      entry({ name: 'empty', data: '' }),
+      saved([layers[0] ?? '', 'packed', 'c/layer.tar']),
+    ];
+    write('plain.tar', ...parts);
+    fs.writeFileSync(path.join(scratch, 'whole.tar.gz'), gzipSync(archive(...parts)));
+    const image = await load('docker-archive:whole.tar.gz:app:1');
+    expect(image.blobs).toEqual([layer, packed, layer]);
+    expect(image.digest).toBe((await load('docker-archive:plain.tar')).digest);
+  });
+
+  it('that is compressed and damaged, cut short or a bomb is refused', async () => {
+    const whole = gzipSync(archive(...old, saved(layers)));
+    const file = (bytes: Buffer): string => {
+      fs.writeFileSync(path.join(scratch, 'bad.tar.gz'), bytes);
+      return 'docker-archive:bad.tar.gz';
+    };
+    await expect(load(file(whole.subarray(0, -20)))).rejects.toMatchObject({
+      message: expect.stringContaining('bad.tar.gz: cannot unpack: unexpected end of file') as string,
+      hint: expect.stringContaining('damaged or was cut short') as string,
+    });
+    await expect(load(file(Buffer.concat([whole.subarray(0, 40), Buffer.alloc(99)])))).rejects.toThrow(
+      /cannot unpack: /,
+    );
+    const zeros = gzipSync(archive(entry({ name: 'x', data: Buffer.alloc(2 ** 28) })));
+    await expect(load(file(zeros))).rejects.toThrow(/unpacks to more than 250 times its size/);
+  });
+
+  it('says how to take one that is compressed otherwise', async () => {
+    fs.writeFileSync(path.join(scratch, 'packed.tar'), Buffer.from('28b52ffd', 'hex'));
     await expect(load('docker-archive:packed.tar')).rejects.toMatchObject({
-      hint: expect.stringContaining(`gunzip <${scratch}/packed.tar >`) as string,
+      hint: expect.stringContaining(`unzstd <${scratch}/packed.tar >`) as string,
     });
   });
 });
