@@ -84,17 +84,34 @@ export async function converge(
     for (const step of plan.steps) if (step.shared === true) session.shared.hold(step.id, plan.name);
   }
   if (options.prove === true) await keepProof(session, works);
+  await carryOutAll(context, session, loaded, works, report, { ...options, warn });
+  await warn();
+  return works.map((work) => work.plan);
+}
+
+/**
+ * Side by side, but that a container that joins namespaces of another one of this call starts after it.
+ *
+ * @throws what failed, of all containers, when nothing is under way any more.
+ */
+async function carryOutAll(
+  context: CommandContext,
+  session: Session,
+  { specs: sources }: LoadedSpecs,
+  works: readonly Work[],
+  report: Reporter,
+  { warn, ...options }: ApplyOptions & { readonly warn: () => Promise<void> },
+): Promise<void> {
   const sharedRuns: SharedRuns = new Map();
   const running = new Map<string, Promise<void>>();
-  const names = afterJoined(specs).map((spec) => spec.name);
-  for (const work of works.toSorted(
+  const names = afterJoined(sources.map(({ spec }) => spec)).map(({ name }) => name);
+  const inOrder = works.toSorted(
     (one, other) => names.indexOf(one.plan.name) - names.indexOf(other.plan.name),
-  )) {
-    // A container that joins namespaces of another one of this call starts after it.
-    const joined = joinedContainers(specs.find((spec) => spec.name === work.plan.name));
-    const first = joined.flatMap((name) => running.get(name) ?? []);
-    const source = loaded.specs.find((one) => one.spec.name === work.plan.name);
-    const run = Promise.all([...first, ...(hasEffect(work.changes) ? [] : [warn()])]).then(() =>
+  );
+  for (const work of inOrder) {
+    const source = sources.find(({ spec }) => spec.name === work.plan.name);
+    const joined = joinedContainers(source?.spec).flatMap((name) => running.get(name) ?? []);
+    const run = Promise.all([...joined, ...(hasEffect(work.changes) ? [] : [warn()])]).then(() =>
       carryOut(context, session, work, report, { ...options, sharedRuns, whileCreating: warn }),
     );
     running.set(
@@ -107,11 +124,8 @@ export async function converge(
     result.status === 'rejected' ? [result.reason as Error] : [],
   );
   const [failure, ...others] = failures;
-  if (failure === undefined) {
-    await warn();
-    return works.map((work) => work.plan);
-  }
-  throw joinFailures([failure, ...others], `${failures.length} of ${works.length} containers failed`);
+  if (failure !== undefined)
+    throw joinFailures([failure, ...others], `${failures.length} of ${works.length} containers failed`);
 }
 
 /** Its failure is heard of by who awaits it, unless something else fails first. */
