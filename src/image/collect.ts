@@ -1,5 +1,5 @@
 // What lies in the store, who uses it, and taking out what nobody does.
-import type { Host } from '../host/host.ts';
+import { UNFINISHED_WRITE, type Host } from '../host/host.ts';
 import { isComplete, keysOf, listTags, removeTag, tagKey } from './image-records.ts';
 import { withStoreNames, type StoreContext } from './store-lock.ts';
 import {
@@ -175,10 +175,14 @@ async function removeIncompleteTags(host: Host, dataDir: string): Promise<number
 
 /** Records, references, links and remembered hashes whose layer is gone, and locks that nobody holds. */
 async function removeOrphans(host: Host, dataDir: string): Promise<number> {
-  const { layers, references, hashes, locks } = storePaths(dataDir);
+  const { layers, references, tags, hashes, locks } = storePaths(dataDir);
+  let removed = 0;
+  // Of runspecs that wrote there without a folder of work.
+  for (const folder of [layers, references, tags, hashes])
+    for (const name of (await host.list(folder)) ?? [])
+      if (name.endsWith(UNFINISHED_WRITE) && (await host.removeFile(`${folder}/${name}`))) removed += 1;
   const names = (await host.list(layers)) ?? [];
   const kept = new Set(names.filter((name) => !name.endsWith('.json')));
-  let removed = 0;
   for (const name of names) {
     const key = name.endsWith('.json') ? name.slice(0, -5) : undefined;
     if (key !== undefined && !kept.has(key) && (await host.removeFile(`${layers}/${name}`))) removed += 1;

@@ -3,7 +3,7 @@
 import { sha256 } from '../crypto.ts';
 import type { Archives } from '../host/archives.ts';
 import type { FileStatus, Host } from '../host/host.ts';
-import { hasLayer, storePaths } from './store.ts';
+import { hasLayer, storePaths, writeStored } from './store.ts';
 
 /** A file written within the clock's tick after it was hashed could keep its time: 20 ms is five ticks. */
 const TICK_NS = 20_000_000n;
@@ -36,7 +36,7 @@ export async function hashArchive(
   return found;
 }
 
-/** `status` was read before the hash was taken, at `now` (milliseconds). The store must be open. */
+/** `status` was read before the hash was taken, at `now` (milliseconds). */
 export async function rememberHash(
   host: Host,
   dataDir: string,
@@ -48,7 +48,7 @@ export async function rememberHash(
   if (BigInt(status.mtimeNs) + TICK_NS > BigInt(now) * 1_000_000n) return;
   const text = `${identityOf(status)} ${hash}\n`;
   const file = cachePath(dataDir, path);
-  if ((await host.readText(file)) !== text) await host.writeAtomic(file, text);
+  if ((await host.readText(file)) !== text) await writeStored(host, dataDir, file, text);
 }
 
 function cachePath(dataDir: string, path: string): string {

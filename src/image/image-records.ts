@@ -4,7 +4,7 @@ import type { Host } from '../host/host.ts';
 import { sha256 } from '../crypto.ts';
 import type { Image } from './image.ts';
 import { layerKey } from './digest.ts';
-import { hasLayer, openStore, storePaths } from './store.ts';
+import { hasLayer, storePaths, writeStored } from './store.ts';
 
 /** Undefined too when the record was cut short: then the image is read from its source again. */
 export async function readTag(host: Host, dataDir: string, reference: string): Promise<Image | undefined> {
@@ -13,8 +13,7 @@ export async function readTag(host: Host, dataDir: string, reference: string): P
 }
 
 export async function writeTag(host: Host, dataDir: string, image: Image): Promise<void> {
-  await openStore(host, dataDir);
-  await host.writeAtomic(tagPath(dataDir, image.reference), `${JSON.stringify(image)}\n`);
+  await writeStored(host, dataDir, tagPath(dataDir, image.reference), `${JSON.stringify(image)}\n`);
 }
 
 export async function removeTag(host: Host, dataDir: string, reference: string): Promise<boolean> {

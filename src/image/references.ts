@@ -2,7 +2,7 @@
 // in the store; without it the URL has to be fetched anew.
 import type { Host } from '../host/host.ts';
 import { sha256 } from '../crypto.ts';
-import { hasLayer, storePaths } from './store.ts';
+import { hasLayer, storePaths, writeStored } from './store.ts';
 
 export async function readReference(host: Host, dataDir: string, url: string): Promise<string | undefined> {
   const key = (await host.readText(referencePath(dataDir, url)))?.split(' ')[0];
@@ -10,9 +10,8 @@ export async function readReference(host: Host, dataDir: string, url: string): P
   return (await hasLayer(host, dataDir, key)) ? key : undefined;
 }
 
-/** The store must be open. */
 export async function writeReference(host: Host, dataDir: string, url: string, key: string): Promise<void> {
-  await host.writeAtomic(referencePath(dataDir, url), `${key} ${url}\n`);
+  await writeStored(host, dataDir, referencePath(dataDir, url), `${key} ${url}\n`);
 }
 
 function referencePath(dataDir: string, url: string): string {

@@ -120,6 +120,21 @@ export async function withWork<T>(
   return withWorkFolder(host, work, task);
 }
 
+/**
+ * Writes a small file of the store whole, or not at all. By way of a folder of its own: what a kill leaves of it is known
+ * as nobody's work by whoever comes next.
+ */
+export async function writeStored(host: Host, dataDir: string, path: string, text: string): Promise<void> {
+  await withWork(host, dataDir, (work) => writeByWay(host, work, path, text));
+}
+
+/** The same from a folder of work that there is already. */
+export async function writeByWay(host: Host, work: string, path: string, text: string): Promise<void> {
+  const whole = `${work}/whole`;
+  await host.writeAtomic(whole, text);
+  await host.rename(whole, path);
+}
+
 /** Removes what killed processes left unfinished. Cheap; never touches the work of a live one. */
 export async function removeStaleWork(host: Host, dataDir: string): Promise<readonly string[]> {
   const { work } = storePaths(dataDir);

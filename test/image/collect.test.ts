@@ -2,7 +2,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { collectGarbage, listLayers, type CollectContext } from '../../src/image/collect.ts';
-import { removeStaleWork } from '../../src/image/store.ts';
+import type { Host } from '../../src/host/host.ts';
+import { removeStaleWork, writeStored } from '../../src/image/store.ts';
 import { processIdentity } from '../../src/image/work-folder.ts';
 import { addArchive } from '../../src/image/unpack-tarball.ts';
 import { host, isRoot, layerContext, makeScratch } from './scratch.ts';
@@ -66,6 +67,25 @@ describe.skipIf(!isRoot)('collecting garbage', () => {
       [names.dead, names.reused, names.foreign].toSorted(),
     );
     expect(fs.readdirSync(work)).toEqual([names.live]);
+  });
+
+  it('finds nothing elsewhere of what a kill has cut short, but of former versions', async () => {
+    const begun: string[] = [];
+    const work = fs.readdirSync(`${dataDir}/images/tmp`);
+    const writeAtomic: Host['writeAtomic'] = async (file, text, options) => {
+      begun.push(file);
+      await host.writeAtomic(file, text, options);
+    };
+    const stored = `${dataDir}/images/refs/name`;
+    await writeStored({ ...host, writeAtomic }, dataDir, stored, 'text');
+    expect(fs.readFileSync(stored, 'utf8')).toBe('text');
+    expect(begun).toEqual([expect.stringMatching(`^${dataDir}/images/tmp/`)]);
+    expect(fs.readdirSync(`${dataDir}/images/tmp`)).toEqual(work);
+
+    const former = `${dataDir}/images/layers/.${'0'.repeat(64)}.json.runspec-new`;
+    fs.writeFileSync(former, '{');
+    await collectGarbage(collecting(dataDir));
+    expect(fs.existsSync(former)).toBe(false);
   });
 
   it('does nothing where there is no store', async () => {
