@@ -23,7 +23,7 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/system/**/*.test.ts'],
-          globalSetup: ['test/support/build.ts'],
+          globalSetup: ['test/support/build.ts', 'test/support/controllers.ts'],
           testTimeout: 180_000,
           hookTimeout: 180_000,
           // Every test has a host of its own; the machine's CPUs are what they share.
