@@ -56,6 +56,8 @@ export async function launchProcess(
   const pid = await created;
   const init = await readIdentity(host, pid);
   await isWhole;
+  // Asked once more: a signal may have come since, and from the start on it would be too late.
+  await reached('start');
   const startedAt = host.now();
   await startCreated(host, step);
   await failIfNeverExecuted(host, step, pid, startedAt);

@@ -145,8 +145,9 @@ describe.skipIf(!requireSystem())('an apply that fails', () => {
     ['SIGTERM', 143],
   ] as const)('is rolled back when %s comes in the middle', async (signal, status) => {
     const host = getHost();
-    // A runtime that takes its time, so that the signal finds the apply in its middle.
-    const runtime = host.write('specs/slow', '#!/bin/sh\nsleep 0.7\nexec runc "$@"\n');
+    // A runtime that takes its time, so that the signal finds the apply in its middle; once it starts the process it is too late.
+    const script = '#!/bin/sh\ncase " $* " in *" create "*) sleep 3 ;; esac\nexec runc "$@"\n';
+    const runtime = host.write('specs/slow', script);
     fs.chmodSync(runtime, 0o755);
     const { file } = writeSpec(host, 'slow', { network: NETWORK, runtime });
     before = await host.snapshot();
