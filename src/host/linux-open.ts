@@ -11,6 +11,8 @@ const CHUNK = 256 * 1024;
 
 export async function openFile(file: string, options: OpenFileOptions): Promise<Readable> {
   const { within, start = 0, length, signal, gunzip = false } = options;
+  // Loaded when needed, to keep the start of every other command short.
+  const zlib = gunzip ? await import('node:zlib') : undefined;
   signal.throwIfAborted();
   const fd = openRegular(file, within === undefined ? undefined : fs.realpathSync.native(within));
   if (length === 0) {
@@ -18,10 +20,13 @@ export async function openFile(file: string, options: OpenFileOptions): Promise<
     fs.closeSync(fd);
     return Readable.from([]);
   }
-  if (gunzip) {
+  if (zlib !== undefined) {
     const packed = fs.createReadStream(file, { fd, highWaterMark: CHUNK, signal });
-    const bytes = unpacked(packed, start, start + (length ?? Infinity), signal);
-    return Readable.from(bytes, { objectMode: false });
+    // Either is destroyed with the other; why, whoever reads is told.
+    const unpacked = pipeline(packed, zlib.createGunzip({ chunkSize: CHUNK }), () => undefined);
+    const part = cut(unpacked, start, start + (length ?? Infinity), signal);
+    // A reader that gives up before its first byte leaves it to us to close the file.
+    return Readable.from(part, { objectMode: false }).once('close', () => unpacked.destroy());
   }
   return fs.createReadStream(file, {
     fd,
@@ -32,20 +37,16 @@ export async function openFile(file: string, options: OpenFileOptions): Promise<
   });
 }
 
-async function* unpacked(
-  packed: Readable,
+/** The bytes of a stream from `start` up to, and without, `end`. */
+async function* cut(
+  unpacked: AsyncIterable<Buffer>,
   start: number,
   end: number,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
-  // Loaded when needed, to keep the start of every other command short.
-  const { createGunzip } = await import('node:zlib');
-  const gunzip = createGunzip({ chunkSize: CHUNK });
-  // Either is destroyed with the other; why, whoever reads is told.
-  pipeline(packed, gunzip, () => undefined);
   let at = 0;
   try {
-    for await (const chunk of gunzip as AsyncIterable<Buffer>) {
+    for await (const chunk of unpacked) {
       const part = chunk.subarray(Math.max(start - at, 0), Math.max(end - at, 0));
       if (part.length > 0) yield part;
       at += chunk.length;

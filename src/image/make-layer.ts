@@ -1,5 +1,5 @@
 // Puts a layer into the store: made out of sight, and there for everybody once it is whole and on the disk.
-import { hasLayer, layerPath, recordPath, withWork, writeByWay, type LayerRecord } from './store.ts';
+import { hasLayer, layerPath, recordPath, withWork, writeVia, type LayerRecord } from './store.ts';
 import { withStoreNames } from './store-lock.ts';
 import type { LayerContext } from './unpack-tarball.ts';
 
@@ -23,7 +23,7 @@ export async function makeLayer(
       // Another process was first; equal keys mean equal content.
       if (await hasLayer(host, dataDir, key)) return;
       // A layer without its record would be a wrong one.
-      await writeByWay(host, work, recordPath(dataDir, key), `${JSON.stringify(record)}\n`);
+      await writeVia(host, work, recordPath(dataDir, key), `${JSON.stringify(record)}\n`);
       await host.rename(folder, layerPath(dataDir, key));
     });
   });

@@ -125,11 +125,11 @@ export async function withWork<T>(
  * as nobody's work by whoever comes next.
  */
 export async function writeStored(host: Host, dataDir: string, path: string, text: string): Promise<void> {
-  await withWork(host, dataDir, (work) => writeByWay(host, work, path, text));
+  await withWork(host, dataDir, (work) => writeVia(host, work, path, text));
 }
 
 /** The same from a folder of work that there is already. */
-export async function writeByWay(host: Host, work: string, path: string, text: string): Promise<void> {
+export async function writeVia(host: Host, work: string, path: string, text: string): Promise<void> {
   const whole = `${work}/whole`;
   await host.writeAtomic(whole, text);
   await host.rename(whole, path);

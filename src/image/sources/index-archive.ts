@@ -54,18 +54,19 @@ export async function indexStream(
 ): Promise<ReadonlyMap<string, Place>> {
   const index = createIndex();
   let behind = 0;
-  let skipped = 0;
+  /** Bytes to come that are a file's. */
+  let ahead = 0;
   for await (const chunk of stream) {
     checkSize(limits, behind + chunk.length, compressed);
     for (let at = 0; at < chunk.length;) {
-      const length = skipped > 0 ? skipped : BLOCK - (behind % BLOCK);
+      const length = ahead > 0 ? ahead : BLOCK - (behind % BLOCK);
       const part = chunk.subarray(at, at + length);
       at += part.length;
       behind += part.length;
-      if (skipped > 0) {
+      if (ahead > 0) {
         index.see(part);
-        skipped -= part.length;
-      } else skipped = index.take(part, behind);
+        ahead -= part.length;
+      } else ahead = index.take(part, behind);
     }
   }
   return index.end();
