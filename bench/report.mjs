@@ -65,7 +65,7 @@ unpacked ${unpacked.second} (target 0, ${unpacked.second === 0 ? 'met' : '**not 
 * Both work in the same throw-away host, a set of namespaces, so that bridge, firewall and ip_forward are made and
   removed in every round. Each round runs every command once, in turn; the three that take milliseconds, three times.
 * Podman leaves chains of its firewall in the host. Since runspec names rules of others that stop a container's packets,
-  its \`plan\` and \`apply\` read them here, by one or two processes more than on a host without other firewalls.
+  its \`plan\` and first \`apply\` read them here, by one or two processes more than on a host without other firewalls.
 * Whole processes are timed, from fork to exit. NODE_EXTRA_CA_CERTS is unset for all.
 * Memory is the sum over all processes but the containers' own, with ${idle} containers up: ${memory.runspec.processes} a
   container for runspec, ${memory.podman.processes} for Podman (conmon). PSS counts a page shared by n processes as 1/n.

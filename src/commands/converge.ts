@@ -56,10 +56,7 @@ export async function converge(
   await mendShared(session, report);
   const specs = loaded.specs.map((one) => one.spec);
   const netns = specs.map(({ name }) => netnsOf(name));
-  const known = new Set(await session.records.names());
-  // Of what is up already they may be all that is waited for.
-  const foreignRules = specs.every(({ name }) => known.has(name));
-  view.warmUp({ sockets: false, foreignRules, netns });
+  view.warmUp({ sockets: false, foreignRules: false, netns });
   // What is left of a container whose record is lost is in the way of its successor, and not to be planned with.
   const gather = (): Promise<HostFacts> =>
     gatherFacts(session, specs, { foreignRules: false, mayWrite: true });
@@ -79,13 +76,15 @@ export async function converge(
     ),
   );
   // Nothing is left to ask: its programs may end while the rest is done.
-  if (!works.some(({ changes }) => hasEffect(changes))) void context.host.close();
+  const isUpToDate = !works.some(({ changes }) => hasEffect(changes));
+  if (isUpToDate) void context.host.close();
   for (const { plan } of works) {
     for (const step of plan.steps) if (step.shared === true) session.shared.hold(step.id, plan.name);
   }
   if (options.prove === true) await keepProof(session, works);
   await carryOutAll(context, session, loaded, works, report, { ...options, warn });
-  await warn();
+  // Where nothing is changed, nothing new can be in the way of it; plan and doctor look whenever they are asked.
+  if (!isUpToDate) await warn();
   return works.map((work) => work.plan);
 }
 
@@ -111,7 +110,7 @@ async function carryOutAll(
   for (const work of inOrder) {
     const source = sources.find(({ spec }) => spec.name === work.plan.name);
     const joined = joinedContainers(source?.spec).flatMap((name) => running.get(name) ?? []);
-    const run = Promise.all([...joined, ...(hasEffect(work.changes) ? [] : [warn()])]).then(() =>
+    const run = Promise.all(joined).then(() =>
       carryOut(context, session, work, report, { ...options, sharedRuns, whileCreating: warn }),
     );
     running.set(

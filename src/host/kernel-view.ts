@@ -9,10 +9,11 @@ import { asList, parseJson, record, text } from './json-fields.ts';
 import { readListening } from './listening.ts';
 import {
   NFT_TABLE,
-  readFirewall,
+  hasOwnLink,
+  readChains,
   readNftTable,
   type BaseChain,
-  type FirewallState,
+  type Chains,
   type NftTableState,
 } from './nft-table.ts';
 
@@ -69,9 +70,9 @@ export interface KernelView {
   /** Undefined when there is no namespace of that name. */
   netns(name: string): Promise<NetnsState | undefined>;
   nftTable(table: string, family?: 'inet' | 'netdev'): Promise<NftTableState | undefined>;
-  /** Chains that the kernel calls, of all tables; in the same breath as our own table. */
+  /** Chains that the kernel calls, of all tables. */
   baseChains(): Promise<readonly BaseChain[]>;
-  /** Names; read with the base chains. */
+  /** Names; in the same breath as the base chains. */
   netdevTables(): Promise<readonly string[]>;
   /** Filter chains of others; a host without any costs no process more. */
   foreignRules(): Promise<ForeignRules>;
@@ -92,8 +93,6 @@ export interface KernelView {
 
 export const NETNS_FOLDER = '/run/netns';
 
-const FIREWALL = 'firewall';
-
 export function createKernelView(host: Host): KernelView {
   const known = new Map<string, Promise<unknown>>();
   const once = <T>(key: string, read: () => Promise<T>): Promise<T> => {
@@ -104,22 +103,31 @@ export function createKernelView(host: Host): KernelView {
     return reading;
   };
   const links = (): Promise<readonly LinkState[]> => once('links', () => readLinks(host));
-  const firewall = (): Promise<FirewallState> => once(FIREWALL, () => readFirewall(host, NFT_TABLE));
+  const chains = (): Promise<Chains> => once('chains', () => readChains(host));
+  // Where none of ours is up, the chains tell that as well: one process in all.
+  const ownTable = (): Promise<NftTableState | undefined> =>
+    once('own table', async () =>
+      (await hasOwnLink(host)) || (await chains()).hasOwn ? readNftTable(host, 'inet', NFT_TABLE) : undefined,
+    );
   const nftTable: KernelView['nftTable'] = async (table, family = 'inet') =>
-    table === NFT_TABLE && family === 'inet' && known.has(FIREWALL)
-      ? (await firewall()).table
+    table === NFT_TABLE && family === 'inet'
+      ? ownTable()
       : once(`nft ${family} ${table}`, () => readNftTable(host, family, table));
   const listening = (): Promise<readonly ListeningSocket[]> => once('listening', () => readListening(host));
   const foreignRules = (): Promise<ForeignRules> =>
-    once('foreign rules', async () => readForeignRules(host, (await firewall()).baseChains));
+    once('foreign rules', async () => {
+      // One after the other: starting a program takes this process longer while others of ours keep the processors busy.
+      await ownTable();
+      return readForeignRules(host, (await chains()).baseChains);
+    });
   const netns: KernelView['netns'] = (name) => once(`netns ${name}`, () => readNetns(host, name));
   return {
     links,
     link: async (name) => (await links()).find((link) => link.name === name),
     netns,
     nftTable,
-    baseChains: async () => (await firewall()).baseChains,
-    netdevTables: async () => (await firewall()).netdevTables,
+    baseChains: async () => (await chains()).baseChains,
+    netdevTables: async () => (await chains()).netdevTables,
     foreignRules,
     listening,
     dockerUser: async () =>
@@ -129,7 +137,7 @@ export function createKernelView(host: Host): KernelView {
     warmUp: (what) =>
       void Promise.allSettled([
         links(),
-        what.foreignRules ? foreignRules() : firewall(),
+        what.foreignRules ? foreignRules() : ownTable(),
         ...(what.sockets ? [listening()] : []),
         ...(what.netns ?? []).map(netns),
       ]),

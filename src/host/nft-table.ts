@@ -24,11 +24,13 @@ export interface BaseChain {
   readonly policy: string;
 }
 
-export interface FirewallState {
-  readonly table: NftTableState | undefined;
+/** What there is of all tables, but for rules and elements. */
+export interface Chains {
   readonly baseChains: readonly BaseChain[];
   /** Names of the tables of the family netdev, which outlive the chains of a link that is gone. */
   readonly netdevTables: readonly string[];
+  /** Whether our own table has a chain. */
+  readonly hasOwn: boolean;
 }
 
 export interface NftElementState {
@@ -51,27 +53,25 @@ export async function readNftTable(
 /** A link by this name is the host end of a container's veth: where one is, so is our table. */
 const OWN_LINK = /^\s*rs[0-9a-f]{8}:/m;
 
-/**
- * Our table and all base chains. One process where none of ours is up, else two: nft 1.0.6 shows no chain outside of a
- * table that is asked for in the same call, and for all of the ruleset it reads every set of others. One after the
- * other, as starting a program takes this process longer while others of ours keep the processors busy.
- */
-export async function readFirewall(host: Host, table: string): Promise<FirewallState> {
-  const isLikely = OWN_LINK.test((await host.readText('/proc/net/dev')) ?? '');
-  const known = isLikely ? await readNftTable(host, 'inet', table) : undefined;
-  const chains = await host.run(['nft', '-j', 'list chains; list tables netdev']);
+export async function hasOwnLink(host: Host): Promise<boolean> {
+  return OWN_LINK.test((await host.readText('/proc/net/dev')) ?? '');
+}
+
+/** Not in one process with our own table: nft 1.0.6 then shows no chain outside of it, and for all of the ruleset it
+ * reads every set of others. */
+export async function readChains(host: Host): Promise<Chains> {
+  const listed = await host.run(['nft', '-j', 'list chains; list tables netdev']);
   // Who may not look is told so as if nothing were there.
-  if (chains.status !== 0 && !isMissing(chains.stderr))
-    throw commandError(`cannot read the nft table inet ${table}`, chains);
-  const objects = chains.status === 0 ? parseAnswers(chains.stdout) : [];
-  const isThere = objects.some(({ chain }) => isIn(record(chain), 'inet', table));
+  if (listed.status !== 0 && !isMissing(listed.stderr))
+    throw commandError('cannot read the chains of nft', listed);
+  const objects = listed.status === 0 ? parseAnswers(listed.stdout) : [];
   return {
-    table: known ?? (isThere ? await readNftTable(host, 'inet', table) : undefined),
     baseChains: parseBaseChains(objects),
     netdevTables: objects.flatMap((object) => {
       const { family, name } = record(object['table']);
       return family === 'netdev' && typeof name === 'string' ? [name] : [];
     }),
+    hasOwn: objects.some(({ chain }) => isIn(record(chain), 'inet', NFT_TABLE)),
   };
 }
 

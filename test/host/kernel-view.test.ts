@@ -3,6 +3,9 @@ import { createKernelView, readMounts } from '../../src/host/kernel-view.ts';
 import { createFixtureHost, fixture } from './fixture-host.ts';
 
 const LIST = 'nft -j list table inet runspec';
+const CHAINS = 'nft -j list chains; list tables netdev';
+/** A container's veth: our table is there too. */
+const UP = { '/proc/net/dev': '  lo: 0 0\nrs0123abcd: 0 0\n' };
 const BATCH = 'nsenter --net=/run/netns/runspec-web ip -d -j -batch -';
 
 describe('the kernel view', () => {
@@ -69,9 +72,7 @@ describe('the kernel view', () => {
     const tables = { nftables: [{ table: { family: 'netdev', name: 'runspec-web', handle: 3 } }] };
     for (const between of ['\n', '']) {
       const stdout = `${JSON.stringify(chains)}${between}${JSON.stringify(tables)}\n`;
-      const view = createKernelView(
-        createFixtureHost({ commands: { 'nft -j list chains; list tables netdev': { stdout } } }),
-      );
+      const view = createKernelView(createFixtureHost({ commands: { [CHAINS]: { stdout } } }));
       expect(await view.netdevTables()).toEqual(['runspec-web']);
       expect((await view.baseChains()).map(({ name, policy }) => `${name} ${policy}`)).toEqual([
         'FORWARD drop',
@@ -91,7 +92,10 @@ describe('the kernel view', () => {
   });
 
   it('knows the chains, sets and elements of a table as nft 1.0.6 prints them', async () => {
-    const host = createFixtureHost({ commands: { [LIST]: { stdout: fixture('nft-table.json') } } });
+    const host = createFixtureHost({
+      files: UP,
+      commands: { [LIST]: { stdout: fixture('nft-table.json') } },
+    });
     const found = await createKernelView(host).nftTable('runspec');
     expect([...(found?.chains ?? [])]).toEqual([
       ['forward', ['0123456789ab', '']],
@@ -124,7 +128,7 @@ describe('the kernel view', () => {
 
   it('tells a table that is not there from one that cannot be read', async () => {
     const read = (stderr: string): Promise<unknown> => {
-      const host = createFixtureHost({ commands: { [LIST]: { status: 1, stderr } } });
+      const host = createFixtureHost({ files: UP, commands: { [LIST]: { status: 1, stderr } } });
       return createKernelView(host).nftTable('runspec');
     };
     expect(await read('Error: No such file or directory\nlist table inet runspec\n')).toBeUndefined();
@@ -132,6 +136,22 @@ describe('the kernel view', () => {
       message: 'cannot read the nft table inet runspec',
       hint: expect.stringContaining('root') as string,
     });
+  });
+
+  it('looks for our table among the chains where no container of ours is linked', async () => {
+    const chain = { family: 'inet', table: 'runspec', name: 'forward' };
+    const find = async (stdout: string): Promise<boolean> => {
+      const commands = { [CHAINS]: { stdout }, [LIST]: { stdout: fixture('nft-table.json') } };
+      return (await createKernelView(createFixtureHost({ commands })).nftTable('runspec')) !== undefined;
+    };
+    expect(await find(JSON.stringify({ nftables: [{ chain }] }))).toBe(true);
+    expect(await find(JSON.stringify({ nftables: [{ chain: { ...chain, table: 'other' } }] }))).toBe(false);
+    const commands = { [CHAINS]: { status: 1, stderr: 'Error: Operation not permitted (you must be root)' } };
+    await expect(createKernelView(createFixtureHost({ commands })).nftTable('runspec')).rejects.toMatchObject(
+      {
+        message: 'cannot read the chains of nft',
+      },
+    );
   });
 
   it('says so when a program prints what is not JSON', async () => {

@@ -159,6 +159,22 @@ describe.skipIf(!requireSystem())('beside a firewall', () => {
     expect(await rules()).toBe(before);
   });
 
+  it('an apply that has something to do names them, and a second one leaves them unread', async () => {
+    const [one] = usable.filter(({ stops }) => stops.length > 0);
+    if (one === undefined) throw new Error('no firewall of this machine stops anything');
+    await one.prepare(host());
+    const web = await up();
+    const apply = async (): Promise<readonly string[]> => {
+      const { status, stderr } = await host().runspec('apply', web.file);
+      expect(status).toBe(0);
+      return warnings(stderr.split('\n'));
+    };
+    expect(await apply()).toEqual([]);
+    await host().output(['nft', 'flush', 'chain', 'inet', 'runspec', 'forward']);
+    expect((await apply()).toSorted()).toEqual(one.stops.toSorted());
+    await succeed(host(), 'down', web.name);
+  });
+
   it('firewalld’s reverse path filter for IPv6 lets a port on ::1 be served', async () => {
     await load(firewalld)(host());
     expect(await host().output(['nft', 'list', 'chain', 'inet', 'firewalld', 'filter_PREROUTING'])).toContain(
