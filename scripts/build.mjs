@@ -14,6 +14,19 @@ const [entry = 'src/cli.ts', output = 'dist/cli.js'] = process.argv.slice(2);
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8'));
 
+// For `import fs` the bundler has all names of the module copied, one by one and for every importer: 2 ms of every start.
+const parts = {
+  name: 'default imports of node:fs',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:fs$/ }, ({ path, kind }) =>
+      kind === 'import-statement' ? { path, namespace: 'part' } : { path, external: true },
+    );
+    onLoad({ filter: /^/, namespace: 'part' }, ({ path }) => ({
+      contents: `export default process.getBuiltinModule('${path}');`,
+    }));
+  },
+};
+
 // CommonJS, because Node starts it 8 ms sooner than an ES module, and because `require` of a part of
 // Node inside a lazily imported module stays as lazy as the module, where a static import is hoisted.
 const { outputFiles } = await build({
@@ -29,6 +42,7 @@ const { outputFiles } = await build({
   // A third less to read and to deserialize: 4 ms of every start.
   minify: true,
   // The same code as ES modules: smaller, and quicker to load.
+  plugins: [parts],
   alias: { yaml: resolve(root, 'node_modules/yaml/browser/index.js') },
   define: { RUNSPEC_VERSION: JSON.stringify(version) },
   logLevel: 'warning',
