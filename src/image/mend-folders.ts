@@ -4,7 +4,7 @@
 import type { Archives } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
 import { createTreeInspector } from './inspect-tar.ts';
-import { createOriginFinder } from './resolve-path.ts';
+import { mergeLayers } from './resolve-path.ts';
 import { readRecord } from './store.ts';
 
 export interface MendContext {
@@ -28,17 +28,17 @@ export async function mendFolders(
     whiteouts.set(layer, new Set(folders?.whiteouts));
   }
   if (noted.size === 0) return;
-  const findOrigin = await createOriginFinder(host, lower);
+  const merged = await mergeLayers(host, lower);
   const sources = new Map<string, string>();
   for (const path of noted) {
-    const origin = await findOrigin(path);
+    const origin = await merged.originOf(path);
     const top = origin?.layers[0];
     if (origin === undefined || top === undefined) continue;
     // The kernel takes a folder of a single layer as it is, whiteouts and all; two parts it merges.
     const bare = origin.layers.length === 1 && whiteouts.get(top)?.has(path) === true;
     if (origin.source === top && !bare) continue;
     for (const folder of withParents(path)) {
-      const source = (await findOrigin(folder))?.source;
+      const source = (await merged.originOf(folder))?.source;
       if (source !== undefined) sources.set(folder, source);
     }
   }

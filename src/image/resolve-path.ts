@@ -42,23 +42,66 @@ interface Place extends PathStep {
   readonly source?: string;
 }
 
+/** A place before a symlink in it is followed. */
+interface Found extends Place {
+  readonly link?: string;
+}
+
 /** What a folder of the merged view is made of: the layers of its content, topmost first, and of its attributes. */
 export interface FolderOrigin {
   readonly layers: readonly string[];
   readonly source: string;
 }
 
-/**
- * `lower`: layer folders, lowest first. What does not exist, dangling targets included, resolves literally.
- * @throws OperationError for a loop of symlinks.
- */
+/** Stacked layers, merged as the kernel will merge them. What was looked up is remembered: they must not change. */
+export interface MergedLayers {
+  /**
+   * What does not exist, dangling targets included, resolves literally.
+   * @throws OperationError for a loop of symlinks.
+   */
+  resolve(path: string, options?: ResolveOptions): Promise<ResolvedPath>;
+  /** @param path of a folder, relative to the root, unfollowed; undefined where none is seen. */
+  originOf(path: string): Promise<FolderOrigin | undefined>;
+}
+
+/** @param lower layer folders, lowest first. */
+export async function mergeLayers(host: Host, lower: readonly string[]): Promise<MergedLayers> {
+  const root: Found = { name: '', parts: await openLayers(host, lower) };
+  const known = new Map<string, Promise<Found>>([['', Promise.resolve(root)]]);
+  const find = async (path: string): Promise<Found> => {
+    const slash = path.lastIndexOf('/');
+    const parent = await recall(slash === -1 ? '' : path.slice(0, slash));
+    return lookUp(host, parent, path.slice(slash + 1));
+  };
+  const recall = (path: string): Promise<Found> => {
+    const found = known.get(path) ?? find(path);
+    known.set(path, found);
+    return found;
+  };
+  return {
+    resolve: (path, options) => follow(recall, path, options),
+    async originOf(path) {
+      const { parts, source } = await recall(path);
+      return source === undefined ? undefined : { layers: parts.map(({ layer }) => layer), source };
+    },
+  };
+}
+
+/** The same for one path of layers that change. */
 export async function resolveInLayers(
   host: Host,
   lower: readonly string[],
   path: string,
+  options?: ResolveOptions,
+): Promise<ResolvedPath> {
+  return (await mergeLayers(host, lower)).resolve(path, options);
+}
+
+async function follow(
+  find: (path: string) => Promise<Found>,
+  path: string,
   { followLast = true }: ResolveOptions = {},
 ): Promise<ResolvedPath> {
-  const root: Place = { name: '', parts: await openLayers(host, lower) };
   const walked: Place[] = [];
   const todo = path.split('/');
   for (let links = 0; ;) {
@@ -69,7 +112,7 @@ export async function resolveInLayers(
       walked.pop();
       continue;
     }
-    const place = await lookUp(host, walked.at(-1) ?? root, name);
+    const place = await find([...walked.map((one) => one.name), name].join('/'));
     const last = todo.every((part) => part === '' || part === '.');
     if (place.link === undefined || (last && !followLast)) {
       walked.push(place);
@@ -88,30 +131,6 @@ export async function resolveInLayers(
   return { path: `/${steps.map((step) => step.name).join('/')}`, steps };
 }
 
-/** Tells where folders come from in one stack whose layers do not change; undefined where no folder is seen. */
-export async function createOriginFinder(
-  host: Host,
-  lower: readonly string[],
-): Promise<(path: string) => Promise<FolderOrigin | undefined>> {
-  const known = new Map<string, Promise<Place>>([
-    ['', Promise.resolve({ name: '', parts: await openLayers(host, lower) })],
-  ]);
-  const find = async (path: string): Promise<Place> => {
-    const slash = path.lastIndexOf('/');
-    const parent = await recall(slash === -1 ? '' : path.slice(0, slash));
-    return lookUp(host, parent, path.slice(slash + 1));
-  };
-  const recall = (path: string): Promise<Place> => {
-    const found = known.get(path) ?? find(path);
-    known.set(path, found);
-    return found;
-  };
-  return async (path) => {
-    const { parts, source } = await recall(path);
-    return source === undefined ? undefined : { layers: parts.map(({ layer }) => layer), source };
-  };
-}
-
 async function openLayers(host: Host, lower: readonly string[]): Promise<readonly Part[]> {
   const parts: Part[] = [];
   for (const layer of (await visibleLayers(host, lower)).toReversed()) {
@@ -121,7 +140,7 @@ async function openLayers(host: Host, lower: readonly string[]): Promise<readonl
   return parts;
 }
 
-async function lookUp(host: Host, parent: Place, name: string): Promise<Place & { readonly link?: string }> {
+async function lookUp(host: Host, parent: Place, name: string): Promise<Found> {
   const parts: Part[] = [];
   let shown: { readonly status: FileStatus; readonly layer: string; readonly implied: boolean } | undefined;
   let opaque = false;

@@ -4,8 +4,8 @@ import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { makeEmptyFile, makeFolders } from '../image/make-path.ts';
 import { mendFolders } from '../image/mend-folders.ts';
-import { resolveInLayers, type PathStep } from '../image/resolve-path.ts';
-import type { Mountpoint, MountpointsStep } from '../plan/plan.ts';
+import { mergeLayers, resolveInLayers, type MergedLayers, type PathStep } from '../image/resolve-path.ts';
+import type { Mountpoint } from '../plan/plan.ts';
 import type { Difference, Op } from './op.ts';
 import { quote, quoteAll } from './shell.ts';
 
@@ -15,8 +15,9 @@ export const mountpoints: Op<'mountpoints'> = {
   async probe({ host }, step) {
     if ((await host.status(step.path)) === undefined) return { state: 'absent' };
     const differences: Difference[] = [];
+    const merged = await mergeLayers(host, [...step.lower, step.path]);
     for (const target of inOrder(step.targets)) {
-      const steps = await locate(host, step, target);
+      const steps = await locate(merged.resolve, target);
       const found = await typeInLayer(host, step.path, steps);
       if (found !== target.type) differences.push({ property: target.path, wanted: target.type, found });
     }
@@ -31,8 +32,11 @@ export const mountpoints: Op<'mountpoints'> = {
     await host.removeTree(step.path);
     await host.makeDirectory(step.path, { mode: 0o755, uid: 0, gid: 0 });
     await mendFolders(context, step.lower, step.path);
+    // Looked up anew each time: every target changes the topmost layer.
+    const resolve: Resolve = (path, options) =>
+      resolveInLayers(host, [...step.lower, step.path], path, options);
     for (const target of inOrder(step.targets)) {
-      const steps = await locate(host, step, target);
+      const steps = await locate(resolve, target);
       if (target.type === 'directory') {
         const folder = await makeFolders(host, step.path, steps);
         if (target.mode !== undefined) await host.setMode(folder, target.mode);
@@ -66,11 +70,12 @@ function inOrder(targets: readonly Mountpoint[]): readonly Mountpoint[] {
   return targets.toSorted((a, b) => rank(a) - rank(b));
 }
 
-async function locate(host: Host, step: MountpointsStep, target: Mountpoint): Promise<readonly PathStep[]> {
-  const stack = [...step.lower, step.path];
+type Resolve = MergedLayers['resolve'];
+
+async function locate(resolve: Resolve, target: Mountpoint): Promise<readonly PathStep[]> {
   const literal = target.path.split('/').filter((part) => part !== '' && part !== '.');
   if (literal.includes('..')) throw new OperationError(`mount point ${target.path} must not contain ..`);
-  if (target.symlinks === 'resolve') return (await resolveInLayers(host, stack, target.path)).steps;
+  if (target.symlinks === 'resolve') return (await resolve(target.path)).steps;
   const steps: PathStep[] = [];
   for (const name of literal) {
     // Each step alone and unfollowed: below a symlink or a missing folder there is nothing to take after.
@@ -78,7 +83,7 @@ async function locate(host: Host, step: MountpointsStep, target: Mountpoint): Pr
     const hidden = steps.some(({ status }) => status?.type !== 'directory');
     const found = hidden
       ? undefined
-      : await resolveInLayers(host, stack, `/${[...parent, name].join('/')}`, { followLast: false });
+      : await resolve(`/${[...parent, name].join('/')}`, { followLast: false });
     const status = found?.steps.at(-1)?.status;
     steps.push(status === undefined ? { name } : { name, status });
   }

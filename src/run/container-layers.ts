@@ -3,7 +3,7 @@
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { ByteString } from '../host/packing.ts';
-import { resolveInLayers } from '../image/resolve-path.ts';
+import { mergeLayers } from '../image/resolve-path.ts';
 import { readRecord } from '../image/store.ts';
 import type { OciConfig } from '../oci/runtime-spec.ts';
 import type { LayerRecipe } from '../plan/layer-recipe.ts';
@@ -46,9 +46,8 @@ export async function readContainerLayers(host: Host, plan: Plan): Promise<Conta
       };
     }),
   );
-  const hidden = await Promise.all(
-    mountedPaths(stepOf(plan, 'bundle')).map((path) => resolveInLayers(host, overlay.lower, path)),
-  );
+  const merged = await mergeLayers(host, overlay.lower);
+  const hidden = await Promise.all(mountedPaths(stepOf(plan, 'bundle')).map((path) => merged.resolve(path)));
   return {
     layers,
     mountpoints,
