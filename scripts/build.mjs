@@ -2,6 +2,7 @@
 // program lies in it as a comment, which V8 passes over, and beside it V8's compiled code for this version
 // of Node. Without that file, or with another Node, the text is compiled as usual.
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +11,9 @@ import { build } from 'esbuild';
 
 /** `node scripts/build.mjs [ENTRY [OUTPUT]]`; without arguments it makes the product. */
 const [entry = 'src/cli.ts', output = 'dist/cli.js'] = process.argv.slice(2);
+
+/** Stands for a digest of the bundle until that is known. */
+const BUILD = '@the-build-of-this@';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8'));
@@ -44,11 +48,15 @@ const { outputFiles } = await build({
   // The same code as ES modules: smaller, and quicker to load.
   plugins: [parts],
   alias: { yaml: resolve(root, 'node_modules/yaml/browser/index.js') },
-  define: { RUNSPEC_VERSION: JSON.stringify(version) },
+  define: { RUNSPEC_VERSION: JSON.stringify(version), RUNSPEC_BUILD: JSON.stringify(BUILD) },
   logLevel: 'warning',
 });
 
-const text = outputFiles[0].text.replace(/^#!.*/, '');
+const bundled = outputFiles[0].text.replace(/^#!.*/, '');
+const text = bundled.replaceAll(
+  BUILD,
+  createHash('sha256').update(bundled).digest('hex').slice(0, BUILD.length),
+);
 // One letter beyond it, and V8 keeps all of the text in two bytes a letter.
 if (/[^\0-\x7f]/.test(text)) throw new Error('the bundle is not plain ASCII');
 // What would end the comment is written otherwise; that means the same in every literal but String.raw. A regular expression

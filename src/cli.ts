@@ -6,6 +6,7 @@ import type { Host } from './host/host.ts';
 import type { Globals } from './commands/program.ts';
 
 declare const RUNSPEC_VERSION: string;
+declare const RUNSPEC_BUILD: string;
 
 /** @param makeHost instead of the machine's own; the build has an apply rehearsed, that V8 compiles what it needs. */
 export async function main(argv: readonly string[], makeHost?: () => Host): Promise<void> {
@@ -91,6 +92,7 @@ async function makeContext(
     archives: createLinuxArchives(limits),
     packing: async () => (await import('./host/linux-packing.ts')).createLinuxPacking(),
     isRoot: process.geteuid?.() === 0,
+    build: RUNSPEC_BUILD,
     environment: process.env as Readonly<Record<string, string>>,
     self: [process.execPath, ...process.execArgv, ...process.argv.slice(1, 2)],
     workingDirectory: process.cwd(),

@@ -11,7 +11,7 @@ export async function apply(
 ): Promise<number> {
   const ahead = context.isRoot ? await readAhead(context) : undefined;
   const { loadSpecs } = await import('./load-specs.ts');
-  const loaded = await loadSpecs(context, args);
+  const loaded = await loadSpecs(context, args, { recall: true });
   requireRoot(context);
   const pinned =
     options.locked === true ? await (await import('./lock.ts')).applyLocks(context, loaded) : loaded;

@@ -14,6 +14,8 @@ export interface CommandContext {
   /** Milliseconds to wait for another runspec. */
   readonly lockTimeout: number;
   readonly isRoot: boolean;
+  /** Names the program as it is built, and changes with every part of it. */
+  readonly build: string;
   /** Of whoever called runspec, for commands of theirs. */
   readonly environment: Readonly<Record<string, string>>;
   /** What starts runspec itself, without arguments. */

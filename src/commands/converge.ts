@@ -22,6 +22,7 @@ import type { Reporter } from '../run/report.ts';
 import { opContext, openSession, type Session } from '../run/session.ts';
 import type { CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
+import { rememberSpec, type UnderstoodText } from './known-specs.ts';
 import { checkCompiled, showPlaced, type LoadedSpecs } from './load-specs.ts';
 import { placeFailure } from './place-failure.ts';
 import { createReporter } from './reporter.ts';
@@ -42,6 +43,8 @@ interface Work {
   readonly changes: readonly Change[];
   readonly record: ContainerRecord | undefined;
   readonly specFile: string;
+  /** The text that it comes from, unless that is known already. */
+  readonly understood: UnderstoodText | undefined;
 }
 
 export async function converge(
@@ -72,7 +75,7 @@ export async function converge(
   await hearPrograms();
   const works = await Promise.all(
     compiled.flatMap(({ plan }, index) =>
-      plan === undefined ? [] : [prepare(session, plan, placeOf(context, loaded.specs[index]))],
+      plan === undefined ? [] : [prepare(session, plan, sourceOf(context, loaded, loaded.specs[index]))],
     ),
   );
   // Nothing is left to ask: its programs may end while the rest is done.
@@ -187,18 +190,29 @@ function joinedContainers(spec: Spec | undefined): readonly string[] {
   );
 }
 
-/** Where a spec can be found again from any folder. */
-function placeOf({ workingDirectory }: CommandContext, spec: LoadedSpec | undefined): string {
+/** Where a spec can be found again from any folder, and what its text said. */
+function sourceOf(
+  { workingDirectory }: CommandContext,
+  { understood }: LoadedSpecs,
+  spec: LoadedSpec | undefined,
+): Pick<Work, 'specFile' | 'understood'> {
   const file = spec?.file ?? '';
-  return file === STDIN ? file : posix.resolve(workingDirectory, file);
+  return {
+    specFile: file === STDIN ? file : posix.resolve(workingDirectory, file),
+    understood: understood.find(({ source }) => source.file === file),
+  };
 }
 
-async function prepare(session: Session, plan: Plan, specFile: string): Promise<Work> {
+async function prepare(
+  session: Session,
+  plan: Plan,
+  source: Pick<Work, 'specFile' | 'understood'>,
+): Promise<Work> {
   const record = await session.records.read(plan.name);
   const context = opContext(session, plan.name, () => undefined);
   return {
+    ...source,
     plan,
-    specFile,
     record,
     changes: await computeChanges(context, plan, record === undefined ? [] : recordedSteps(record)),
   };
@@ -223,6 +237,8 @@ async function carryOut(
     ...options,
   });
   await noteVolumes(session, plan.name, plan.steps);
+  if (hasEffect(changes) && work.understood !== undefined)
+    await rememberSpec(context, work.understood, plan.name);
   const milliseconds = Math.round(context.host.now() - started);
   const changed = changes.filter((change) => change.action !== 'none').length;
   if (context.json)

@@ -6,20 +6,32 @@ import { renderDiagnostic } from '../load/render-diagnostic.ts';
 import type { Compiled } from '../plan/compile.ts';
 import type { CommandContext } from './context.ts';
 import { findApplied } from './find-applied.ts';
+import { recallSpecs, type UnderstoodText } from './known-specs.ts';
 
 export interface LoadedSpecs {
   readonly specs: readonly LoadedSpec[];
   readonly sources: readonly SourceText[];
+  /** What may be remembered of texts that were not recalled; none when there was anything to complain of. */
+  readonly understood: readonly UnderstoodText[];
 }
 
-/** @throws InvalidSpecError after the diagnostics were shown, UsageError when a file is missing. */
-export async function loadSpecs(context: CommandContext, args: readonly string[]): Promise<LoadedSpecs> {
+/**
+ * @param options whether a text that was applied before, and has not changed, may be recalled.
+ * @throws InvalidSpecError after the diagnostics were shown, UsageError when a file is missing.
+ */
+export async function loadSpecs(
+  context: CommandContext,
+  args: readonly string[],
+  { recall = false }: { readonly recall?: boolean } = {},
+): Promise<LoadedSpecs> {
   if (args.length === 0)
     throw new UsageError('no SPEC is given', 'give a file, a folder of specs, or - for standard input');
   const named = await findApplied(context, args);
   const files = [...new Set(args.map((arg) => named.get(arg) ?? arg))];
   const sources = await readSources(context.host, files, () => context.stdin(), context.workingDirectory);
-  const { specs: all, diagnostics } = load(sources);
+  const recalled = recall ? await recallSpecs(context, sources) : undefined;
+  const { specs: all, diagnostics } =
+    recalled === undefined ? load(sources) : { specs: recalled, diagnostics: [] };
   showDiagnostics(context, diagnostics, sources);
   const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error');
   if (errors.length > 0) throw new InvalidSpecError(errors);
@@ -31,7 +43,12 @@ export async function loadSpecs(context: CommandContext, args: readonly string[]
       throw new UsageError(`${file} has no spec of ${name} any more`, 'give the file that has it');
   }
   if (specs.length === 0) throw new UsageError(`there is no spec in ${args.join(', ')}`);
-  return { specs, sources };
+  const isNew = recall && recalled === undefined && diagnostics.length === 0;
+  const understood = sources.map((source) => ({
+    source,
+    specs: all.flatMap(({ spec, file }) => (file === source.file ? [spec] : [])),
+  }));
+  return { specs, sources, understood: isNew ? understood : [] };
 }
 
 function isIn(named: ReadonlyMap<string, string>, file: string): boolean {

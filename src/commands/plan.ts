@@ -23,7 +23,7 @@ export async function plan(
   const session = await openSession({ ...context, host });
   // The kernel is asked while the spec is read: the answers take longer than the asking.
   session.view.warmUp({ sockets: true, foreignRules: true });
-  const loaded = await loadSpecs(context, args);
+  const loaded = await loadSpecs(context, args, { recall: context.isRoot });
   const specs = loaded.specs.map((one) => one.spec);
   const compiled = compileAll(
     specs,

@@ -100,7 +100,7 @@ function ingressOf(name: string, needs: readonly string[]): Step {
 
 const STATE_ENTRIES = /^(?:rootfs|runtime)$/;
 const RECORD_ENTRIES =
-  /^(?:\.?(?:plan|pending|process)\.json(?:\.unreadable|\.runspec-new)?|journal\.jsonl|log|exit|oom|bundle|etc|mountpoints|writable)$/;
+  /^(?:\.?(?:plan|pending|process|spec)\.json(?:\.unreadable|\.runspec-new)?|journal\.jsonl|log|exit|oom|bundle|etc|mountpoints|writable)$/;
 
 /** The container's folder for records, be they readable or not: below another program's folder it might be theirs. */
 export function isOwnFolder({ host, dataDir }: Places, name: string): Promise<boolean> {

@@ -8,6 +8,7 @@ let said = '';
 beforeEach(() => {
   said = '';
   vi.stubGlobal('RUNSPEC_VERSION', 'test');
+  vi.stubGlobal('RUNSPEC_BUILD', 'test');
   vi.spyOn(process.stderr, 'write').mockImplementation((chunk, ...rest: readonly unknown[]) => {
     said += String(chunk);
     const written = rest.at(-1);

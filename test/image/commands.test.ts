@@ -22,6 +22,7 @@ describe.skipIf(!isRoot)('runspec image', () => {
   const loaded = (spec: Spec): LoadedSpecs => ({
     specs: [{ spec, file: 'web.yaml', locate: () => undefined }],
     sources: [],
+    understood: [],
   });
 
   async function call(

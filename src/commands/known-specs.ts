@@ -1,0 +1,108 @@
+// What a text said when it was applied, kept with the container: to read the same text again takes longer than anything
+// else that a second apply does itself. Nothing rests on it: what is not there, or of another build, is read anew.
+import { sha256 } from '../crypto.ts';
+import { load, type LoadedSpec } from '../load/load.ts';
+import type { SourceText } from '../load/read-sources.ts';
+import type { Spec } from '../load/spec.ts';
+import { containerFolder } from '../run/records.ts';
+import { seal, unseal } from '../run/seal.ts';
+import type { CommandContext } from './context.ts';
+
+/** A text without anything to complain of. */
+export interface UnderstoodText {
+  readonly source: SourceText;
+  /** Of its documents, in their order. */
+  readonly specs: readonly Spec[];
+}
+
+/** As it is stored. */
+interface KnownSpec {
+  /** Of the text, of the folder that its paths start from, and of the program that has read it. */
+  readonly key: string;
+  /** Which of the text's specs it is, and of how many. */
+  readonly index: number;
+  readonly count: number;
+  readonly spec: Spec;
+}
+
+type Place = Pick<CommandContext, 'host' | 'dataDir' | 'build'>;
+
+/** Where names are in a text, roughly: the key decides. */
+const NAME = /(?:^|[\s{,])"?name"?\s*:\s*["']?([a-z0-9][a-z0-9-]*)/g;
+
+const MANY = 100;
+
+/** @returns undefined unless all that the texts say is known: only together it can be seen that two contradict. */
+export async function recallSpecs(
+  place: Place,
+  sources: readonly SourceText[],
+): Promise<readonly LoadedSpec[] | undefined> {
+  const specs: LoadedSpec[] = [];
+  const keys = new Set<string>();
+  for (const source of sources) {
+    const known = await recallText(place, source);
+    // The same text twice has every name twice.
+    if (known === undefined || keys.has(known.key)) return undefined;
+    keys.add(known.key);
+    let read: readonly LoadedSpec[] | undefined;
+    specs.push(
+      ...known.specs.map((spec, index): LoadedSpec => ({
+        spec,
+        file: source.file,
+        locate: (path) => (read ??= load([source]).specs)[index]?.locate(path),
+      })),
+    );
+  }
+  return specs;
+}
+
+async function recallText(
+  place: Place,
+  source: SourceText,
+): Promise<{ readonly key: string; readonly specs: readonly Spec[] } | undefined> {
+  const names = new Set([...source.text.matchAll(NAME)].map((found) => found[1] ?? ''));
+  if (names.size > MANY) return undefined;
+  const stored = await Promise.all([...names].map((name) => readStored(place, name)));
+  const found = stored.flatMap((one) => one ?? []);
+  if (found.length === 0) return undefined;
+  const key = keyOf(place, source);
+  const known = found.filter((one) => one.key === key).toSorted((a, b) => a.index - b.index);
+  return known.length > 0 && known.length === known[0]?.count
+    ? { key, specs: known.map(({ spec }) => spec) }
+    : undefined;
+}
+
+async function readStored(place: Place, name: string): Promise<KnownSpec | undefined> {
+  try {
+    const text = await place.host.readText(fileOf(place, name));
+    return text === undefined ? undefined : ((unseal(text) as KnownSpec | null | undefined) ?? undefined);
+  } catch {
+    // Whatever stands in its place is not what was stored.
+    return undefined;
+  }
+}
+
+/** For the container of that name, which has just been made to be as the text says. */
+export async function rememberSpec(
+  place: Place,
+  { source, specs }: UnderstoodText,
+  name: string,
+): Promise<void> {
+  const index = specs.findIndex((one) => one.name === name);
+  const spec = specs[index];
+  if (spec === undefined) return;
+  const known: KnownSpec = { key: keyOf(place, source), index, count: specs.length, spec };
+  try {
+    await place.host.writeAtomic(fileOf(place, name), seal(known), { mode: 0o600, sync: false });
+  } catch {
+    // On a full disk, say: then the next apply reads the text, and what was asked for is done all the same.
+  }
+}
+
+function fileOf({ dataDir }: Place, name: string): string {
+  return `${containerFolder(dataDir, name)}/spec.json`;
+}
+
+function keyOf({ build }: Place, { baseDir, text }: SourceText): string {
+  return sha256(JSON.stringify([build, baseDir, text]));
+}
