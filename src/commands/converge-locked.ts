@@ -9,7 +9,7 @@ import { withLock } from '../run/lock.ts';
 import type { CommandContext } from './context.ts';
 import type { ApplyOptions } from './converge.ts';
 import type { LoadedSpecs } from './load-specs.ts';
-import { viewOf, type ReadAhead } from './read-ahead.ts';
+import { forget, viewOf, type ReadAhead } from './read-ahead.ts';
 
 /** @returns the plans as applied, in the order of the specs. */
 export async function convergeLocked(
@@ -29,7 +29,7 @@ export async function convergeLocked(
     context.dataDir,
     context.lockTimeout,
     async (isStillTrue) => {
-      if (!isStillTrue) view.forget();
+      if (!isStillTrue) await forget(context.host, view);
       return (await import('./converge.ts')).converge(context, loaded, options, view);
     },
     () => {

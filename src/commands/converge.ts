@@ -86,7 +86,7 @@ export async function converge(
   }
   if (options.prove === true) await keepProof(session, works);
   await carryOutAll(context, session, loaded, works, report, { ...options, warn });
-  // Where nothing is changed, nothing new can be in the way of it; plan and doctor look whenever they are asked.
+  // Of rules that others have loaded since, plan and doctor tell.
   if (!isUpToDate) await warn();
   return works.map((work) => work.plan);
 }

@@ -1,4 +1,5 @@
 // The kernel is asked before the spec is read, and before what reads it is loaded: the programs that tell take longer.
+import type { Host } from '../host/host.ts';
 import { createKernelView, type KernelView } from '../host/kernel-view.ts';
 import { lockGeneration } from '../run/lock.ts';
 import type { CommandContext } from './context.ts';
@@ -26,9 +27,15 @@ export async function viewOf(
   { host, dataDir }: CommandContext,
   ahead: ReadAhead | undefined,
 ): Promise<KernelView> {
+  if (ahead === undefined) return createKernelView(host);
   const isTrue =
-    ahead !== undefined &&
-    host.now() - ahead.at < STALE_MS &&
-    ahead.generation === (await lockGeneration(host, dataDir));
-  return isTrue ? ahead.view : createKernelView(host);
+    host.now() - ahead.at < STALE_MS && ahead.generation === (await lockGeneration(host, dataDir));
+  if (!isTrue) await forget(host, ahead.view);
+  return ahead.view;
+}
+
+/** After somebody else was at work: an ip that was asked before takes a new link for the one of that name that is gone. */
+export async function forget(host: Host, view: KernelView): Promise<void> {
+  view.forget();
+  await host.close();
 }

@@ -1,5 +1,5 @@
-// Whether others have filter chains on the way of a container's packets, seen from what is read anyway: a host without
-// any costs no process more. Reads only.
+// Whether others have filter chains on the way of a container's packets, seen from the base chains alone: on a host
+// without any nothing else is started. Reads only.
 import { OperationError } from '../errors.ts';
 import type { ForeignRules } from '../plan/facts.ts';
 import type { FirewallTool } from '../plan/foreign-chains.ts';

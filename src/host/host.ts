@@ -35,6 +35,11 @@ export interface FileOptions {
   readonly sync?: boolean;
 }
 
+export interface WriteOptions extends FileOptions {
+  /** Where the new file is written, on the same file system; beside the old one by default. */
+  readonly via?: string;
+}
+
 export interface RunOptions {
   readonly stdin?: string;
   readonly cwd?: string;
@@ -89,8 +94,8 @@ export interface Host {
   readText(path: string): Promise<string | undefined>;
   /** Writes to a file that exists, in place and in one write(2): procfs, cgroupfs, files that are bind-mounted. */
   writeInPlace(path: string, text: string): Promise<void>;
-  /** Writes a new file beside, syncs it and renames it over `path`: readers see the old or the new text whole. */
-  writeAtomic(path: string, text: string, options?: FileOptions): Promise<void>;
+  /** Writes a new file, syncs it and renames it to `path`: readers see the old or the new text whole. */
+  writeAtomic(path: string, text: string, options?: WriteOptions): Promise<void>;
   /** Appends and syncs the data before it resolves. */
   append(path: string, text: string): Promise<void>;
   /** chmod(2) of a file or folder; symlinks are refused. */

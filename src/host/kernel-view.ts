@@ -10,10 +10,9 @@ import { readListening } from './listening.ts';
 import {
   NFT_TABLE,
   hasOwnLink,
-  readChains,
+  readOutline,
   readNftTable,
-  type BaseChain,
-  type Chains,
+  type FirewallOutline,
   type NftTableState,
 } from './nft-table.ts';
 
@@ -70,11 +69,9 @@ export interface KernelView {
   /** Undefined when there is no namespace of that name. */
   netns(name: string): Promise<NetnsState | undefined>;
   nftTable(table: string, family?: 'inet' | 'netdev'): Promise<NftTableState | undefined>;
-  /** Chains that the kernel calls, of all tables. */
-  baseChains(): Promise<readonly BaseChain[]>;
-  /** Names; in the same breath as the base chains. */
+  /** Names of the tables of the family netdev, which outlive the chains of a link that is gone. */
   netdevTables(): Promise<readonly string[]>;
-  /** Filter chains of others; a host without any costs no process more. */
+  /** Filter chains of others. */
   foreignRules(): Promise<ForeignRules>;
   listening(): Promise<readonly ListeningSocket[]>;
   /** Undefined on a host without Docker, for which nothing is started. */
@@ -103,11 +100,13 @@ export function createKernelView(host: Host): KernelView {
     return reading;
   };
   const links = (): Promise<readonly LinkState[]> => once('links', () => readLinks(host));
-  const chains = (): Promise<Chains> => once('chains', () => readChains(host));
-  // Where none of ours is up, the chains tell that as well: one process in all.
+  const outline = (): Promise<FirewallOutline> => once('outline', () => readOutline(host));
+  const hasOwnTable = async (): Promise<boolean> =>
+    (await outline()).tables.some(({ family, name }) => family === 'inet' && name === NFT_TABLE);
+  // Where none of ours is up, what an apply asks of others' tables tells that as well: one process in all.
   const ownTable = (): Promise<NftTableState | undefined> =>
     once('own table', async () =>
-      (await hasOwnLink(host)) || (await chains()).hasOwn ? readNftTable(host, 'inet', NFT_TABLE) : undefined,
+      (await hasOwnLink(host)) || (await hasOwnTable()) ? readNftTable(host, 'inet', NFT_TABLE) : undefined,
     );
   const nftTable: KernelView['nftTable'] = async (table, family = 'inet') =>
     table === NFT_TABLE && family === 'inet'
@@ -118,7 +117,7 @@ export function createKernelView(host: Host): KernelView {
     once('foreign rules', async () => {
       // One after the other: starting a program takes this process longer while others of ours keep the processors busy.
       await ownTable();
-      return readForeignRules(host, (await chains()).baseChains);
+      return readForeignRules(host, (await outline()).baseChains);
     });
   const netns: KernelView['netns'] = (name) => once(`netns ${name}`, () => readNetns(host, name));
   return {
@@ -126,8 +125,8 @@ export function createKernelView(host: Host): KernelView {
     link: async (name) => (await links()).find((link) => link.name === name),
     netns,
     nftTable,
-    baseChains: async () => (await chains()).baseChains,
-    netdevTables: async () => (await chains()).netdevTables,
+    netdevTables: async () =>
+      (await outline()).tables.flatMap(({ family, name }) => (family === 'netdev' ? [name] : [])),
     foreignRules,
     listening,
     dockerUser: async () =>

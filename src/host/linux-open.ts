@@ -6,6 +6,7 @@ import type { OpenFileOptions } from './archives.ts';
 import { except } from './linux-errno.ts';
 import { describeFailure } from './linux-feed.ts';
 import { O_PATH } from './linux-files.ts';
+import { streamOf } from './stream-of.ts';
 
 const CHUNK = 256 * 1024;
 
@@ -25,8 +26,7 @@ export async function openFile(file: string, options: OpenFileOptions): Promise<
     // Either is destroyed with the other; why, whoever reads is told.
     const unpacked = pipeline(packed, zlib.createGunzip({ chunkSize: CHUNK }), () => undefined);
     const part = cut(unpacked, start, start + (length ?? Infinity), signal);
-    // A reader that gives up before its first byte leaves it to us to close the file.
-    return Readable.from(part, { objectMode: false }).once('close', () => unpacked.destroy());
+    return streamOf(part, () => unpacked.destroy());
   }
   return fs.createReadStream(file, {
     fd,
@@ -43,7 +43,7 @@ async function* cut(
   start: number,
   end: number,
   signal: AbortSignal,
-): AsyncGenerator<Buffer> {
+): AsyncGenerator<Buffer, void> {
   let at = 0;
   try {
     for await (const chunk of unpacked) {

@@ -4,7 +4,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { UNFINISHED_WRITE, type FileOptions, type Host } from './host.ts';
+import { UNFINISHED_WRITE, type Host, type WriteOptions } from './host.ts';
 
 const { O_WRONLY, O_RDONLY, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK } =
   fs.constants;
@@ -64,8 +64,8 @@ async function writeInPlace(file: string, text: string): Promise<void> {
   }
 }
 
-async function writeAtomic(file: string, text: string, options: FileOptions = {}): Promise<void> {
-  const temporary = temporaryPath(file);
+async function writeAtomic(file: string, text: string, options: WriteOptions = {}): Promise<void> {
+  const temporary = options.via ?? temporaryPath(file);
   fs.rmSync(temporary, { force: true });
   const fd = fs.openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {

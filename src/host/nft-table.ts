@@ -24,13 +24,10 @@ export interface BaseChain {
   readonly policy: string;
 }
 
-/** What there is of all tables, but for rules and elements. */
-export interface Chains {
+/** What there is on the host, but for rules and elements. */
+export interface FirewallOutline {
   readonly baseChains: readonly BaseChain[];
-  /** Names of the tables of the family netdev, which outlive the chains of a link that is gone. */
-  readonly netdevTables: readonly string[];
-  /** Whether our own table has a chain. */
-  readonly hasOwn: boolean;
+  readonly tables: readonly { readonly family: string; readonly name: string }[];
 }
 
 export interface NftElementState {
@@ -57,21 +54,22 @@ export async function hasOwnLink(host: Host): Promise<boolean> {
   return OWN_LINK.test((await host.readText('/proc/net/dev')) ?? '');
 }
 
-/** Not in one process with our own table: nft 1.0.6 then shows no chain outside of it, and for all of the ruleset it
- * reads every set of others. */
-export async function readChains(host: Host): Promise<Chains> {
-  const listed = await host.run(['nft', '-j', 'list chains; list tables netdev']);
+/**
+ * Not in one process with our own table: nft 1.0.6 then shows no chain outside of it, and for all of the ruleset it
+ * reads every set of others.
+ */
+export async function readOutline(host: Host): Promise<FirewallOutline> {
+  const listed = await host.run(['nft', '-j', 'list chains; list tables']);
   // Who may not look is told so as if nothing were there.
   if (listed.status !== 0 && !isMissing(listed.stderr))
-    throw commandError('cannot read the chains of nft', listed);
+    throw commandError('cannot read the tables of nft', listed);
   const objects = listed.status === 0 ? parseAnswers(listed.stdout) : [];
   return {
     baseChains: parseBaseChains(objects),
-    netdevTables: objects.flatMap((object) => {
+    tables: objects.flatMap((object) => {
       const { family, name } = record(object['table']);
-      return family === 'netdev' && typeof name === 'string' ? [name] : [];
+      return typeof family === 'string' && typeof name === 'string' ? [{ family, name }] : [];
     }),
-    hasOwn: objects.some(({ chain }) => isIn(record(chain), 'inet', NFT_TABLE)),
   };
 }
 
@@ -83,10 +81,6 @@ function parseAnswers(stdout: string): readonly Fields[] {
 
 function isMissing(stderr: string): boolean {
   return /No such file or directory|does not exist/.test(stderr);
-}
-
-function isIn(object: Fields, family: string, table: string): boolean {
-  return object['family'] === family && object['table'] === table;
 }
 
 function parseBaseChains(objects: readonly Fields[]): readonly BaseChain[] {

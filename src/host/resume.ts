@@ -1,13 +1,13 @@
 // A body that goes on where it stopped when its connection was cut. Whoever reads it checks its digest: a
 // server that changes the content in between is found out there, one that admits it is found out here.
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { OperationError } from '../errors.ts';
 import { describeFailure, pause } from './fetch.ts';
 import { isTransient, RETRIES, type HttpResponse, type HttpSettings } from './http.ts';
+import { streamOf } from './stream-of.ts';
 
 /** Bytes after which earlier failures are forgiven. */
 const PROGRESS = 64 * 1024;
-const CHUNK = 256 * 1024;
 
 /** Sends the request again, with these headers added. */
 export type Again = (headers: Readonly<Record<string, string>>, signal: AbortSignal) => Promise<HttpResponse>;
@@ -18,22 +18,11 @@ export function resumable(
   settings: HttpSettings,
   signal: AbortSignal,
 ): Readable {
-  // Not Readable.from: destroyed while it waits for the server, it would wait on.
   const closed = new AbortController();
   const chunks = read(first, again, settings, AbortSignal.any([signal, closed.signal]));
-  return new Readable({
-    highWaterMark: CHUNK,
-    read() {
-      chunks.next().then(
-        ({ done, value }) => this.push(done === true ? null : value),
-        (error: unknown) => this.destroy(error as Error),
-      );
-    },
-    destroy(error, done) {
-      closed.abort(error ?? new Error('nobody reads it any more'));
-      first.cancel();
-      done(error);
-    },
+  return streamOf(chunks, (error) => {
+    closed.abort(error ?? new Error('nobody reads it any more'));
+    first.cancel();
   });
 }
 

@@ -130,9 +130,7 @@ export async function writeStored(host: Host, dataDir: string, path: string, tex
 
 /** The same from a folder of work that there is already. */
 export async function writeVia(host: Host, work: string, path: string, text: string): Promise<void> {
-  const whole = `${work}/whole`;
-  await host.writeAtomic(whole, text);
-  await host.rename(whole, path);
+  await host.writeAtomic(path, text, { via: `${work}/whole` });
 }
 
 /** Removes what killed processes left unfinished. Cheap; never touches the work of a live one. */

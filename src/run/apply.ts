@@ -128,7 +128,7 @@ async function carryOutChanges(
     },
     stop,
   );
-  // A signal that comes when the process has started comes too late: to end that may take its whole stopTimeout.
+  // A signal that comes when all is made comes too late: to end the process may take its whole stopTimeout.
   const isTooLate = left === 0;
   const stopped = (): boolean => failures.length > 0 || (context.signal.aborted && !isTooLate);
   if (!stopped()) failures.push(...(await takeAway(last)));

@@ -20,8 +20,8 @@ const SYNC_FD = 3;
 const START_FD = 4;
 
 /**
- * @param reached is awaited before the runtime's `create` and before its `start`. Until the first of them the process
- *   need not have its root; the second is called for when `create` is under way.
+ * @param reached is awaited with `create` before the runtime's `create`, until which the process need not have its root;
+ *   with `start` while that is under way, and once more right before the runtime's `start`.
  */
 export async function launchProcess(
   host: Host,

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { createKernelView, readMounts } from '../../src/host/kernel-view.ts';
+import { readOutline } from '../../src/host/nft-table.ts';
 import { createFixtureHost, fixture } from './fixture-host.ts';
 
 const LIST = 'nft -j list table inet runspec';
-const CHAINS = 'nft -j list chains; list tables netdev';
+const CHAINS = 'nft -j list chains; list tables';
 /** A container's veth: our table is there too. */
 const UP = { '/proc/net/dev': '  lo: 0 0\nrs0123abcd: 0 0\n' };
 const BATCH = 'nsenter --net=/run/netns/runspec-web ip -d -j -batch -';
@@ -52,7 +53,7 @@ describe('the kernel view', () => {
     expect(found?.routes).toContainEqual({ destination: '172.30.0.0/16', gateway: undefined, link: '' });
   });
 
-  it('knows base chains and tables of the family netdev by one command, however its answers stand', async () => {
+  it('knows base chains and the names of tables by one command, however its answers stand', async () => {
     const chains = {
       nftables: [
         {
@@ -69,12 +70,17 @@ describe('the kernel view', () => {
         { chain: { family: 'ip', table: 'filter', name: 'DOCKER', handle: 2 } },
       ],
     };
-    const tables = { nftables: [{ table: { family: 'netdev', name: 'runspec-web', handle: 3 } }] };
+    const tables = {
+      nftables: [
+        { table: { family: 'inet', name: 'firewalld', handle: 2 } },
+        { table: { family: 'netdev', name: 'runspec-web', handle: 3 } },
+      ],
+    };
     for (const between of ['\n', '']) {
       const stdout = `${JSON.stringify(chains)}${between}${JSON.stringify(tables)}\n`;
-      const view = createKernelView(createFixtureHost({ commands: { [CHAINS]: { stdout } } }));
-      expect(await view.netdevTables()).toEqual(['runspec-web']);
-      expect((await view.baseChains()).map(({ name, policy }) => `${name} ${policy}`)).toEqual([
+      const host = createFixtureHost({ commands: { [CHAINS]: { stdout } } });
+      expect(await createKernelView(host).netdevTables()).toEqual(['runspec-web']);
+      expect((await readOutline(host)).baseChains.map(({ name, policy }) => `${name} ${policy}`)).toEqual([
         'FORWARD drop',
       ]);
     }
@@ -138,18 +144,18 @@ describe('the kernel view', () => {
     });
   });
 
-  it('looks for our table among the chains where no container of ours is linked', async () => {
-    const chain = { family: 'inet', table: 'runspec', name: 'forward' };
+  it('looks for our table among all where no container of ours is linked', async () => {
+    const table = { family: 'inet', name: 'runspec' };
     const find = async (stdout: string): Promise<boolean> => {
       const commands = { [CHAINS]: { stdout }, [LIST]: { stdout: fixture('nft-table.json') } };
       return (await createKernelView(createFixtureHost({ commands })).nftTable('runspec')) !== undefined;
     };
-    expect(await find(JSON.stringify({ nftables: [{ chain }] }))).toBe(true);
-    expect(await find(JSON.stringify({ nftables: [{ chain: { ...chain, table: 'other' } }] }))).toBe(false);
+    expect(await find(JSON.stringify({ nftables: [{ table }] }))).toBe(true);
+    expect(await find(JSON.stringify({ nftables: [{ table: { ...table, family: 'ip' } }] }))).toBe(false);
     const commands = { [CHAINS]: { status: 1, stderr: 'Error: Operation not permitted (you must be root)' } };
     await expect(createKernelView(createFixtureHost({ commands })).nftTable('runspec')).rejects.toMatchObject(
       {
-        message: 'cannot read the chains of nft',
+        message: 'cannot read the tables of nft',
       },
     );
   });

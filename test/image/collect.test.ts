@@ -73,7 +73,7 @@ describe.skipIf(!isRoot)('collecting garbage', () => {
     const begun: string[] = [];
     const work = fs.readdirSync(`${dataDir}/images/tmp`);
     const writeAtomic: Host['writeAtomic'] = async (file, text, options) => {
-      begun.push(file);
+      begun.push(options?.via ?? file);
       await host.writeAtomic(file, text, options);
     };
     const stored = `${dataDir}/images/refs/name`;

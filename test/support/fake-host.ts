@@ -41,10 +41,10 @@ export function createFakeHost(machine: FakeMachine, gate: Gate): Host {
       gate.pass(
         `replace ${file}`,
         () => {
-          files.remove(temporary(file));
+          files.remove(options?.via ?? temporary(file));
           files.put(file, text, options);
         },
-        () => files.put(temporary(file), text.slice(0, text.length / 2)),
+        () => files.put(options?.via ?? temporary(file), text.slice(0, text.length / 2)),
       ),
     append: (file, text) => {
       const add = (more: string): void => files.put(file, (files.read(file) ?? '') + more);

@@ -159,7 +159,7 @@ describe.skipIf(!requireSystem())('beside a firewall', () => {
     expect(await rules()).toBe(before);
   });
 
-  it('an apply that has something to do names them, and a second one leaves them unread', async () => {
+  it('an apply that has something to do names them, and a second one is silent', async () => {
     const [one] = usable.filter(({ stops }) => stops.length > 0);
     if (one === undefined) throw new Error('no firewall of this machine stops anything');
     await one.prepare(host());

@@ -152,7 +152,7 @@ export interface Rootfs {
    */
   directory?: string;
   /**
-   * Container image: oci:DIR[:TAG] (an OCI image layout), docker-archive:FILE[:NAME:TAG] (as docker save writes it), dir:DIR (as skopeo writes it) or docker://[REGISTRY/]REPOSITORY[:TAG][@sha256:DIGEST]; without a registry it is Docker Hub, without a tag latest.
+   * Container image: oci:DIR[:TAG] (an OCI image layout), docker-archive:FILE[:NAME:TAG] (as docker save writes it, gzipped or not), dir:DIR (as skopeo writes it) or docker://[REGISTRY/]REPOSITORY[:TAG][@sha256:DIGEST]; without a registry it is Docker Hub, without a tag latest.
    */
   image?: string;
   /**

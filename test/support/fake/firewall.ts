@@ -17,8 +17,8 @@ export interface FakeFirewall {
   load(script: string): void;
   /** `nft -j list table FAMILY NAME`. */
   list(family: string, table: string): string;
-  /** `nft -j list tables FAMILY`, but for `inet`. */
-  listTables(family: string): string;
+  /** `nft -j list tables`. */
+  listTables(): string;
   /** The kernel takes a chain away with the link that it hooks; its table stays. */
   forgetLink(name: string): void;
   /** `nft -j list chains`. */
@@ -70,9 +70,8 @@ export function createFakeFirewall(hasLink: (name: string) => boolean): FakeFire
       }));
       return JSON.stringify({ nftables: [{ metainfo: {} }, { table: { name } }, ...shown, ...rules] });
     },
-    listTables: (family) => {
-      const found = [...tables.keys()].filter((key) => key.startsWith(`${family} `));
-      const shown = found.map((key) => ({ table: { family, name: key.slice(family.length + 1) } }));
+    listTables: () => {
+      const shown = [...tables.keys()].map(placeOf).map(([family, name]) => ({ table: { family, name } }));
       return JSON.stringify({ nftables: [{ metainfo: {} }, ...shown] });
     },
     forgetLink(name) {
@@ -81,7 +80,7 @@ export function createFakeFirewall(hasLink: (name: string) => boolean): FakeFire
     },
     listChains: () => {
       const chains = [...tables].flatMap(([key, one]) => {
-        const [family = '', table = ''] = key.includes(' ') ? key.split(' ') : ['inet', key];
+        const [family, table] = placeOf(key);
         return [...one.chains.keys()].map((name) => ({ chain: { family, table, name } }));
       });
       return JSON.stringify({ nftables: [{ metainfo: {} }, ...chains] });
@@ -104,6 +103,11 @@ export function createFakeFirewall(hasLink: (name: string) => boolean): FakeFire
 /** Tables of `inet` go by their name alone. */
 function keyOf(family: string, name: string): string {
   return family === 'inet' ? name : `${family} ${name}`;
+}
+
+function placeOf(key: string): readonly [family: string, name: string] {
+  const [family = '', name] = key.split(' ');
+  return name === undefined ? ['inet', family] : [family, name];
 }
 
 function find(tables: ReadonlyMap<string, Table>, name: string): Table {

@@ -113,8 +113,8 @@ async function runNft(
     await gate.pass(`nft ${stdin.split('\n')[0] ?? ''}`, () => firewall.load(stdin));
     return '';
   }
-  if (words === '-j list chains; list tables netdev')
-    return gate.read(() => `${firewall.listChains()}\n${firewall.listTables('netdev')}`);
+  if (words === '-j list chains; list tables')
+    return gate.read(() => `${firewall.listChains()}\n${firewall.listTables()}`);
   const [, family, table] = /^-j list table (inet|netdev) (\S+)$/.exec(words) ?? [];
   if (family === undefined || table === undefined) throw unknown(['nft', ...args]);
   return gate.read(() => firewall.list(family, table));
