@@ -7,13 +7,13 @@ import type { LoadedSpec } from '../load/load.ts';
 import { STDIN } from '../load/read-sources.ts';
 import type { Spec } from '../load/spec.ts';
 import { findFirewallProblems } from '../plan/check-firewall.ts';
-import { afterJoined, compileAll } from '../plan/compile.ts';
+import { afterJoined, compileAll, type Compiled } from '../plan/compile.ts';
 import type { ForeignRules, HostFacts } from '../plan/facts.ts';
 import { netnsOf } from '../plan/names.ts';
 import type { OpKind, Plan } from '../plan/plan.ts';
 import type { Application, SharedRuns } from '../run/application.ts';
 import { applyChanges } from '../run/apply.ts';
-import { computeChanges, hasEffect, type Change } from '../run/changes.ts';
+import { computeAllChanges, hasEffect, type Change } from '../run/changes.ts';
 import { gatherFacts, gatherForeignRules } from '../run/gather-facts.ts';
 import { hearPrograms } from '../run/hear-programs.ts';
 import { noteVolumes } from '../run/kept-data.ts';
@@ -73,11 +73,7 @@ export async function converge(
   });
   checkCompiled(context, loaded, compiled);
   await hearPrograms();
-  const works = await Promise.all(
-    compiled.flatMap(({ plan }, index) =>
-      plan === undefined ? [] : [prepare(session, plan, sourceOf(context, loaded, loaded.specs[index]))],
-    ),
-  );
+  const works = await prepareAll(context, session, loaded, compiled);
   // Nothing is left to ask: its programs may end while the rest is done.
   const isUpToDate = !works.some(({ changes }) => hasEffect(changes));
   if (isUpToDate) void context.host.close();
@@ -203,19 +199,27 @@ function sourceOf(
   };
 }
 
-async function prepare(
+async function prepareAll(
+  context: CommandContext,
   session: Session,
-  plan: Plan,
-  source: Pick<Work, 'specFile' | 'understood'>,
-): Promise<Work> {
-  const record = await session.records.read(plan.name);
-  const context = opContext(session, plan.name, () => undefined);
-  return {
-    ...source,
-    plan,
-    record,
-    changes: await computeChanges(context, plan, record === undefined ? [] : recordedSteps(record)),
-  };
+  loaded: LoadedSpecs,
+  compiled: readonly Compiled[],
+): Promise<readonly Work[]> {
+  const all = await Promise.all(
+    compiled.flatMap(({ plan }, index) => {
+      if (plan === undefined) return [];
+      const source = sourceOf(context, loaded, loaded.specs[index]);
+      return [session.records.read(plan.name).then((record) => ({ ...source, plan, record }))];
+    }),
+  );
+  const changes = await computeAllChanges(
+    all.map(({ plan, record }) => ({
+      context: opContext(session, plan.name, () => undefined),
+      plan,
+      formerSteps: record === undefined ? [] : recordedSteps(record),
+    })),
+  );
+  return all.map((one, index) => ({ ...one, changes: changes[index] ?? [] }));
 }
 
 async function carryOut(

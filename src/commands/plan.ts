@@ -3,7 +3,7 @@ import { opOf } from '../ops/index.ts';
 import { unprivileged } from '../host/unprivileged.ts';
 import { compileAll } from '../plan/compile.ts';
 import type { Plan } from '../plan/plan.ts';
-import { computeChanges, hasEffect, type Change } from '../run/changes.ts';
+import { computeAllChanges, hasEffect, type Change } from '../run/changes.ts';
 import { gatherFacts } from '../run/gather-facts.ts';
 import { recordedSteps } from '../run/records.ts';
 import { opContext, openSession } from '../run/session.ts';
@@ -31,21 +31,20 @@ export async function plan(
   );
   checkCompiled(context, loaded, compiled);
   const plans = compiled.flatMap((one) => (one.plan === undefined ? [] : [one.plan]));
-  const changes = await Promise.all(
-    plans.map(async (one) => {
-      const record = await session.records.read(one.name);
-      const found = await computeChanges(
-        opContext(session, one.name, () => undefined),
-        one,
-        record === undefined ? [] : recordedSteps(record),
-      );
-      if (context.isRoot && record === undefined && found.some(isRemnant))
-        context.stderr(
-          `${one.name}: objects of that name are on the host, and no record tells of them: apply removes them first`,
-        );
-      return found;
-    }),
+  const records = await Promise.all(plans.map(({ name }) => session.records.read(name)));
+  const changes = await computeAllChanges(
+    plans.map((one, index) => ({
+      context: opContext(session, one.name, () => undefined),
+      plan: one,
+      formerSteps: records[index] === undefined ? [] : recordedSteps(records[index]),
+    })),
   );
+  plans.forEach(({ name }, index) => {
+    if (context.isRoot && records[index] === undefined && changes[index]?.some(isRemnant) === true)
+      context.stderr(
+        `${name}: objects of that name are on the host, and no record tells of them: apply removes them first`,
+      );
+  });
   // Nothing is left to ask: its programs may end while the plan is written.
   void host.close();
   if (options.script) context.stdout(renderScript(plans));

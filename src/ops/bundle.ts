@@ -5,7 +5,7 @@ import { sha256 } from '../crypto.ts';
 import type { Host } from '../host/host.ts';
 import type { BundleStep } from '../plan/plan.ts';
 import { completeConfig } from '../runtime/complete-config.ts';
-import { readJoinedPath } from '../runtime/joined-namespaces.ts';
+import { findNamespace, JOINED } from '../runtime/joined-namespaces.ts';
 import { parseConfig } from '../runtime/read-config.ts';
 import type { OciConfig } from '../oci/runtime-spec.ts';
 import type { Difference, Op } from './op.ts';
@@ -29,8 +29,8 @@ export const bundle: Op<'bundle'> = {
     }
     const differences: Difference[] = [];
     for (const { type, container } of step.join) {
-      const wanted = await readJoinedPath(host, dataDir, type, container);
-      const found = config.linux.namespaces.find((namespace) => namespace.type === type)?.path;
+      const wanted = (await findNamespace(host, dataDir, type, container))?.id;
+      const found = config.annotations[`${JOINED}${type}`];
       if (wanted !== found)
         differences.push({
           property: `${type} namespace of ${container}`,

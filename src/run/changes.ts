@@ -16,21 +16,68 @@ export interface Change {
   readonly reason?: string;
 }
 
+/** A container's plan, and what may be on the host of it. */
+export interface Planned {
+  readonly context: OpContext;
+  readonly plan: Plan;
+  /** Of the applied plan and of one that a kill cut short. */
+  readonly formerSteps: readonly Step[];
+}
+
+/** Of several containers, in their order: one that joins namespaces of another is made anew with them. */
+export async function computeAllChanges(all: readonly Planned[]): Promise<readonly (readonly Change[])[]> {
+  const known = new Map<string, Promise<readonly Change[]>>();
+  const compute = (one: Planned, waiting: readonly string[]): Promise<readonly Change[]> => {
+    const { name, steps } = one.plan;
+    const earlier = known.get(name);
+    if (earlier !== undefined) return earlier;
+    const joined = new Set(steps.flatMap((step) => (step.op === 'bundle' ? step.join : [])).map(containerOf));
+    const found = Promise.all(
+      all
+        .filter(({ plan }) => joined.has(plan.name) && !waiting.includes(plan.name))
+        .map(async (other) => [other.plan.name, await compute(other, [...waiting, name])] as const),
+    ).then((others) => computeChanges(one.context, one.plan, one.formerSteps, new Map(others)));
+    known.set(name, found);
+    return found;
+  };
+  return Promise.all(all.map((one) => compute(one, [one.plan.name])));
+}
+
+function containerOf({ container }: { readonly container: string }): string {
+  return container;
+}
+
+/** Why a bundle cannot stay as it is: the namespace that its process is in will go. */
+function whyStale(step: Step, others: ReadonlyMap<string, readonly Change[]>): string | undefined {
+  if (step.op !== 'bundle') return undefined;
+  const lost = step.join.find(({ type, container }) => {
+    const changes = others.get(container) ?? [];
+    // A network namespace stays when the process in it goes.
+    const maker = type === 'network' ? 'netns' : 'process';
+    return changes.some((change) => change.step.op === maker && change.action === 'replace');
+  });
+  return lost && `the ${lost.type} namespace of ${lost.container} is made anew`;
+}
+
 /**
  * Changes in the order of the plan; deletions first, in the reverse order of the former steps.
- * `formerSteps` are all that may be on the host: of the applied plan and of one that a kill cut short.
+ * `formerSteps` are all that may be on the host: of the applied plan and of one that a kill cut short. `others` are the
+ * changes of containers whose namespaces this one joins.
  */
 export async function computeChanges(
   context: OpContext,
   plan: Plan,
   formerSteps: readonly Step[],
+  others: ReadonlyMap<string, readonly Change[]> = new Map(),
 ): Promise<readonly Change[]> {
   const former = new Map(formerSteps.map((step) => [step.id, step]));
   const probes = await Promise.all(plan.steps.map((step) => opOf(step).probe(context, step)));
   const replaced = new Map<string, string>();
   const changes: Change[] = [];
   plan.steps.forEach((step, index) => {
-    const change = decide(plan.name, step, former.get(step.id), probes[index] as Probe);
+    const own = decide(plan.name, step, former.get(step.id), probes[index] as Probe);
+    const stale = own.action === 'create' ? undefined : whyStale(step, others);
+    const change: Change = stale === undefined ? own : { ...own, action: 'replace', reason: stale };
     const cause = step.needs.find((id) => replaced.has(id));
     const followed = cause === undefined ? change : follow(change, replaced.get(cause) ?? '');
     // What follows further down is told where it began, not only what came just before it.

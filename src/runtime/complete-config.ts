@@ -4,7 +4,7 @@ import { OperationError, type SpecPath } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { BundleStep } from '../plan/plan.ts';
 import { capabilitiesOfMask, settleCapabilities } from '../oci/capabilities.ts';
-import { joinNamespaces } from './joined-namespaces.ts';
+import { JOINED, joinNamespaces } from './joined-namespaces.ts';
 import type { OciConfig, OciSeccomp } from '../oci/runtime-spec.ts';
 import { checkCwd } from './check-cwd.ts';
 import { checkRoot } from './check-root.ts';
@@ -55,10 +55,14 @@ export async function completeConfig(host: Host, step: BundleStep, dataDir: stri
   const seccomp = await blame(['security', 'seccomp'], () => readSeccomp(host, step.seccomp, sets.bounding));
   return {
     ...template,
+    annotations: {
+      ...template.annotations,
+      ...Object.fromEntries(joined.map(({ type, id }) => [`${JOINED}${type}`, id])),
+    },
     process,
     linux: {
       ...template.linux,
-      namespaces: [...template.linux.namespaces, ...joined],
+      namespaces: [...template.linux.namespaces, ...joined.map(({ type, path }) => ({ type, path }))],
       ...(seccomp === undefined ? {} : { seccomp }),
     },
   };

@@ -1,9 +1,10 @@
-// Namespaces taken from another container: found through its running process.
+// Namespaces taken from another container: found by their names, or through its running process.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { NETNS_FOLDER } from '../host/kernel-view.ts';
+import { netnsOf } from '../plan/names.ts';
 import type { BundleStep } from '../plan/plan.ts';
 import { readContainerState } from './container-state.ts';
-import type { OciNamespace } from '../oci/runtime-spec.ts';
 import { recordsFolder } from './records.ts';
 
 /** By OCI's type, the name below /proc/PID/ns. */
@@ -16,26 +17,57 @@ const FILES: Readonly<Record<string, string>> = {
   cgroup: 'cgroup',
 };
 
-/** Undefined while the other container does not run. */
-export async function readJoinedPath(
+/** Annotations of a bundle that begin so say which namespaces its process was put into, by OCI's types. */
+export const JOINED = 'runspec.joined.';
+
+export interface JoinedNamespace {
+  readonly path: string;
+  /** As in `net:[4026532288]`: the same for as long as the namespace is the same. */
+  readonly id: string;
+}
+
+/**
+ * A network namespace has a name of its own, and stays when the process in it is another.
+ *
+ * @returns undefined while there is none, as the other container does not run.
+ */
+export async function findNamespace(
   host: Host,
   dataDir: string,
   type: string,
   container: string,
-): Promise<string | undefined> {
+): Promise<JoinedNamespace | undefined> {
+  const file = FILES[type] ?? type;
+  const pinned = `${NETNS_FOLDER}/${netnsOf(container)}`;
+  const named = type === 'network' ? await host.status(pinned) : undefined;
+  if (named !== undefined) return { path: pinned, id: `${file}:[${named.inode}]` };
   const state = await readContainerState(host, recordsFolder(dataDir, container));
-  return state.status === 'running' ? `/proc/${state.pid}/ns/${FILES[type] ?? type}` : undefined;
+  if (state.status !== 'running') return undefined;
+  const path = `/proc/${state.pid}/ns/${file}`;
+  const id = await idOf(host, path);
+  return id === undefined ? undefined : { path, id };
+}
+
+/** Undefined when the process has just ended. */
+async function idOf(host: Host, path: string): Promise<string | undefined> {
+  try {
+    return await host.readLink(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 export async function joinNamespaces(
   host: Host,
   dataDir: string,
   join: BundleStep['join'],
-): Promise<readonly OciNamespace[]> {
-  const joined: OciNamespace[] = [];
+): Promise<readonly (JoinedNamespace & { readonly type: string })[]> {
+  const joined: (JoinedNamespace & { readonly type: string })[] = [];
   for (const { type, container } of join) {
-    const path = await readJoinedPath(host, dataDir, type, container);
-    if (path === undefined) {
+    const { status } = await readContainerState(host, recordsFolder(dataDir, container));
+    const found = status === 'running' ? await findNamespace(host, dataDir, type, container) : undefined;
+    if (found === undefined) {
       throw new OperationError(
         `the ${type} namespace of ${container} cannot be joined: ${container} does not run`,
         {
@@ -43,7 +75,7 @@ export async function joinNamespaces(
         },
       );
     }
-    joined.push({ type, path });
+    joined.push({ type, ...found });
   }
   return joined;
 }

@@ -1,0 +1,65 @@
+// Containers that share namespaces: one apply brings all of them to where their specs say, and restarts no more of them
+// than it has to.
+import { describe, expect, it } from 'vitest';
+import { find, identify, pending, succeed } from '../support/containers.ts';
+import { requireSystem } from '../support/requirements.ts';
+import { shareHost } from '../support/shared-host.ts';
+import { WAIT, writeSpec, type SpecKeys } from '../support/specs.ts';
+
+describe.skipIf(!requireSystem())('containers that share namespaces', () => {
+  const getHost = shareHost({});
+  const spec = (keys: SpecKeys): SpecKeys => ({ process: { args: WAIT, stopTimeout: '0s' }, ...keys });
+  const namespaceOf = async (type: string, name: string): Promise<string> => {
+    const { pid } = await find(getHost(), name);
+    return getHost().output(['readlink', `/proc/${pid}/ns/${type}`]);
+  };
+
+  it('are one apply away from a change of the one that they join', async () => {
+    const host = getHost();
+    const network = { bridge: 'pod0', subnet: '10.74.0.0/24' };
+    const main = writeSpec(host, 'main', spec({ network }));
+    const join = (...types: string[]): SpecKeys =>
+      spec({ namespaces: Object.fromEntries(types.map((type) => [type, `container:${main.name}`])) });
+    const inside = writeSpec(host, 'inside', join('network', 'pid', 'ipc'));
+    const beside = writeSpec(host, 'beside', join('network'));
+    // In an order in which none can be made.
+    const all = [inside.file, beside.file, main.file];
+    await succeed(host, 'apply', ...all);
+    const kept = await identify(host, beside.name);
+    const former = await identify(host, inside.name);
+
+    writeSpec(host, 'main', spec({ network, process: { args: WAIT, stopTimeout: '0s', env: { NEW: '1' } } }));
+    const { stdout } = await host.runspec('plan', ...all);
+    expect(stdout).toMatch(new RegExp(`^${inside.name}: 0 to create, 0 to update, 2 to replace`, 'm'));
+    expect(stdout).toContain(`the pid namespace of ${main.name} is made anew`);
+    expect(stdout).toContain(`${beside.name}: nothing to do`);
+    await succeed(host, 'apply', ...all);
+    expect(await identify(host, beside.name)).toBe(kept);
+    expect(await identify(host, inside.name)).not.toBe(former);
+    for (const type of ['net', 'pid', 'ipc'])
+      expect(await namespaceOf(type, inside.name)).toBe(await namespaceOf(type, main.name));
+    expect(await namespaceOf('net', beside.name)).toBe(await namespaceOf('net', main.name));
+    for (const { file } of [inside, beside, main]) expect(await pending(host, file)).toEqual([]);
+    await succeed(host, 'down', '--all');
+  });
+
+  it('are seen to be elsewhere when that one was made anew without them', async () => {
+    const host = getHost();
+    const network = { bridge: 'pod0', subnet: '10.74.0.0/24' };
+    const main = writeSpec(host, 'main', spec({ network }));
+    const beside = writeSpec(
+      host,
+      'beside',
+      spec({ namespaces: { network: `container:${main.name}`, uts: `container:${main.name}` } }),
+    );
+    await succeed(host, 'apply', main.file, beside.file);
+    writeSpec(host, 'main', spec({ network, hostname: 'other' }));
+    await succeed(host, 'apply', main.file);
+    const { stdout } = await host.runspec('plan', beside.file);
+    expect(stdout).toMatch(/uts namespace of \S+: uts:\[\d+\] -> uts:\[\d+\]/);
+    expect(stdout).not.toContain('network namespace of');
+    await succeed(host, 'apply', beside.file);
+    expect(await namespaceOf('uts', beside.name)).toBe(await namespaceOf('uts', main.name));
+    await succeed(host, 'down', '--all');
+  });
+});
