@@ -57,6 +57,8 @@ export interface DirectoryStep extends StepBase {
   readonly mode: number;
   /** On revert: `empty` removes it when nothing is in it, `tree` with all below it, `keep` never, `volume` only by down --volumes. */
   readonly removal: 'empty' | 'tree' | 'keep' | 'volume';
+  /** Folders of the layers that its content was written over: over others it would hide what is new in them. */
+  readonly layers?: readonly string[];
 }
 
 /** A generated file; `inPlace` keeps the inode, for files that are bind-mounted into a running container. */

@@ -82,7 +82,7 @@ export function compileStorage(
   // overlayfs refuses a folder twice (ELOOP). All that a lower one shows is hidden by the same one above it.
   const lower = [...new Set(layers.map((layer) => layer.path).toReversed())].toReversed();
   const init = `${places.data}/mountpoints`;
-  const writable = writableSteps(spec, facts, places);
+  const writable = writableSteps(spec, facts, places, lower);
   return [
     { id: 'mount:state', op: 'private-mount', path: facts.stateDir, needs: [], after: [], shared: true },
     ...uniqueLayers,
@@ -117,7 +117,12 @@ function layerId(key: string): string {
   return `layer:${key.slice(0, 12)}`;
 }
 
-function writableSteps(spec: Spec, facts: HostFacts, places: Places): readonly DirectoryStep[] {
+function writableSteps(
+  spec: Spec,
+  facts: HostFacts,
+  places: Places,
+  lower: readonly string[],
+): readonly DirectoryStep[] {
   if (spec.readonlyRootfs) return [];
   const folder = places.upper.slice(0, -'/upper'.length);
   const persistent = spec.writable === 'persistent';
@@ -140,7 +145,10 @@ function writableSteps(spec: Spec, facts: HostFacts, places: Places): readonly D
       parents.map((step) => step.id),
     ),
     // The root of the overlay takes its mode from the upper layer: 0755, as in any root file system.
-    directory('dir:upper', places.upper, 0o755, removal, ['dir:writable']),
+    {
+      ...directory('dir:upper', places.upper, 0o755, removal, ['dir:writable']),
+      ...(persistent ? {} : { layers: lower }),
+    },
     directory('dir:work', places.work, 0o700, removal, ['dir:writable']),
   ];
 }

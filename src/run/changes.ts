@@ -131,8 +131,11 @@ function decide(container: string, step: Step, former: Step | undefined, probe: 
     case 'present': {
       const differing = former === undefined ? [] : differingProperties(former, step, op.passive ?? []);
       if (differing.length === 0) return change('none');
-      // The new folder may be there from before; the former one must not stay.
-      const isMoved = step.op === 'directory' && step.shared !== true && differing.includes('path');
+      // The new folder may be there from before; the former one, or what is in it, must not stay.
+      const isMoved =
+        step.op === 'directory' &&
+        step.shared !== true &&
+        (differing.includes('path') || differing.includes('layers'));
       return change(
         op.update === undefined || isMoved ? 'replace' : 'update',
         `changed in the spec: ${differing.join(', ')}`,

@@ -1,5 +1,6 @@
 // Starting a container's process under conmon, which outlives runspec and keeps its log and exit status.
 // Takes nothing down but a monitor that still waits: what a failure or a kill leaves half-made is stop.ts's.
+import { posix } from 'node:path';
 import { OperationError } from '../errors.ts';
 import type { Child, Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
@@ -122,7 +123,9 @@ export function monitorCommand(step: ProcessStep): readonly string[] {
   ];
   argv.push('--runtime', runtime.path, '--runtime-arg', '--root', '--runtime-arg', step.runtimeRoot);
   argv.push('--bundle', step.bundle, '--full-attach', ...files);
-  argv.push('--persist-dir', step.records, '--log-path', `k8s-file:${step.log}`, '--log-level', 'error');
+  // From where it begins: it would take a colon in the path for the end of it.
+  const log = posix.relative(step.bundle, step.log);
+  argv.push('--persist-dir', step.records, '--log-path', `k8s-file:${log}`, '--log-level', 'error');
   return step.terminal ? [...argv, '--terminal'] : argv;
 }
 
@@ -154,6 +157,8 @@ async function startMonitor(host: Host, step: ProcessStep, mounts: readonly Moun
     // The whole environment: NOTIFY_SOCKET, LISTEN_FDS and the like are runspec's own business.
     env: {
       PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      // It takes no other letters in its arguments than its locale has.
+      LC_ALL: 'C.UTF-8',
       _OCI_SYNCPIPE: String(SYNC_FD),
       _OCI_STARTPIPE: String(START_FD),
       ...consoleFolder(step),

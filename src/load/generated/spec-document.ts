@@ -107,7 +107,7 @@ export interface SpecDocument {
    */
   layers?: Layer[];
   /**
-   * What becomes of the files the container writes. ephemeral: gone at `down`. persistent: kept until `down --volumes`. Default: ephemeral.
+   * What becomes of the files the container writes. ephemeral: gone at `down`, and when the layers below them change. persistent: kept until `down --volumes`, over whatever layers: what was written hides what is newer in them. Default: ephemeral.
    */
   writable?: "ephemeral" | "persistent";
   process?: Process;
