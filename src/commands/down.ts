@@ -1,5 +1,5 @@
 // down: reverse what was applied, by what the records say; the spec may be edited, renamed or gone.
-import { UsageError } from '../errors.ts';
+import { OperationError, UsageError } from '../errors.ts';
 import { removeStaleWork } from '../image/store.ts';
 import { load } from '../load/load.ts';
 import { readSources } from '../load/read-sources.ts';
@@ -7,6 +7,8 @@ import { isAbandoned } from '../run/foreground.ts';
 import { withLock } from '../run/lock.ts';
 import { isName, recordedSteps } from '../run/records.ts';
 import { openSession, type Session } from '../run/session.ts';
+import { readContainerState } from '../runtime/container-state.ts';
+import { recordsFolder } from '../runtime/records.ts';
 import { requireRoot } from './require-root.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
@@ -44,13 +46,14 @@ export async function down(
     const names = options.abandoned ? await findAbandoned(context, asked) : asked;
     const proofs = options.prove ? await import('./prove.ts') : undefined;
     const evidence = await proofs?.collectEvidence(session, names);
-    const joiners = await findJoiners(session, names);
+    const joiners = await findJoiners(session, known);
+    await refuseJoined(session, names, joiners);
     const running = new Map<string, Promise<boolean>>();
     const start = (name: string, waiting: readonly string[] = []): Promise<boolean> => {
       const known = running.get(name);
       if (known !== undefined) return known;
       // A namespace cannot go before those that joined it.
-      const first = (joiners.get(name) ?? []).filter((one) => !waiting.includes(one));
+      const first = (joiners.get(name) ?? []).filter((one) => names.includes(one) && !waiting.includes(one));
       const before = Promise.allSettled(first.map((one) => start(one, [...waiting, name])));
       const task = before.then(() => takeDown(context, session, name, report, options));
       running.set(name, task);
@@ -79,22 +82,41 @@ async function findAbandoned(
   return names.filter((_, index) => abandoned[index]);
 }
 
-/** Of these containers, those that joined namespaces of each. */
+/** Of these containers, by each one those that joined namespaces of it. */
 async function findJoiners(
   session: Session,
   names: readonly string[],
 ): Promise<ReadonlyMap<string, readonly string[]>> {
   const joiners = new Map<string, string[]>();
-  if (names.length < 2) return joiners;
   for (const name of names) {
     const { record } = await session.records.look(name);
     for (const step of record === undefined ? [] : recordedSteps(record)) {
       if (step.op !== 'bundle') continue;
-      for (const { container } of step.join)
-        joiners.set(container, [...(joiners.get(container) ?? []), name]);
+      for (const { container } of step.join) {
+        const others = joiners.get(container) ?? [];
+        if (!others.includes(name)) joiners.set(container, [...others, name]);
+      }
     }
   }
   return joiners;
+}
+
+/** Before anything is taken from under another container: its process would end, or be left without a network. */
+async function refuseJoined(
+  { host, dataDir }: Session,
+  names: readonly string[],
+  joiners: ReadonlyMap<string, readonly string[]>,
+): Promise<void> {
+  for (const name of names) {
+    for (const joiner of joiners.get(name) ?? []) {
+      if (names.includes(joiner)) continue;
+      const { status } = await readContainerState(host, recordsFolder(dataDir, joiner));
+      if (status !== 'running') continue;
+      throw new OperationError(`${joiner} runs in namespaces of ${name}`, {
+        hint: `take it down as well: runspec down ${joiner} ${name}`,
+      });
+    }
+  }
 }
 
 /** A container's name goes before a file of the same name: `down` must work when the file says something else by now. */

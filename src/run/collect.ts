@@ -17,7 +17,7 @@ export interface Collected {
 export async function survey(session: Session): Promise<Collected> {
   const remains = await findAll(session);
   const doomed = remains.filter(({ left }) => left === undefined);
-  return { remains, unused: await findUnused(session, doomed), failures: [] };
+  return { remains, unused: await findGoing(session, await findUnused(session, doomed)), failures: [] };
 }
 
 export async function collect(session: Session, report: Reporter): Promise<Collected> {
@@ -30,8 +30,26 @@ export async function collect(session: Session, report: Reporter): Promise<Colle
   await removeEmptyCgroups(session);
   await session.records.tidy();
   const unused = await findUnused(session);
+  const going = await findGoing(session, unused);
   failures.push(...(await removeUnused(session, unused, report)));
-  return { remains, unused, failures };
+  return { remains, unused: going, failures };
+}
+
+/** Those that are not kept: volumes are, and folders with something in them that stays. */
+async function findGoing({ host }: Session, steps: readonly Step[]): Promise<readonly Step[]> {
+  const going = new Set<Step>();
+  const folders = new Set<string>();
+  const pathOf = (step: Step): string => (step.op === 'directory' ? step.path : '');
+  for (const step of steps.toSorted((one, other) => pathOf(other).length - pathOf(one).length)) {
+    if (step.op === 'directory') {
+      if (step.removal === 'volume' || step.removal === 'keep') continue;
+      const content = step.removal === 'empty' ? ((await host.list(step.path)) ?? []) : [];
+      if (content.some((name) => !folders.has(`${step.path}/${name}`))) continue;
+      folders.add(step.path);
+    }
+    going.add(step);
+  }
+  return steps.filter((step) => going.has(step));
 }
 
 /** The cgroup above all containers'. One that is just being made in it makes it again when it is gone. */

@@ -109,6 +109,12 @@ describe.skipIf(!requireSystem())('down of what somebody holds', () => {
       process: { args: ['perl', '-e', slow], stopTimeout: '10s' },
     });
     await succeed(host, 'apply', joins.file);
+    const identity = await identify(host, name);
+    expect(await host.runspec('down', name)).toMatchObject({
+      status: 1,
+      stderr: `error: ${joins.name} runs in namespaces of ${name}\n  hint: take it down as well: runspec down ${joins.name} ${name}\n`,
+    });
+    expect(await identify(host, name)).toBe(identity);
     await succeed(host, 'down', '--all');
     expect(await list(host)).toEqual([]);
   });

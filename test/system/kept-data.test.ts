@@ -25,6 +25,10 @@ describe.skipIf(!requireSystem())('volumes and persistent layers', () => {
     await succeed(host, 'apply', file);
     expect((await inside(host, name)(['ls', '/var/lib/data/mine', '/root-file'])).status).toBe(0);
     await succeed(host, 'down', name);
+    expect(await host.runspec('gc', '--dry-run')).toMatchObject({
+      stdout: '',
+      stderr: 'nothing is left behind\n',
+    });
     const { stderr } = await host.runspec('down', '--volumes', name);
     expect(stderr).toBe(`${name}: removed its writable layer, volume data\n`);
     expect(fs.readdirSync(host.dataDir)).toEqual(['images']);
