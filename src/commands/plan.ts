@@ -112,5 +112,10 @@ function renderScript(plans: readonly Plan[]): string {
   const body = plans.flatMap((plan) =>
     plan.steps.flatMap((step) => ['', `# ${step.id}: ${describe(step)}`, ...opOf(step).toShell(step)]),
   );
-  return `${['#!/bin/sh', 'set -eu', ...body].join('\n')}\n`;
+  const head = [
+    '#!/bin/sh',
+    '# All that the specs ask for, as on a host that has nothing of it yet; runspec plan says what is left to do here.',
+    'set -eu',
+  ];
+  return `${[...head, ...body].join('\n')}\n`;
 }

@@ -30,7 +30,8 @@ export function createReporter(context: CommandContext): Reporter {
       if (!context.quiet) context.stderr(`  ${container}  ${step}  ${text}`);
     },
     rollback(container, step) {
-      context.stderr(paint(context, 'red', `${container}: step ${step} failed, undoing what was done`));
+      const what = step === undefined ? 'interrupted' : `step ${step} failed`;
+      context.stderr(paint(context, 'red', `${container}: ${what}, undoing what was done`));
     },
   };
 }

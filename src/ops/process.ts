@@ -55,7 +55,7 @@ export const process: Op<'process'> = {
 
   toShell: (step) => [
     // conmon makes its socket for a terminal there.
-    `TMPDIR=${quote(step.runtimeRoot)} ${quoteAll(monitorCommand(step))}`,
+    `(cd ${quote(step.bundle)} && LC_ALL=C.UTF-8 TMPDIR=${quote(step.runtimeRoot)} ${quoteAll(monitorCommand(step))})`,
     `until [ -s ${quote(`${step.bundle}/container.pid`)} ]; do kill -0 "$(cat ${quote(monitorPidFile(step))})"; sleep 0.01; done`,
     quoteAll([step.runtime.path, '--root', step.runtimeRoot, 'start', step.container]),
   ],

@@ -29,7 +29,7 @@ export async function applyChanges(application: Application): Promise<void> {
   const failure = await carryOut(application, before);
   if (failure === undefined) return;
   if (application.keepOnFailure) throw context.signal.aborted ? interrupted(context, [failure]) : failure;
-  application.report.rollback(context.container, failure.step ?? '');
+  application.report.rollback(context.container, failure.step);
   const cleanup = await rollBack(application, before);
   if (context.signal.aborted) throw interrupted(context, cleanup);
   const { hint, step, path, command, cause } = failure;

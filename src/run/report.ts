@@ -16,5 +16,6 @@ export interface Reporter {
   /** Long work of a step, as it goes. */
   progress(container: string, step: string, text: string): void;
   /** A step failed and what the container's apply did is being undone. */
-  rollback(container: string, step: string): void;
+  /** @param step that failed; undefined after an interrupt. */
+  rollback(container: string, step: string | undefined): void;
 }

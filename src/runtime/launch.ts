@@ -102,6 +102,7 @@ export function monitorPidFile(step: ProcessStep): string {
   return `${step.bundle}/monitor.pid`;
 }
 
+/** To be started in the bundle's folder. */
 export function monitorCommand(step: ProcessStep): readonly string[] {
   const { container, runtime } = step;
   const files = [
