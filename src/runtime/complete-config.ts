@@ -55,6 +55,11 @@ export async function completeConfig(host: Host, step: BundleStep, dataDir: stri
   const seccomp = await blame(['security', 'seccomp'], () => readSeccomp(host, step.seccomp, sets.bounding));
   return {
     ...template,
+    // crun follows a symlink to where nothing is yet, and gives up.
+    mounts: template.mounts.map((mount, index) => ({
+      ...mount,
+      destination: view.binds[index]?.destination ?? mount.destination,
+    })),
     annotations: {
       ...template.annotations,
       ...Object.fromEntries(joined.map(({ type, id }) => [`${JOINED}${type}`, id])),

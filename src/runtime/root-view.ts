@@ -30,6 +30,27 @@ const MAX_SYMLINKS = 40;
 const MAX_TEXT_BYTES = 16 * 1024 * 1024;
 
 export async function lookUp(host: Host, view: RootView, path: string): Promise<Lookup> {
+  const walked = await walk(host, view, path, 'stop');
+  if (typeof walked === 'string') return walked;
+  const hostPath = toHostPath(view, walked.at);
+  if (hostPath === undefined) return 'unknown';
+  // The last component may have been `..`, or a symlink to a folder that was not looked at.
+  const status = walked.status ?? (await host.status(hostPath));
+  return status === undefined ? 'missing' : { hostPath, path: walked.at, status };
+}
+
+/** Where a path leads that need not be there: what is missing is taken as it is written. */
+async function leadTo(host: Host, view: RootView, path: string): Promise<string> {
+  const walked = await walk(host, view, path, 'go on');
+  return typeof walked === 'string' ? normalizePath(path) : walked.at;
+}
+
+async function walk(
+  host: Host,
+  view: RootView,
+  path: string,
+  atNothing: 'stop' | 'go on',
+): Promise<{ readonly at: string; readonly status: FileStatus | undefined } | 'missing' | 'unknown'> {
   const pending = path.split('/').toReversed();
   let at = '/';
   let symlinks = 0;
@@ -40,9 +61,11 @@ export async function lookUp(host: Host, view: RootView, path: string): Promise<
     if (part === '' || part === '.') continue;
     at = normalizePath(part, at);
     const hostPath = toHostPath(view, at);
-    if (hostPath === undefined) return 'unknown';
-    status = await host.status(hostPath);
-    if (status === undefined) return 'missing';
+    status = hostPath === undefined ? undefined : await host.status(hostPath);
+    if (hostPath === undefined || status === undefined) {
+      if (atNothing === 'go on') continue;
+      return hostPath === undefined ? 'unknown' : 'missing';
+    }
     if (status.type === 'symlink') {
       symlinks += 1;
       if (symlinks > MAX_SYMLINKS) return 'missing';
@@ -56,11 +79,7 @@ export async function lookUp(host: Host, view: RootView, path: string): Promise<
       return 'missing';
     }
   }
-  const hostPath = toHostPath(view, at);
-  if (hostPath === undefined) return 'unknown';
-  // The last component may have been `..`, or a symlink to a folder that was not looked at.
-  status ??= await host.status(hostPath);
-  return status === undefined ? 'missing' : { hostPath, path: at, status };
+  return { at, status };
 }
 
 /** The container as it is now. Seen from the host, the links of its /proc lead to nothing, or to the host itself. */
@@ -91,8 +110,7 @@ export async function viewOfMounts(
   for (const mount of mounts) {
     const view = { root, binds };
     // The runtime follows symlinks on the way to a destination, inside the root.
-    const found = await lookUp(host, view, mount.destination);
-    const destination = typeof found === 'string' ? normalizePath(mount.destination) : found.path;
+    const destination = await leadTo(host, view, mount.destination);
     // A bind's source is the host's own affair: its symlinks are followed on the host.
     const source = mount.type === 'bind' ? await host.realPath(mount.source) : undefined;
     binds.push(source === undefined ? { destination } : { destination, source });
