@@ -60,8 +60,6 @@ export async function runForeground(
   const recorded = recordInit(host, step, child, pidFile)
     .then(async (init) => {
       if (init === undefined) return;
-      // crun passes the terminal's size on when it changes, and not at first.
-      if (step.terminal) await host.kill(child.pid, 'SIGWINCH');
       const bootId = await readBootId(host);
       const launch = launchOf(step);
       await writeProcessRecord(host, step.records, {
