@@ -9,7 +9,7 @@ import { followLayer, type LayerProgress } from './layer-progress.ts';
 import { makeLayer } from './make-layer.ts';
 import { writeReference } from './references.ts';
 import { isUrl } from './remote-sources.ts';
-import { hasLayer, layerPath, withWork, type LayerRecord } from './store.ts';
+import { hasLayer, layerPath, openStore, withWork, type LayerRecord } from './store.ts';
 
 /** What making a layer needs. */
 export interface LayerContext {
@@ -88,6 +88,8 @@ async function hashLocal({ host, archives, dataDir, signal }: LayerContext, path
   if (status === undefined) throw new OperationError(`archive ${path} is gone`, { hint: 'check the path' });
   const now = host.now();
   const { sha256 } = await archives.hash(real, signal);
+  // Whatever is remembered: a store that others can enter is refused here.
+  await openStore(host, dataDir);
   await rememberHash(host, dataDir, real, status, now, sha256);
   return sha256;
 }
