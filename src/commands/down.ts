@@ -47,7 +47,8 @@ export async function down(
     const proofs = options.prove ? await import('./prove.ts') : undefined;
     const evidence = await proofs?.collectEvidence(session, names);
     const joiners = await findJoiners(session, known);
-    await refuseJoined(session, names, joiners);
+    // Whose `run` was killed must not stay for it.
+    if (!options.abandoned) await refuseJoined(session, names, joiners);
     const running = new Map<string, Promise<boolean>>();
     const start = (name: string, waiting: readonly string[] = []): Promise<boolean> => {
       const known = running.get(name);

@@ -40,7 +40,7 @@ export async function computeAllChanges(all: readonly Planned[]): Promise<readon
     known.set(name, found);
     return found;
   };
-  return Promise.all(all.map((one) => compute(one, [one.plan.name])));
+  return Promise.all(all.map((one) => compute(one, [])));
 }
 
 function containerOf({ container }: { readonly container: string }): string {
