@@ -109,6 +109,10 @@ async function makeContext(
     columns: () => streamOf('stderr')?.columns || 80,
     // Not by process.stdin, whose streams take 2 ms to load.
     stdinIsTerminal: isatty(0),
+    consoleSize: () => {
+      const { rows, columns } = [streamOf('stdout'), streamOf('stderr')].find((one) => one?.isTTY) ?? {};
+      return rows && columns ? { height: rows, width: columns } : undefined;
+    },
     stdin: () => readStdin(signal),
   };
 }

@@ -3,6 +3,7 @@
 import type { Archives } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
 import type { Packing } from '../host/packing.ts';
+import type { ConsoleSize } from '../load/spec.ts';
 
 export interface CommandContext {
   readonly host: Host;
@@ -45,6 +46,8 @@ export interface CommandContext {
   /** Of the terminal that stderr is. */
   columns(): number;
   readonly stdinIsTerminal: boolean;
+  /** Of the terminal that standard output or else stderr is, in characters; undefined when none is or it has no size. */
+  consoleSize(): ConsoleSize | undefined;
   /** All of standard input. */
   stdin(): Promise<string>;
 }

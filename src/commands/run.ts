@@ -53,12 +53,22 @@ function adjust(context: CommandContext, loaded: LoadedSpec, args: readonly stri
   const { process } = loaded.spec;
   // A terminal is passed on, not made up: without one here, or with events in its place, the process gets pipes.
   const terminal = process.terminal && context.stdinIsTerminal && !context.json;
+  // runc passes the size on a moment after the start, crun 1.8 never does.
+  const consoleSize = terminal ? context.consoleSize() : undefined;
   return {
     ...loaded,
     // What the command line says has no place in the file.
     locate: (path) =>
       args.length > 0 && path[0] === 'process' && path[1] === 'args' ? undefined : loaded.locate(path),
-    spec: { ...loaded.spec, process: { ...process, terminal, ...(args.length === 0 ? {} : { args }) } },
+    spec: {
+      ...loaded.spec,
+      process: {
+        ...process,
+        terminal,
+        ...(consoleSize === undefined ? {} : { consoleSize }),
+        ...(args.length === 0 ? {} : { args }),
+      },
+    },
   };
 }
 

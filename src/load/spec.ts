@@ -58,6 +58,9 @@ export interface InlineFile {
   readonly gid: number;
 }
 
+/** In characters, as in the OCI runtime specification. */
+export type ConsoleSize = { readonly height: number; readonly width: number };
+
 export interface ProcessSpec {
   /** Absent: the image's entrypoint and cmd, else `/bin/sh`. */
   readonly args?: readonly string[];
@@ -68,6 +71,8 @@ export interface ProcessSpec {
   readonly user?: string;
   readonly additionalGids: readonly number[];
   readonly terminal: boolean;
+  /** Of the terminal that `run` passes on; a spec has no word for it. */
+  readonly consoleSize?: ConsoleSize;
   readonly noNewPrivileges: boolean;
   /** Names without `CAP_`, upper case; `ALL` is possible in both lists. */
   readonly capabilities: { readonly add: readonly string[]; readonly drop: readonly string[] };

@@ -152,6 +152,7 @@ function buildProcess(spec: SettledSpec, ownUts: boolean): OciProcess {
   }));
   return {
     terminal: process.terminal,
+    ...(process.consoleSize === undefined ? {} : { consoleSize: process.consoleSize }),
     user: { uid: 0, gid: 0 },
     args: process.args,
     env: Object.entries(env).map(([name, value]) => `${name}=${value}`),

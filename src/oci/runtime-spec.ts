@@ -13,6 +13,7 @@ export type OciConfig = {
 
 export type OciProcess = {
   readonly terminal: boolean;
+  readonly consoleSize?: { readonly height: number; readonly width: number };
   readonly user: OciUser;
   readonly args: readonly string[];
   readonly env: readonly string[];

@@ -132,7 +132,8 @@ async function buildExecProcess(
     throw new OperationError(`the bundle of ${step.container} is gone or damaged`, {
       hint: 'apply it again',
     });
-  const { process } = config;
+  // The terminal that `run` passed on is not this one.
+  const { consoleSize: _, ...process } = config.process;
   const own = { ...process, args: request.args, terminal: request.terminal, cwd: request.cwd ?? process.cwd };
   const terminal =
     request.terminal && !process.env.some((entry) => entry.startsWith('TERM=')) ? ['TERM=xterm'] : [];
