@@ -7,6 +7,8 @@ import type { Op } from './op.ts';
 import { hereDocument, quote, quoteAll } from './shell.ts';
 
 export const layer: Op<'layer'> = {
+  // The id has its key, and equal keys mean equal content: it may be made from another file, or by another name.
+  passive: ['layer'],
   describe: ({ layer: recipe }) => `layer ${recipe.key.slice(0, 12)} ${describeSource(recipe)}`,
 
   async probe({ host }, { layer: recipe }) {

@@ -55,7 +55,7 @@ export interface RevertOptions {
 }
 
 export interface Op<K extends OpKind> {
-  /** Properties that only matter when the step is reverted: a change of one changes nothing now. */
+  /** Properties that only matter when the step is made or reverted: a change of one changes nothing now. */
   readonly passive?: readonly string[];
   /** A kill in its `apply` may leave what `probe` calls absent, and what holds the things it needs all the same. */
   readonly halvesUnseen?: true;

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { find, inside, pending, succeed } from '../support/containers.ts';
+import { find, identify, inside, pending, succeed } from '../support/containers.ts';
 import { blobPath, writeLayout, type WrittenImage } from '../support/oci-layout.ts';
 import { requireSystem } from '../support/requirements.ts';
 import { makeRootfs } from '../support/small-rootfs.ts';
@@ -90,6 +90,37 @@ describe.skipIf(!requireSystem())('a container from an image', () => {
       await succeed(host, 'down', second.name);
       await succeed(host, 'image', 'gc');
       expect(layersIn(host)).toEqual([]);
+    }));
+
+  it('stays as it is when the same image or archive has another name', () =>
+    withImages(async (host) => {
+      await makeImage(host, 'one');
+      const { name, file } = writeImageSpec(host, 'web');
+      const folder = path.join(host.folder, SPECS);
+      const archive = (base: string): string =>
+        host.write(
+          `${SPECS}/kept.json`,
+          JSON.stringify({
+            runspec: 1,
+            name: host.name('kept'),
+            rootfs: { tarball: base },
+            process: { args: WAIT, stopSignal: 'SIGQUIT' },
+          }),
+        );
+      execFileSync('tar', ['-cf', path.join(folder, 'one.tar'), '-C', path.join(folder, 'rootfs'), '.']);
+      await succeed(host, 'apply', file, archive('./one.tar'));
+      const identities = () => Promise.all([name, host.name('kept')].map((one) => identify(host, one)));
+      const before = await identities();
+
+      await makeImage(host, 'one', 'v2');
+      writeImageSpec(host, 'web', { rootfs: { image: 'oci:./layout:v2' } });
+      fs.renameSync(path.join(folder, 'one.tar'), path.join(folder, 'two.tar'));
+      archive('./two.tar');
+      expect(await pending(host, file)).toEqual([]);
+      await succeed(host, 'apply', file, path.join(folder, 'kept.json'));
+      expect(await identities()).toEqual(before);
+      expect(await succeed(host, 'status', name)).toContain('layout:v2');
+      await succeed(host, 'down', '--all');
     }));
 
   it('keeps the layers of an image that was pulled until it is removed', () =>
