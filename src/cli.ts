@@ -22,6 +22,7 @@ export async function main(argv: readonly string[], makeHost?: () => Host): Prom
   for (const signal of wait) process.on(signal, () => interrupt.abort(signal));
   // Asked of the descriptor: process.stderr takes a millisecond to make, and often nobody needs it.
   let color = isatty(2) && process.env['NO_COLOR'] === undefined;
+  let json: 'events' | 'document' | undefined;
   // Node ends, and is content, when nothing is left that could wake up whoever still waits.
   process.exitCode = 1;
   const complain = (): void => write('stderr', 'error: ended before the work was done\n');
@@ -29,12 +30,18 @@ export async function main(argv: readonly string[], makeHost?: () => Host): Prom
   try {
     const program = createProgram(RUNSPEC_VERSION, async (globals) => {
       color = color && globals.color;
+      if (globals.json) json = globals.events ? 'events' : 'document';
       return makeContext(globals, interrupt.signal, color, makeHost);
     });
     process.exitCode = await program(argv);
   } catch (error) {
-    const { lines, status } = renderFailure(asRefusal(asInterruption(error, interrupt.signal)), color);
+    const failure = asRefusal(asInterruption(error, interrupt.signal));
+    const { lines, status } = renderFailure(failure, color);
     write('stderr', lines.map((line) => `${line}\n`).join(''));
+    if (json !== undefined) {
+      const { failureEvent, failureDocument } = await import('./commands/failure-json.ts');
+      write('stdout', json === 'events' ? failureEvent(failure, status) : failureDocument(failure, status));
+    }
     process.exitCode = status;
   }
   await host?.close();

@@ -62,6 +62,8 @@ export interface FailedCommand {
 
 export interface OperationErrorDetails {
   readonly hint?: string | undefined;
+  /** Name of the container that it is about. */
+  readonly container?: string | undefined;
   /** Id of the step that failed. */
   readonly step?: string | undefined;
   /** What in the spec asked for the thing that failed. */
@@ -78,6 +80,7 @@ export interface OperationErrorDetails {
 export class OperationError extends Error {
   override readonly name = 'OperationError';
   readonly hint: string | undefined;
+  readonly container: string | undefined;
   readonly step: string | undefined;
   readonly path: SpecPath | undefined;
   readonly place: string | undefined;
@@ -87,11 +90,19 @@ export class OperationError extends Error {
   constructor(message: string, details: OperationErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.hint = details.hint;
+    this.container = details.container;
     this.step = details.step;
     this.path = details.path;
     this.place = details.place;
     this.command = details.command;
     this.cleanup = details.cleanup ?? [];
+  }
+
+  /** The same failure, with what else is known of it. */
+  with(details: OperationErrorDetails): OperationError {
+    const { hint, container, step, path, place, command, cause, cleanup } = this;
+    const known = { hint, container, step, path, place, command, cause, cleanup };
+    return new OperationError(this.message, { ...known, ...details });
   }
 }
 
@@ -109,6 +120,7 @@ export class SeveralFailures extends Error {
 /** Another runspec holds the lock past the time-out. Exit status 4. */
 export class BusyError extends Error {
   override readonly name = 'BusyError';
+  readonly hint = 'try again, or wait longer with --lock-timeout';
 }
 
 /** SIGINT or SIGTERM arrived and what was begun has been rolled back. Exit status 128 + the signal's number. */

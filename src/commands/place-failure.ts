@@ -11,8 +11,7 @@ export function placeFailure(error: unknown, plan: Plan, loaded: LoadedSpec | un
   const start = path === undefined ? undefined : loaded.locate(path)?.start;
   if (start === undefined) return error;
   const place = `${loaded.file}:${start.line}:${start.column}`;
-  const { message, hint, step, command, cleanup, cause } = error;
-  return new OperationError(message, { hint, step, command, cleanup, cause, path, place });
+  return error.with({ path, place });
 }
 
 /** A plan knows layers by their content only: which of the spec's it is, its source tells. */

@@ -11,6 +11,8 @@ export interface Globals {
   /** As the user wrote them. */
   readonly archiveLimits?: string;
   readonly json: boolean;
+  /** With `json`: one event a line, not one document. */
+  readonly events: boolean;
   readonly quiet: boolean;
   readonly verbose: boolean;
   readonly color: boolean;
@@ -59,9 +61,15 @@ export function createProgram(
 
   const command = (usage: string, description: string): Command =>
     program.command(usage).description(description).exitOverride();
-  const context = (json = false): Promise<CommandContext> => {
-    const { stateDir, dataDir, ...rest } = program.opts<Omit<Globals, 'json'>>();
-    return makeContext({ ...rest, json, stateDir: absolutePath(stateDir), dataDir: absolutePath(dataDir) });
+  const context = (json = false, events = false): Promise<CommandContext> => {
+    const { stateDir, dataDir, ...rest } = program.opts<Omit<Globals, 'json' | 'events'>>();
+    return makeContext({
+      ...rest,
+      json,
+      events,
+      stateDir: absolutePath(stateDir),
+      dataDir: absolutePath(dataDir),
+    });
   };
 
   const commands: Readonly<Record<string, () => unknown>> = {
@@ -93,7 +101,7 @@ export function createProgram(
             options: { json: boolean; keepOnFailure: boolean; prove: boolean; locked: boolean },
           ) => {
             const { apply } = await import('./apply.ts');
-            status = await apply(await context(options.json), specs, options);
+            status = await apply(await context(options.json, true), specs, options);
           },
         ),
     lock: () =>
@@ -111,7 +119,7 @@ export function createProgram(
         .option('--json', 'one JSON event a line, what the process writes among them', false)
         .action(async (spec: string, args: string[], options: { json: boolean }) => {
           const { run } = await import('./run.ts');
-          status = await run(await context(options.json), spec, args);
+          status = await run(await context(options.json, true), spec, args);
         }),
     down: () =>
       command('down [targets...]', 'reverse what was applied, by name or spec')
@@ -130,7 +138,7 @@ export function createProgram(
             options: { all: boolean; volumes: boolean; prove: boolean; abandoned: boolean; json: boolean },
           ) => {
             const { down } = await import('./down.ts');
-            status = await down(await context(options.json), targets, options);
+            status = await down(await context(options.json, true), targets, options);
           },
         ),
     gc: () =>

@@ -36,7 +36,7 @@ export function renderFailure(error: unknown, color: boolean): RenderedFailure {
   if (error instanceof BusyError)
     return {
       status: EXIT.busy,
-      lines: [`${label} ${plain(error.message)}`, ...hint('try again, or wait longer with --lock-timeout')],
+      lines: [`${label} ${plain(error.message)}`, ...hint(error.hint)],
     };
   if (error instanceof InterruptedError) {
     const left = error.cleanup.length === 0 ? 'rolled back' : 'rolled back in part';

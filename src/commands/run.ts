@@ -13,6 +13,7 @@ import { type ForegroundOutput, runForeground } from '../runtime/foreground.ts';
 import { convergeLocked } from './converge-locked.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { takeDown } from './take-down.ts';
+import { failureEvent } from './failure-json.ts';
 import { loadSpecs } from './load-specs.ts';
 import { renderFailure } from './render-failure.ts';
 import { createReporter } from './reporter.ts';
@@ -45,6 +46,7 @@ export async function run(context: CommandContext, target: string, args: readonl
   } catch (error) {
     if (!(error instanceof OperationError || error instanceof SeveralFailures)) throw error;
     renderFailure(error, context.color).lines.forEach(context.stderr);
+    if (context.json) context.stdout(failureEvent(error, EXIT.ownFailure));
     return EXIT.ownFailure;
   }
 }

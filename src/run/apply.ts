@@ -32,8 +32,7 @@ export async function applyChanges(application: Application): Promise<void> {
   application.report.rollback(context.container, failure.step);
   const cleanup = await rollBack(application, before);
   if (context.signal.aborted) throw interrupted(context, cleanup);
-  const { hint, step, path, command, cause } = failure;
-  throw new OperationError(failure.message, { hint, step, path, command, cause, cleanup });
+  throw failure.with({ cleanup });
 }
 
 /** However it is spelled: the digest of the spec tells spellings apart that come to the same. */
@@ -77,6 +76,7 @@ function recordFailure(plan: Plan, cause: unknown): OperationError {
   const error = cause as NodeJS.ErrnoException;
   return new OperationError(`cannot keep the record of ${plan.name}: ${error.message}`, {
     cause,
+    container: plan.name,
     hint: hintForErrno(error),
   });
 }
@@ -123,7 +123,7 @@ async function carryOutChanges(
         left -= 1;
       } catch (cause) {
         // What kept it from going on is told by the step that failed.
-        if (!(cause instanceof UnreachedError)) failures.push(asFailure(step, cause));
+        if (!(cause instanceof UnreachedError)) failures.push(asFailure(context, step, cause));
       }
     },
     stop,
@@ -161,7 +161,7 @@ async function announce(
     try {
       await work();
     } catch (cause) {
-      failures.push(asFailure(change.step, cause));
+      failures.push(asFailure(context, change.step, cause));
     }
   };
   const wanted = changes.filter((change) => change.action !== 'none' && change.step.op !== leaveOut);

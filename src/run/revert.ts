@@ -43,7 +43,7 @@ export async function revertSteps(
       await revertStep(reversal, step);
     } catch (cause) {
       block(step);
-      failures.push(asFailure(step, cause));
+      failures.push(asFailure(reversal.context, step, cause));
     }
   });
   return failures;
@@ -62,7 +62,7 @@ async function announce(
   const failed = results.find((one) => one.status === 'rejected' && !isFull(one.reason));
   const last = steps.at(-1);
   if (failed?.status !== 'rejected' || last === undefined) return undefined;
-  return asFailure(last, failed.reason);
+  return asFailure(context, last, failed.reason);
 }
 
 async function revertStep(reversal: Reversal, step: Step): Promise<void> {
@@ -96,19 +96,11 @@ async function undo({ context, options }: Reversal, step: Step, before: Before =
   return opOf(step).revert(context, step, before, options);
 }
 
-export function asFailure(step: Step, cause: unknown): OperationError {
-  if (cause instanceof OperationError) {
-    return new OperationError(cause.message, {
-      hint: cause.hint,
-      command: cause.command,
-      cleanup: cause.cleanup,
-      path: cause.path,
-      step: step.id,
-      cause: cause.cause,
-    });
-  }
+export function asFailure({ container }: OpContext, step: Step, cause: unknown): OperationError {
+  if (cause instanceof OperationError) return cause.with({ container, step: step.id });
   const error = cause instanceof Error ? cause : new Error(String(cause));
   return new OperationError(`${opOf(step).describe(step)}: ${error.message}`, {
+    container,
     step: step.id,
     cause: error,
     hint: hintForErrno(error),

@@ -53,7 +53,7 @@ export async function rollBack(
     try {
       await restore(calm, step, change, reached);
     } catch (cause) {
-      failures.push(asFailure(step, cause));
+      failures.push(asFailure(calm.context, step, cause));
     }
   });
   if (failures.length === 0) await records.abandon(record);

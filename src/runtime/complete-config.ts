@@ -79,8 +79,7 @@ async function blame<T>(path: SpecPath, work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (!(error instanceof OperationError)) throw error;
-    const { message, hint, command, cleanup, cause } = error;
-    throw new OperationError(message, { hint, command, cleanup, cause, path });
+    throw error.with({ path });
   }
 }
 
