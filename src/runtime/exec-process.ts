@@ -1,6 +1,7 @@
 // A further process in a running container: same namespaces, cgroup, capabilities and filter.
 import { constants } from 'node:os';
 import { randomUUID } from 'node:crypto';
+import { posix } from 'node:path';
 import { OperationError } from '../errors.ts';
 import type { Child, Host } from '../host/host.ts';
 import type { ProcessStep } from '../plan/plan.ts';
@@ -88,7 +89,8 @@ async function runExec(
     '--root',
     step.runtimeRoot,
     '--log',
-    log,
+    // Relative to the bundle: crun takes what is before a colon for the kind of the log.
+    posix.basename(log),
     '--log-format',
     'json',
     'exec',
@@ -98,7 +100,11 @@ async function runExec(
   ];
   const input = request.interactive || request.terminal ? 'inherit' : 'null';
   // Without a terminal of its own it leaves the group that Ctrl-C goes to, and each signal comes once, from here.
-  const child = host.spawn(argv, { stdio: [input, 'inherit', 'inherit'], detached: !request.terminal });
+  const child = host.spawn(argv, {
+    stdio: [input, 'inherit', 'inherit'],
+    detached: !request.terminal,
+    cwd: step.bundle,
+  });
   const status = await waitForwarding(host, child, request.signals);
   const message = runtimeErrorIn((await host.readText(log)) ?? '');
   // A status of its own below 125 cannot be the runtime's complaint about a start.

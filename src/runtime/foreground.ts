@@ -35,7 +35,8 @@ export async function runForeground(
   await makeFolders(host, step.runtimeRoot);
   const oom = await readOomBaseline(host, step, mounts);
   const pidFile = `${step.bundle}/container.pid`;
-  const errorLog = `${step.bundle}/runtime.log`;
+  // In the bundle, where the runtime is started: crun takes what is before a colon for the kind of the log.
+  const errorLog = 'runtime.log';
   const argv = [step.runtime.path, '--root', step.runtimeRoot, '--log', errorLog];
   argv.push('run', '--bundle', step.bundle, '--pid-file', pidFile, step.container);
   // With a terminal the runtime copies between it and the container's own, so it needs to stay in the
@@ -43,6 +44,7 @@ export async function runForeground(
   const child = host.spawn(argv, {
     stdio: step.terminal ? ['inherit', 'inherit', 'inherit'] : ['inherit', 'pipe', 'pipe'],
     detached: !step.terminal,
+    cwd: step.bundle,
   });
   // What the process writes may fill the disk: it is passed on all the same, and the process goes on.
   const told = new Set<string>();
@@ -76,7 +78,7 @@ export async function runForeground(
   const status = await waitForwarding(host, child, signals);
   await recorded;
   await drained;
-  const complaint = (await host.readText(errorLog)) ?? '';
+  const complaint = (await host.readText(`${step.bundle}/${errorLog}`)) ?? '';
   const started = (await host.status(pidFile)) !== undefined;
   const command = { argv, status, stderr: complaint };
   if (!started) throw createError(step, command);

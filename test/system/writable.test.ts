@@ -56,6 +56,8 @@ describe.skipIf(!requireSystem())('what a container has written', () => {
         `${name}\n`,
       );
       await succeed(host, ...places, 'down', name);
+      const once = writeSpec(host, 'odd', { process: { args: ['perl', '-e', 'print "said\\n"'] } });
+      expect(await succeed(host, ...places, 'run', once.file)).toBe('said\n');
       expect(
         fs.readdirSync(path.dirname(folder)).filter((one) => one !== base && base.startsWith(one)),
       ).toEqual([]);
