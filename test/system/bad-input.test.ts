@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { archive, entry } from '../image/write-tar.ts';
 import { TEST_ENVIRONMENT, type Executed } from '../support/execute.ts';
+import { hideController } from '../support/hide-controller.ts';
 import { requireSystem } from '../support/requirements.ts';
 import { diffSnapshots, type Snapshot } from '../support/snapshot.ts';
 import { listFiles } from '../support/snapshot-files.ts';
@@ -149,7 +150,7 @@ async function expectRefusal(host: TestHost, one: BadInput): Promise<void> {
   for (const [file, text] of Object.entries(specs)) host.write(file, text.replace(MARK, ''));
   if (one.setup !== undefined) await host.output(['sh', '-euc', one.setup]);
   const listener = one.listen === undefined ? undefined : await listen(host, one.listen);
-  if (one.hide !== undefined) await host.output(['umount', `/sys/fs/cgroup/${one.hide}`]);
+  const show = one.hide === undefined ? undefined : await hideController(host, one.hide);
   try {
     const before = await look(host);
     const result = await call(host, one, (one.args ?? ['apply', 'spec.yaml']).map(fill));
@@ -171,8 +172,7 @@ async function expectRefusal(host: TestHost, one: BadInput): Promise<void> {
   } finally {
     // One that was taken after all must not spoil the cases after it.
     if (fs.existsSync(path.join(host.dataDir, 'containers'))) await host.runspec('down', '--all');
-    if (one.hide !== undefined)
-      await host.output(['mount', '-t', 'cgroup', '-o', one.hide, 'cgroup', `/sys/fs/cgroup/${one.hide}`]);
+    await show?.();
     listener?.process.kill('SIGKILL');
     await listener?.process.ended;
     if (one.teardown !== undefined) await host.output(['sh', '-euc', one.teardown]);
