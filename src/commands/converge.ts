@@ -2,7 +2,6 @@
 import { posix } from 'node:path';
 import { UsageError, type Diagnostic } from '../errors.ts';
 import type { KernelView } from '../host/kernel-view.ts';
-import { removeStaleWork } from '../image/store.ts';
 import type { LoadedSpec } from '../load/load.ts';
 import { STDIN } from '../load/read-sources.ts';
 import type { Spec } from '../load/spec.ts';
@@ -20,6 +19,7 @@ import { noteVolumes } from '../run/kept-data.ts';
 import { recordedSteps, type ContainerRecord } from '../run/records.ts';
 import type { Reporter } from '../run/report.ts';
 import { opContext, openSession, type Session } from '../run/session.ts';
+import { removeAllStaleWork } from '../run/stale-work.ts';
 import type { CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
 import { rememberSpec, type UnderstoodText } from './known-specs.ts';
@@ -54,7 +54,7 @@ export async function converge(
   view: KernelView,
 ): Promise<readonly Plan[]> {
   const report = createReporter(context);
-  await removeStaleWork(context.host, context.dataDir);
+  await removeAllStaleWork(context.host, context.dataDir);
   const session = await openSession(context, view);
   await mendShared(session, report);
   const specs = loaded.specs.map((one) => one.spec);

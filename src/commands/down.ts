@@ -1,12 +1,12 @@
 // down: reverse what was applied, by what the records say; the spec may be edited, renamed or gone.
 import { OperationError, UsageError } from '../errors.ts';
-import { removeStaleWork } from '../image/store.ts';
 import { load } from '../load/load.ts';
 import { readSources } from '../load/read-sources.ts';
 import { isAbandoned } from '../run/foreground.ts';
 import { withLock } from '../run/lock.ts';
 import { isName, recordedSteps } from '../run/records.ts';
 import { openSession, type Session } from '../run/session.ts';
+import { removeAllStaleWork } from '../run/stale-work.ts';
 import { readContainerState } from '../runtime/container-state.ts';
 import { recordsFolder } from '../runtime/records.ts';
 import { requireRoot } from './require-root.ts';
@@ -36,7 +36,7 @@ export async function down(
   requireRoot(context);
   const report = createReporter(context);
   return withLock(context.host, context.dataDir, context.lockTimeout, async () => {
-    await removeStaleWork(context.host, context.dataDir);
+    await removeAllStaleWork(context.host, context.dataDir);
     const session = await openSession(context);
     await mendShared(session, report);
     // Read while the process ends.

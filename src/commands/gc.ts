@@ -1,9 +1,9 @@
 // gc: removes what is on the host without a record that tells of it. Live containers, persistent data and
 // other people's things stay; layers are `image gc`'s.
-import { removeStaleWork } from '../image/store.ts';
 import { collect, survey, type Collected } from '../run/collect.ts';
 import { withLock } from '../run/lock.ts';
 import { openSession, type Session } from '../run/session.ts';
+import { removeAllStaleWork } from '../run/stale-work.ts';
 import { requireRoot } from './require-root.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
@@ -25,7 +25,7 @@ export async function gc(context: CommandContext, { dryRun }: { readonly dryRun:
   await withLock(context.host, context.dataDir, context.lockTimeout, async () => {
     const session = await openSession(context);
     if (!dryRun) {
-      await removeStaleWork(context.host, context.dataDir);
+      await removeAllStaleWork(context.host, context.dataDir);
       await mendShared(session, report);
       for (const name of await session.records.names()) await setAsideUnreadable(session, name, report);
     }

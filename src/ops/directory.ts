@@ -1,9 +1,13 @@
 // A folder of runspec's own. On revert it goes when it is empty, or with its content when the plan says so.
+import { seedFolder } from '../image/seed-folder.ts';
 import type { Op } from './op.ts';
-import { quote } from './shell.ts';
+import { quote, quoteAll } from './shell.ts';
 
 export const directory: Op<'directory'> = {
-  describe: (step) => `folder ${step.path}`,
+  // What is there keeps what it has.
+  passive: ['seed'],
+
+  describe: ({ path, seed }) => `folder ${path}${seed === undefined ? '' : `, filled from ${seed.path}`}`,
 
   async probe({ host }, step) {
     const found = await host.status(step.path);
@@ -29,11 +33,14 @@ export const directory: Op<'directory'> = {
     return { existed: (await host.status(step.path)) !== undefined };
   },
 
-  async apply({ host }, step) {
+  async apply(context, step) {
+    const { host } = context;
     for (const parent of missingParents(step.path)) {
       if ((await host.status(parent)) === undefined) await host.makeDirectory(parent, { mode: 0o755 });
     }
-    await host.makeDirectory(step.path, { mode: step.mode });
+    if (step.seed !== undefined && (await host.status(step.path)) === undefined)
+      await seedFolder(context, step.path, step.seed);
+    else await host.makeDirectory(step.path, { mode: step.mode });
   },
 
   async update({ host }, step) {
@@ -56,7 +63,10 @@ export const directory: Op<'directory'> = {
     return { outcome: (await host.removeDirectory(step.path)) ? 'removed' : 'gone' };
   },
 
-  toShell: (step) => [`mkdir -p -m ${step.mode.toString(8)} ${quote(step.path)}`],
+  toShell: ({ path, mode, seed }) =>
+    seed === undefined
+      ? [`mkdir -p -m ${mode.toString(8)} ${quote(path)}`]
+      : [`[ -e ${quote(path)} ] || ${quoteAll(['cp', '-a', `${seed.root}${seed.path}`, path])}`],
 };
 
 function missingParents(path: string): readonly string[] {

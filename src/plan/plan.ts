@@ -59,6 +59,8 @@ export interface DirectoryStep extends StepBase {
   readonly removal: 'empty' | 'tree' | 'keep' | 'volume';
   /** Folders of the layers that its content was written over: over others it would hide what is new in them. */
   readonly layers?: readonly string[];
+  /** A new one begins as what is at `path` in the root filesystem that is mounted at `root`: its content, owner and mode. */
+  readonly seed?: { readonly root: string; readonly path: string };
 }
 
 /** A generated file; `inPlace` keeps the inode, for files that are bind-mounted into a running container. */

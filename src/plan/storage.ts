@@ -109,7 +109,7 @@ export function compileStorage(
       after: [],
     },
     ...etcSteps(spec, facts, places, lease),
-    ...volumeSteps(spec, facts),
+    ...volumeSteps(spec, facts, places),
   ];
 }
 
@@ -173,13 +173,19 @@ function etcSteps(spec: Spec, facts: HostFacts, places: Places, lease: Lease | u
   ];
 }
 
-function volumeSteps(spec: Spec, facts: HostFacts): readonly Step[] {
-  const names = [...new Set(spec.mounts.flatMap((mount) => (mount.type === 'volume' ? [mount.source] : [])))];
-  if (names.length === 0) return [];
+/** A new volume begins as the folder that it covers, as with Docker and Podman. */
+function volumeSteps(spec: Spec, facts: HostFacts, { rootfs }: Places): readonly Step[] {
+  const destinations = new Map<string, string>();
+  for (const mount of spec.mounts)
+    if (mount.type === 'volume' && !destinations.has(mount.source))
+      destinations.set(mount.source, mount.destination);
+  if (destinations.size === 0) return [];
   return [
     { ...directory('dir:volumes', `${facts.dataDir}/volumes`, 0o700, 'empty', []), shared: true },
-    ...names.map((name): Step => ({
+    ...[...destinations].map(([name, path]): Step => ({
       ...directory(`volume:${name}`, volumePath(facts, name), 0o755, 'volume', ['dir:volumes']),
+      after: ['overlay:rootfs'],
+      seed: { root: rootfs, path },
       shared: true,
     })),
   ];

@@ -121,7 +121,7 @@ async function removeVolume(session: Session, container: string, path: string): 
 
 async function volumesOfOthers(session: Session, container: string): Promise<ReadonlySet<string>> {
   const { host, dataDir, records } = session;
-  const noted = ((await host.list(`${dataDir}/volumes`)) ?? []).filter((name) => name.startsWith('.'));
+  const noted = ((await host.list(`${dataDir}/volumes`)) ?? []).filter((name) => /^\.[^.]+$/.test(name));
   const owners = noted.map((name) => name.slice(1)).filter((name) => name !== container);
   const found = await Promise.all(owners.map((owner) => readNote(session, owner)));
   for (const name of await records.names()) {

@@ -47,7 +47,13 @@ async function fullKeys(host: TestHost): Promise<SpecKeys> {
   return {
     hostname: 'full',
     layers: [
-      { files: { '/etc/passwd': 'root:x:0:0:root:/root:/bin/bash\n', '/etc/group': 'root:x:0:\n' } },
+      {
+        files: {
+          '/etc/passwd': 'root:x:0:0:root:/root:/bin/bash\n',
+          '/etc/group': 'root:x:0:\n',
+          '/var/lib/data/first': 'hello\n',
+        },
+      },
       { tarball: archive },
       { directory: path.dirname(site), destination: '/srv/site' },
     ],
