@@ -81,6 +81,8 @@ export function writeSpec(host: TestHost, base: string, keys: SpecKeys = {}): Pl
           '/srv/serve': { text: SERVE, mode: '0755' },
           '/etc/passwd': 'root:x:0:0:root:/root:/bin/bash\nana:x:1000:1000:Ana:/home/ana:/bin/bash\n',
           '/etc/group': 'root:x:0:\nana:x:1000:\n',
+          // What a volume there begins with.
+          '/var/lib/data/first': 'hello\n',
         },
       },
     ],
