@@ -8,6 +8,7 @@ import { execInContainer, type ExecOutcome } from '../runtime/exec-process.ts';
 import { requireRoot } from './require-root.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { renderFailure } from './render-failure.ts';
+import { unknownContainer } from './unknown-container.ts';
 
 export interface ExecOptions {
   readonly interactive: boolean;
@@ -73,9 +74,5 @@ export async function findProcess(context: CommandContext, name: string): Promis
   const record = await records.read(name);
   const step = record === undefined ? undefined : recordedSteps(record).find((one) => one.op === 'process');
   if (step !== undefined) return step;
-  const known = await records.names();
-  throw new UsageError(
-    `no container ${name} is up`,
-    known.length === 0 ? 'none is' : `up are: ${known.join(', ')}`,
-  );
+  throw await unknownContainer(records, name);
 }

@@ -4,6 +4,7 @@ import type { Plan } from '../plan/plan.ts';
 import { readBootId } from '../run/gather-facts.ts';
 import { createRecords } from '../run/records.ts';
 import type { CommandContext } from './context.ts';
+import { unknownContainer } from './unknown-container.ts';
 
 export async function findPlan(context: CommandContext, name: string): Promise<Plan> {
   const { host, dataDir } = context;
@@ -15,14 +16,9 @@ export async function findPlan(context: CommandContext, name: string): Promise<P
       hint: 'apply its spec again, or take it down',
     });
   }
-  const known = await records.names();
+  const unknown = await unknownContainer(records, name);
   const kept = /^[a-z0-9-]+$/.test(name) && (await host.status(`${dataDir}/writable/${name}`)) !== undefined;
-  throw new UsageError(
-    `no container ${name} is up`,
-    kept
-      ? 'its writable layer is kept: apply its spec to bring it up'
-      : known.length === 0
-        ? 'none is'
-        : `up are: ${known.join(', ')}`,
-  );
+  throw kept
+    ? new UsageError(unknown.message, 'its writable layer is kept: apply its spec to bring it up')
+    : unknown;
 }

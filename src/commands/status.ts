@@ -1,5 +1,4 @@
 // status: one container's steps compared with the kernel.
-import { UsageError } from '../errors.ts';
 import { opOf } from '../ops/index.ts';
 import type { Difference, Probe } from '../ops/op.ts';
 import type { Step } from '../plan/plan.ts';
@@ -12,17 +11,12 @@ import { EXIT, type CommandContext } from './context.ts';
 import { paint } from './paint.ts';
 import { toRow } from './ps.ts';
 import { describe } from './reporter.ts';
+import { unknownContainer } from './unknown-container.ts';
 
 export async function status(context: CommandContext, name: string): Promise<number> {
   const session = await openSession(context);
   const record = await session.records.read(name);
-  if (record === undefined) {
-    const known = await session.records.names();
-    throw new UsageError(
-      `there is no container ${name}`,
-      known.length === 0 ? 'no container is up' : `up are: ${known.join(', ')}`,
-    );
-  }
+  if (record === undefined) throw await unknownContainer(session.records, name);
   const steps = record.applied?.steps ?? recordedSteps(record);
   const ops = opContext(session, name, () => undefined);
   const probes = await Promise.all(steps.map((step) => opOf(step).probe(ops, step)));

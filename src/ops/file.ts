@@ -20,8 +20,10 @@ export const file: Op<'file'> = {
     const isWorthReading = found.size <= Buffer.byteLength(step.text) + MORE;
     const text = isWorthReading ? ((await host.readText(step.path)) ?? '') : `${found.size} bytes`;
     if (isWorthReading && text === step.text) return { state: 'present', owned: true };
-    const difference = { property: 'content', wanted: summarize(step.text), found: summarize(text) };
-    return { state: 'drifted', inPlace: true, differences: [difference] };
+    const difference = isWorthReading
+      ? compare(step.text, text)
+      : { wanted: summarize(step.text), found: text };
+    return { state: 'drifted', inPlace: true, differences: [{ property: 'content', ...difference }] };
   },
 
   async apply({ host }, step) {
@@ -47,6 +49,21 @@ export const file: Op<'file'> = {
 
 /** A text longer than ours by more than this is not looked at. */
 const MORE = 65_536;
+
+/** Without the lines that both begin or end with. */
+function compare(wanted: string, found: string): { readonly wanted: string; readonly found: string } {
+  const [ours, theirs] = [wanted.split('\n'), found.split('\n')];
+  while (ours.length > 0 && theirs.length > 0 && ours[0] === theirs[0]) {
+    ours.shift();
+    theirs.shift();
+  }
+  while (ours.length > 0 && theirs.length > 0 && ours.at(-1) === theirs.at(-1)) {
+    ours.pop();
+    theirs.pop();
+  }
+  const show = (lines: readonly string[]): string => summarize(lines.join('\n')) || 'nothing';
+  return { wanted: show(ours), found: show(theirs) };
+}
 
 function summarize(text: string): string {
   const oneLine = text.trim().replaceAll('\n', ' | ').replaceAll(/\p{C}/gu, '?');

@@ -2,7 +2,7 @@
 // Reads only; both `plan` and `apply` go by it.
 import type { OpContext, Probe } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
-import type { Plan, Step } from '../plan/plan.ts';
+import type { CgroupStep, Plan, Step } from '../plan/plan.ts';
 
 export type Action = 'create' | 'update' | 'replace' | 'delete' | 'none';
 
@@ -164,8 +164,22 @@ function differingProperties(former: Step, step: Step, passive: readonly string[
   );
   return names.flatMap((name) => {
     const [before, after] = [field(former, name), field(step, name)];
-    return name === 'config' ? differingPaths(before, after) : isSame(before, after) ? [] : [name];
+    if (isSame(before, after)) return [];
+    if (name === 'config') return differingPaths(before, after);
+    if (former.op === 'cgroup' && step.op === 'cgroup' && name === 'hierarchies')
+      return differingLimits(former, step);
+    return [name];
   });
+}
+
+/** Names of the limit files, as in `memory.max`; of the hierarchies themselves when those differ. */
+function differingLimits(former: CgroupStep, step: CgroupStep): readonly string[] {
+  const limits = ({ hierarchies }: CgroupStep): ReadonlyMap<string, string> =>
+    new Map(hierarchies.flatMap(({ files }) => files.map(({ name, value }) => [name, value])));
+  const [before, after] = [limits(former), limits(step)];
+  const names = [...new Set([...before.keys(), ...after.keys()])];
+  const differing = names.filter((name) => before.get(name) !== after.get(name));
+  return differing.length === 0 ? ['hierarchies'] : differing;
 }
 
 function differingPaths(before: unknown, after: unknown, path: readonly string[] = []): readonly string[] {

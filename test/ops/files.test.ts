@@ -80,6 +80,22 @@ describe('a file', () => {
     expect(ops.machine.files.find('/run/hosts')?.inode).toBe(inode);
   });
 
+  it.each([
+    ['another line', 'same\nnew\nend\n', 'same\nold\nend\n', 'new', 'old'],
+    ['a line more', 'same\nnew\nend\n', 'same\nend\n', 'new', 'nothing'],
+    ['a line less', 'same\n', 'same\nold\n', 'nothing', 'old'],
+    ['a late line', `${'same\n'.repeat(50)}new\nmore\n`, `${'same\n'.repeat(50)}old\n`, 'new | more', 'old'],
+    ['a long line', `${'same\n'.repeat(50)}${'x'.repeat(90)}\n`, 'same\n', 'same | same', 'nothing'],
+  ])('differs by %s, and that is what is said', async (_, ours, theirs, wanted, found) => {
+    const ops = createFakeOps();
+    await ops.apply({ ...STEPS.file, text: theirs });
+    const probe = await ops.probe({ ...STEPS.file, text: ours });
+    expect(probe).toMatchObject({
+      state: 'drifted',
+      differences: [{ property: 'content', wanted: expect.stringContaining(wanted) as string, found }],
+    });
+  });
+
   it('in whose place a symlink is is never written through', async () => {
     const ops = createFakeOps();
     ops.machine.files.makeSymlink('/etc/shadow', '/run/hosts');

@@ -72,7 +72,7 @@ describe.skipIf(!requireSystem())('a failure as JSON', () => {
     expect(parse(stdout)).toEqual({
       failed: true,
       status: 2,
-      failures: [{ message: 'there is no container nobody', hint: expect.any(String) as string }],
+      failures: [{ message: 'no container nobody is up', hint: expect.any(String) as string }],
     });
   });
 });

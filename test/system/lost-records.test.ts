@@ -76,6 +76,11 @@ describe.skipIf(!requireSystem())('a container whose records are lost', () => {
       fs.writeFileSync(path.join(folder(), 'process.json'), text);
       fs.writeFileSync(path.join(host.dataDir, 'shared.json'), text);
       expect((await find(host, full.name)).state).toBe('unreadable');
+      for (const args of [['status'], ['logs'], ['exec', '--', 'true']]) {
+        const [command = '', ...rest] = args;
+        const looked = await host.runspec(command, full.name, ...rest);
+        expect(looked.stderr).toContain(`the record of ${full.name} cannot be read`);
+      }
       const { status, stderr } = await host.runspec('down', full.name);
       expect({ status, stderr }).toEqual({
         status: 0,

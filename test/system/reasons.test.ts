@@ -42,6 +42,7 @@ describe.skipIf(!requireSystem())('a plan', () => {
     ],
     ['layers', { layers: [{ files: { '/etc/motd': 'hello' } }] }, /layer:\w+ is new/, true],
     ['memory', { resources: { memory: '32M' } }, /memory\S*: \d+ -> 33554432/, false],
+    ['no limit any more', { resources: {} }, /~ cgroup:.*\n +changed in the spec: memory\.\S+/, false],
     [
       'ports',
       { network: { ...NETWORK, ports: ['9090:80'] } },
