@@ -22,6 +22,7 @@ import { opContext, openSession, type Session } from '../run/session.ts';
 import { removeAllStaleWork } from '../run/stale-work.ts';
 import type { CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
+import { findOrphans, tellOrphans } from './orphans.ts';
 import { rememberSpec, type UnderstoodText } from './known-specs.ts';
 import { checkCompiled, showPlaced, type LoadedSpecs } from './load-specs.ts';
 import { placeFailure } from './place-failure.ts';
@@ -84,6 +85,7 @@ export async function converge(
   await carryOutAll(context, session, loaded, works, report, { ...options, warn });
   // Of rules that others have loaded since, plan and doctor tell.
   if (!isUpToDate) await warn();
+  tellOrphans(context, findOrphans(facts, loaded));
   return works.map((work) => work.plan);
 }
 

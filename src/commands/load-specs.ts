@@ -1,4 +1,5 @@
 // From the SPEC arguments of a command to specs; every problem is reported before anything else is done.
+import { posix } from 'node:path';
 import { InvalidSpecError, UsageError, type Diagnostic } from '../errors.ts';
 import { load, sortByPlace, type LoadedSpec } from '../load/load.ts';
 import { readSources, type SourceText } from '../load/read-sources.ts';
@@ -11,6 +12,10 @@ import { recallSpecs, type UnderstoodText } from './known-specs.ts';
 export interface LoadedSpecs {
   readonly specs: readonly LoadedSpec[];
   readonly sources: readonly SourceText[];
+  /** Of all specs in the sources, also of those that were not asked for. */
+  readonly names: ReadonlySet<string>;
+  /** Absolute paths of the sources, and of the folders that were asked for. */
+  readonly places: ReadonlySet<string>;
   /** What may be remembered of texts that were not recalled; none when there was anything to complain of. */
   readonly understood: readonly UnderstoodText[];
 }
@@ -48,7 +53,14 @@ export async function loadSpecs(
     source,
     specs: all.flatMap(({ spec, file }) => (file === source.file ? [spec] : [])),
   }));
-  return { specs, sources, understood: isNew ? understood : [] };
+  const places = [...args, ...sources.map(({ file }) => file)];
+  return {
+    specs,
+    sources,
+    names: new Set(all.map(({ spec }) => spec.name)),
+    places: new Set(places.map((place) => posix.resolve(context.workingDirectory, place))),
+    understood: isNew ? understood : [],
+  };
 }
 
 function isIn(named: ReadonlyMap<string, string>, file: string): boolean {

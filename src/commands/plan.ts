@@ -9,6 +9,7 @@ import { recordedSteps } from '../run/records.ts';
 import { opContext, openSession } from '../run/session.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { checkCompiled, loadSpecs } from './load-specs.ts';
+import { findOrphans, tellOrphans } from './orphans.ts';
 import { paint } from './paint.ts';
 import { describe, MARKS } from './reporter.ts';
 
@@ -25,10 +26,8 @@ export async function plan(
   session.view.warmUp({ sockets: true, foreignRules: true });
   const loaded = await loadSpecs(context, args, { recall: context.isRoot });
   const specs = loaded.specs.map((one) => one.spec);
-  const compiled = compileAll(
-    specs,
-    await gatherFacts(session, specs, { foreignRules: true, mayWrite: false }),
-  );
+  const facts = await gatherFacts(session, specs, { foreignRules: true, mayWrite: false });
+  const compiled = compileAll(specs, facts);
   checkCompiled(context, loaded, compiled);
   const plans = compiled.flatMap((one) => (one.plan === undefined ? [] : [one.plan]));
   const records = await Promise.all(plans.map(({ name }) => session.records.read(name)));
@@ -45,6 +44,7 @@ export async function plan(
         `${name}: objects of that name are on the host, and no record tells of them: apply removes them first`,
       );
   });
+  tellOrphans(context, findOrphans(facts, loaded));
   // Nothing is left to ask: its programs may end while the plan is written.
   void host.close();
   if (options.script) context.stdout(renderScript(plans));

@@ -83,6 +83,8 @@ export interface ListeningSocket {
 export interface ContainerFacts {
   readonly lease?: Lease;
   readonly ports: readonly PortSpec[];
+  /** Absolute path of the file that it was applied from. */
+  readonly specFile?: string;
   /** What its process was started by, while that program is still there. */
   readonly runtime?: Plan['runtime'];
   /** Process id on the host while it runs. */

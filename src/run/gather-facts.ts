@@ -147,9 +147,10 @@ async function readContainers(
       const state = joined.has(name)
         ? await readContainerState(host, recordsFolder(dataDir, name))
         : undefined;
+      const { specFile } = record;
       const runtime = specs.some((spec) => spec.name === name) ? await runtimeOf(host, record, bootId) : {};
       const pid = state?.status === 'running' ? { pid: state.pid } : {};
-      return [[name, { ...takenBy(record, bootId), ...runtime, ...pid }]];
+      return [[name, { ...takenBy(record, bootId), specFile, ...runtime, ...pid }]];
     }),
   );
   return Object.fromEntries(entries.flat());

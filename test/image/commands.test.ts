@@ -22,6 +22,8 @@ describe.skipIf(!isRoot)('runspec image', () => {
   const loaded = (spec: Spec): LoadedSpecs => ({
     specs: [{ spec, file: 'web.yaml', locate: () => undefined }],
     sources: [],
+    names: new Set(),
+    places: new Set(),
     understood: [],
   });
 

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { find, list, pending, succeed } from '../support/containers.ts';
 import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
-import { WAIT, writeSpec } from '../support/specs.ts';
+import { WAIT, writeSpec, type PlacedSpec } from '../support/specs.ts';
 
 const CLI = path.resolve(import.meta.dirname, '../../dist/cli.js');
 
@@ -38,6 +38,39 @@ describe.skipIf(!requireSystem())('the command line', () => {
     expect(gone.stderr).toContain(`${spec.file}, which ${spec.name} was applied from, is gone`);
     await succeed(host, 'down', spec.name);
     expect((await host.runspec('plan', spec.name)).stderr).toContain(`there is no spec ${spec.name}`);
+  });
+
+  it('says which containers their file or folder has no spec of any more, and leaves them up', async () => {
+    const host = getHost();
+    const folder = path.join(host.folder, 'specs/site');
+    fs.mkdirSync(folder);
+    const [one, two, three] = ['one', 'two', 'three'].map((base) => {
+      const { name, file } = writeSpec(host, base, keys);
+      const moved = path.join(folder, path.basename(file));
+      fs.renameSync(file, moved);
+      return { name, file: moved };
+    }) as [PlacedSpec, PlacedSpec, PlacedSpec];
+    const say = async (...args: readonly string[]): Promise<readonly string[]> => {
+      const { stderr } = await host.runspec(...args);
+      return stderr.split('\n').filter((line) => line.includes('has no spec of it any more'));
+    };
+    expect(await say('apply', folder)).toEqual([]);
+    fs.rmSync(three.file);
+    fs.writeFileSync(two.file, fs.readFileSync(two.file, 'utf8').replace(two.name, `${two.name}-new`));
+    const gone = [two, three]
+      .map(({ name, file }) => `${name} is up, and ${file} has no spec of it any more: runspec down ${name}`)
+      .toSorted();
+    for (const args of [
+      ['plan', folder],
+      ['apply', folder],
+      ['apply', folder],
+    ])
+      expect([...(await say(...args))].toSorted()).toEqual(gone);
+    expect(await say('apply', one.file)).toEqual([]);
+    expect(await say('apply', two.file)).toEqual(gone.filter((line) => line.includes(two.file)));
+    expect(await say('apply', one.name)).toEqual([]);
+    expect((await find(host, three.name)).state).toBe('running');
+    await succeed(host, 'down', '--all');
   });
 
   it('does not take down all when a name is given too', async () => {

@@ -46,9 +46,18 @@ describe.skipIf(!hasNginx)('the plan', () => {
         text.replace(/tarball: \S+/, `tarball: ${archive ?? ''}`),
       );
       await runScript(spec);
-      const runc = ['runc', '--root', `${host.stateDir}/${spec.name}/runtime`, 'exec', spec.name];
-      expect(await host.output([...runc, 'cat', '/etc/alpine-release'])).toBe('3.20.3\n');
-      expect(await host.output([...runc, 'cat', '/etc/resolv.conf'])).toContain('nameserver 4.2.2.4');
+      const { containers } = JSON.parse(await succeed(host, 'plan', '--json', spec.file)) as {
+        readonly containers: readonly { readonly runtime: { readonly path: string } }[];
+      };
+      const runtime = [
+        containers[0]?.runtime.path ?? '',
+        '--root',
+        `${host.stateDir}/${spec.name}/runtime`,
+        'exec',
+        spec.name,
+      ];
+      expect(await host.output([...runtime, 'cat', '/etc/alpine-release'])).toBe('3.20.3\n');
+      expect(await host.output([...runtime, 'cat', '/etc/resolv.conf'])).toContain('nameserver 4.2.2.4');
     },
   );
 

@@ -1,0 +1,29 @@
+// Containers that are up although the file that they were applied from, or the folder that it was in, says nothing of
+// them any more: renamed or removed there. They are told of, and stay.
+import { posix } from 'node:path';
+import type { HostFacts } from '../plan/facts.ts';
+import type { CommandContext } from './context.ts';
+import type { LoadedSpecs } from './load-specs.ts';
+
+export interface Orphan {
+  readonly container: string;
+  /** Absolute path. */
+  readonly spec: string;
+}
+
+export function findOrphans(
+  { containers }: Pick<HostFacts, 'containers'>,
+  { names, places }: Pick<LoadedSpecs, 'names' | 'places'>,
+): readonly Orphan[] {
+  return Object.entries(containers).flatMap(([container, { specFile: spec }]) => {
+    // A pipe has the same name with another text.
+    if (spec === undefined || names.has(container) || /^\/(?:dev|proc)\//.test(spec)) return [];
+    return places.has(spec) || places.has(posix.dirname(spec)) ? [{ container, spec }] : [];
+  });
+}
+
+export function tellOrphans({ quiet, stderr }: CommandContext, orphans: readonly Orphan[]): void {
+  if (quiet) return;
+  for (const { container, spec } of orphans)
+    stderr(`${container} is up, and ${spec} has no spec of it any more: runspec down ${container}`);
+}
