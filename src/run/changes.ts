@@ -26,18 +26,21 @@ export interface Planned {
 
 /** Of several containers, in their order: one that joins namespaces of another is made anew with them. */
 export async function computeAllChanges(all: readonly Planned[]): Promise<readonly (readonly Change[])[]> {
-  const known = new Map<string, Promise<readonly Change[]>>();
+  const begun = new Map<string, Promise<readonly Change[]>>();
+  const known = new Map<string, readonly Change[]>();
   const compute = (one: Planned, waiting: readonly string[]): Promise<readonly Change[]> => {
     const { name, steps } = one.plan;
-    const earlier = known.get(name);
+    const earlier = begun.get(name);
     if (earlier !== undefined) return earlier;
     const joined = new Set(steps.flatMap((step) => (step.op === 'bundle' ? step.join : [])).map(containerOf));
-    const found = Promise.all(
-      all
-        .filter(({ plan }) => joined.has(plan.name) && !waiting.includes(plan.name))
-        .map(async (other) => [other.plan.name, await compute(other, [...waiting, name])] as const),
-    ).then((others) => computeChanges(one.context, one.plan, one.formerSteps, new Map(others)));
-    known.set(name, found);
+    const others = all.filter(({ plan }) => joined.has(plan.name) && !waiting.includes(plan.name));
+    const found = Promise.all(others.map((other) => compute(other, [...waiting, name])))
+      .then(() => computeChanges(one.context, one.plan, one.formerSteps, known))
+      .then((changes) => {
+        known.set(name, changes);
+        return changes;
+      });
+    begun.set(name, found);
     return found;
   };
   return Promise.all(all.map((one) => compute(one, [])));
@@ -47,28 +50,38 @@ function containerOf({ container }: { readonly container: string }): string {
   return container;
 }
 
-/** Why a bundle cannot stay as it is: the namespace that its process is in will go. */
-function whyStale(step: Step, others: ReadonlyMap<string, readonly Change[]>): string | undefined {
+type Others = ReadonlyMap<string, readonly Change[]>;
+
+/** Why a bundle cannot stay as it is: a namespace that its process is in will go. */
+function whyStale(step: Step, others: Others): string | undefined {
   if (step.op !== 'bundle') return undefined;
-  const lost = step.join.find(({ type, container }) => {
-    const changes = others.get(container) ?? [];
-    // A network namespace stays when the process in it goes.
-    const maker = type === 'network' ? 'netns' : 'process';
-    return changes.some((change) => change.step.op === maker && change.action === 'replace');
-  });
+  const lost = step.join.find(({ type, container }) => isMadeAnew(type, container, others, []));
   return lost && `the ${lost.type} namespace of ${lost.container} is made anew`;
+}
+
+/** By whoever it belongs to: a container may have joined it itself. */
+function isMadeAnew(type: string, container: string, others: Others, seen: readonly string[]): boolean {
+  const changes = others.get(container) ?? [];
+  const joined = changes
+    .flatMap(({ step }) => (step.op === 'bundle' ? step.join : []))
+    .find((one) => one.type === type);
+  if (joined !== undefined)
+    return !seen.includes(container) && isMadeAnew(type, joined.container, others, [...seen, container]);
+  // A network namespace stays when the process in it goes.
+  const maker = type === 'network' ? 'netns' : 'process';
+  return changes.some((change) => change.step.op === maker && change.action === 'replace');
 }
 
 /**
  * Changes in the order of the plan; deletions first, in the reverse order of the former steps.
- * `formerSteps` are all that may be on the host: of the applied plan and of one that a kill cut short. `others` are the
- * changes of containers whose namespaces this one joins.
+ * `formerSteps` are all that may be on the host: of the applied plan and of one that a kill cut short. `others` has the
+ * changes of containers whose namespaces this one joins, be it through others.
  */
 export async function computeChanges(
   context: OpContext,
   plan: Plan,
   formerSteps: readonly Step[],
-  others: ReadonlyMap<string, readonly Change[]> = new Map(),
+  others: Others = new Map(),
 ): Promise<readonly Change[]> {
   const former = new Map(formerSteps.map((step) => [step.id, step]));
   const probes = await Promise.all(plan.steps.map((step) => opOf(step).probe(context, step)));

@@ -43,6 +43,28 @@ describe.skipIf(!requireSystem())('containers that share namespaces', () => {
     await succeed(host, 'down', '--all');
   });
 
+  it('are one apply away also when one joins what another has joined', async () => {
+    const host = getHost();
+    const uts = (name: string): SpecKeys => ({ namespaces: { uts: `container:${name}` } });
+    const env = { process: { args: WAIT, stopTimeout: '0s', env: { NEW: '1' } } };
+    const main = writeSpec(host, 'main', spec({}));
+    const middle = writeSpec(host, 'middle', spec(uts(main.name)));
+    const far = writeSpec(host, 'far', spec(uts(middle.name)));
+    const all = [far.file, middle.file, main.file];
+    await succeed(host, 'apply', ...all);
+    // The process of the one in the middle goes, the namespace is not its own.
+    const kept = await identify(host, far.name);
+    writeSpec(host, 'middle', { ...spec(uts(main.name)), ...env });
+    await succeed(host, 'apply', ...all);
+    expect(await identify(host, far.name)).toBe(kept);
+    writeSpec(host, 'main', spec({ hostname: 'other' }));
+    await succeed(host, 'apply', ...all);
+    for (const { name } of [middle, far])
+      expect(await namespaceOf('uts', name)).toBe(await namespaceOf('uts', main.name));
+    for (const file of all) expect(await pending(host, file)).toEqual([]);
+    await succeed(host, 'down', '--all');
+  });
+
   it('are seen to be elsewhere when that one was made anew without them', async () => {
     const host = getHost();
     const network = { bridge: 'pod0', subnet: '10.74.0.0/24' };
