@@ -31,13 +31,15 @@ export async function plan(
   checkCompiled(context, loaded, compiled);
   const plans = compiled.flatMap((one) => (one.plan === undefined ? [] : [one.plan]));
   const records = await Promise.all(plans.map(({ name }) => session.records.read(name)));
-  const changes = await computeAllChanges(
-    plans.map((one, index) => ({
-      context: opContext(session, one.name, () => undefined),
-      plan: one,
-      formerSteps: records[index] === undefined ? [] : recordedSteps(records[index]),
-    })),
-  );
+  const changes = context.isRoot
+    ? await computeAllChanges(
+        plans.map((one, index) => ({
+          context: opContext(session, one.name, () => undefined),
+          plan: one,
+          formerSteps: records[index] === undefined ? [] : recordedSteps(records[index]),
+        })),
+      )
+    : plans.map(createAll);
   plans.forEach(({ name }, index) => {
     if (context.isRoot && records[index] === undefined && changes[index]?.some(isRemnant) === true)
       context.stderr(
@@ -51,6 +53,11 @@ export async function plan(
   else if (context.json) context.stdout(`${JSON.stringify(toJson(plans, changes), undefined, 2)}\n`);
   else plans.forEach((one, index) => context.stdout(renderPlan(context, one, changes[index] ?? [])));
   return options.exitCode && changes.some(hasEffect) ? EXIT.changes : EXIT.done;
+}
+
+/** Of an empty host: others than root see too little of this one to compare. */
+function createAll({ name, steps }: Plan): readonly Change[] {
+  return steps.map((step) => ({ container: name, action: 'create', step }));
 }
 
 /** An object of the container's own that is there although nothing of it was applied. */

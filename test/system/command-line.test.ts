@@ -140,6 +140,13 @@ describe.skipIf(!requireSystem())('the command line', () => {
         /^error: no permission for \/.*\n {2}hint: this needs root: run it with sudo\n$/,
       );
     }
+    // Of which they see the cgroup and the links, and not the records.
+    fs.chmodSync(host.folder, 0o711);
+    fs.copyFileSync(spec.file, path.join(folder, 'spec.json'));
+    const plan = await host.output([...nobody, `${folder}/cli.js`, 'plan', `${folder}/spec.json`]);
+    fs.chmodSync(host.folder, 0o700);
+    expect(plan).toMatch(/: \d+ to create, 0 to update, 0 to replace, 0 to delete\n$/);
+    expect(plan.split('\n').filter((line) => /^ {2}[^+ ]/.test(line))).toEqual([]);
     fs.rmSync(folder, { recursive: true });
     await succeed(host, 'down', spec.name);
   });
