@@ -1,7 +1,7 @@
 // plan: what apply would do, down to kernel objects. Changes nothing and needs no lock.
 import { opOf } from '../ops/index.ts';
 import { unprivileged } from '../host/unprivileged.ts';
-import { compileAll } from '../plan/compile.ts';
+import { afterJoined, compileAll } from '../plan/compile.ts';
 import type { Plan } from '../plan/plan.ts';
 import { computeAllChanges, hasEffect, type Change } from '../run/changes.ts';
 import { gatherFacts } from '../run/gather-facts.ts';
@@ -29,7 +29,11 @@ export async function plan(
   const facts = await gatherFacts(session, specs, { foreignRules: true, mayWrite: false });
   const compiled = compileAll(specs, facts);
   checkCompiled(context, loaded, compiled);
-  const plans = compiled.flatMap((one) => (one.plan === undefined ? [] : [one.plan]));
+  // In the order in which they are applied.
+  const names = afterJoined(specs).map(({ name }) => name);
+  const plans = compiled
+    .flatMap((one) => (one.plan === undefined ? [] : [one.plan]))
+    .toSorted((one, other) => names.indexOf(one.name) - names.indexOf(other.name));
   const records = await Promise.all(plans.map(({ name }) => session.records.read(name)));
   const changes = context.isRoot
     ? await computeAllChanges(

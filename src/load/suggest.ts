@@ -40,10 +40,11 @@ const OTHER_WORDS: Readonly<Record<string, string>> = {
   working_dir: 'process.cwd',
 };
 
-/** Words of the long forms of Compose, by a key that stands beside them here. */
+/** Words of the long forms of Compose and of /proc/PID/ns, by a key that stands beside them here. */
 const BESIDE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   containerPort: { target: 'containerPort', published: 'hostPort' },
   destination: { target: 'destination' },
+  uts: { net: 'network', mnt: 'mount' },
 };
 
 /** Words of theirs that stand for nothing here, and what to do instead. */

@@ -136,7 +136,7 @@ function checkPaths(spec: Spec, facts: HostFacts, problems: Problems): void {
       'no-source',
       ['security', 'seccomp'],
       `the seccomp profile ${seccomp} does not exist`,
-      'name a file in OCI format, or write default',
+      'name a file in OCI format, or write default or unconfined',
     );
   }
   for (const [type, namespace] of Object.entries(spec.namespaces)) {

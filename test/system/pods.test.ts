@@ -31,6 +31,8 @@ describe.skipIf(!requireSystem())('containers that share namespaces', () => {
     writeSpec(host, 'main', spec({ network, process: { args: WAIT, stopTimeout: '0s', env: { NEW: '1' } } }));
     const { stdout } = await host.runspec('plan', ...all);
     expect(stdout).toMatch(new RegExp(`^${inside.name}: 0 to create, 0 to update, 2 to replace`, 'm'));
+    // In the order of apply.
+    expect(stdout.indexOf(`${main.name}: `)).toBeLessThan(stdout.indexOf(`${inside.name}: `));
     expect(stdout).toContain(`the pid namespace of ${main.name} is made anew`);
     expect(stdout).toContain(`${beside.name}: nothing to do`);
     await succeed(host, 'apply', ...all);
