@@ -2,6 +2,7 @@
 import { readCgroups } from '../host/cgroup-facts.ts';
 import { createKernelView } from '../host/kernel-view.ts';
 import type { Host } from '../host/host.ts';
+import { FIT_HINT, findUnfitMount } from '../host/upper-mount.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { firewallFindings } from './doctor-firewall.ts';
 import { paint } from './paint.ts';
@@ -37,6 +38,7 @@ export async function doctor(context: CommandContext): Promise<number> {
     ...(await kernelFindings(context.host)),
     await conntrackFinding(context.host),
     await spaceFinding(context),
+    ...(await placeFindings(context)),
     ...(await firewallFindings(context)),
   ];
   if (context.json) context.stdout(`${JSON.stringify(findings, undefined, 2)}\n`);
@@ -132,11 +134,40 @@ async function kernelFindings(host: Host): Promise<readonly Finding[]> {
 
 const ENOUGH = 1024 ** 3;
 
-async function spaceFinding(context: CommandContext): Promise<Finding> {
-  let folder = context.dataDir;
-  while (folder !== '' && (await context.host.status(folder)) === undefined)
-    folder = folder.slice(0, folder.lastIndexOf('/'));
-  const free = await context.host.freeBytes(folder === '' ? '/' : folder);
-  const detail = `${(free / ENOUGH).toFixed(1)} GiB free for ${context.dataDir}`;
+async function spaceFinding({ host, dataDir }: CommandContext): Promise<Finding> {
+  const free = await host.freeBytes(await nearest(host, dataDir));
+  const detail = `${(free / ENOUGH).toFixed(1)} GiB free for ${dataDir}`;
   return { check: 'disk', result: free < ENOUGH ? 'warning' : 'ok', detail };
+}
+
+/** Where runspec keeps things: others than root may not write there anyway. */
+async function placeFindings({
+  host,
+  dataDir,
+  stateDir,
+  isRoot,
+}: CommandContext): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const [check, place, option] of [
+    ['data folder', dataDir, '--data-dir'],
+    ['state folder', stateDir, '--state-dir'],
+  ] as const) {
+    if (!isRoot || (await host.isWritable(await nearest(host, place)))) continue;
+    const hint = `choose another with ${option}`;
+    findings.push({ check, result: 'missing', detail: `${place} cannot be written to`, hint });
+  }
+  const unfit = await findUnfitMount(host, await nearest(host, dataDir));
+  if (unfit !== undefined) {
+    const detail = `overlayfs keeps no writable layer on ${unfit.type}, which ${dataDir} is on`;
+    findings.push({ check: 'data folder', result: 'warning', detail, hint: FIT_HINT });
+  }
+  return findings;
+}
+
+/** The folder itself, or what is there of those above it. */
+async function nearest(host: Host, path: string): Promise<string> {
+  let folder = path;
+  while (folder !== '' && (await host.status(folder)) === undefined)
+    folder = folder.slice(0, folder.lastIndexOf('/'));
+  return folder === '' ? '/' : folder;
 }

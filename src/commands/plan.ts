@@ -1,4 +1,5 @@
 // plan: what apply would do, down to kernel objects. Changes nothing and needs no lock.
+import { UsageError } from '../errors.ts';
 import { opOf } from '../ops/index.ts';
 import { unprivileged } from '../host/unprivileged.ts';
 import { afterJoined, compileAll } from '../plan/compile.ts';
@@ -18,6 +19,8 @@ export async function plan(
   args: readonly string[],
   options: { readonly exitCode: boolean; readonly script: boolean },
 ): Promise<number> {
+  if (options.script && context.json)
+    throw new UsageError('--script and --json are given', 'choose one of them');
   const host = context.isRoot ? context.host : unprivileged(context.host);
   if (!context.isRoot)
     context.stderr('without root, what is up already cannot be seen: this is the plan for an empty host');

@@ -40,6 +40,8 @@ export async function runChecked(
 ): Promise<CommandResult> {
   const result = await host.run(argv, options);
   if (result.status === 0) return result;
-  const reason = result.stderr.trim().split('\n').at(-1) ?? '';
+  // What mount(8) adds to every complaint says nothing.
+  const lines = result.stderr.split('\n').map((line) => line.trim());
+  const reason = lines.findLast((line) => line !== '' && !line.startsWith('dmesg(1) may have more')) ?? '';
   throw commandError(`${argv[0] ?? 'command'} failed${reason === '' ? '' : `: ${reason}`}`, result);
 }

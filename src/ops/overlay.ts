@@ -5,6 +5,7 @@ import { describeHolders, findCopyUsers } from '../host/holders.ts';
 import type { Host } from '../host/host.ts';
 import { readMounts, type MountState } from '../host/kernel-view.ts';
 import { topMount } from '../host/mount-lookup.ts';
+import { FIT_HINT, findUnfitMount } from '../host/upper-mount.ts';
 import { visibleLayers } from '../image/store.ts';
 import type { OverlayStep } from '../plan/plan.ts';
 import type { Op } from './op.ts';
@@ -49,7 +50,11 @@ export const overlay: Op<'overlay'> = {
     }
     await makeLinks(host, options);
     const { folder } = options;
-    await runChecked(host, mountCommand(options, step), folder === undefined ? {} : { cwd: folder });
+    try {
+      await runChecked(host, mountCommand(options, step), folder === undefined ? {} : { cwd: folder });
+    } catch (error) {
+      throw await explain(host, step, error);
+    }
   },
 
   async revert({ host }, step) {
@@ -77,6 +82,17 @@ export const overlay: Op<'overlay'> = {
     return [`mkdir -p ${quote(`${folder}/l`)}`, ...links.map(link), `(cd ${quote(folder)} && ${mount})`];
   },
 };
+
+/** mount(8) knows of a file system that is not fit only that something is wrong. */
+async function explain(host: Host, { upper }: OverlayStep, error: unknown): Promise<unknown> {
+  const unfit = upper === undefined ? undefined : await findUnfitMount(host, upper);
+  if (unfit === undefined || !(error instanceof OperationError)) return error;
+  const { type, target } = unfit;
+  return new OperationError(`overlayfs keeps no writable layer on ${type}, which is mounted on ${target}`, {
+    command: error.command,
+    hint: FIT_HINT,
+  });
+}
 
 /** A layer may hide all below it, which the kernel does not know of: they are left out. */
 async function visible(host: Host, step: OverlayStep): Promise<OverlayStep> {

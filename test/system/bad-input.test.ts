@@ -155,8 +155,7 @@ async function expectRefusal(host: TestHost, one: BadInput): Promise<void> {
     const before = await look(host);
     const result = await call(host, one, (one.args ?? ['apply', 'spec.yaml']).map(fill));
     const after = await settle(host, before);
-    const wanted = (text: string): string =>
-      text.replaceAll('{{name}}', name).replaceAll('{{listener}}', listener?.own ?? '');
+    const wanted = (text: string): string => fill(text).replaceAll('{{listener}}', listener?.own ?? '');
     const places = Object.entries(specs).flatMap(([file, text]) => placeOf(file, text) ?? []);
     const complaints = [
       ...((one.status ?? result.status) === result.status && [1, 2].includes(result.status ?? 0)

@@ -113,6 +113,27 @@ describe.skipIf(!requireSystem())('the command line', () => {
     await succeed(host, 'down', spec.name);
   });
 
+  it('has doctor tell of folders that nothing can be kept in', async () => {
+    const host = getHost();
+    const folder = path.join(host.folder, 'disk');
+    fs.mkdirSync(folder);
+    const look = (place: string) =>
+      host.runspec('--data-dir', `${folder}${place}`, '--state-dir', `${folder}/state`, 'doctor');
+    await host.output(['mount', '-t', 'tmpfs', '-o', 'ro', 'tmpfs', folder]);
+    const { status, stdout } = await look('/data');
+    expect(status).toBe(1);
+    expect(stdout).toContain(`missing  data folder        ${folder}/data cannot be written to`);
+    expect(stdout).toContain(`missing  state folder       ${folder}/state cannot be written to`);
+    await host.output(['mount', '-o', 'remount,rw', folder]);
+    for (const base of ['lower', 'upper', 'work']) fs.mkdirSync(path.join(host.folder, base));
+    const options = ['lower', 'upper', 'work'].map((base) => `${base}dir=${host.folder}/${base}`).join(',');
+    await host.output(['sh', '-euc', 'mkdir over; mount -t overlay -o "$0" overlay over', options]);
+    const over = await host.runspec('--data-dir', `${host.folder}/over/data`, 'doctor');
+    expect(over.status).toBe(0);
+    expect(over.stdout).toContain('overlayfs keeps no writable layer on overlay');
+    await host.output(['sh', '-euc', 'umount disk over; rmdir disk lower upper over; rm -r work']);
+  });
+
   it('does not end well when what it says cannot be written', async () => {
     const { status, stderr } = await getHost().exec([
       'bash',
