@@ -38,6 +38,7 @@ export async function main(argv: readonly string[], makeHost?: () => Host): Prom
     const failure = asRefusal(asInterruption(error, interrupt.signal));
     const { lines, status } = renderFailure(failure, color);
     write('stderr', lines.map((line) => `${line}\n`).join(''));
+    json ??= askedFor(argv);
     if (json !== undefined) {
       const { failureEvent, failureDocument } = await import('./commands/failure-json.ts');
       write('stdout', json === 'events' ? failureEvent(failure, status) : failureDocument(failure, status));
@@ -53,6 +54,15 @@ export async function main(argv: readonly string[], makeHost?: () => Host): Prom
   }
   process.off('beforeExit', complain);
 }
+
+/** By arguments that the parser has refused. */
+function askedFor(argv: readonly string[]): 'events' | 'document' | undefined {
+  const own = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
+  if (!own.includes('--json')) return undefined;
+  return own.some((word) => EVENT_COMMANDS.includes(word)) ? 'events' : 'document';
+}
+
+const EVENT_COMMANDS = ['apply', 'down', 'run'];
 
 /** What stops at a signal before anything was changed throws the signal itself, or an error that it caused. */
 function asInterruption(error: unknown, { aborted, reason }: AbortSignal): unknown {

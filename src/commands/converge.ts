@@ -19,6 +19,7 @@ import { noteVolumes } from '../run/kept-data.ts';
 import { recordedSteps, type ContainerRecord } from '../run/records.ts';
 import type { Reporter } from '../run/report.ts';
 import { opContext, openSession, type Session } from '../run/session.ts';
+import { createSeedGathering, isSeeded } from '../run/seed-gathering.ts';
 import { removeAllStaleWork } from '../run/stale-work.ts';
 import type { CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
@@ -85,7 +86,7 @@ export async function converge(
   await carryOutAll(context, session, loaded, works, report, { ...options, warn });
   // Of rules that others have loaded since, plan and doctor tell.
   if (!isUpToDate) await warn();
-  tellOrphans(context, findOrphans(facts, loaded));
+  tellOrphans(context, await findOrphans(context, facts, loaded));
   return works.map((work) => work.plan);
 }
 
@@ -108,12 +109,23 @@ async function carryOutAll(
   const inOrder = works.toSorted(
     (one, other) => names.indexOf(one.plan.name) - names.indexOf(other.plan.name),
   );
+  const loadedOf = ({ plan }: Work): LoadedSpec | undefined =>
+    sources.find(({ spec }) => spec.name === plan.name);
+  const startsAtOnce = (work: Work): boolean =>
+    !joinedContainers(loadedOf(work)?.spec).some((name) => names.includes(name));
+  const seeds = createSeedGathering(
+    works
+      .filter(startsAtOnce)
+      .map(({ plan, changes }) => ({ container: plan.name, steps: volumesToMake(changes) })),
+  );
   for (const work of inOrder) {
-    const source = sources.find(({ spec }) => spec.name === work.plan.name);
+    const source = loadedOf(work);
     const joined = joinedContainers(source?.spec).flatMap((name) => running.get(name) ?? []);
     const run = Promise.all(joined).then(() =>
-      carryOut(context, session, work, report, { ...options, sharedRuns, whileCreating: warn }),
+      carryOut(context, session, work, report, { ...options, sharedRuns, seeds, whileCreating: warn }),
     );
+    const leave = (): void => seeds.leave(work.plan.name);
+    run.then(leave, leave);
     running.set(
       work.plan.name,
       run.catch((error: unknown) => Promise.reject(placeFailure(error, work.plan, source))),
@@ -126,6 +138,10 @@ async function carryOutAll(
   const [failure, ...others] = failures;
   if (failure !== undefined)
     throw joinFailures([failure, ...others], `${failures.length} of ${works.length} containers failed`);
+}
+
+function volumesToMake(changes: readonly Change[]): readonly string[] {
+  return changes.flatMap(({ action, step }) => (action !== 'none' && isSeeded(step) ? [step.id] : []));
 }
 
 /** Its failure is heard of by who awaits it, unless something else fails first. */
@@ -229,7 +245,7 @@ async function carryOut(
   session: Session,
   work: Work,
   report: Reporter,
-  options: ApplyOptions & Pick<Application, 'sharedRuns' | 'whileCreating'>,
+  options: ApplyOptions & Pick<Application, 'sharedRuns' | 'seeds' | 'whileCreating'>,
 ): Promise<void> {
   const started = context.host.now();
   const { plan, changes } = work;

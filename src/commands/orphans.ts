@@ -11,15 +11,20 @@ export interface Orphan {
   readonly spec: string;
 }
 
-export function findOrphans(
+export async function findOrphans(
+  { host }: Pick<CommandContext, 'host'>,
   { containers }: Pick<HostFacts, 'containers'>,
   { names, places }: Pick<LoadedSpecs, 'names' | 'places'>,
-): readonly Orphan[] {
-  return Object.entries(containers).flatMap(([container, { specFile: spec }]) => {
+): Promise<readonly Orphan[]> {
+  const found = Object.entries(containers).map(async ([container, { specFile: spec }]) => {
     // A pipe has the same name with another text.
     if (spec === undefined || names.has(container) || /^\/(?:dev|proc)\//.test(spec)) return [];
-    return places.has(spec) || places.has(posix.dirname(spec)) ? [{ container, spec }] : [];
+    // A folder stands for some of its files only.
+    const isGone = async (): Promise<boolean> => (await host.realPath(spec)) === undefined;
+    const isOrphan = places.has(spec) || (places.has(posix.dirname(spec)) && (await isGone()));
+    return isOrphan ? [{ container, spec }] : [];
   });
+  return (await Promise.all(found)).flat();
 }
 
 export function tellOrphans({ quiet, stderr }: CommandContext, orphans: readonly Orphan[]): void {

@@ -53,7 +53,7 @@ export async function plan(
         `${name}: objects of that name are on the host, and no record tells of them: apply removes them first`,
       );
   });
-  tellOrphans(context, findOrphans(facts, loaded));
+  tellOrphans(context, await findOrphans(context, facts, loaded));
   // Nothing is left to ask: its programs may end while the plan is written.
   void host.close();
   if (options.script) context.stdout(renderScript(plans));

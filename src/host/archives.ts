@@ -21,6 +21,14 @@ export interface TransferOptions {
   progress(text: string): void;
 }
 
+export interface CopySource {
+  readonly root: string;
+  readonly names: readonly string[];
+  readonly recursive: boolean;
+  /** Options of an overlay that is mounted for this alone, seen from `folder`: then `root` is a path in it. */
+  readonly overlay?: { readonly options: string; readonly folder?: string };
+}
+
 export interface CopyOptions extends TransferOptions {
   readonly inspector: TarInspector;
 }
@@ -104,11 +112,7 @@ export interface Archives {
    * Copies with owners, modes, times, links, user.* attributes and file capabilities. `names` are relative to
    * `root` and never followed when symlinks; `recursive` takes what is below them along. Sockets are left out.
    */
-  copy(
-    source: { readonly root: string; readonly names: readonly string[]; readonly recursive: boolean },
-    directory: string,
-    options: CopyOptions,
-  ): Promise<void>;
+  copy(source: CopySource, directory: string, options: CopyOptions): Promise<void>;
   /** A folder and everything below it, parents first, names sorted; symlinks are not followed. */
   walk(root: string, signal: AbortSignal): Promise<readonly TreeEntry[]>;
   /** Up to `length` bytes of a regular file; fewer at its end. */

@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { OperationError, type FailedCommand } from '../errors.ts';
+import type { CopySource } from './archives.ts';
 import { confine, INSIDE } from './linux-confine.ts';
 
 const ATTRIBUTES = ['--xattrs', '--xattrs-include=user.*', '--xattrs-include=security.capability'];
@@ -59,10 +60,28 @@ export function startUnpacking(directory: string): Filter {
   }
 }
 
+/**
+ * Two programs have to run in one mount namespace, which ends with them. The text is constant; options and command come
+ * as arguments. The place is one that every machine has.
+ */
+const JOIN = 'mount --no-mtab --types overlay --options "$1" overlay /sys && shift && exec "$@"';
+
 /** Names come NUL-separated on standard input and are never taken for options. */
-export function startPacking(root: string, recursive: boolean): Filter {
+export function startPacking({ root, recursive, overlay }: CopySource): Filter {
   const depth = recursive ? '--recursion' : '--no-recursion';
-  return startFilter(['tar', ...CREATE, '--sparse', depth, '--directory', root, '--null', '--files-from=-']);
+  const tar = (folder: string): readonly string[] => [
+    'tar',
+    ...CREATE,
+    '--sparse',
+    depth,
+    '--directory',
+    folder,
+    '--null',
+    '--files-from=-',
+  ];
+  if (overlay === undefined) return startFilter(tar(root));
+  const join = ['unshare', '--mount', 'sh', '-c', JOIN, 'sh', overlay.options];
+  return startFilter([...join, ...tar(`/sys${root}`)], [], overlay.folder);
 }
 
 /** Descriptors of the folders that entries are read from begin here. */
@@ -98,14 +117,14 @@ export function startDecompressing(program: 'xz' | 'zstd'): Filter {
 }
 
 /** `descriptors` become the child's from 3 on. */
-function startFilter(argv: readonly string[], descriptors: readonly number[] = []): Filter {
+function startFilter(argv: readonly string[], descriptors: readonly number[] = [], cwd?: string): Filter {
   const [program, ...args] = argv;
   // TAR_OPTIONS, XZ_OPT and their like would change what these programs do: the environment is ours alone.
   const env = { PATH: '/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' };
   // Folders an archive does not list get their mode from the umask, which is the caller's otherwise.
   const umask = process.umask(0o022);
   const stdio = ['pipe', 'pipe', 'pipe', ...descriptors] as ['pipe', 'pipe', 'pipe'];
-  const child = spawn(program ?? '', args, { stdio, env });
+  const child = spawn(program ?? '', args, { stdio, env, ...(cwd === undefined ? {} : { cwd }) });
   process.umask(umask);
   let stderr = '';
   child.stderr.on('data', (chunk: Buffer) => {

@@ -138,7 +138,8 @@ function wrongSize(found: string): OperationError {
   return new OperationError(`it has ${found} bytes it should have`, { hint: DAMAGED });
 }
 
-export const copy: Archives['copy'] = async ({ root, names, recursive }, directory, options) => {
+export const copy: Archives['copy'] = async (source, directory, options) => {
+  const { root, names } = source;
   const report = throttle(options.progress, 500);
   let size = 0;
   const inspect = inspection(options.inspector, () => {
@@ -147,7 +148,7 @@ export const copy: Archives['copy'] = async ({ root, names, recursive }, directo
   });
   const count = tap((chunk) => (size += chunk.length));
   await feed(options.signal, `cannot copy ${root}`, (signal, start) => {
-    const packer = start(startPacking(root, recursive));
+    const packer = start(startPacking(source));
     const tar = start(startUnpacking(directory));
     packer.stdin.end(names.map((name) => `${name}\0`).join(''));
     return pipeline(packer.stdout, count, inspect, sink(tar), { signal });

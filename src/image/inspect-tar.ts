@@ -21,8 +21,11 @@ const BOMB = 'this looks like an archive bomb; if it is none, allow more with --
 const END = Buffer.alloc(2 * BLOCK);
 
 /** For copies of trees of this machine: names are what they are, and nothing is compressed. */
-export function createTreeInspector(limits: ArchiveLimits): TarInspector & { summary(): TarSummary } {
-  return inspectEntries({ ...limits, ratio: Infinity }, undefined, { devices: false });
+export function createTreeInspector(
+  limits: ArchiveLimits,
+  rules: EntryRules = { devices: false },
+): TarInspector & { summary(): TarSummary } {
+  return inspectEntries({ ...limits, ratio: Infinity }, undefined, rules);
 }
 
 /** For archives, each of which is a layer: their whiteouts become those of overlayfs. */

@@ -1,13 +1,16 @@
 // A folder of runspec's own. On revert it goes when it is empty, or with its content when the plan says so.
-import { seedFolder } from '../image/seed-folder.ts';
 import type { Op } from './op.ts';
-import { quote, quoteAll } from './shell.ts';
+import { quote } from './shell.ts';
+import { makeVolume } from './volume-seeds.ts';
 
 export const directory: Op<'directory'> = {
   // What is there keeps what it has.
-  passive: ['seed'],
+  passive: ['seeds'],
 
-  describe: ({ path, seed }) => `folder ${path}${seed === undefined ? '' : `, filled from ${seed.path}`}`,
+  describe: ({ path, seeds = [] }) => {
+    const folders = seeds.map((seed) => seed.path).join(' or ');
+    return `folder ${path}${folders === '' ? '' : `, when new filled from ${folders}`}`;
+  },
 
   async probe({ host }, step) {
     const found = await host.status(step.path);
@@ -38,8 +41,8 @@ export const directory: Op<'directory'> = {
     for (const parent of missingParents(step.path)) {
       if ((await host.status(parent)) === undefined) await host.makeDirectory(parent, { mode: 0o755 });
     }
-    if (step.seed !== undefined && (await host.status(step.path)) === undefined)
-      await seedFolder(context, step.path, step.seed);
+    if (step.seeds !== undefined && (await host.status(step.path)) === undefined)
+      await makeVolume(context, step);
     else await host.makeDirectory(step.path, { mode: step.mode });
   },
 
@@ -63,10 +66,8 @@ export const directory: Op<'directory'> = {
     return { outcome: (await host.removeDirectory(step.path)) ? 'removed' : 'gone' };
   },
 
-  toShell: ({ path, mode, seed }) =>
-    seed === undefined
-      ? [`mkdir -p -m ${mode.toString(8)} ${quote(path)}`]
-      : [`[ -e ${quote(path)} ] || ${quoteAll(['cp', '-a', `${seed.root}${seed.path}`, path])}`],
+  // What fills a volume may not be led out of the layers by their symlinks: no command of a shell does that.
+  toShell: ({ path, mode }) => [`mkdir -p -m ${mode.toString(8)} ${quote(path)}`],
 };
 
 function missingParents(path: string): readonly string[] {

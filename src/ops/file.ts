@@ -62,7 +62,11 @@ function compare(wanted: string, found: string): { readonly wanted: string; read
     theirs.pop();
   }
   const show = (lines: readonly string[]): string => summarize(lines.join('\n')) || 'nothing';
-  return { wanted: show(ours), found: show(theirs) };
+  const shown = { wanted: show(ours), found: show(theirs) };
+  if (shown.wanted !== shown.found) return shown;
+  // White space, or the end of a long line.
+  const exact = (text: string): string => JSON.stringify(text.slice(-60));
+  return { wanted: exact(wanted), found: exact(found) };
 }
 
 function summarize(text: string): string {

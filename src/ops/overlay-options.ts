@@ -8,6 +8,8 @@ const ROOM = 4000;
 /** Digits of a key that name its link: as good as unique among the layers of one machine, and checked besides. */
 const DIGITS = 16;
 
+type Stack = Pick<OverlayStep, 'lower' | 'upper' | 'work'>;
+
 export interface OverlayOptions {
   readonly options: string;
   /** Where paths in `options` start from; absent: all are absolute. */
@@ -16,7 +18,8 @@ export interface OverlayOptions {
   readonly links: readonly { readonly path: string; readonly target: string }[];
 }
 
-export function overlayOptions(step: OverlayStep): OverlayOptions {
+/** Without `upper` and `work`: read-only. */
+export function overlayOptions(step: Stack): OverlayOptions {
   const whole = render(step, step.lower);
   if (fits(whole)) return { options: whole, links: [] };
   const places = step.lower.map(placeInStore);
@@ -47,7 +50,7 @@ function placeInStore(
   return { store, key, link: `l/${key.slice(0, DIGITS)}` };
 }
 
-function render({ upper, work }: OverlayStep, lower: readonly string[]): string {
+function render({ upper, work }: Stack, lower: readonly string[]): string {
   // The kernel takes the topmost layer first.
   const lowerdir = lower.toReversed().map(escapeOption).join(':');
   if (upper === undefined || work === undefined) return `ro,lowerdir=${lowerdir}`;

@@ -104,7 +104,7 @@ function mountCommand({ options }: OverlayOptions, step: OverlayStep): readonly 
 }
 
 /** Links stay: they are the store's, and `image gc` takes those whose layer is gone. */
-async function makeLinks(host: Host, { folder, links }: OverlayOptions): Promise<void> {
+export async function makeLinks(host: Host, { folder, links }: OverlayOptions): Promise<void> {
   if (folder === undefined) return;
   await host.makeDirectory(`${folder}/l`, { mode: 0o700 });
   for (const { path, target } of links) {

@@ -59,9 +59,11 @@ export interface DirectoryStep extends StepBase {
   readonly removal: 'empty' | 'tree' | 'keep' | 'volume';
   /** Folders of the layers that its content was written over: over others it would hide what is new in them. */
   readonly layers?: readonly string[];
-  /** A new one begins as what is at `path` in the root filesystem that is mounted at `root`: its content, owner and mode. */
-  readonly seed?: { readonly root: string; readonly path: string };
+  /** A new one begins as the first of these folders with anything in it: with its content, owner and mode. */
+  readonly seeds?: readonly VolumeSeed[];
 }
+/** The folder at `path` in a root filesystem of these layers, lowest first. */
+export type VolumeSeed = { readonly lower: readonly string[]; readonly path: string };
 
 /** A generated file; `inPlace` keeps the inode, for files that are bind-mounted into a running container. */
 export interface FileStep extends StepBase {

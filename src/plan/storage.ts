@@ -109,7 +109,7 @@ export function compileStorage(
       after: [],
     },
     ...etcSteps(spec, facts, places, lease),
-    ...volumeSteps(spec, facts, places),
+    ...volumeSteps(spec, facts, [...lower, init], [...layerIds, 'mountpoints']),
   ];
 }
 
@@ -173,19 +173,25 @@ function etcSteps(spec: Spec, facts: HostFacts, places: Places, lease: Lease | u
   ];
 }
 
-/** A new volume begins as the folder that it covers, as with Docker and Podman. */
-function volumeSteps(spec: Spec, facts: HostFacts, { rootfs }: Places): readonly Step[] {
-  const destinations = new Map<string, string>();
-  for (const mount of spec.mounts)
-    if (mount.type === 'volume' && !destinations.has(mount.source))
-      destinations.set(mount.source, mount.destination);
-  if (destinations.size === 0) return [];
+/**
+ * A new volume begins as the folder that it covers, as with Docker and Podman: by the read-only layers, which nobody can
+ * change meanwhile.
+ */
+function volumeSteps(
+  spec: Spec,
+  facts: HostFacts,
+  lower: readonly string[],
+  layerIds: readonly string[],
+): readonly Step[] {
+  const volumes = spec.mounts.filter((mount) => mount.type === 'volume');
+  if (volumes.length === 0) return [];
+  const names = [...new Set(volumes.map(({ source }) => source))];
   return [
     { ...directory('dir:volumes', `${facts.dataDir}/volumes`, 0o700, 'empty', []), shared: true },
-    ...[...destinations].map(([name, path]): Step => ({
+    ...names.map((name): Step => ({
       ...directory(`volume:${name}`, volumePath(facts, name), 0o755, 'volume', ['dir:volumes']),
-      after: ['overlay:rootfs'],
-      seed: { root: rootfs, path },
+      after: layerIds,
+      seeds: volumes.flatMap(({ source, destination: path }) => (source === name ? [{ lower, path }] : [])),
       shared: true,
     })),
   ];

@@ -7,6 +7,7 @@ import type { Reached } from './graph.ts';
 import type { ContainerRecord, Records } from './records.ts';
 import type { Reporter } from './report.ts';
 import type { Reversal } from './revert.ts';
+import type { SeedGathering } from './seed-gathering.ts';
 import type { SharedState } from './shared.ts';
 
 export interface Application {
@@ -14,6 +15,7 @@ export interface Application {
   readonly records: Records;
   readonly shared: SharedState;
   readonly sharedRuns: SharedRuns;
+  readonly seeds?: SeedGathering | undefined;
   readonly report: Reporter;
   readonly plan: Plan;
   readonly changes: readonly Change[];

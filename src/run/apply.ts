@@ -10,6 +10,7 @@ import { createOutcomes, type Outcomes } from './outcomes.ts';
 import { asFailure, hintForErrno, revertSteps } from './revert.ts';
 import { rollBack } from './roll-back.ts';
 import { containerFolder, type JournalEntry } from './records.ts';
+import { isSeeded } from './seed-gathering.ts';
 
 /** @throws OperationError or InterruptedError after everything done was undone. */
 export async function applyChanges(application: Application): Promise<void> {
@@ -230,10 +231,16 @@ function runShared(
   reached: Reached,
   outcomes: Outcomes,
 ): Promise<void> {
-  const { shared, sharedRuns } = application;
-  const { id } = change.step;
-  const running =
-    sharedRuns.get(id) ?? runStep(application, change, { [id]: shared.before(id) ?? {} }, reached, outcomes);
-  sharedRuns.set(id, running);
+  const { context, shared, sharedRuns, seeds } = application;
+  const { step } = change;
+  const run = (one: Change): Promise<void> =>
+    runStep(application, one, { [step.id]: shared.before(step.id) ?? {} }, reached, outcomes);
+  seeds?.arrive(context.container, step);
+  const begin = async (): Promise<void> =>
+    step.op === 'directory' && seeds !== undefined && isSeeded(step)
+      ? run({ ...change, step: { ...step, seeds: await seeds.seedsOf(step) } })
+      : run(change);
+  const running = sharedRuns.get(step.id) ?? begin();
+  sharedRuns.set(step.id, running);
   return running;
 }

@@ -62,14 +62,22 @@ function whyStale(step: Step, others: Others): string | undefined {
 /** By whoever it belongs to: a container may have joined it itself. */
 function isMadeAnew(type: string, container: string, others: Others, seen: readonly string[]): boolean {
   const changes = others.get(container) ?? [];
-  const joined = changes
-    .flatMap(({ step }) => (step.op === 'bundle' ? step.join : []))
-    .find((one) => one.type === type);
+  const bundle = changes.find(({ step }) => step.op === 'bundle');
+  const joined = joinedBy(bundle?.step, type);
+  // It leaves the one that it was in until now.
+  if (bundle?.former !== undefined && joinedBy(bundle.former, type) !== joined) return true;
   if (joined !== undefined)
-    return !seen.includes(container) && isMadeAnew(type, joined.container, others, [...seen, container]);
+    return !seen.includes(container) && isMadeAnew(type, joined, others, [...seen, container]);
   // A network namespace stays when the process in it goes.
   const maker = type === 'network' ? 'netns' : 'process';
-  return changes.some((change) => change.step.op === maker && change.action === 'replace');
+  // One that is gone from the host is created.
+  return changes.some(
+    ({ step, action }) => step.op === maker && (action === 'replace' || action === 'create'),
+  );
+}
+
+function joinedBy(step: Step | undefined, type: string): string | undefined {
+  return step?.op === 'bundle' ? step.join.find((one) => one.type === type)?.container : undefined;
 }
 
 /**

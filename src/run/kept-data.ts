@@ -27,13 +27,15 @@ export async function noteVolumes(
   container: string,
   steps: readonly Step[],
 ): Promise<void> {
-  const used = volumesIn(session, steps);
+  const { host, dataDir } = session;
+  const asked = volumesIn(session, steps);
+  const found = await Promise.all(asked.map((name) => host.status(`${dataDir}/volumes/${name}`)));
+  const used = asked.filter((_, index) => found[index] !== undefined);
   if (used.length === 0) return;
   const known = await readNote(session, container);
   const volumes = [...new Set([...known, ...used])].toSorted();
   if (volumes.length === known.length) return;
-  if ((await session.host.status(`${session.dataDir}/volumes`)) === undefined) return;
-  await session.host.writeAtomic(ownerFile(session, container), `${volumes.join('\n')}\n`, { mode: 0o600 });
+  await host.writeAtomic(ownerFile(session, container), `${volumes.join('\n')}\n`, { mode: 0o600 });
 }
 
 async function readNote(
@@ -42,6 +44,18 @@ async function readNote(
 ): Promise<readonly string[]> {
   const text = (await host.readText(`${dataDir}/volumes/.${container}`)) ?? '';
   return text.split('\n').filter((name) => /^[A-Za-z0-9][\w.-]*$/.test(name));
+}
+
+/** Paths of the volumes that containers had when they were applied, be they up or down. */
+export async function notedVolumes(places: Pick<Session, 'host' | 'dataDir'>): Promise<ReadonlySet<string>> {
+  const owners = await noteOwners(places);
+  const noted = await Promise.all(owners.map((owner) => readNote(places, owner)));
+  return new Set(noted.flat().map((name) => `${places.dataDir}/volumes/${name}`));
+}
+
+async function noteOwners({ host, dataDir }: Pick<Session, 'host' | 'dataDir'>): Promise<readonly string[]> {
+  const names = (await host.list(`${dataDir}/volumes`)) ?? [];
+  return names.filter((name) => /^\.[^.]+$/.test(name)).map((name) => name.slice(1));
 }
 
 /** Removes the container's persistent layer and those of its volumes that no other container has. */
@@ -120,9 +134,8 @@ async function removeVolume(session: Session, container: string, path: string): 
 }
 
 async function volumesOfOthers(session: Session, container: string): Promise<ReadonlySet<string>> {
-  const { host, dataDir, records } = session;
-  const noted = ((await host.list(`${dataDir}/volumes`)) ?? []).filter((name) => /^\.[^.]+$/.test(name));
-  const owners = noted.map((name) => name.slice(1)).filter((name) => name !== container);
+  const { records } = session;
+  const owners = (await noteOwners(session)).filter((name) => name !== container);
   const found = await Promise.all(owners.map((owner) => readNote(session, owner)));
   for (const name of await records.names()) {
     const { record } = await records.look(name);

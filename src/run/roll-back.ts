@@ -7,6 +7,7 @@ import type { Step } from '../plan/plan.ts';
 import { perform, reversalOf, type Application } from './application.ts';
 import type { Change } from './changes.ts';
 import { walk, type Reached } from './graph.ts';
+import { notedVolumes } from './kept-data.ts';
 import { recordedSteps, stepsOfNeither } from './records.ts';
 import { asFailure, revertSteps } from './revert.ts';
 
@@ -24,9 +25,12 @@ export async function rollBack(
   const touched = changes.filter((change) => change.action !== 'none' && change.action !== 'delete');
   if (record?.applied === undefined) {
     const left = record === undefined ? plan.steps : [...plan.steps, ...recordedSteps(record)];
+    const noted = await notedVolumes(context);
+    const wasMadeByKilled = (step: Step): boolean =>
+      record?.before[step.id]?.['existed'] === false && step.op === 'directory' && !noted.has(step.path);
     const failures = await revertSteps(
       reversalOf(calm, before),
-      left.map((step) => withoutKeeping(changes, step)),
+      left.map((step) => withoutKeeping(changes, step, wasMadeByKilled(step))),
     );
     if (failures.length === 0) await records.remove(plan.name);
     return failures;
@@ -60,13 +64,13 @@ export async function rollBack(
   return failures;
 }
 
-/** Volumes and writable layers outlive a container, but not an apply that made them and failed. */
-function withoutKeeping(changes: readonly Change[], step: Step): Step {
+/** Volumes and writable layers outlive a container, but not an apply that made them and failed, or was killed and then failed. */
+function withoutKeeping(changes: readonly Change[], step: Step, wasMadeByKilled = false): Step {
   if (step.op !== 'directory' || step.removal !== 'volume') return step;
   const made = changes.some(
     (change) => change.step.id === step.id && change.action === 'create' && change.former === undefined,
   );
-  return made ? { ...step, removal: 'tree' } : step;
+  return made || wasMadeByKilled ? { ...step, removal: 'tree' } : step;
 }
 
 async function restore(

@@ -85,6 +85,8 @@ describe('a file', () => {
     ['a line more', 'same\nnew\nend\n', 'same\nend\n', 'new', 'nothing'],
     ['a line less', 'same\n', 'same\nold\n', 'nothing', 'old'],
     ['a late line', `${'same\n'.repeat(50)}new\nmore\n`, `${'same\n'.repeat(50)}old\n`, 'new | more', 'old'],
+    ['white space', 'same\n', 'same\n \n', '"same\\n"', '"same\\n \\n"'],
+    ['its last line end', 'same\n', 'same', '"same\\n"', '"same"'],
     ['a long line', `${'same\n'.repeat(50)}${'x'.repeat(90)}\n`, 'same\n', 'same | same', 'nothing'],
   ])('differs by %s, and that is what is said', async (_, ours, theirs, wanted, found) => {
     const ops = createFakeOps();

@@ -66,6 +66,12 @@ describe.skipIf(!requireSystem())('the command line', () => {
       ['apply', folder],
     ])
       expect([...(await say(...args))].toSorted()).toEqual(gone);
+    // A folder does not stand for every file in it.
+    const hidden = writeSpec(host, 'hidden', keys);
+    const aside = path.join(folder, '.hidden.json');
+    fs.renameSync(hidden.file, aside);
+    await succeed(host, 'apply', aside);
+    expect([...(await say('apply', folder))].toSorted()).toEqual(gone);
     expect(await say('apply', one.file)).toEqual([]);
     expect(await say('apply', two.file)).toEqual(gone.filter((line) => line.includes(two.file)));
     expect(await say('apply', one.name)).toEqual([]);

@@ -66,6 +66,19 @@ describe.skipIf(!requireSystem())('a failure as JSON', () => {
     });
   });
 
+  it('is there too when the command line itself is wrong', async () => {
+    const { stdout } = await call('apply', '--json', '--nosuch', 'a.yaml');
+    expect(lastEvent(stdout)).toMatchObject({
+      event: 'failed',
+      status: 2,
+      failures: [{ hint: expect.any(String) as string }],
+    });
+    expect(parse((await call('--lock-timeout', 'xx', 'ps', '--json')).stdout)).toMatchObject({
+      failed: true,
+    });
+    expect((await call('exec', 'nobody', '--', 'program', '--json')).stdout).toBe('');
+  });
+
   it('is one document of a command that gives one', async () => {
     const { status, stdout } = await call('status', '--json', 'nobody');
     expect(status).toBe(2);

@@ -95,13 +95,98 @@ describe.skipIf(!requireSystem())('a new volume', () => {
     expect(fs.readdirSync(outside)).toEqual(['secret']);
   });
 
+  it('of several containers is filled from the first whose folder has anything in it', async () => {
+    const host = getHost();
+    // Its layers are there long before those of the other.
+    const quick = write('quick', { shared: '/srv/nothing' });
+    const keys = (text: string): SpecKeys => ({
+      layers: [
+        { files: { '/etc/passwd': 'ana:x:1000:1000::/:/bin/sh\n', '/srv/mine/text': text } },
+        { files: { [`/srv/${text}`]: text.repeat(50_000) } },
+      ],
+    });
+    const one = write('one', { shared: '/srv/mine' }, keys('one'));
+    const two = write('two', { shared: '/srv/mine' }, keys('two'));
+    const text = path.join(host.dataDir, 'volumes/shared/text');
+    for (const [files, wanted] of [
+      [[quick, one, two], 'one'],
+      [[two, quick, one], 'two'],
+      [[quick, two, one], 'two'],
+    ] as const) {
+      await succeed(host, 'apply', ...files.map(({ file }) => file));
+      expect(fs.readFileSync(text, 'utf8')).toBe(wanted);
+      await succeed(host, 'down', '--all', '--volumes');
+      await succeed(host, 'image', 'gc');
+    }
+    // The first container decides when the others come in another call.
+    await succeed(host, 'apply', quick.file);
+    await succeed(host, 'apply', one.file);
+    expect(fs.existsSync(text)).toBe(false);
+    await succeed(host, 'down', '--all', '--volumes');
+  });
+
+  it('takes names of any bytes', async () => {
+    const host = getHost();
+    const script = `mkdir -p tree/srv/odd; cd tree/srv/odd; touch "$(printf 'caf\\351')" "$(printf 'a\\nb')" -- -C
+      cd ../../..; tar -cf odd.tar -C tree .; rm -r tree`;
+    await host.output(['sh', '-euc', `cd specs; ${script}`]);
+    const { file, name } = write(
+      'odd',
+      { odd: '/srv/odd' },
+      { layers: [{ files: { '/etc/passwd': 'ana:x:1000:1000::/:/bin/sh\n' } }, { tarball: './odd.tar' }] },
+    );
+    await succeed(host, 'apply', file);
+    const names = fs.readdirSync(path.join(host.dataDir, 'volumes/odd'), 'latin1');
+    expect(names.toSorted()).toEqual(['-C', 'a\nb', 'caf\u00e9']);
+    await succeed(host, 'down', '--volumes', name);
+  });
+
+  it('that was there before is not taken away by an apply that fails', async () => {
+    const host = getHost();
+    const good = write('good', { data: FILLED });
+    const broken = write('broken', { data: FILLED }, { process: { args: ['/srv/broken'] } });
+    const isThere = (): boolean => fs.existsSync(path.join(host.dataDir, 'volumes/data/one'));
+    await succeed(host, 'apply', good.file);
+    expect((await host.runspec('apply', broken.file)).status).toBe(1);
+    await succeed(host, 'down', good.name);
+    expect((await host.runspec('apply', broken.file)).status).toBe(1);
+    expect(isThere()).toBe(true);
+    // Nor by one after another that was killed.
+    const apply = await host.startRunspec('apply', broken.file);
+    const pending = path.join(host.dataDir, 'containers', broken.name, 'pending.json');
+    await expect.poll(() => fs.existsSync(pending), { timeout: 20_000, interval: 1 }).toBe(true);
+    apply.kill('SIGKILL');
+    await apply.ended;
+    expect((await host.runspec('apply', broken.file)).status).toBe(1);
+    expect(isThere()).toBe(true);
+    await succeed(host, 'down', broken.name);
+    await succeed(host, 'down', '--volumes', good.name);
+  });
+
+  it('is gone with the failure of an apply after one that was killed', async () => {
+    const host = getHost();
+    const { file } = write('killed', { data: FILLED });
+    const before = await host.snapshot();
+    const volume = path.join(host.dataDir, 'volumes/data');
+    const apply = await host.startRunspec('apply', file);
+    await expect.poll(() => fs.existsSync(volume), { timeout: 20_000, interval: 1 }).toBe(true);
+    apply.kill('SIGKILL');
+    await apply.ended;
+    write('killed', { data: FILLED }, { process: { args: ['/srv/broken'] } });
+    expect((await host.runspec('apply', file)).status).toBe(1);
+    expect(fs.existsSync(volume)).toBe(false);
+    await host.runspec('gc');
+    fs.rmSync(file);
+    expect((await host.settledDiff(before)).filter((line) => !line.includes('killed.json'))).toEqual([]);
+  });
+
   it('is gone when the apply that made it fails, and whole or not there when that is killed', async () => {
     const host = getHost();
     const broken = write('broken', { data: FILLED }, { process: { args: ['/srv/broken'] } });
     const before = await host.snapshot();
     const failed = await host.runspec('apply', broken.file);
     expect(failed.status).toBe(1);
-    expect(failed.stderr).toMatch(/^\+ .*volumes\/data, filled from/m);
+    expect(failed.stderr).toMatch(/^\+ .*volumes\/data, when new filled from/m);
     expect(await host.settledDiff(before)).toEqual([]);
     // As a kill leaves it.
     host.write('data/volumes/.new.999999-1-0/folder/half', '');

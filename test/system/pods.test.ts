@@ -67,6 +67,29 @@ describe.skipIf(!requireSystem())('containers that share namespaces', () => {
     await succeed(host, 'down', '--all');
   });
 
+  it('are made anew with the process that the namespace was of, when its own is another one now', async () => {
+    const host = getHost();
+    const join = (type: string, name: string): SpecKeys => ({ namespaces: { [type]: `container:${name}` } });
+    const main = writeSpec(host, 'main', spec({}));
+    const middle = writeSpec(host, 'middle', spec({}));
+    const far = writeSpec(host, 'far', spec(join('ipc', middle.name)));
+    const all = [main.file, middle.file, far.file];
+    await succeed(host, 'apply', ...all);
+    writeSpec(host, 'middle', spec(join('ipc', main.name)));
+    await succeed(host, 'apply', ...all);
+    const expectTogether = async (): Promise<void> => {
+      for (const { name } of [middle, far])
+        expect(await namespaceOf('ipc', name)).toBe(await namespaceOf('ipc', main.name));
+      for (const file of all) expect(await pending(host, file)).toEqual([]);
+    };
+    await expectTogether();
+    await host.output(['kill', '-KILL', String((await find(host, main.name)).pid)]);
+    await expect.poll(async () => (await find(host, main.name)).state, { timeout: 10_000 }).toBe('exited');
+    await succeed(host, 'apply', ...all);
+    await expectTogether();
+    await succeed(host, 'down', '--all');
+  });
+
   it('are seen to be elsewhere when that one was made anew without them', async () => {
     const host = getHost();
     const network = { bridge: 'pod0', subnet: '10.74.0.0/24' };

@@ -51,7 +51,7 @@ export type Mount =
   | string
   | {
       /**
-       * bind: a file or folder of the host. volume: a named folder that runspec keeps until `down --volumes`; a new one begins with the content, owner and mode of the folder it covers. tmpfs: an empty folder in memory.
+       * bind: a file or folder of the host. volume: a named folder that runspec keeps until `down --volumes`; a new one begins with the content, owner and mode of the folder it covers, as the layers have it (of several containers of one call: the first with anything there). tmpfs: an empty folder in memory.
        */
       type: "bind" | "volume" | "tmpfs";
       /**

@@ -1,0 +1,76 @@
+// What a new volume begins with: made out of sight, and there under its name once it is whole.
+import { posix } from 'node:path';
+import type { FileStatus, Host } from '../host/host.ts';
+import { createTreeInspector } from '../image/inspect-tar.ts';
+import { mergeLayers } from '../image/resolve-path.ts';
+import { visibleLayers } from '../image/store.ts';
+import { removeStaleFolders, withWorkFolder } from '../image/work-folder.ts';
+import type { DirectoryStep, VolumeSeed } from '../plan/plan.ts';
+import type { OpContext } from './op.ts';
+import { makeLinks } from './overlay.ts';
+import { overlayOptions } from './overlay-options.ts';
+
+/** No volume and no container is named like that. */
+const PREFIX = '.new.';
+
+/** A folder of a root filesystem, found inside of it. */
+interface Model {
+  readonly lower: readonly string[];
+  /** Absolute, without a symlink. */
+  readonly path: string;
+  readonly status: FileStatus;
+  readonly isEmpty: boolean;
+}
+
+/** Makes the folder of a volume that is not there. */
+export async function makeVolume(
+  context: Pick<OpContext, 'host' | 'archives' | 'signal' | 'progress'>,
+  { path, mode, seeds = [] }: Pick<DirectoryStep, 'path' | 'mode' | 'seeds'>,
+): Promise<void> {
+  const { host, archives, signal, progress } = context;
+  const models = (await Promise.all(seeds.map((seed) => findModel(host, seed)))).flatMap((one) => one ?? []);
+  const model = models.find(({ isEmpty }) => !isEmpty) ?? models[0];
+  if (model === undefined) {
+    await host.makeDirectory(path, { mode });
+    return;
+  }
+  const make = async (work: string): Promise<void> => {
+    const folder = `${work}/folder`;
+    const { uid, gid, mode: exact } = model.status;
+    await host.makeDirectory(folder, { mode: exact, uid, gid });
+    if (!model.isEmpty) {
+      const options = overlayOptions({ lower: model.lower });
+      await makeLinks(host, options);
+      const source = { root: model.path, names: ['.'], recursive: true, overlay: options };
+      // Of layers that were found fit to be unpacked: to run from them takes no other permission.
+      const inspector = createTreeInspector(UNLIMITED, { devices: true });
+      await archives.copy(source, folder, { inspector, signal, progress });
+      await archives.sync(folder);
+    }
+    await host.rename(folder, path);
+  };
+  // Beside it, as nothing else is sure to be of the same file system.
+  await withWorkFolder(host, posix.dirname(path), make, PREFIX);
+}
+
+const UNLIMITED = { bytes: Infinity, entries: Infinity, ratio: Infinity, ratioFrom: Infinity };
+
+async function findModel(host: Host, seed: VolumeSeed): Promise<Model | undefined> {
+  const lower = await visibleLayers(host, seed.lower);
+  const merged = await mergeLayers(host, lower);
+  const { steps } = await merged.resolve(seed.path);
+  const status = steps.at(-1)?.status;
+  if (status?.type !== 'directory') return undefined;
+  const relative = steps.map(({ name }) => name).join('/');
+  const layers = (await merged.originOf(relative))?.layers ?? [];
+  const lists = await Promise.all(layers.map((layer) => host.list(`${layer}/${relative}`)));
+  // Names that only delete others count too: the copy finds out.
+  const isEmpty = lists.every((names) => names === undefined || names.length === 0);
+  return { lower, path: `/${relative}`, status, isEmpty };
+}
+
+/** Removes what killed processes left of such folders below `parent`. */
+export async function removeStaleSeeds(host: Host, parent: string): Promise<void> {
+  const names = ((await host.list(parent)) ?? []).filter((name) => name.startsWith(PREFIX));
+  await removeStaleFolders(host, parent, PREFIX, names);
+}

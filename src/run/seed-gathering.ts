@@ -1,0 +1,56 @@
+// Containers of one call that share a new volume: it is made once, when the layers of all of them are there, and is filled
+// from the first in the order of the call whose folder has anything in it. Who is quicker decides nothing.
+import type { Step, VolumeSeed } from '../plan/plan.ts';
+
+export interface SeedGathering {
+  /** That a container has come to the step that makes the volume. */
+  arrive(container: string, step: Step): void;
+  /** That it will come to none any more. */
+  leave(container: string): void;
+  /** What all have brought, once nobody is on the way to it any more. */
+  seedsOf(step: Step): Promise<readonly VolumeSeed[]>;
+}
+
+interface Guest {
+  readonly seeds: Promise<readonly VolumeSeed[]>;
+  come(seeds: readonly VolumeSeed[]): void;
+}
+
+/**
+ * @param expected containers in the order of the call, with the ids of the steps. Not those that start after another one
+ * of the call: that would wait for them.
+ */
+export function createSeedGathering(
+  expected: readonly { readonly container: string; readonly steps: readonly string[] }[],
+): SeedGathering {
+  const guests = new Map<string, Map<string, Guest>>();
+  const guestOf = (container: string, step: string): Guest => {
+    const known = guests.get(step) ?? new Map<string, Guest>();
+    guests.set(step, known);
+    const guest = known.get(container) ?? createGuest();
+    known.set(container, guest);
+    return guest;
+  };
+  for (const { container, steps } of expected) for (const step of steps) guestOf(container, step);
+  return {
+    arrive: (container, step) => guestOf(container, step.id).come(seedsIn(step)),
+    leave: (container) => guests.forEach((known) => known.get(container)?.come([])),
+    seedsOf: async (step) =>
+      (await Promise.all([...(guests.get(step.id)?.values() ?? [])].map(({ seeds }) => seeds))).flat(),
+  };
+}
+
+function createGuest(): Guest {
+  let come: Guest['come'] = () => undefined;
+  const seeds = new Promise<readonly VolumeSeed[]>((resolve) => (come = resolve));
+  return { seeds, come };
+}
+
+function seedsIn(step: Step): readonly VolumeSeed[] {
+  return step.op === 'directory' ? (step.seeds ?? []) : [];
+}
+
+/** Whether the step makes something that has seeds. */
+export function isSeeded(step: Step): boolean {
+  return seedsIn(step).length > 0;
+}
