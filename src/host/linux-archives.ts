@@ -6,6 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { createHash } from '../crypto.ts';
 import { ARCHIVE_LIMITS, type ArchiveLimits } from './archive-limits.ts';
+import { OperationError } from '../errors.ts';
 import type { Archives, TreeEntry } from './archives.ts';
 import type { SendExchange } from './fetch.ts';
 import type { HttpSettings } from './http.ts';
@@ -70,8 +71,14 @@ const walk: Archives['walk'] = async (root, signal) => {
     // Synchronous calls are several times faster here; a breath between folders keeps signals alive.
     await setImmediate();
     signal.throwIfAborted();
-    for (const name of fs.readdirSync(full).sort())
+    for (const name of fs.readdirSync(full).sort()) {
+      // Node has put that character where it could not read a name.
+      if (name.includes('\uFFFD') && !fs.existsSync(path.join(full, name)))
+        throw new OperationError(`a name in ${full} is not UTF-8: ${name}`, {
+          hint: 'rename it, or take a tarball of the folder, which may have any names',
+        });
       await visit(relative === '.' ? name : `${relative}/${name}`);
+    }
   };
   await visit('.');
   return entries;
