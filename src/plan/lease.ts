@@ -23,13 +23,15 @@ export function chooseLease(
   link: string,
   facts: HostFacts,
   problems: Problems,
+  together: readonly Spec[],
 ): Lease | undefined {
   const { network } = spec;
   const own = facts.containers[spec.name]?.lease;
   const others = Object.entries(facts.containers).flatMap(([name, container]) =>
     name === spec.name || container.lease === undefined ? [] : [{ name, lease: container.lease }],
   );
-  const subnet = chooseSubnet(spec, link, facts, problems, own?.link === link ? own : undefined);
+  const staying = neighbourOn(link, facts, spec.name, together);
+  const subnet = chooseSubnet(spec, link, facts, problems, own?.link === link ? own : undefined, staying);
   if (subnet === undefined) return undefined;
   const present = gatewayOfOthers(spec, link, subnet, facts);
   if (network.gateway !== undefined && present !== undefined && network.gateway !== present) {
@@ -119,6 +121,7 @@ function chooseSubnet(
   facts: HostFacts,
   problems: Problems,
   own: Lease | undefined,
+  staying: Neighbour | undefined,
 ): Block | undefined {
   const { network } = spec;
   const inUse = usedBlocks(link, facts, spec.name);
@@ -138,12 +141,17 @@ function chooseSubnet(
     }
     const foreign =
       onLink !== undefined && showBlock(onLink) !== showBlock(wanted) && spec.network.mode === 'bridge';
-    if (foreign && own?.subnet !== showBlock(onLink)) {
+    // Those who have a bridge may change it, all of them together.
+    if (foreign && (staying !== undefined || own?.subnet !== showBlock(onLink))) {
+      const [whose, all] =
+        staying === undefined
+          ? ['', '']
+          : [` for ${staying.name}`, ', or change all that are on it in one call'];
       problems.error(
         'subnet-mismatch',
         path,
-        `${link} already carries ${showBlock(onLink)}, not ${network.subnet}`,
-        `use ${showBlock(onLink)}, or another network.bridge`,
+        `${link} already carries ${showBlock(onLink)}${whose}, not ${network.subnet}`,
+        `use ${showBlock(onLink)}, or another network.bridge${all}`,
       );
       return undefined;
     }
@@ -168,14 +176,28 @@ function chooseSubnet(
 
 /** The subnet that the link has already, by a container on it or by its own address. */
 function blockOfLink(link: string, facts: HostFacts, name: string): Block | undefined {
-  const neighbour = Object.entries(facts.containers).find(
-    ([other, container]) => other !== name && container.lease?.link === link,
-  );
-  if (neighbour?.[1].lease !== undefined) return parsed(neighbour[1].lease.subnet);
+  const neighbour = neighbourOn(link, facts, name);
+  if (neighbour !== undefined) return parsed(neighbour.lease.subnet);
   const address = facts.network.addresses.find(
     (one) => one.link === link && parseAddress(one.address) !== undefined,
   );
   return address === undefined ? undefined : parsed(`${address.address}/${address.prefix}`);
+}
+
+interface Neighbour {
+  readonly name: string;
+  readonly lease: Lease;
+}
+
+function neighbourOn(
+  link: string,
+  { containers }: HostFacts,
+  name: string,
+  except: readonly Spec[] = [],
+): Neighbour | undefined {
+  return Object.entries(containers)
+    .flatMap(([other, { lease }]) => (lease?.link === link ? [{ name: other, lease }] : []))
+    .find((other) => other.name !== name && !except.some((spec) => spec.name === other.name));
 }
 
 /** The gateway that others on the link go by: a bridge has one. */

@@ -44,7 +44,7 @@ export function compileNetwork(
 
   const link = hostLink(spec);
   checkBridge(spec, facts, problems);
-  const lease4 = chooseLease(spec, link, facts, problems);
+  const lease4 = chooseLease(spec, link, facts, problems, together);
   if (lease4 === undefined) {
     checkPorts(spec, undefined, facts, problems);
     return { steps: base, netnsPath };

@@ -80,6 +80,15 @@ function joinedBy(step: Step | undefined, type: string): string | undefined {
   return step?.op === 'bundle' ? step.join.find((one) => one.type === type)?.container : undefined;
 }
 
+/** What stands on something that goes has to go first, as a port of a bridge does. */
+function whyUprooted({ step, former }: Change, kept: ReadonlySet<string>): string | undefined {
+  if (former === undefined || step.shared === true) return undefined;
+  // A veth comes after its bridge only: it outlives one that is made anew.
+  const foundations = former.op === 'veth' ? [...former.needs, ...former.after] : former.needs;
+  const gone = foundations.find((id) => !kept.has(id));
+  return gone && `${gone} goes`;
+}
+
 /**
  * Changes in the order of the plan; deletions first, in the reverse order of the former steps.
  * `formerSteps` are all that may be on the host: of the applied plan and of one that a kill cut short. `others` has the
@@ -93,11 +102,12 @@ export async function computeChanges(
 ): Promise<readonly Change[]> {
   const former = new Map(formerSteps.map((step) => [step.id, step]));
   const probes = await Promise.all(plan.steps.map((step) => opOf(step).probe(context, step)));
+  const kept = new Set(plan.steps.map((step) => step.id));
   const replaced = new Map<string, string>();
   const changes: Change[] = [];
   plan.steps.forEach((step, index) => {
     const own = decide(plan.name, step, former.get(step.id), probes[index] as Probe);
-    const stale = own.action === 'create' ? undefined : whyStale(step, others);
+    const stale = own.action === 'create' ? undefined : (whyStale(step, others) ?? whyUprooted(own, kept));
     const change: Change = stale === undefined ? own : { ...own, action: 'replace', reason: stale };
     const cause = step.needs.find((id) => replaced.has(id));
     const followed = cause === undefined ? change : follow(change, replaced.get(cause) ?? '');
@@ -107,7 +117,6 @@ export async function computeChanges(
     if (followed.action !== 'create' && followed.action !== 'replace') replaced.delete(step.id);
     changes.push(followed);
   });
-  const kept = new Set(plan.steps.map((step) => step.id));
   const deletions = formerSteps
     .filter((step) => !kept.has(step.id))
     .map((step): Change => ({

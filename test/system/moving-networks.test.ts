@@ -1,0 +1,57 @@
+// A container that is up goes to another bridge or subnet, and its neighbours stay connected.
+import { describe, expect, it } from 'vitest';
+import { find, identify, inside, pending, succeed } from '../support/containers.ts';
+import { requireSystem } from '../support/requirements.ts';
+import { shareHost } from '../support/shared-host.ts';
+import { serve, writeSpec } from '../support/specs.ts';
+import { ask } from '../support/talk.ts';
+
+describe.skipIf(!requireSystem())('a network that is changed', () => {
+  const getHost = shareHost({});
+  const write = (base: string, port: number, network: Readonly<Record<string, unknown>>) =>
+    writeSpec(getHost(), base, {
+      process: { args: serve(base, 'tcp:80'), stopTimeout: '0s' },
+      network: { ports: [`${port}:80`], ...network },
+    });
+  const answer = (port: number) => ask((argv) => getHost().exec(argv), { address: '127.0.0.1', port });
+
+  it('takes the container to another bridge, and the former one away', async () => {
+    const host = getHost();
+    const { file, name } = write('moved', 8080, { bridge: 'from0' });
+    await succeed(host, 'apply', file);
+    const process = await identify(host, name);
+    write('moved', 8080, { bridge: 'to0' });
+    const { stdout } = await host.runspec('plan', file);
+    expect(stdout).toMatch(/± veth:eth0 .*\n +bridge:from0 goes/);
+    await succeed(host, 'apply', file);
+    expect(await identify(host, name)).toBe(process);
+    expect(await answer(8080)).toContain('moved');
+    const links = await host.output(['ip', '-brief', 'link']);
+    expect(links).toContain('to0');
+    expect(links).not.toContain('from0');
+    expect(await pending(host, file)).toEqual([]);
+    await succeed(host, 'down', name);
+  });
+
+  it('is not taken from neighbours who are not asked, and from all of them in one call', async () => {
+    const host = getHost();
+    const one = write('one', 8081, { bridge: 'both0', subnet: '10.76.0.0/24' });
+    const two = write('two', 8082, { bridge: 'both0', subnet: '10.76.0.0/24' });
+    await succeed(host, 'apply', one.file, two.file);
+    write('one', 8081, { bridge: 'both0', subnet: '10.77.0.0/24' });
+    const refused = await host.runspec('apply', one.file);
+    expect(refused.status).toBe(2);
+    expect(refused.stderr).toContain(`both0 already carries 10.76.0.0/24 for ${two.name}, not 10.77.0.0/24`);
+    expect(await answer(8082)).toContain('two');
+    write('two', 8082, { bridge: 'both0', subnet: '10.77.0.0/24' });
+    await succeed(host, 'apply', one.file, two.file);
+    for (const port of [8081, 8082]) expect(await answer(port)).toMatch(/one|two/);
+    const { address } = await find(host, two.name);
+    expect(address).toMatch(/^10\.77\.0\./);
+    expect(
+      (await inside(host, one.name)(['timeout', '5', 'bash', '-c', `: <>/dev/tcp/${address}/80`])).status,
+    ).toBe(0);
+    for (const { file } of [one, two]) expect(await pending(host, file)).toEqual([]);
+    await succeed(host, 'down', '--all');
+  });
+});
