@@ -56,7 +56,9 @@ export async function down(
       // A namespace cannot go before those that joined it.
       const first = (joiners.get(name) ?? []).filter((one) => names.includes(one) && !waiting.includes(one));
       const before = Promise.allSettled(first.map((one) => start(one, [...waiting, name])));
-      const task = before.then(() => takeDown(context, session, name, report, options));
+      const task = before.then(() =>
+        takeDown(context, session, name, report, { volumes: options.volumes, together: names }),
+      );
       running.set(name, task);
       return task;
     };

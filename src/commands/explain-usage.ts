@@ -7,14 +7,5 @@ export function explainUsage(error: CommanderError, program: Command, argv: read
   const near = /^\(Did you mean (?:one of )?(.*)\?\)$/.exec(more.join(' '))?.[1];
   if (near !== undefined) return new UsageError(message, `did you mean ${near}?`);
   const name = program.commands.find((one) => argv.includes(one.name()))?.name();
-  if (error.code === 'commander.unknownOption' && name !== undefined && TAKES_COMMAND.has(name))
-    return new UsageError(message, `put -- before the command to run, as in: ${TAKES_COMMAND.get(name)}`);
   return new UsageError(message, `see runspec ${name === undefined ? '' : `${name} `}--help`);
 }
-
-/** Commands that take another command, whose options are not theirs. */
-const TAKES_COMMAND: ReadonlyMap<string, string> = new Map([
-  ['exec', 'runspec exec web -- ls -l'],
-  ['leakcheck', 'runspec leakcheck -- podman run --rm alpine'],
-  ['run', 'runspec run web.yaml -- ls -l'],
-]);

@@ -62,6 +62,11 @@ export async function plan(
   return options.exitCode && changes.some(hasEffect) ? EXIT.changes : EXIT.done;
 }
 
+/** What a container no longer has, and nobody takes away before `down --volumes`. */
+function isKept({ action, step }: Change): boolean {
+  return action === 'delete' && step.op === 'directory' && step.removal === 'volume';
+}
+
 /** Of an empty host: others than root see too little of this one to compare. */
 function createAll({ name, steps }: Plan): readonly Change[] {
   return steps.map((step) => ({ container: name, action: 'create', step }));
@@ -76,15 +81,16 @@ const OF_ONE: ReadonlySet<string> = new Set(['cgroup', 'netns', 'nft-element', '
 
 function renderPlan({ colorOfData: color }: CommandContext, plan: Plan, changes: readonly Change[]): string {
   const lines = changes.map((change) => {
-    const mark = MARKS[change.action];
+    const mark = isKept(change) ? '=' : MARKS[change.action];
     const text = `${mark} ${change.step.id.padEnd(28)} ${describe(change.step)}`;
     const colored = change.action === 'none' ? paint({ color }, 'dim', text) : text;
-    return change.reason === undefined
+    const reason = isKept(change) ? `${change.reason ?? ''}: kept until down --volumes` : change.reason;
+    return reason === undefined
       ? colored
-      : `${colored}\n${' '.repeat(31)}${paint({ color }, 'yellow', change.reason)}`;
+      : `${colored}\n${' '.repeat(31)}${paint({ color }, 'yellow', reason)}`;
   });
   const count = (action: Change['action']): number =>
-    changes.filter((change) => change.action === action).length;
+    changes.filter((change) => change.action === action && !isKept(change)).length;
   const summary = hasEffect(changes)
     ? `${count('create')} to create, ${count('update')} to update, ${count('replace')} to replace, ${count('delete')} to delete`
     : 'nothing to do';

@@ -1,6 +1,7 @@
 // The command line: options and commands as users type them. Each command is loaded when it is called.
 import { Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander';
 import { EXIT, type CommandContext } from './context.ts';
+import { endOptions } from './end-options.ts';
 import { addImageCommands } from './image-commands.ts';
 
 export interface Globals {
@@ -150,7 +151,7 @@ export function createProgram(
           status = await gc(await context(options.json), options);
         }),
     leakcheck: () =>
-      command('leakcheck <command...>', 'run any command and say what it left on the host; put -- before it')
+      command('leakcheck <command...>', 'run any command and say what it left on the host')
         .addOption(
           new Option('--settle <duration>', 'how long what it left may take to go')
             .argParser(parseTimeout)
@@ -180,7 +181,7 @@ export function createProgram(
           status = await showStatus(await context(options.json), name);
         }),
     exec: () =>
-      command('exec <name> <command...>', 'run a command in a container; put -- before it')
+      command('exec <name> <command...>', 'run a command in a container')
         .option('-i, --interactive', 'pass standard input on', false)
         .option('-t, --tty', 'with a terminal', false)
         .option('-u, --user <user>', 'uid[:gid] or names')
@@ -245,7 +246,7 @@ export function createProgram(
   return async (argv) => {
     for (const name of namesIn(argv, Object.keys(commands))) commands[name]?.();
     try {
-      await program.parseAsync([...argv], { from: 'user' });
+      await program.parseAsync([...endOptions(argv, program)], { from: 'user' });
     } catch (error) {
       if (!(error instanceof CommanderError)) throw error;
       if (error.exitCode === 0) return 0;
@@ -289,9 +290,7 @@ function parseCount(text: string): number {
   return Number(text);
 }
 
-function collect(value: string, earlier: readonly string[]): readonly string[] {
-  return [...earlier, value];
-}
+const collect = (value: string, earlier: readonly string[]): readonly string[] => [...earlier, value];
 
 function absolutePath(path: string): string {
   return path.startsWith('/')

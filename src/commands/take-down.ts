@@ -1,6 +1,7 @@
 // Takes one container down by its record; where that is lost or damaged, by what the kernel and the folders
 // say of owners.
 import { OperationError } from '../errors.ts';
+import type { RevertOptions } from '../ops/op.ts';
 import { forgetForeground } from '../run/foreground.ts';
 import { noteVolumes, removeKeptData } from '../run/kept-data.ts';
 import { isOwnFolder } from '../run/inventory.ts';
@@ -21,7 +22,7 @@ export async function takeDown(
   session: Session,
   name: string,
   report: Reporter,
-  { volumes }: { readonly volumes: boolean },
+  { volumes, together }: RevertOptions,
 ): Promise<boolean> {
   const started = context.host.now();
   const { records, shared } = session;
@@ -36,7 +37,7 @@ export async function takeDown(
       shared,
       report,
       before: record.before,
-      options: { volumes },
+      options: { volumes, together },
     };
     failures.push(...(await revertSteps(reversal, recordedSteps(record))));
   }
@@ -50,7 +51,9 @@ export async function takeDown(
   await forgetForeground(context.host, context.dataDir, name);
   if (record !== undefined || (await isOwnFolder(session, name))) await records.remove(name);
   else await records.tidy();
-  const removed = volumes ? await removeKeptData(session, name) : [];
+  const removed = volumes ? await removeKeptData(session, name, together) : [];
+  // Steps have told of what the spec has, and nothing yet of what it has no more.
+  if (removed.length > 0 && record !== undefined) report.progress(name, '', `removed ${removed.join(', ')}`);
   if (record !== undefined || found) sayDown(context, name, Math.round(context.host.now() - started));
   else if (!context.quiet && !context.json)
     context.stderr(removed.length === 0 ? `${name} is not up` : `${name}: removed ${removed.join(', ')}`);

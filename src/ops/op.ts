@@ -52,6 +52,8 @@ export interface OpContext {
 export interface RevertOptions {
   /** down --volumes: what is kept otherwise goes too. */
   readonly volumes: boolean;
+  /** Containers that are taken down by the same call: none of them keeps a volume for another. */
+  readonly together?: readonly string[] | undefined;
 }
 
 export interface Op<K extends OpKind> {

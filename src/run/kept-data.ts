@@ -53,20 +53,38 @@ export async function notedVolumes(places: Pick<Session, 'host' | 'dataDir'>): P
   return new Set(noted.flat().map((name) => `${places.dataDir}/volumes/${name}`));
 }
 
+/** A container, not one of `except`, that has or had the volume. */
+export async function findNoteOwner(
+  places: Pick<Session, 'host' | 'dataDir'>,
+  path: string,
+  except: readonly string[],
+): Promise<string | undefined> {
+  for (const owner of await noteOwners(places)) {
+    if (except.includes(owner)) continue;
+    const volumes = await readNote(places, owner);
+    if (volumes.some((name) => path === `${places.dataDir}/volumes/${name}`)) return owner;
+  }
+  return undefined;
+}
+
 async function noteOwners({ host, dataDir }: Pick<Session, 'host' | 'dataDir'>): Promise<readonly string[]> {
   const names = (await host.list(`${dataDir}/volumes`)) ?? [];
   return names.filter((name) => /^\.[^.]+$/.test(name)).map((name) => name.slice(1));
 }
 
 /** Removes the container's persistent layer and those of its volumes that no other container has. */
-export async function removeKeptData(session: Session, container: string): Promise<readonly string[]> {
+export async function removeKeptData(
+  session: Session,
+  container: string,
+  together: readonly string[] = [],
+): Promise<readonly string[]> {
   const { host, dataDir } = session;
   const removed: string[] = [];
   const layer = `${dataDir}/writable/${container}`;
   if ((await removeVolume(session, container, layer)).outcome === 'removed')
     removed.push('its writable layer');
   const noted = await readNote(session, container);
-  const others = noted.length === 0 ? new Set<string>() : await volumesOfOthers(session, container);
+  const others = noted.length === 0 ? new Set<string>() : await volumesOfOthers(session, container, together);
   for (const volume of noted) {
     if (others.has(volume)) continue;
     const { outcome } = await removeVolume(session, container, `${dataDir}/volumes/${volume}`);
@@ -133,9 +151,14 @@ async function removeVolume(session: Session, container: string, path: string): 
   return opOf(step).revert(context, step, {}, { volumes: true });
 }
 
-async function volumesOfOthers(session: Session, container: string): Promise<ReadonlySet<string>> {
+/** `together`: what those had is nobody's, unless they are still up. */
+async function volumesOfOthers(
+  session: Session,
+  container: string,
+  together: readonly string[] = [],
+): Promise<ReadonlySet<string>> {
   const { records } = session;
-  const owners = (await noteOwners(session)).filter((name) => name !== container);
+  const owners = (await noteOwners(session)).filter((name) => name !== container && !together.includes(name));
   const found = await Promise.all(owners.map((owner) => readNote(session, owner)));
   for (const name of await records.names()) {
     const { record } = await records.look(name);

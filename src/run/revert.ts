@@ -8,6 +8,7 @@ import type { Step } from '../plan/plan.ts';
 import { findForeignUser } from './claims.ts';
 import { findForeignMount } from './foreign-mounts.ts';
 import { walk } from './graph.ts';
+import { findNoteOwner } from './kept-data.ts';
 import type { Records } from './records.ts';
 import type { Reporter } from './report.ts';
 import { isFull, type SharedState } from './shared.ts';
@@ -87,9 +88,17 @@ async function undoShared(reversal: Reversal, step: Step): Promise<Reverted> {
   const user =
     step.op === 'sysctl' ? await findForeignUser(reversal.context, reversal.context.container) : undefined;
   if (user !== undefined) return { outcome: 'kept', reason: `used by ${user.name} of ${user.where}` };
+  const owner = await findOtherOwner(reversal, step);
+  if (owner !== undefined) return { outcome: 'kept', reason: `${owner} had it too, and is down` };
   const result = await undo(reversal, step, reversal.shared.before(step.id));
   if (result.outcome !== 'kept' || result.foreign === true) await reversal.shared.forget(step.id);
   return result;
+}
+
+/** Of a volume: whoever is down has left its data there. */
+async function findOtherOwner({ context, options }: Reversal, step: Step): Promise<string | undefined> {
+  if (!options.volumes || step.op !== 'directory' || step.removal !== 'volume') return undefined;
+  return findNoteOwner(context, step.path, [context.container, ...(options.together ?? [])]);
 }
 
 async function undo({ context, options }: Reversal, step: Step, before: Before = {}): Promise<Reverted> {

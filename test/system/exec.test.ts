@@ -69,6 +69,17 @@ describe.skipIf(!requireSystem())('exec', () => {
     expect(told.stdout).toBe('good bye x=y alone /etc\n');
   });
 
+  it('leaves all behind the first word of the command to the command', async () => {
+    expect((await exec('-u', '1000', 'id', '-u')).stdout).toBe('1000\n');
+    expect((await exec('env', '-u', 'HOME', 'perl', '-e', 'print exists $ENV{HOME} ? 1 : 0')).stdout).toBe(
+      '0',
+    );
+    expect((await exec('ls', '-d', '-h', '/')).stdout).toBe('/\n');
+    const once = writeSpec(getHost(), 'once', {});
+    const { stdout } = await getHost().runspec('run', once.file, 'ls', '-d', '-h', '/');
+    expect(stdout).toBe('/\n');
+  });
+
   it('takes another user, by name or number', async () => {
     expect((await exec('-u', 'ana', '--', 'id')).stdout).toBe(
       'uid=1000(ana) gid=1000(ana) groups=1000(ana)\n',

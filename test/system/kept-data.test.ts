@@ -51,14 +51,42 @@ describe.skipIf(!requireSystem())('volumes and persistent layers', () => {
     expect(fs.existsSync(volume)).toBe(false);
   });
 
+  it('stay while another container, which is down, has left its data there', async () => {
+    const host = getHost();
+    const one = writeSpec(host, 'one', keys('common'));
+    const two = writeSpec(host, 'two', keys('common'));
+    const volume = path.join(host.dataDir, 'volumes/common');
+    await succeed(host, 'apply', one.file, two.file);
+    await succeed(host, 'down', two.name);
+    const { stderr } = await host.runspec('down', '--volumes', one.name);
+    expect(stderr).toMatch(
+      new RegExp(`^= .*volumes/common.* \\(kept: ${two.name} had it too, and is down\\)`, 'm'),
+    );
+    expect(fs.existsSync(volume)).toBe(true);
+    await succeed(host, 'down', '--volumes', two.name);
+    expect(fs.readdirSync(host.dataDir)).toEqual(['images']);
+    // Both in one call: neither keeps it for the other.
+    await succeed(host, 'apply', one.file, two.file);
+    await succeed(host, 'down', '--volumes', one.name, two.name);
+    expect(fs.readdirSync(host.dataDir)).toEqual(['images']);
+    await succeed(host, 'apply', one.file, two.file);
+    await succeed(host, 'down', one.name);
+    await succeed(host, 'down', '--volumes', two.name, one.name);
+    expect(fs.readdirSync(host.dataDir)).toEqual(['images']);
+  });
+
   it('that the spec no longer has go with down --volumes too', async () => {
     const host = getHost();
     const { file, name } = writeSpec(host, 'moved', keys('former'));
     await succeed(host, 'apply', file);
     writeSpec(host, 'moved', keys('later'));
+    const { stdout: plan } = await host.runspec('plan', file);
+    expect(plan).toMatch(/= volume:former .*\n +no longer in the spec: kept until down --volumes\n/);
+    expect(plan).toMatch(/, 0 to delete\n$/);
     await succeed(host, 'apply', file);
     expect(fs.existsSync(path.join(host.dataDir, 'volumes/former'))).toBe(true);
-    await succeed(host, 'down', '--volumes', name);
+    const { stderr } = await host.runspec('down', '--volumes', name);
+    expect(stderr).toMatch(/removed volume former$/m);
     expect(fs.readdirSync(host.dataDir)).toEqual(['images']);
   });
 });
