@@ -1,6 +1,5 @@
 // logs: what the process wrote to stdout and stderr, each to the same stream here.
 import { readContainerState } from '../runtime/container-state.ts';
-import type { LogPiece } from '../runtime/log-lines.ts';
 import { readLog } from '../runtime/read-log.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { findProcess } from './exec.ts';
@@ -14,7 +13,6 @@ export interface LogsOptions {
 export async function logs(context: CommandContext, name: string, options: LogsOptions): Promise<number> {
   const { host, signal, unread } = context;
   const { log, records } = await findProcess(context, name);
-  const errors = createLineJoiner(context.stderr);
   await readLog(host, log, {
     follow: options.follow,
     ...(options.tail === undefined ? {} : { tail: options.tail }),
@@ -22,29 +20,11 @@ export async function logs(context: CommandContext, name: string, options: LogsO
     hasEnded: async () => (await readContainerState(host, records)).status !== 'running',
     onPiece: (piece) => {
       const text = `${options.timestamps && piece.starts ? `${piece.time} ` : ''}${piece.text}${piece.ends ? '\n' : ''}`;
-      if (piece.stream === 'stdout') context.stdout(text);
-      else errors.push(text);
+      // Byte for byte: it may be in any encoding, or in none.
+      const bytes = Buffer.from(text, 'latin1');
+      if (piece.stream === 'stdout') context.stdoutBytes(bytes);
+      else context.stderrBytes(bytes);
     },
   });
-  errors.flush();
   return EXIT.done;
-}
-
-/** stderr takes lines only; a piece without an end waits for it. */
-function createLineJoiner(write: (line: string) => void): {
-  push(text: LogPiece['text']): void;
-  flush(): void;
-} {
-  let open = '';
-  return {
-    push(text) {
-      const lines = `${open}${text}`.split('\n');
-      open = lines.pop() ?? '';
-      lines.forEach(write);
-    },
-    flush() {
-      if (open !== '') write(open);
-      open = '';
-    },
-  };
 }

@@ -11,6 +11,7 @@ export interface ReadLogOptions {
   readonly signal: AbortSignal;
   /** Whether nothing more will be written; asked now and then while following. */
   hasEnded(): Promise<boolean>;
+  /** Each character of its text is a byte that the process wrote. */
   onPiece(piece: LogPiece): void;
 }
 
@@ -21,13 +22,12 @@ export async function readLog(host: Host, path: string, options: ReadLogOptions)
   const present = (await host.status(path))?.size;
   if (present === undefined) return;
   const parser = createLogParser();
-  const decoder = new TextDecoder();
   const tail = options.tail === undefined ? undefined : createTail(options.tail);
   let consumed = 0;
   const take = (chunk: Buffer): void => {
     const wasPresent = consumed < present;
     consumed += chunk.length;
-    const pieces = parser.push(decoder.decode(chunk, { stream: true }));
+    const pieces = parser.push(chunk.toString('latin1'));
     if (tail === undefined || !wasPresent) {
       pieces.forEach(onPiece);
       return;

@@ -1,9 +1,12 @@
 // logs: each stream to its own, every line, times, following.
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { succeed, waitForEnd } from '../support/containers.ts';
 import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
 import { writeSpec } from '../support/specs.ts';
+
+const CLI = path.resolve(import.meta.dirname, '../../dist/cli.js');
 
 describe.skipIf(!requireSystem())('logs', () => {
   const getHost = shareHost();
@@ -34,6 +37,20 @@ describe.skipIf(!requireSystem())('logs', () => {
     expect(lines[50_000]).toHaveLength(100_000);
     expect(await succeed(getHost(), 'logs', name, '--tail', '2')).toBe(`50000\n${'x'.repeat(100_000)}\n`);
     expect(await succeed(getHost(), 'logs', '--tail', '0', name)).toBe('');
+  });
+
+  it('gives back every byte, of text in any encoding and of none', async () => {
+    const bytes =
+      'my $all = join("", map chr, 0..255); print STDOUT $all, "caf\\351 \\303\\251\\n" for 1..3000';
+    const name = await start('bytes', `perl -e '${bytes}'`);
+    await waitForEnd(getHost(), name);
+    const { stdout } = await getHost().exec([
+      'sh',
+      '-c',
+      `${process.execPath} ${CLI} logs ${name} | sha256sum; perl -e '${bytes}' | sha256sum`,
+    ]);
+    const [logged, written] = stdout.trim().split('\n');
+    expect(logged).toBe(written);
   });
 
   it('tells the time of each line when asked', async () => {
