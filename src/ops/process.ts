@@ -11,6 +11,8 @@ import { stopProcess } from '../runtime/stop.ts';
 import type { Difference, Op } from './op.ts';
 import { quote, quoteAll } from './shell.ts';
 
+const FORMER = 'deleted or replaced on the host, and the container still has the former one';
+
 export const process: Op<'process'> = {
   // What matters when it is stopped; the rest is compared with what it was launched with.
   passive: ['stopSignal', 'stopTimeout'],
@@ -27,11 +29,11 @@ export const process: Op<'process'> = {
     const differences = record === undefined ? [] : compareLaunch(launchOf(step), record.launch);
     if (!state.monitored) differences.push({ property: 'monitor', wanted: 'conmon', found: 'gone' });
     // From outside nothing can be mounted into a container: a new process gets what this one has lost.
-    for (const destination of await findMissingMounts(host, step.bundle, state.pid))
+    for (const { destination, isFormer } of await findMissingMounts(host, step.bundle, state.pid))
       differences.push({
         property: `mount ${destination}`,
         wanted: 'mounted',
-        found: 'not mounted in the container',
+        found: isFormer ? FORMER : 'not mounted in the container',
       });
     if (differences.length > 0) return { state: 'drifted', differences, inPlace: false };
     return { state: 'present', owned: true, detail: `pid ${state.pid}` };

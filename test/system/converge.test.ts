@@ -253,30 +253,33 @@ esac
     await host.output(['nft', 'delete', 'table', 'ip', 'other']);
   });
 
-  it.each<readonly [string, (pid: string) => string, RegExp]>([
+  it.each<readonly [string, (pid: string) => string, RegExp, string]>([
     [
       'was unmounted in it',
       // umount2(2) with MNT_DETACH, as the container has no umount.
       (pid) =>
         `nsenter --target ${pid} --mount perl -e 'my $at = "/etc/hosts"; syscall(${process.arch === 'arm64' ? 39 : 166}, $at, 2) == 0 or die $!'`,
       /^process drifted$/,
+      'not mounted in the container',
     ],
-    ['was deleted', () => 'rm "$RUNSPEC_DATA_DIR/containers/$name/etc/hosts"', /^file:\/etc\/hosts absent$/],
+    [
+      'was deleted',
+      () => 'rm "$RUNSPEC_DATA_DIR/containers/$name/etc/hosts"',
+      /^file:\/etc\/hosts absent$/,
+      'deleted or replaced on the host, and the container still has the former one',
+    ],
   ])(
     'gets a new process, with the reason in the plan, for a file of /etc that %s',
-    async (_, command, step) => {
+    async (_, command, step, reason) => {
       const host = getHost();
       const { pid } = await find(host, name);
       await host.output(['sh', '-ec', `name=$1; ${command(String(pid))}`, 'sh', name]);
       const found = await drift(host, name);
       expect(found).toContainEqual(expect.stringMatching(step));
       expect(found).toContain('process drifted');
-      expect((await host.runspec('status', name)).stdout).toContain(
-        'mount /etc/hosts: not mounted in the container',
-      );
-      const { file } = writeSpec(host, 'web', WEB);
-      expect((await host.runspec('plan', file)).stdout).toMatch(
-        /± process .*\n +mount \/etc\/hosts: not mounted/,
+      expect((await host.runspec('status', name)).stdout).toContain(`mount /etc/hosts: ${reason}`);
+      expect((await host.runspec('plan', writeSpec(host, 'web', WEB).file)).stdout).toMatch(
+        new RegExp(`± process .*\\n +mount /etc/hosts: ${reason}`),
       );
       await apply(WEB);
       identity = await identify(host, name);
