@@ -6,6 +6,7 @@ import type { Plan } from '../plan/plan.ts';
 import { perform, reversalOf, type Application } from './application.ts';
 import { hasEffect, type Change } from './changes.ts';
 import { walk, type Reached } from './graph.ts';
+import { noteBeginning } from './kept-data.ts';
 import { createOutcomes, type Outcomes } from './outcomes.ts';
 import { asFailure, hintForErrno, revertSteps } from './revert.ts';
 import { rollBack } from './roll-back.ts';
@@ -236,10 +237,12 @@ function runShared(
   const run = (one: Change): Promise<void> =>
     runStep(application, one, { [step.id]: shared.before(step.id) ?? {} }, reached, outcomes);
   seeds?.arrive(context.container, step);
-  const begin = async (): Promise<void> =>
-    step.op === 'directory' && seeds !== undefined && isSeeded(step)
-      ? run({ ...change, step: { ...step, seeds: await seeds.seedsOf(step) } })
-      : run(change);
+  const begin = async (): Promise<void> => {
+    if (step.op !== 'directory' || seeds === undefined || !isSeeded(step)) return run(change);
+    const all = await seeds.seedsOf(step);
+    await noteBeginning(context, context.container, step.path);
+    return run({ ...change, step: { ...step, seeds: all } });
+  };
   const running = sharedRuns.get(step.id) ?? begin();
   sharedRuns.set(step.id, running);
   return running;

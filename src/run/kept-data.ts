@@ -1,5 +1,6 @@
 // What outlives a container on purpose: its persistent writable layer and its volumes. After a plain `down`
 // no plan tells of them any more; a small file beside the volumes, named after the container, does.
+import { posix } from 'node:path';
 import type { Host } from '../host/host.ts';
 import { opOf } from '../ops/index.ts';
 import type { Reverted } from '../ops/op.ts';
@@ -21,6 +22,30 @@ function ownerFile(session: Session, container: string): string {
   return `${session.dataDir}/volumes/.${container}`;
 }
 
+/** A folder with one for each volume that an apply makes: should a kill end it and its record get lost, this tells whose they are. */
+function beginningsOf({ dataDir }: Pick<Session, 'dataDir'>, container: string): string {
+  return `${dataDir}/volumes/.${container}.new`;
+}
+
+/** Ahead of making the volume: what is made for a container of which nobody knows goes, whatever is in it. */
+export async function noteBeginning(
+  places: Pick<Session, 'host' | 'dataDir'>,
+  container: string,
+  path: string,
+): Promise<void> {
+  const folder = beginningsOf(places, container);
+  await places.host.makeDirectory(folder, { mode: 0o700 });
+  await places.host.makeDirectory(`${folder}/${posix.basename(path)}`, { mode: 0o700 });
+}
+
+/** The apply is done, or is being undone by what its record says. */
+export async function forgetBeginnings(
+  places: Pick<Session, 'host' | 'dataDir'>,
+  container: string,
+): Promise<void> {
+  await places.host.removeTree(beginningsOf(places, container));
+}
+
 /** Notes which volumes are the container's, before the plan that tells of them goes. */
 export async function noteVolumes(
   session: Session,
@@ -29,6 +54,7 @@ export async function noteVolumes(
 ): Promise<void> {
   const { host, dataDir } = session;
   const asked = volumesIn(session, steps);
+  if (asked.length > 0) await forgetBeginnings(session, container);
   const found = await Promise.all(asked.map((name) => host.status(`${dataDir}/volumes/${name}`)));
   const used = asked.filter((_, index) => found[index] !== undefined);
   if (used.length === 0) return;
@@ -83,7 +109,9 @@ export async function removeKeptData(
   const layer = `${dataDir}/writable/${container}`;
   if ((await removeVolume(session, container, layer)).outcome === 'removed')
     removed.push('its writable layer');
-  const noted = await readNote(session, container);
+  const begun = (await host.list(beginningsOf(session, container))) ?? [];
+  const noted = [...new Set([...(await readNote(session, container)), ...begun])];
+  await forgetBeginnings(session, container);
   const others = noted.length === 0 ? new Set<string>() : await volumesOfOthers(session, container, together);
   for (const volume of noted) {
     if (others.has(volume)) continue;
@@ -105,31 +133,39 @@ export async function removeKeptData(
 }
 
 /**
- * Volumes with nothing in them that neither a note nor a record tells of: an apply that was killed made them, and its
- * record was lost. As steps that remove what is empty still.
+ * Volumes that neither a note nor a record tells of, with nothing in them or begun by an apply whose record is lost: a kill
+ * ended what made them. As steps that remove them.
  */
 export async function findUnclaimedVolumes(session: Session): Promise<readonly DirectoryStep[]> {
-  const { host, dataDir } = session;
+  const { host, dataDir, records } = session;
   const folder = `${dataDir}/volumes`;
   const names = (await host.list(folder)) ?? [];
   if (names.length === 0) return [];
-  const claimed = await volumesOfOthers(session, '');
+  const [claimed, known] = await Promise.all([volumesOfOthers(session, ''), records.names()]);
+  const lost = names.filter((name) => {
+    const [, container] = /^\.([^.]+)\.new$/.exec(name) ?? [];
+    return container !== undefined && !known.includes(container);
+  });
+  const begun = (await Promise.all(lost.map((name) => host.list(`${folder}/${name}`)))).flatMap(
+    (one) => one ?? [],
+  );
   const unclaimed = names.filter((name) => !name.startsWith('.') && !claimed.has(name));
   const areEmpty = await Promise.all(unclaimed.map((name) => isEmptyFolder(host, `${folder}/${name}`)));
-  const empty = unclaimed.filter((_, index) => areEmpty[index] === true);
-  const step = (id: string, path: string, needs: readonly string[]): DirectoryStep => ({
-    id,
-    op: 'directory',
-    path,
-    mode: 0o700,
-    removal: 'empty',
-    needs,
-    after: [],
-    shared: true,
-  });
+  const going = unclaimed.filter((name, index) => areEmpty[index] === true || begun.includes(name));
+  const step = (
+    id: string,
+    path: string,
+    removal: DirectoryStep['removal'],
+    needs: readonly string[],
+  ): DirectoryStep => ({ id, op: 'directory', path, mode: 0o700, removal, needs, after: [], shared: true });
+  const below = (id: string, name: string): DirectoryStep =>
+    step(id, `${folder}/${name}`, begun.includes(name) || lost.includes(name) ? 'tree' : 'empty', [
+      'dir:volumes',
+    ]);
   return [
-    ...(empty.length === names.length ? [step('dir:volumes', folder, [])] : []),
-    ...empty.map((name) => step(`volume:${name}`, `${folder}/${name}`, ['dir:volumes'])),
+    ...(going.length + lost.length === names.length ? [step('dir:volumes', folder, 'empty', [])] : []),
+    ...lost.map((name) => below(`beginnings:${name}`, name)),
+    ...going.map((name) => below(`volume:${name}`, name)),
   ];
 }
 

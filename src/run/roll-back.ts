@@ -7,7 +7,7 @@ import type { Step } from '../plan/plan.ts';
 import { perform, reversalOf, type Application } from './application.ts';
 import type { Change } from './changes.ts';
 import { walk, type Reached } from './graph.ts';
-import { notedVolumes } from './kept-data.ts';
+import { forgetBeginnings, notedVolumes } from './kept-data.ts';
 import { recordedSteps, stepsOfNeither } from './records.ts';
 import { asFailure, revertSteps } from './revert.ts';
 
@@ -22,6 +22,7 @@ export async function rollBack(
     ...application,
     context: { ...context, signal: new AbortController().signal, view: createKernelView(context.host) },
   };
+  await forgetBeginnings(context, context.container);
   const touched = changes.filter((change) => change.action !== 'none' && change.action !== 'delete');
   if (record?.applied === undefined) {
     const left = record === undefined ? plan.steps : [...plan.steps, ...recordedSteps(record)];

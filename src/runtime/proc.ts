@@ -32,7 +32,8 @@ export async function readProcFile(host: Host, path: string): Promise<string | u
   try {
     return await host.readText(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return undefined;
+    // The process, or the cgroup, went while it was read.
+    if (['ESRCH', 'ENODEV'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
   }
 }
