@@ -88,7 +88,7 @@ export async function feed(
   if (full !== undefined) {
     throw new OperationError(`${what}: no space left on the disk`, {
       command: full,
-      hint: 'free some space (runspec image gc removes unused layers), or choose another place with --data-dir',
+      hint: FULL,
     });
   }
   // Stopped because a process gave up: that one has a status and says why, the others were killed.
@@ -108,11 +108,14 @@ function describeCommand(command: FailedCommand, what: string): OperationError {
   return new OperationError(`${what}: ${reason}`, { command, hint });
 }
 
+const FULL =
+  'the disk is full; free some space (runspec image gc removes unused layers), or choose another place with --data-dir';
+
 /** What a stream ended with, as an error for people. */
 export function describeFailure(failure: unknown, what: string): unknown {
   if (!(failure instanceof Error)) return failure;
   const code = 'code' in failure && typeof failure.code === 'string' ? failure.code : '';
   // zlib's codes, as in Z_DATA_ERROR and Z_BUF_ERROR (unexpected end of file).
-  const hint = code.startsWith('Z_') ? DAMAGED : undefined;
+  const hint = code.startsWith('Z_') ? DAMAGED : code === 'ENOSPC' || code === 'EDQUOT' ? FULL : undefined;
   return new OperationError(`${what}: ${failure.message}`, { cause: failure, hint });
 }
