@@ -6,7 +6,7 @@ import type { Plan } from '../plan/plan.ts';
 import { perform, reversalOf, type Application } from './application.ts';
 import { hasEffect, type Change } from './changes.ts';
 import { walk, type Reached } from './graph.ts';
-import { noteBeginning } from './kept-data.ts';
+import { forgetBeginnings, noteBeginning } from './kept-data.ts';
 import { createOutcomes, type Outcomes } from './outcomes.ts';
 import { asFailure, hintForErrno, revertSteps } from './revert.ts';
 import { rollBack } from './roll-back.ts';
@@ -51,10 +51,12 @@ async function carryOut(
   application: Application,
   before: Record<string, Before>,
 ): Promise<OperationError | undefined> {
-  const { records, plan, specFile } = application;
+  const { context, records, plan, specFile } = application;
   const failure = await carryOutChanges(application, before);
   if (failure !== undefined) return failure;
   try {
+    // From here on what is in a volume is the container's: a mark that outlived this would give it up with the record.
+    await forgetBeginnings(context, plan.name);
     await records.finish(plan, withShared(application, before), specFile);
     return undefined;
   } catch (cause) {
