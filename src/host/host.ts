@@ -96,8 +96,8 @@ export interface Host {
   writeInPlace(path: string, text: string): Promise<void>;
   /** Writes a new file, syncs it and renames it to `path`: readers see the old or the new text whole. */
   writeAtomic(path: string, text: string, options?: WriteOptions): Promise<void>;
-  /** Appends and syncs the data before it resolves. */
-  append(path: string, text: string): Promise<void>;
+  /** Appends all or nothing; what a power cut may take has `sync: false`, anything else is on disk when it resolves. */
+  append(path: string, data: string | Uint8Array, options?: { readonly sync?: boolean }): Promise<void>;
   /** chmod(2) of a file or folder; symlinks are refused. */
   setMode(path: string, mode: number): Promise<void>;
   /** Makes one folder; false when a folder of that name is there already. The parent must exist. */

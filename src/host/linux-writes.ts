@@ -1,4 +1,4 @@
-// Writing text to files: in place, atomically, and appended with one sync for all who wait.
+// Writing to files: in place, atomically, and appended with one sync for all who wait.
 // Only in-place writes, and those that say so, may be lost by a power cut; everything else is on disk when it
 // resolves.
 import fs from 'node:fs';
@@ -25,10 +25,10 @@ export function createLinuxWrites(): WriteCalls {
   return {
     writeInPlace,
     writeAtomic,
-    append: (file, text) =>
+    append: (file, data, { sync = true } = {}) =>
       new Promise<void>((resolve, reject) => {
         const waiting = queues.get(file);
-        const entry = { text, resolve, reject };
+        const entry = { data: Buffer.from(data), sync, resolve, reject };
         if (waiting !== undefined) {
           waiting.push(entry);
           return;
@@ -88,7 +88,8 @@ async function writeAtomic(file: string, text: string, options: WriteOptions = {
 }
 
 interface Append {
-  readonly text: string;
+  readonly data: Buffer;
+  readonly sync: boolean;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -99,7 +100,12 @@ async function drain(queues: Map<string, Append[]>, file: string): Promise<void>
   await Promise.resolve();
   for (let round = take(queues, file); round.length > 0; round = take(queues, file)) {
     try {
-      await appendAll(file, round.map((entry) => entry.text).join(''));
+      const all = Buffer.concat(round.map((entry) => entry.data));
+      await appendAll(
+        file,
+        all,
+        round.some((entry) => entry.sync),
+      );
       for (const entry of round) entry.resolve();
     } catch (error) {
       for (const entry of round) entry.reject(error);
@@ -115,19 +121,19 @@ function take(queues: Map<string, Append[]>, file: string): readonly Append[] {
   return waiting;
 }
 
-async function appendAll(file: string, text: string): Promise<void> {
+async function appendAll(file: string, data: Buffer, sync: boolean): Promise<void> {
   const fd = fs.openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
   try {
     const { size } = fs.fstatSync(fd);
     try {
-      fs.writeFileSync(fd, text);
+      fs.writeFileSync(fd, data);
     } catch (error) {
       // A full disk: the file ends with the last whole text, not with half of one.
       fs.ftruncateSync(fd, size);
       throw error;
     }
-    await fdatasync(fd);
-    if (size === 0) await syncDirectory(path.dirname(file));
+    if (sync) await fdatasync(fd);
+    if (sync && size === 0) await syncDirectory(path.dirname(file));
   } catch (error) {
     throw withPath(error, file);
   } finally {

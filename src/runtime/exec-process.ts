@@ -117,13 +117,28 @@ async function runExec(
   return { status: /no such file|not found/i.test(message) ? 127 : 125, error };
 }
 
-/** @returns the status a shell would show: 128 + the number of a signal. */
-export async function waitForwarding(host: Host, child: Child, signals: SignalSource): Promise<number> {
-  const forward = (signal: NodeJS.Signals): void => void host.kill(child.pid, signal);
+/**
+ * @param actInstead is asked before a signal is passed on; true keeps it from the child.
+ * @returns the status a shell would show: 128 + the number of a signal.
+ */
+export async function waitForwarding(
+  host: Host,
+  child: Child,
+  signals: SignalSource,
+  actInstead: (signal: NodeJS.Signals) => Promise<boolean> = async () => false,
+): Promise<number> {
+  // In turn, so that they arrive in the order in which they came.
+  let passed = Promise.resolve();
+  const forward = (signal: NodeJS.Signals): void => {
+    passed = passed.then(async () => {
+      if (!(await actInstead(signal))) await host.kill(child.pid, signal);
+    });
+  };
   const stop = signals.onSignal(forward);
   if (signals.signal.aborted) forward(signals.signal.reason as NodeJS.Signals);
   const ended = await child.exited;
   stop();
+  await passed;
   return ended.signal === undefined ? (ended.status ?? 125) : 128 + constants.signals[ended.signal];
 }
 

@@ -1,8 +1,10 @@
 // The process in the foreground, for `run`: the runtime is runspec's own child, with its terminal or with
 // its standard input, and the log is kept all the same. Everything else, including taking down, is as usual.
+import { constants } from 'node:os';
 import type { Child, Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
 import type { ProcessStep } from '../plan/plan.ts';
+import { isLostOn } from './default-action.ts';
 import { type SignalSource, waitForwarding } from './exec-process.ts';
 import { readOomBaseline } from './launch.ts';
 import { createLogEntries } from './log-entries.ts';
@@ -10,6 +12,9 @@ import { type ProcessIdentity, readBootId, readIdentity } from './proc.ts';
 import { EXIT_FILE, RECORD_VERSION, launchOf, makeFolders, writeProcessRecord } from './records.ts';
 import { readLogEnd } from './read-log.ts';
 import { createError, execErrorIn, startError } from './runtime-errors.ts';
+
+/** What a shell shows of a process that SIGKILL ended. */
+const KILLED = 128 + constants.signals.SIGKILL;
 
 export interface ForegroundOutput {
   stdout(chunk: Buffer): void;
@@ -20,7 +25,7 @@ export interface ForegroundOutput {
 
 /**
  * Runs the bundle to its end.
- * @param signals are passed on to the process.
+ * @param signals are passed on to the process; one that it cannot hear, as process 1, ends it as it would any other.
  * @returns its exit status, 128 + the number of a signal.
  * @throws OperationError when it could not be started.
  */
@@ -59,9 +64,11 @@ export async function runForeground(
     ? Promise.resolve()
     : Promise.all([tee(child, 1, keep, output), tee(child, 2, keep, output)]);
   const startedAt = host.now();
-  const recorded = recordInit(host, step, child, pidFile)
+  const known: { init?: ProcessIdentity; endedBy?: NodeJS.Signals } = {};
+  const recorded = findInit(host, child, pidFile)
     .then(async (init) => {
       if (init === undefined) return;
+      known.init = init;
       const bootId = await readBootId(host);
       const launch = launchOf(step);
       await writeProcessRecord(host, step.records, {
@@ -75,13 +82,20 @@ export async function runForeground(
       });
     })
     .catch((error: unknown) => tell('ps and exec do not know it', error));
-  const status = await waitForwarding(host, child, signals);
+  // Asked before the signal is passed on: what it makes the process do may be to give up its handlers.
+  const endInstead = async (signal: NodeJS.Signals): Promise<boolean> => {
+    if (known.init === undefined || !(await isLostOn(host, known.init, signal))) return false;
+    known.endedBy ??= signal;
+    return host.kill(known.init.pid, 'SIGKILL');
+  };
+  const ended = await waitForwarding(host, child, signals, endInstead);
+  const status =
+    known.endedBy === undefined || ended !== KILLED ? ended : 128 + constants.signals[known.endedBy];
   await recorded;
   await drained;
   const complaint = (await host.readText(`${step.bundle}/${errorLog}`)) ?? '';
-  const started = (await host.status(pidFile)) !== undefined;
   const command = { argv, status, stderr: complaint };
-  if (!started) throw createError(step, command);
+  if ((await host.status(pidFile)) === undefined) throw createError(step, command);
   const failure = status === 1 ? execErrorIn(await readLogEnd(host, step.log), startedAt) : undefined;
   if (failure !== undefined) throw startError(step, { ...command, stderr: failure });
   await host
@@ -91,12 +105,7 @@ export async function runForeground(
 }
 
 /** Waits for the runtime's pid file; undefined when the runtime has ended before or the process was too short-lived. */
-async function recordInit(
-  host: Host,
-  step: ProcessStep,
-  child: Child,
-  pidFile: string,
-): Promise<ProcessIdentity | undefined> {
+async function findInit(host: Host, child: Child, pidFile: string): Promise<ProcessIdentity | undefined> {
   const exit = { seen: false };
   void child.exited.then(() => (exit.seen = true));
   for (let pause = 2; !exit.seen; pause = Math.min(pause * 2, 20)) {

@@ -46,7 +46,8 @@ export function createFakeHost(machine: FakeMachine, gate: Gate): Host {
         },
         () => files.put(options?.via ?? temporary(file), text.slice(0, text.length / 2)),
       ),
-    append: (file, text) => {
+    append: (file, data) => {
+      const text = Buffer.from(data).toString();
       const add = (more: string): void => files.put(file, (files.read(file) ?? '') + more);
       return gate.pass(
         `append to ${file}`,

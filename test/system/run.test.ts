@@ -1,4 +1,5 @@
 // run: streams, status and signals of a process in the foreground, and nothing left afterwards.
+import { constants } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { find, list, succeed } from '../support/containers.ts';
@@ -73,6 +74,40 @@ describe.skipIf(!requireSystem())('run', () => {
       run.kill('SIGINT');
     }
     expect((await run.ended).status).toBe(12);
+  });
+
+  it.each(['SIGTERM', 'SIGINT'] as const)('ends a process that has no handler for %s', async (signal) => {
+    // As process 1 of its namespace it would never get it.
+    const spec = write('deaf', 'bash', '-c', 'echo up; exec sleep 1000');
+    const before = await getHost().snapshot();
+    const run = await getHost().startRunspec('--quiet', 'run', spec.file);
+    await expect.poll(run.written, { timeout: 20_000 }).toContain('up');
+    run.kill(signal);
+    expect((await run.ended).status).toBe(128 + constants.signals[signal]);
+    expect(await getHost().settledDiff(before)).toEqual([]);
+  });
+
+  it.each([
+    // rt_sigprocmask(SIG_BLOCK, …) in the numbers of x86-64: there is no POSIX.pm.
+    ['ignores', '$SIG{TERM} = "IGNORE"'],
+    ['waits for', 'my $set = pack("Q", 1 << 14); syscall(14, 0, $set, 0, 8)'],
+  ])('leaves a process alone that %s the signal', async (_, prepare) => {
+    const spec = write('own', 'perl', '-e', `$| = 1; ${prepare}; print "up\n"; sleep 2; exit 13`);
+    const run = await getHost().startRunspec('--quiet', 'run', spec.file);
+    await expect.poll(run.written, { timeout: 20_000 }).toContain('up');
+    run.kill('SIGTERM');
+    expect((await run.ended).status).toBe(13);
+  });
+
+  it('keeps a log to the byte', async () => {
+    const spec = write('bytes', 'perl', '-e', '$| = 1; print "\\xff\\xe2\\n\\xac.\\n"; sleep 1000');
+    const run = await getHost().startRunspec('--quiet', 'run', spec.file);
+    const logs = [process.execPath, CLI, 'logs', spec.name];
+    const read = async (): Promise<string> =>
+      (await getHost().output(['bash', '-c', '"$@" | od -An -tx1', '-', ...logs])).trim();
+    await expect.poll(read, { timeout: 20_000 }).toBe('ff e2 0a ac 2e 0a');
+    run.kill('SIGTERM');
+    expect((await run.ended).status).toBe(143);
   });
 
   it('ends with 128 and the number of the signal that ended the process', async () => {
