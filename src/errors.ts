@@ -68,6 +68,8 @@ export interface OperationErrorDetails {
   readonly step?: string | undefined;
   /** What in the spec asked for the thing that failed. */
   readonly path?: SpecPath | undefined;
+  /** Where in the container the mount goes that failed, when it is known by that alone. */
+  readonly destination?: string | undefined;
   /** `path` as `file:line:col`, once the text is at hand. */
   readonly place?: string | undefined;
   readonly command?: FailedCommand | undefined;
@@ -83,6 +85,7 @@ export class OperationError extends Error {
   readonly container: string | undefined;
   readonly step: string | undefined;
   readonly path: SpecPath | undefined;
+  readonly destination: string | undefined;
   readonly place: string | undefined;
   readonly command: FailedCommand | undefined;
   readonly cleanup: readonly Error[];
@@ -93,6 +96,7 @@ export class OperationError extends Error {
     this.container = details.container;
     this.step = details.step;
     this.path = details.path;
+    this.destination = details.destination;
     this.place = details.place;
     this.command = details.command;
     this.cleanup = details.cleanup ?? [];
@@ -100,8 +104,8 @@ export class OperationError extends Error {
 
   /** The same failure, with what else is known of it. */
   with(details: OperationErrorDetails): OperationError {
-    const { hint, container, step, path, place, command, cause, cleanup } = this;
-    const known = { hint, container, step, path, place, command, cause, cleanup };
+    const { hint, container, step, path, destination, place, command, cause, cleanup } = this;
+    const known = { hint, container, step, path, destination, place, command, cause, cleanup };
     return new OperationError(this.message, { ...known, ...details });
   }
 }

@@ -21,6 +21,8 @@ import type { Reporter } from '../run/report.ts';
 import { opContext, openSession, type Session } from '../run/session.ts';
 import { createSeedGathering, isSeeded } from '../run/seed-gathering.ts';
 import { removeAllStaleWork } from '../run/stale-work.ts';
+import { describeEnd, readContainerState } from '../runtime/container-state.ts';
+import { recordsFolder } from '../runtime/records.ts';
 import type { CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
 import { findOrphans, tellOrphans } from './orphans.ts';
@@ -265,12 +267,17 @@ async function carryOut(
   const changed = changes.filter((change) => change.action !== 'none').length;
   if (context.json)
     context.stdout(`${JSON.stringify({ event: 'applied', container: plan.name, changed, milliseconds })}\n`);
-  else if (!context.quiet)
-    context.stderr(
-      hasEffect(changes)
-        ? `${plan.name} is up${where(plan)}  ${milliseconds} ms`
-        : `${plan.name} is up to date${where(plan)}`,
-    );
+  else if (!context.quiet) {
+    const took = hasEffect(changes) ? `  ${milliseconds} ms` : '';
+    context.stderr(`${plan.name} is ${await describeResult(context, work)}${took}`);
+  }
+}
+
+/** A process may have ended by now, at once or long after its apply. */
+async function describeResult({ host, dataDir }: CommandContext, { plan, changes }: Work): Promise<string> {
+  const state = await readContainerState(host, recordsFolder(dataDir, plan.name));
+  if (state.status === 'exited') return `applied, and its process has ${describeEnd(state)}`;
+  return `${hasEffect(changes) ? 'up' : 'up to date'}${where(plan)}`;
 }
 
 function where(plan: Plan): string {

@@ -7,11 +7,16 @@ import type { Plan } from '../plan/plan.ts';
 /** The same error with its place, when the spec has one for it. */
 export function placeFailure(error: unknown, plan: Plan, loaded: LoadedSpec | undefined): unknown {
   if (!(error instanceof OperationError) || loaded === undefined) return error;
-  const path = error.path ?? pathOfLayer(error.step, plan, loaded);
+  const path = error.path ?? pathOfMount(error.destination, loaded) ?? pathOfLayer(error.step, plan, loaded);
   const start = path === undefined ? undefined : loaded.locate(path)?.start;
   if (start === undefined) return error;
   const place = `${loaded.file}:${start.line}:${start.column}`;
   return error.with({ path, place });
+}
+
+function pathOfMount(destination: string | undefined, { spec }: LoadedSpec): SpecPath | undefined {
+  const index = spec.mounts.findIndex((mount) => mount.destination === destination);
+  return index < 0 ? undefined : ['mounts', index];
 }
 
 /** A plan knows layers by their content only: which of the spec's it is, its source tells. */

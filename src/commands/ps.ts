@@ -96,7 +96,8 @@ function renderRows(rows: readonly Row[], now: number): string {
   return renderTable([['NAME', 'STATE', 'PID', 'ADDRESS', 'PORTS', 'SPEC'], ...cells]);
 }
 
-function showState(row: Row, now: number): string {
+/** `exited (7) 3 s ago`. @param now milliseconds since the epoch. */
+export function showState(row: Row, now: number): string {
   if (row.state === 'running' && row.startedAt !== null)
     return `running for ${showDuration(now - Date.parse(row.startedAt))}`;
   if (row.state !== 'exited') return row.state;

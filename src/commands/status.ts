@@ -9,7 +9,7 @@ import { readContainerState } from '../runtime/container-state.ts';
 import { recordsFolder } from '../runtime/records.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { paint } from './paint.ts';
-import { toRow } from './ps.ts';
+import { showState, toRow } from './ps.ts';
 import { describe } from './reporter.ts';
 import { unknownContainer } from './unknown-container.ts';
 
@@ -33,7 +33,7 @@ export async function status(context: CommandContext, name: string): Promise<num
     context.stdout(`${JSON.stringify({ ...row, clean, steps: found }, undefined, 2)}\n`);
   } else {
     context.stdout(
-      `${paint({ color: context.colorOfData }, 'bold', name)}  ${row.state}${row.pid === null ? '' : `  pid ${row.pid}`}\n`,
+      `${paint({ color: context.colorOfData }, 'bold', name)}  ${showState(row, context.host.now())}${row.pid === null ? '' : `  pid ${row.pid}`}\n`,
     );
     steps.forEach((step, index) =>
       context.stdout(renderStep(context, step, probes[index] as Probe, shadows.get(step.id))),

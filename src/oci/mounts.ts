@@ -117,6 +117,11 @@ const RUNTIME_PLACES: readonly (readonly [string, Mountpoint['type']])[] = [
   ['/etc/hostname', 'file'],
 ];
 
+/** Nothing but a folder will do there. */
+export const RUNTIME_FOLDERS: readonly string[] = RUNTIME_PLACES.flatMap(([path, type]) =>
+  type === 'directory' ? [path] : [],
+);
+
 /** Every place of the root on which something is mounted, for the topmost read-only layer. */
 export function mountTargets(spec: Spec, paths: HostFacts['paths']): readonly Mountpoint[] {
   const targets = new Map<string, Mountpoint>();

@@ -1,8 +1,18 @@
 // Limits as the kernel writes them: when two texts mean the same, and what lifts a limit. Pure.
+import type { SpecPath } from '../errors.ts';
 
 export interface LimitFile {
   readonly name: string;
   readonly value: string;
+}
+
+/** What of a spec a cgroup file comes from, both versions. */
+export function specPathOf(name: string): SpecPath {
+  if (/^(?:memory\.memsw|memory\.swap)\b/.test(name)) return ['resources', 'swap'];
+  if (/^cpu\.(?:weight|shares)$/.test(name)) return ['resources', 'cpuWeight'];
+  const controller = name.slice(0, name.indexOf('.'));
+  const key = { cpu: 'cpus', blkio: 'io' }[controller] ?? controller;
+  return ['resources', key];
 }
 
 /** Pages of the kernels that Node runs on: limits of memory are rounded down to whole ones. */

@@ -2,7 +2,7 @@
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { CgroupHierarchy, CgroupStep } from '../plan/plan.ts';
-import { liftLimits, sameLimit, type LimitFile } from './cgroup-limits.ts';
+import { liftLimits, sameLimit, specPathOf, type LimitFile } from './cgroup-limits.ts';
 import type { Difference, Op } from './op.ts';
 import { quote } from './shell.ts';
 
@@ -161,6 +161,7 @@ async function writeLimits(
     } catch (cause) {
       throw new OperationError(`cannot set ${folder}/${name} to ${value}: ${(cause as Error).message}`, {
         cause,
+        path: specPathOf(name),
         hint: limitHint(cause),
       });
     }

@@ -37,6 +37,7 @@ export const mountpoints: Op<'mountpoints'> = {
       resolveInLayers(host, [...step.lower, step.path], path, options);
     for (const target of inOrder(step.targets)) {
       const steps = await locate(resolve, target);
+      if (target.symlinks === 'resolve') refuseToLieInFile(steps, target);
       if (target.type === 'directory') {
         const folder = await makeFolders(host, step.path, steps);
         if (target.mode !== undefined) await host.setMode(folder, target.mode);
@@ -68,6 +69,17 @@ function inOrder(targets: readonly Mountpoint[]): readonly Mountpoint[] {
   const rank = ({ symlinks, type }: Mountpoint): number =>
     (symlinks === 'replace' ? 0 : 2) + (type === 'directory' ? 0 : 1);
   return targets.toSorted((a, b) => rank(a) - rank(b));
+}
+
+/** Made in the topmost layer, folders would hide what the image has in their place. */
+function refuseToLieInFile(steps: readonly PathStep[], { path }: Mountpoint): void {
+  const index = steps.findIndex(({ status }) => status !== undefined && status.type !== 'directory');
+  if (index === -1 || index === steps.length - 1) return;
+  const place = steps.slice(0, index + 1).map(({ name }) => `/${name}`);
+  throw new OperationError(
+    `the mount on ${path} would lie in ${place.join('')}, which in the root file system is a ${steps[index]?.status?.type}`,
+    { destination: path, hint: 'mount it on another path' },
+  );
 }
 
 type Resolve = MergedLayers['resolve'];

@@ -14,7 +14,8 @@ export interface Difference {
 }
 
 export type Probe =
-  | { readonly state: 'absent' }
+  /** `why`: a clause for people, when more is known than that nothing is there. */
+  | { readonly state: 'absent'; readonly why?: string }
   /** As wanted. `owned` false: it was there before and belongs to someone else. */
   | { readonly state: 'present'; readonly owned: boolean; readonly detail?: string }
   /** There, but different; `inPlace` when `update` can mend it without touching anything else. */

@@ -3,7 +3,7 @@ import { OperationError, UnreachedError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { readMounts } from '../host/kernel-view.ts';
 import type { ProcessStep } from '../plan/plan.ts';
-import { readContainerState } from '../runtime/container-state.ts';
+import { describeEnd, readContainerState } from '../runtime/container-state.ts';
 import { launchProcess, monitorCommand, monitorPidFile } from '../runtime/launch.ts';
 import { findMissingMounts } from '../runtime/missing-mounts.ts';
 import { launchOf, readProcessRecord } from '../runtime/records.ts';
@@ -23,7 +23,9 @@ export const process: Op<'process'> = {
 
   async probe({ host }, step) {
     const state = await readContainerState(host, step.records);
-    // One that has ended is to be started again; how it ended is what `ps` tells.
+    // One that has ended is to be started again.
+    if (state.status === 'exited' && state.exitStatus !== undefined)
+      return { state: 'absent', why: `it has ${describeEnd(state)}` };
     if (state.status !== 'running') return { state: 'absent' };
     const record = await readProcessRecord(host, step.records);
     const differences = record === undefined ? [] : compareLaunch(launchOf(step), record.launch);
@@ -81,9 +83,7 @@ async function nameFullDisk(host: Host, step: ProcessStep, error: unknown): Prom
   if (!(error instanceof OperationError) || error.hint !== undefined) return error;
   for (const folder of [step.runtimeRoot, step.bundle]) {
     if ((await host.status(folder)) === undefined || (await host.freeBytes(folder)) >= STATE_BYTES) continue;
-    const hint = `the disk of ${folder} is full; free some space and try again`;
-    const { step: id, path, command, cause, cleanup } = error;
-    return new OperationError(error.message, { step: id, path, command, cause, cleanup, hint });
+    return error.with({ hint: `the disk of ${folder} is full; free some space and try again` });
   }
   return error;
 }

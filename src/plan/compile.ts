@@ -1,5 +1,6 @@
 // compile: a Spec and what is known of the host, to a Plan. Pure: no clock, randomness, file system or
 // environment; the same input gives the same plan, byte for byte.
+import { checkMounts } from './check-mounts.ts';
 import { sha256 } from '../crypto.ts';
 import type { Diagnostic } from '../errors.ts';
 import type { Spec } from '../load/spec.ts';
@@ -120,15 +121,7 @@ export function compile(spec: Spec, facts: HostFacts, together: readonly Spec[] 
 }
 
 function checkPaths(spec: Spec, facts: HostFacts, problems: Problems): void {
-  spec.mounts.forEach((mount, index) => {
-    if (mount.type !== 'bind' || exists(mount.source, facts)) return;
-    problems.error(
-      'no-source',
-      ['mounts', index],
-      `the bind source ${mount.source} does not exist`,
-      'make it first: runspec never makes folders outside its own',
-    );
-  });
+  checkMounts(spec, facts, problems);
   checkResolver(spec, facts, problems);
   const { seccomp } = spec.security;
   if (seccomp.startsWith('/') && !exists(seccomp, facts)) {

@@ -144,7 +144,7 @@ function decide(container: string, step: Step, former: Step | undefined, probe: 
       const moved = step.shared === true ? [] : differingProperties(former, step, op.passive ?? []);
       // The former one may be in another place, as with another --state-dir: it must not stay there.
       return moved.length === 0
-        ? change('create', 'it is gone from the host')
+        ? change('create', probe.why ?? 'it is gone from the host')
         : change('replace', `changed in the spec: ${moved.join(', ')}`);
     }
     case 'drifted': {

@@ -21,6 +21,7 @@ export async function completeConfig(host: Host, step: BundleStep, dataDir: stri
   const foreign = await findForeignMountpoint(host, view, dataDir);
   if (foreign !== undefined) {
     throw new OperationError(`the mount on ${foreign.destination} has no place in ${foreign.source}`, {
+      destination: foreign.destination,
       hint: 'make the folder (or, for a file, an empty file) in it first; runspec changes nothing in a folder of yours',
     });
   }

@@ -58,6 +58,13 @@ export async function readContainerState(host: Host, records: string): Promise<C
   };
 }
 
+/** `ended with status 7`, for a sentence. */
+export function describeEnd({ exitStatus, oom }: Extract<ContainerState, { status: 'exited' }>): string {
+  const status =
+    exitStatus === undefined ? 'ended with a status that nobody saw' : `ended with status ${exitStatus}`;
+  return oom ? `${status}, out of memory` : status;
+}
+
 async function sawOom(
   host: Host,
   records: string,

@@ -1,6 +1,6 @@
 // Limits: equal values in the kernel's spelling, drift by file, and what a changed spec lifts.
 import { describe, expect, it } from 'vitest';
-import { liftLimits, sameLimit, type LimitFile } from '../../src/ops/cgroup-limits.ts';
+import { liftLimits, sameLimit, specPathOf, type LimitFile } from '../../src/ops/cgroup-limits.ts';
 import { opOf } from '../../src/ops/index.ts';
 import type { CgroupStep } from '../../src/plan/plan.ts';
 import { createFakeOps } from './fake-context.ts';
@@ -40,6 +40,23 @@ describe('a limit is the same as what the kernel shows for it', () => {
   ])('%s: %j and %j: %j', (name, wanted, found, same) => {
     expect(sameLimit(name, wanted, found)).toBe(same);
   });
+});
+
+it.each([
+  ['cpu.max', 'cpus'],
+  ['cpu.cfs_quota_us', 'cpus'],
+  ['cpu.weight', 'cpuWeight'],
+  ['cpu.shares', 'cpuWeight'],
+  ['cpuset.cpus', 'cpuset'],
+  ['memory.max', 'memory'],
+  ['memory.limit_in_bytes', 'memory'],
+  ['memory.swap.max', 'swap'],
+  ['memory.memsw.limit_in_bytes', 'swap'],
+  ['pids.max', 'pids'],
+  ['io.max', 'io'],
+  ['blkio.throttle.read_bps_device', 'io'],
+])('%s comes from resources.%s', (name, key) => {
+  expect(specPathOf(name)).toEqual(['resources', key]);
 });
 
 describe('a limit that is no longer asked for is lifted', () => {

@@ -62,7 +62,7 @@ const IMAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'etc/hosts': '-> missing',
     'usr/share/nginx/html': '-> OUTSIDE',
   },
-  'has fifos': { dev: 'fifo', proc: 'fifo', etc: 'fifo', 'usr/share/nginx': 'fifo' },
+  'has fifos': { dev: 'fifo', proc: 'fifo', etc: 'fifo', 'usr/share/nginx/html': 'fifo' },
   'has files for folders': { dev: 'file', sys: 'file', etc: 'file', 'usr/share/nginx/html': 'file' },
   'has folders for files': { 'etc/resolv.conf': 'dir', 'etc/hosts': 'dir', 'etc/hostname': 'fifo' },
 };
@@ -135,6 +135,19 @@ describe.skipIf(!isRoot)('the layer of mount points', () => {
       expect([listTree(outside), listTree(image)]).toEqual(before);
     });
   }
+
+  it.each(['file', 'fifo', '-> ../../etc/passwd'])('refuses a mount that would lie in a %s', async (what) => {
+    const { step, image } = makeImage(`in the way ${what.replaceAll('/', '')}`, {
+      'etc/passwd': 'file',
+      'usr/share/nginx': what,
+    });
+    const before = listTree(image);
+    await expect(mountpoints.apply(context, step, {})).rejects.toMatchObject({
+      message: `the mount on ${site.path} would lie in /${what.startsWith('-') ? 'etc/passwd' : 'usr/share/nginx'}, which in the root file system is a ${what === 'fifo' ? 'fifo' : 'file'}`,
+      destination: site.path,
+    });
+    expect(listTree(image)).toEqual(before);
+  });
 
   it('keeps mode and owner of the folders it stands over', async () => {
     const { step, image } = makeImage('modes', { tmp: 'dir', etc: 'dir' });

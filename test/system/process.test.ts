@@ -37,6 +37,17 @@ describe.skipIf(!requireSystem())('the process', () => {
     expect(stdout).toContain(' 1048576 ');
   });
 
+  it('that has ended is not called up: apply, plan and status tell how it ended', async () => {
+    const spec = writeSpec(getHost(), 'ended', bash('exit 7'));
+    const first = await getHost().runspec('apply', spec.file);
+    expect(first).toMatchObject({ status: 0 });
+    expect(first.stderr).toMatch(/ is (?:up|applied, and its process has ended with status 7)  \d+ ms\n/);
+    await waitForEnd(getHost(), spec.name);
+    const { stdout } = await getHost().runspec('plan', spec.file);
+    expect(stdout).toMatch(/\+ process .*\n +it has ended with status 7\n/);
+    expect((await getHost().runspec('status', spec.name)).stdout).toMatch(/^\S+ {2}exited \(7\) \d+ s ago\n/);
+  });
+
   it('is confined: capabilities, no_new_privs, seccomp, masked and read-only paths', async () => {
     const name = await start('confined', {});
     const status = (await inside(getHost(), name)(['cat', '/proc/1/status'])).stdout;
