@@ -1,5 +1,5 @@
 // apply: converge the host to the specs.
-import type { ApplyOptions } from './converge.ts';
+import type { ApplyOptions } from './carry-out.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { readAhead } from './read-ahead.ts';
 import { requireRoot } from './require-root.ts';

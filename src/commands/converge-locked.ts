@@ -7,7 +7,7 @@ import { netnsOf } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
 import { withLock } from '../run/lock.ts';
 import type { CommandContext } from './context.ts';
-import type { ApplyOptions } from './converge.ts';
+import type { ApplyOptions } from './carry-out.ts';
 import type { LoadedSpecs } from './load-specs.ts';
 import { forget, viewOf, type ReadAhead } from './read-ahead.ts';
 

@@ -6,50 +6,24 @@ import type { LoadedSpec } from '../load/load.ts';
 import { STDIN } from '../load/read-sources.ts';
 import type { Spec } from '../load/spec.ts';
 import { findFirewallProblems } from '../plan/check-firewall.ts';
-import { afterJoined, compileAll, type Compiled } from '../plan/compile.ts';
+import { compileAll, type Compiled } from '../plan/compile.ts';
 import type { ForeignRules, HostFacts } from '../plan/facts.ts';
 import { netnsOf } from '../plan/names.ts';
-import type { OpKind, Plan } from '../plan/plan.ts';
-import type { Application, SharedRuns } from '../run/application.ts';
-import { applyChanges } from '../run/apply.ts';
-import { computeAllChanges, hasEffect, type Change } from '../run/changes.ts';
+import type { Plan } from '../plan/plan.ts';
+import { computeAllChanges, hasEffect } from '../run/changes.ts';
 import { gatherFacts, gatherForeignRules } from '../run/gather-facts.ts';
 import { hearPrograms } from '../run/hear-programs.ts';
-import { noteVolumes } from '../run/kept-data.ts';
-import { recordedSteps, type ContainerRecord } from '../run/records.ts';
+import { recordedSteps } from '../run/records.ts';
 import type { Reporter } from '../run/report.ts';
 import { opContext, openSession, type Session } from '../run/session.ts';
-import { createSeedGathering, isSeeded } from '../run/seed-gathering.ts';
 import { removeAllStaleWork } from '../run/stale-work.ts';
-import { describeEnd, readContainerState } from '../runtime/container-state.ts';
-import { recordsFolder } from '../runtime/records.ts';
+import { carryOutAll, type ApplyOptions, type Work } from './carry-out.ts';
 import type { CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
 import { findOrphans, tellOrphans } from './orphans.ts';
-import { rememberSpec, type UnderstoodText } from './known-specs.ts';
 import { checkCompiled, showPlaced, type LoadedSpecs } from './load-specs.ts';
-import { placeFailure } from './place-failure.ts';
 import { createReporter } from './reporter.ts';
-import { showAddresses, showPorts } from './show-place.ts';
 import { mendShared, removeLost, setAsideUnreadable } from './take-down.ts';
-
-export interface ApplyOptions {
-  readonly keepOnFailure: boolean;
-  /** Keep a picture of the host from before, for `down --prove`. */
-  readonly prove?: boolean;
-  /** Only what runspec.lock names; all archives are checked before the first change. */
-  readonly locked?: boolean;
-  readonly leaveOut?: OpKind;
-}
-
-interface Work {
-  readonly plan: Plan;
-  readonly changes: readonly Change[];
-  readonly record: ContainerRecord | undefined;
-  readonly specFile: string;
-  /** The text that it comes from, unless that is known already. */
-  readonly understood: UnderstoodText | undefined;
-}
 
 export async function converge(
   context: CommandContext,
@@ -90,60 +64,6 @@ export async function converge(
   if (!isUpToDate) await warn();
   tellOrphans(context, await findOrphans(context, facts, loaded));
   return works.map((work) => work.plan);
-}
-
-/**
- * Side by side, but that a container that joins namespaces of another one of this call starts after it.
- *
- * @throws what failed, of all containers, when nothing is under way any more.
- */
-async function carryOutAll(
-  context: CommandContext,
-  session: Session,
-  { specs: sources }: LoadedSpecs,
-  works: readonly Work[],
-  report: Reporter,
-  { warn, ...options }: ApplyOptions & { readonly warn: () => Promise<void> },
-): Promise<void> {
-  const sharedRuns: SharedRuns = new Map();
-  const running = new Map<string, Promise<void>>();
-  const names = afterJoined(sources.map(({ spec }) => spec)).map(({ name }) => name);
-  const inOrder = works.toSorted(
-    (one, other) => names.indexOf(one.plan.name) - names.indexOf(other.plan.name),
-  );
-  const loadedOf = ({ plan }: Work): LoadedSpec | undefined =>
-    sources.find(({ spec }) => spec.name === plan.name);
-  const startsAtOnce = (work: Work): boolean =>
-    !joinedContainers(loadedOf(work)?.spec).some((name) => names.includes(name));
-  const seeds = createSeedGathering(
-    works
-      .filter(startsAtOnce)
-      .map(({ plan, changes }) => ({ container: plan.name, steps: volumesToMake(changes) })),
-  );
-  for (const work of inOrder) {
-    const source = loadedOf(work);
-    const joined = joinedContainers(source?.spec).flatMap((name) => running.get(name) ?? []);
-    const run = Promise.all(joined).then(() =>
-      carryOut(context, session, work, report, { ...options, sharedRuns, seeds, whileCreating: warn }),
-    );
-    const leave = (): void => seeds.leave(work.plan.name);
-    run.then(leave, leave);
-    running.set(
-      work.plan.name,
-      run.catch((error: unknown) => Promise.reject(placeFailure(error, work.plan, source))),
-    );
-  }
-  const results = await Promise.allSettled(running.values());
-  const failures = results.flatMap((result) =>
-    result.status === 'rejected' ? [result.reason as Error] : [],
-  );
-  const [failure, ...others] = failures;
-  if (failure !== undefined)
-    throw joinFailures([failure, ...others], `${failures.length} of ${works.length} containers failed`);
-}
-
-function volumesToMake(changes: readonly Change[]): readonly string[] {
-  return changes.flatMap(({ action, step }) => (action !== 'none' && isSeeded(step) ? [step.id] : []));
 }
 
 /** Its failure is heard of by who awaits it, unless something else fails first. */
@@ -200,12 +120,6 @@ async function keepProof(session: Session, works: readonly Work[]): Promise<void
   if (fresh.length > 0) await keepSnapshot(session, fresh);
 }
 
-function joinedContainers(spec: Spec | undefined): readonly string[] {
-  return Object.values(spec?.namespaces ?? {}).flatMap((one) =>
-    one.mode === 'container' ? [one.container] : [],
-  );
-}
-
 /** Where a spec can be found again from any folder, and what its text said. */
 function sourceOf(
   { workingDirectory }: CommandContext,
@@ -240,48 +154,4 @@ async function prepareAll(
     })),
   );
   return all.map((one, index) => ({ ...one, changes: changes[index] ?? [] }));
-}
-
-async function carryOut(
-  context: CommandContext,
-  session: Session,
-  work: Work,
-  report: Reporter,
-  options: ApplyOptions & Pick<Application, 'sharedRuns' | 'seeds' | 'whileCreating'>,
-): Promise<void> {
-  const started = context.host.now();
-  const { plan, changes } = work;
-  const progress = (text: string): void => report.progress(plan.name, '', text);
-  await applyChanges({
-    ...work,
-    context: opContext(session, plan.name, progress),
-    records: session.records,
-    shared: session.shared,
-    report,
-    ...options,
-  });
-  await noteVolumes(session, plan.name, plan.steps);
-  if (hasEffect(changes) && work.understood !== undefined)
-    await rememberSpec(context, work.understood, plan.name);
-  const milliseconds = Math.round(context.host.now() - started);
-  const changed = changes.filter((change) => change.action !== 'none').length;
-  if (context.json)
-    context.stdout(`${JSON.stringify({ event: 'applied', container: plan.name, changed, milliseconds })}\n`);
-  else if (!context.quiet) {
-    const took = hasEffect(changes) ? `  ${milliseconds} ms` : '';
-    context.stderr(`${plan.name} is ${await describeResult(context, work)}${took}`);
-  }
-}
-
-/** A process may have ended by now, at once or long after its apply. */
-async function describeResult({ host, dataDir }: CommandContext, { plan, changes }: Work): Promise<string> {
-  const state = await readContainerState(host, recordsFolder(dataDir, plan.name));
-  if (state.status === 'exited') return `applied, and its process has ${describeEnd(state)}`;
-  return `${hasEffect(changes) ? 'up' : 'up to date'}${where(plan)}`;
-}
-
-function where(plan: Plan): string {
-  const [addresses, ports] = [showAddresses(plan.lease), showPorts(plan)];
-  const address = addresses.length === 0 ? '' : `, address ${addresses.join(' and ')}`;
-  return `${address}${ports.length === 0 ? '' : `, ports ${ports.join(' ')}`}`;
 }

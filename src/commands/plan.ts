@@ -5,6 +5,7 @@ import { unprivileged } from '../host/unprivileged.ts';
 import { afterJoined, compileAll } from '../plan/compile.ts';
 import type { Plan } from '../plan/plan.ts';
 import { computeAllChanges, hasEffect, type Change } from '../run/changes.ts';
+import { findKept } from '../run/find-kept.ts';
 import { gatherFacts } from '../run/gather-facts.ts';
 import { recordedSteps } from '../run/records.ts';
 import { opContext, openSession } from '../run/session.ts';
@@ -54,17 +55,13 @@ export async function plan(
       );
   });
   tellOrphans(context, await findOrphans(context, facts, loaded));
+  const kept = await findKept(session.shared, plans, changes);
   // Nothing is left to ask: its programs may end while the plan is written.
   void host.close();
   if (options.script) context.stdout(renderScript(plans));
-  else if (context.json) context.stdout(`${JSON.stringify(toJson(plans, changes), undefined, 2)}\n`);
-  else plans.forEach((one, index) => context.stdout(renderPlan(context, one, changes[index] ?? [])));
+  else if (context.json) context.stdout(`${JSON.stringify(toJson(plans, changes, kept), undefined, 2)}\n`);
+  else plans.forEach((one, index) => context.stdout(renderPlan(context, one, changes[index] ?? [], kept)));
   return options.exitCode && changes.some(hasEffect) ? EXIT.changes : EXIT.done;
-}
-
-/** What a container no longer has, and nobody takes away before `down --volumes`. */
-function isKept({ action, step }: Change): boolean {
-  return action === 'delete' && step.op === 'directory' && step.removal === 'volume';
 }
 
 /** Of an empty host: others than root see too little of this one to compare. */
@@ -79,18 +76,26 @@ function isRemnant({ action, step }: Change): boolean {
 
 const OF_ONE: ReadonlySet<string> = new Set(['cgroup', 'netns', 'nft-element', 'overlay', 'process', 'veth']);
 
-function renderPlan({ colorOfData: color }: CommandContext, plan: Plan, changes: readonly Change[]): string {
+type Kept = ReadonlyMap<Change, string>;
+
+function renderPlan(
+  { colorOfData: color }: CommandContext,
+  plan: Plan,
+  changes: readonly Change[],
+  kept: Kept,
+): string {
   const lines = changes.map((change) => {
-    const mark = isKept(change) ? '=' : MARKS[change.action];
+    const why = kept.get(change);
+    const mark = why !== undefined ? '=' : MARKS[change.action];
     const text = `${mark} ${change.step.id.padEnd(28)} ${describe(change.step)}`;
     const colored = change.action === 'none' ? paint({ color }, 'dim', text) : text;
-    const reason = isKept(change) ? `${change.reason ?? ''}: kept until down --volumes` : change.reason;
+    const reason = why === undefined ? change.reason : `${change.reason ?? ''}: ${why}`;
     return reason === undefined
       ? colored
       : `${colored}\n${' '.repeat(31)}${paint({ color }, 'yellow', reason)}`;
   });
   const count = (action: Change['action']): number =>
-    changes.filter((change) => change.action === action && !isKept(change)).length;
+    changes.filter((change) => change.action === action && !kept.has(change)).length;
   const summary = hasEffect(changes)
     ? `${count('create')} to create, ${count('update')} to update, ${count('replace')} to replace, ${count('delete')} to delete`
     : 'nothing to do';
@@ -109,7 +114,7 @@ function renderImage({ image }: Plan): string {
   return `  image ${image.reference} ${image.digest}\n${lines.map((line) => `    says ${line}\n`).join('')}`;
 }
 
-function toJson(plans: readonly Plan[], changes: readonly (readonly Change[])[]): unknown {
+function toJson(plans: readonly Plan[], changes: readonly (readonly Change[])[], kept: Kept): unknown {
   return {
     changed: changes.some(hasEffect),
     containers: plans.map((plan, index) => ({
@@ -117,13 +122,13 @@ function toJson(plans: readonly Plan[], changes: readonly (readonly Change[])[])
       runtime: plan.runtime,
       lease: plan.lease ?? null,
       image: plan.image ?? null,
-      changes: (changes[index] ?? []).map(({ step, action, reason }) => ({
-        id: step.id,
-        op: step.op,
-        action,
-        reason: reason ?? null,
-        step,
-      })),
+      changes: (changes[index] ?? []).map((change) => {
+        const { step, action, reason } = change;
+        const why = kept.get(change);
+        const named = { id: step.id, op: step.op };
+        if (why !== undefined) return { ...named, action: 'none', reason: `${reason ?? ''}: ${why}`, step };
+        return { ...named, action, reason: reason ?? null, step };
+      }),
     })),
   };
 }

@@ -7,6 +7,9 @@ import type { Op } from './op.ts';
 import { quote } from './shell.ts';
 
 export const controller: Op<'controller'> = {
+  // A cgroup without the controller loses its limits, not its processes.
+  isOutlived: true,
+
   describe: (step) => `cgroup controller ${step.controller} below ${step.mountpoint}`,
 
   async probe({ host }, step) {
@@ -25,6 +28,9 @@ export const controller: Op<'controller'> = {
     if (!(await isEnabled(host, step))) return { outcome: 'gone' };
     // Nothing is known of one that was found on: it is not ours to switch off.
     if (before['enabled'] !== false) return { outcome: 'kept', reason: 'it was on before', foreign: true };
+    // Our own are gone by now: those that are left are of a runspec with other folders.
+    const user = await findUser(host, step);
+    if (user !== undefined) return { outcome: 'kept', reason: `used by the cgroup ${user}` };
     try {
       await host.writeInPlace(switchOf(step), `-${step.controller}`);
     } catch (cause) {
@@ -38,6 +44,12 @@ export const controller: Op<'controller'> = {
 
   toShell: (step) => [`echo ${quote(`+${step.controller}`)} > ${quote(switchOf(step))}`],
 };
+
+async function findUser(host: Host, { mountpoint }: ControllerStep): Promise<string | undefined> {
+  for (const name of (await host.list(`${mountpoint}/runspec`)) ?? [])
+    if ((await host.status(`${mountpoint}/runspec/${name}`))?.type === 'directory') return `/runspec/${name}`;
+  return undefined;
+}
 
 function switchOf(step: ControllerStep): string {
   return `${step.mountpoint}/cgroup.subtree_control`;

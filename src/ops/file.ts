@@ -70,6 +70,6 @@ function compare(wanted: string, found: string): { readonly wanted: string; read
 }
 
 function summarize(text: string): string {
-  const oneLine = text.trim().replaceAll('\n', ' | ').replaceAll(/\p{C}/gu, '?');
+  const oneLine = text.trim().replaceAll('\n', ' | ').replaceAll('\t', ' ').replaceAll(/\p{C}/gu, '?');
   return oneLine.length > 60 ? `${oneLine.slice(0, 57)}...` : oneLine;
 }

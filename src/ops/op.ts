@@ -62,6 +62,8 @@ export interface Op<K extends OpKind> {
   readonly passive?: readonly string[];
   /** A kill in its `apply` may leave what `probe` calls absent, and what holds the things it needs all the same. */
   readonly halvesUnseen?: true;
+  /** What needs it is not lost with it: where it is made again, that stays. */
+  readonly isOutlived?: true;
   /** What the step is in one line for people, naming the kernel object. */
   describe(step: StepOf<K>): string;
   /** Reads only. */

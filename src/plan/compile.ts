@@ -1,13 +1,14 @@
 // compile: a Spec and what is known of the host, to a Plan. Pure: no clock, randomness, file system or
 // environment; the same input gives the same plan, byte for byte.
 import { checkMounts } from './check-mounts.ts';
+import { checkSharers } from './check-sharers.ts';
 import { sha256 } from '../crypto.ts';
 import type { Diagnostic } from '../errors.ts';
 import type { Spec } from '../load/spec.ts';
 import { findConfigProblems } from '../oci/config.ts';
 import { settleSpec } from './image-defaults.ts';
 import { compileProcess } from './process.ts';
-import type { HostFacts } from './facts.ts';
+import type { ContainerFacts, HostFacts } from './facts.ts';
 import { compileNetwork } from './network.ts';
 import { PLAN_VERSION, type Plan, type Step } from './plan.ts';
 import { createProblems, type Problems } from './problems.ts';
@@ -34,10 +35,15 @@ export function compileAll(specs: readonly Spec[], facts: HostFacts): readonly C
     compiled.set(spec, result);
     if (result.plan === undefined) continue;
     const { lease, ports } = result.plan;
-    known = {
-      ...known,
-      containers: { ...known.containers, [spec.name]: { ...(lease === undefined ? {} : { lease }), ports } },
+    // Where its network was until now matters still to those who were in it.
+    const { ownsNetwork, joinsNetworkOf } = known.containers[spec.name] ?? {};
+    const own: ContainerFacts = {
+      ports,
+      ...(lease === undefined ? {} : { lease }),
+      ...(ownsNetwork === undefined ? {} : { ownsNetwork }),
+      ...(joinsNetworkOf === undefined ? {} : { joinsNetworkOf }),
     };
+    known = { ...known, containers: { ...known.containers, [spec.name]: own } };
   }
   return specs.flatMap((spec) => compiled.get(spec) ?? []);
 }
@@ -84,6 +90,8 @@ export function compile(spec: Spec, facts: HostFacts, together: readonly Spec[] 
   const settled = settleSpec(spec, facts.images[spec.name], problems);
   const runtime = chooseRuntime(spec, facts, problems);
   const network = compileNetwork(spec, facts, problems, together);
+  const ownsNetwork = network.steps.some(({ op }) => op === 'netns');
+  checkSharers(spec, facts, ownsNetwork, problems, together);
   const resources = compileResources(spec, facts, problems);
   const places = placesOf(spec, facts);
   const storage = compileStorage(spec, facts, places, network.lease);

@@ -83,6 +83,10 @@ export interface ListeningSocket {
 export interface ContainerFacts {
   readonly lease?: Lease;
   readonly ports: readonly PortSpec[];
+  /** It has a network namespace of its own. */
+  readonly ownsNetwork?: true;
+  /** The container whose network namespace it is in, perhaps through others. */
+  readonly joinsNetworkOf?: string;
   /** Absolute path of the file that it was applied from. */
   readonly specFile?: string;
   /** What its process was started by, while that program is still there. */

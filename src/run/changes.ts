@@ -114,7 +114,8 @@ export async function computeChanges(
     // What follows further down is told where it began, not only what came just before it.
     if (followed === change) replaced.set(step.id, whyAnew(change));
     else replaced.set(step.id, followed.reason ?? '');
-    if (followed.action !== 'create' && followed.action !== 'replace') replaced.delete(step.id);
+    const isMade = followed.action === 'create' || followed.action === 'replace';
+    if (!isMade || opOf(step).isOutlived === true) replaced.delete(step.id);
     changes.push(followed);
   });
   const deletions = formerSteps

@@ -9,6 +9,7 @@ import { readNetwork } from '../host/network-facts.ts';
 import { readResolver } from '../host/resolver-facts.ts';
 import { resolveLayers } from '../image/resolve-layers.ts';
 import type { Spec } from '../load/spec.ts';
+import type { Step } from '../plan/plan.ts';
 import type {
   ContainerFacts,
   ForeignRules,
@@ -19,7 +20,7 @@ import type {
 import { readContainerState } from '../runtime/container-state.ts';
 import { recordsFolder } from '../runtime/records.ts';
 import { hearPrograms } from './hear-programs.ts';
-import type { ContainerRecord, Records } from './records.ts';
+import { recordedSteps, type ContainerRecord, type Records } from './records.ts';
 
 /** Programs whose absence or place matters to a plan. */
 const PROGRAMS = ['crun', 'runc', 'conmon', 'ip', 'nft', 'mount', 'umount', 'tar'];
@@ -160,7 +161,21 @@ function takenBy(record: ContainerRecord, bootId: string): ContainerFacts {
   const plan = record.pending ?? record.applied;
   // A reboot took the published ports: whoever listens on one since has it.
   const ports = record.bootId === bootId ? (plan?.ports ?? []) : [];
-  return { ports, ...(plan?.lease === undefined ? {} : { lease: plan.lease }) };
+  return {
+    ports,
+    ...(plan?.lease === undefined ? {} : { lease: plan.lease }),
+    ...(record.bootId === bootId ? networkOf(recordedSteps(record)) : {}),
+  };
+}
+
+function networkOf(steps: readonly Step[]): Pick<ContainerFacts, 'ownsNetwork' | 'joinsNetworkOf'> {
+  const joined = steps
+    .flatMap((step) => (step.op === 'bundle' ? step.join : []))
+    .find(({ type }) => type === 'network');
+  return {
+    ...(steps.some(({ op }) => op === 'netns') ? { ownsNetwork: true } : {}),
+    ...(joined === undefined ? {} : { joinsNetworkOf: joined.container }),
+  };
 }
 
 async function runtimeOf(

@@ -243,6 +243,23 @@ describe('a cgroup', () => {
 });
 
 describe('a controller', () => {
+  it('stays on as long as a cgroup of a runspec with other folders is there', async () => {
+    const ops = createFakeOps();
+    const clean = ops.machine.dump();
+    const before = await ops.apply(STEPS.controller);
+    for (const path of ['runspec', 'runspec/other'])
+      ops.machine.files.makeDirectory(`${folder}/unified/${path}`);
+    expect(await ops.revert(STEPS.controller, before)).toEqual({
+      outcome: 'kept',
+      reason: 'used by the cgroup /runspec/other',
+    });
+    expect(await ops.probe(STEPS.controller)).toMatchObject({ state: 'present' });
+    for (const path of ['runspec/other', 'runspec'])
+      ops.machine.files.removeDirectory(`${folder}/unified/${path}`);
+    expect(await ops.revert(STEPS.controller, before)).toEqual({ outcome: 'removed' });
+    expect(ops.machine.dump()).toEqual(clean);
+  });
+
   it('that was on before stays on, also when nothing is known of before', async () => {
     const ops = createFakeOps();
     ops.machine.files.write(`${folder}/unified/cgroup.subtree_control`, '+pids');

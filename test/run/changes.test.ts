@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Plan, Step } from '../../src/plan/plan.ts';
 import { hasEffect } from '../../src/run/changes.ts';
 import { planOf } from '../crash/plans.ts';
+import { STEPS } from '../ops/steps.ts';
 import { createFakeMachine, type FakeMachine } from '../support/fake/machine.ts';
 import { apply, changesOf, open } from './fake-session.ts';
 
@@ -85,6 +86,20 @@ describe('what is to be done', () => {
     machine.network.removeNamespace('runspec-web');
     machine.mounts.remove('/run/netns/runspec-web');
     expect(await decided(machine)).toContain('create netns: it is gone from the host');
+  });
+
+  it('leaves a cgroup where it is when a controller that it needs was switched off', async () => {
+    const controller: Step = { ...STEPS.controller, id: 'controller:hugetlb', controller: 'hugetlb' };
+    const plan: Plan = {
+      ...web,
+      steps: [
+        controller,
+        ...web.steps.map((step) => (step.op === 'cgroup' ? { ...step, needs: [controller.id] } : step)),
+      ],
+    };
+    const machine = await up(plan);
+    machine.files.write('/sys/fs/cgroup/unified/cgroup.subtree_control', '-hugetlb');
+    expect(await decided(machine, plan)).toEqual(['create controller:hugetlb: it is gone from the host']);
   });
 
   it('replaces what needs a step that is made anew', async () => {

@@ -109,4 +109,55 @@ describe.skipIf(!requireSystem())('containers that share namespaces', () => {
     expect(await namespaceOf('uts', beside.name)).toBe(await namespaceOf('uts', main.name));
     await succeed(host, 'down', '--all');
   });
+
+  it('leave a network that its owner gives up before it goes, or keep it from going', async () => {
+    const host = getHost();
+    const join = (name: string): SpecKeys => ({ namespaces: { network: `container:${name}` } });
+    const network = { bridge: 'pod0', subnet: '10.74.0.0/24' };
+    const main = writeSpec(host, 'main', spec({ network }));
+    const middle = writeSpec(host, 'middle', spec({ network }));
+    const far = writeSpec(host, 'far', spec(join(middle.name)));
+    const farther = writeSpec(host, 'farther', spec(join(far.name)));
+    const all = [farther.file, far.file, middle.file, main.file];
+    const expectAllIn = async (owner: string, names: readonly string[]): Promise<void> => {
+      for (const name of names) expect(await namespaceOf('net', name)).toBe(await namespaceOf('net', owner));
+    };
+    await succeed(host, 'apply', ...all);
+    await expectAllIn(middle.name, [far.name, farther.name]);
+    const identities = await Promise.all([far, farther].map(({ name }) => identify(host, name)));
+
+    writeSpec(host, 'middle', spec(join(main.name)));
+    for (const command of ['plan', 'apply']) {
+      const { status, stderr } = await host.runspec(command, middle.file);
+      expect(status).toBe(2);
+      expect(stderr).toMatch(
+        new RegExp(
+          `^${middle.file}:\\d+:\\d+: ${middle.name} would give up its network namespace, which ${far.name}, ${farther.name} are in$`,
+          'm',
+        ),
+      );
+    }
+    expect(await Promise.all([far, farther].map(({ name }) => identify(host, name)))).toEqual(identities);
+
+    // What has left comes back when the owner cannot be what it was to become.
+    writeSpec(host, 'middle', { ...spec(join(main.name)), process: { args: ['/no/such/program'] } });
+    const failed = await host.runspec('apply', ...all);
+    expect(failed.status).toBe(1);
+    expect(failed.stderr).toContain(
+      `${far.name} is not applied: ${middle.name}, whose namespaces it joins, failed`,
+    );
+    await expectAllIn(middle.name, [far.name, farther.name]);
+    expect(await namespaceOf('net', middle.name)).not.toBe(await namespaceOf('net', main.name));
+
+    writeSpec(host, 'middle', spec(join(main.name)));
+    const { stdout } = await host.runspec('plan', ...all);
+    expect(stdout).toMatch(
+      new RegExp(`= bridge:pod0 .*\\n +no longer in the spec: kept, used by ${main.name}\\n`),
+    );
+    expect(stdout).toMatch(/- veth:eth0 .*\n +no longer in the spec\n/);
+    await succeed(host, 'apply', ...all);
+    await expectAllIn(main.name, [middle.name, far.name, farther.name]);
+    for (const file of all) expect(await pending(host, file)).toEqual([]);
+    await succeed(host, 'down', '--all');
+  });
 });

@@ -103,7 +103,7 @@ describe.skipIf(!requireSystem())('an apply that fails', () => {
   it('in a write to the kernel names the step and the file, and leaves nothing', async () => {
     const { status, stderr } = await failing('cpuset', { resources: { cpuset: '0-4000' } });
     expect(status).toBe(1);
-    expect(stderr).toMatch(/^error: cgroup\S*: .*cpuset\.cpus/m);
+    expect(stderr).toMatch(/^\S+:\d+:\d+: error: cgroup\S*: .*cpuset\.cpus/m);
   });
 
   it('leaves what was up before as it was', async () => {

@@ -1,0 +1,172 @@
+// Carrying out the changes of all containers of a call, and saying what became of each.
+import { InterruptedError, OperationError } from '../errors.ts';
+import type { LoadedSpec } from '../load/load.ts';
+import type { Spec } from '../load/spec.ts';
+import { afterJoined } from '../plan/compile.ts';
+import type { OpKind, Plan } from '../plan/plan.ts';
+import type { Application, SharedRuns } from '../run/application.ts';
+import { applyChanges } from '../run/apply.ts';
+import { hasEffect, type Change } from '../run/changes.ts';
+import { planVacating } from '../run/hand-over.ts';
+import { noteVolumes } from '../run/kept-data.ts';
+import type { ContainerRecord } from '../run/records.ts';
+import type { Reporter } from '../run/report.ts';
+import { createSeedGathering, isSeeded } from '../run/seed-gathering.ts';
+import { opContext, type Session } from '../run/session.ts';
+import { describeEnd, readContainerState } from '../runtime/container-state.ts';
+import { recordsFolder } from '../runtime/records.ts';
+import type { CommandContext } from './context.ts';
+import { joinFailures } from './join-failures.ts';
+import { rememberSpec, type UnderstoodText } from './known-specs.ts';
+import type { LoadedSpecs } from './load-specs.ts';
+import { placeFailure } from './place-failure.ts';
+import { showAddresses, showPorts } from './show-place.ts';
+
+export interface ApplyOptions {
+  readonly keepOnFailure: boolean;
+  /** Keep a picture of the host from before, for `down --prove`. */
+  readonly prove?: boolean;
+  /** Only what runspec.lock names; all archives are checked before the first change. */
+  readonly locked?: boolean;
+  readonly leaveOut?: OpKind;
+}
+
+/** One container of the call. */
+export interface Work {
+  readonly plan: Plan;
+  readonly changes: readonly Change[];
+  readonly record: ContainerRecord | undefined;
+  readonly specFile: string;
+  /** The text that it comes from, unless that is known already. */
+  readonly understood: UnderstoodText | undefined;
+}
+
+/**
+ * Side by side, but that a container that joins namespaces of another one of this call starts after it, and leaves before it.
+ *
+ * @throws what failed, of all containers, when nothing is under way any more.
+ */
+export async function carryOutAll(
+  context: CommandContext,
+  session: Session,
+  { specs: sources }: LoadedSpecs,
+  works: readonly Work[],
+  report: Reporter,
+  { warn, ...options }: ApplyOptions & { readonly warn: () => Promise<void> },
+): Promise<void> {
+  const sharedRuns: SharedRuns = new Map();
+  const running = new Map<string, Promise<void>>();
+  const names = afterJoined(sources.map(({ spec }) => spec)).map(({ name }) => name);
+  const inOrder = works.toSorted(
+    (one, other) => names.indexOf(one.plan.name) - names.indexOf(other.plan.name),
+  );
+  const loadedOf = ({ plan }: Work): LoadedSpec | undefined =>
+    sources.find(({ spec }) => spec.name === plan.name);
+  const startsAtOnce = (work: Work): boolean =>
+    !joinedContainers(loadedOf(work)?.spec).some((name) => names.includes(name));
+  const seeds = createSeedGathering(
+    works
+      .filter(startsAtOnce)
+      .map(({ plan, changes }) => ({ container: plan.name, steps: volumesToMake(changes) })),
+  );
+  const vacating = planVacating(new Map(works.map(({ plan, changes }) => [plan.name, changes])));
+  for (const work of inOrder) {
+    const source = loadedOf(work);
+    const { name } = work.plan;
+    const joined = joinedContainers(source?.spec).flatMap((other) => {
+      const run = running.get(other);
+      return run === undefined
+        ? []
+        : [run.catch((cause: unknown) => Promise.reject(asUnjoined(name, other, cause)))];
+    });
+    // Nobody may come to ask, when something else fails first.
+    for (const one of joined) one.catch(() => undefined);
+    const handOver = vacating.of(name, joined);
+    const run = Promise.all(vacating.leavesFirst(name) ? [] : joined).then(() =>
+      carryOut(context, session, work, report, {
+        ...options,
+        sharedRuns,
+        seeds,
+        handOver,
+        whileCreating: warn,
+      }),
+    );
+    const leave = (): void => {
+      seeds.leave(name);
+      handOver.left();
+    };
+    run.then(leave, leave);
+    running.set(
+      name,
+      run.catch((error: unknown) => Promise.reject(placeFailure(error, work.plan, source))),
+    );
+  }
+  const results = await Promise.allSettled(running.values());
+  const failures = results.flatMap((result) =>
+    result.status === 'rejected' ? [result.reason as Error] : [],
+  );
+  const [failure, ...others] = failures;
+  if (failure !== undefined)
+    throw joinFailures([failure, ...others], `${failures.length} of ${works.length} containers failed`);
+}
+
+/** What went wrong is told by the other one. */
+function asUnjoined(container: string, other: string, cause: unknown): unknown {
+  if (cause instanceof InterruptedError) return cause;
+  const message = `${container} is not applied: ${other}, whose namespaces it joins, failed`;
+  return new OperationError(message, { container, cause });
+}
+
+function volumesToMake(changes: readonly Change[]): readonly string[] {
+  return changes.flatMap(({ action, step }) => (action !== 'none' && isSeeded(step) ? [step.id] : []));
+}
+
+function joinedContainers(spec: Spec | undefined): readonly string[] {
+  return Object.values(spec?.namespaces ?? {}).flatMap((one) =>
+    one.mode === 'container' ? [one.container] : [],
+  );
+}
+
+async function carryOut(
+  context: CommandContext,
+  session: Session,
+  work: Work,
+  report: Reporter,
+  options: ApplyOptions & Pick<Application, 'sharedRuns' | 'seeds' | 'handOver' | 'whileCreating'>,
+): Promise<void> {
+  const started = context.host.now();
+  const { plan, changes } = work;
+  const progress = (text: string): void => report.progress(plan.name, '', text);
+  await applyChanges({
+    ...work,
+    context: opContext(session, plan.name, progress),
+    records: session.records,
+    shared: session.shared,
+    report,
+    ...options,
+  });
+  await noteVolumes(session, plan.name, plan.steps);
+  if (hasEffect(changes) && work.understood !== undefined)
+    await rememberSpec(context, work.understood, plan.name);
+  const milliseconds = Math.round(context.host.now() - started);
+  const changed = changes.filter((change) => change.action !== 'none').length;
+  if (context.json)
+    context.stdout(`${JSON.stringify({ event: 'applied', container: plan.name, changed, milliseconds })}\n`);
+  else if (!context.quiet) {
+    const took = hasEffect(changes) ? `  ${milliseconds} ms` : '';
+    context.stderr(`${plan.name} is ${await describeResult(context, work)}${took}`);
+  }
+}
+
+/** A process may have ended by now, at once or long after its apply. */
+async function describeResult({ host, dataDir }: CommandContext, { plan, changes }: Work): Promise<string> {
+  const state = await readContainerState(host, recordsFolder(dataDir, plan.name));
+  if (state.status === 'exited') return `applied, and its process has ${describeEnd(state)}`;
+  return `${hasEffect(changes) ? 'up' : 'up to date'}${where(plan)}`;
+}
+
+function where(plan: Plan): string {
+  const [addresses, ports] = [showAddresses(plan.lease), showPorts(plan)];
+  const address = addresses.length === 0 ? '' : `, address ${addresses.join(' and ')}`;
+  return `${address}${ports.length === 0 ? '' : `, ports ${ports.join(' ')}`}`;
+}
