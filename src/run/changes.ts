@@ -127,7 +127,18 @@ export async function computeChanges(
       former: step,
       reason: 'no longer in the spec',
     }));
-  return [...deletions.toReversed(), ...changes];
+  return [...deletions.toReversed(), ...changes].map(tellLoss);
+}
+
+/** Data is not lost without a word. */
+function tellLoss(change: Change): Change {
+  const { action, former, reason } = change;
+  const isWritten = former?.op === 'directory' && former.id === 'dir:upper' && former.removal === 'tree';
+  if (!isWritten || (action !== 'replace' && action !== 'delete')) return change;
+  return {
+    ...change,
+    reason: `${reason === undefined ? '' : `${reason}; `}what the container has written goes`,
+  };
 }
 
 function decide(container: string, step: Step, former: Step | undefined, probe: Probe): Change {

@@ -41,6 +41,18 @@ describe.skipIf(!requireSystem())('a plan', () => {
       true,
     ],
     ['layers', { layers: [{ files: { '/etc/motd': 'hello' } }] }, /layer:\w+ is new/, true],
+    [
+      'layers, with what was written over them',
+      { layers: [{ files: { '/etc/motd': 'hello' } }] },
+      /± dir:upper .*\n +changed in the spec: layers; what the container has written goes\n/,
+      true,
+    ],
+    [
+      'where it writes',
+      { writable: 'persistent' },
+      /± dir:upper .*\n +dir:writables is new; what the container has written goes\n/,
+      true,
+    ],
     ['memory', { resources: { memory: '32M' } }, /memory\S*: \d+ -> 33554432/, false],
     ['no limit any more', { resources: {} }, /~ cgroup:.*\n +changed in the spec: memory\.\S+/, false],
     [
