@@ -38,8 +38,7 @@ async function tryExec(
   options: ExecOptions,
 ): Promise<ExecOutcome> {
   const { host } = context;
-  const wrong = options.env.find((entry) => !/^[^=]+=/.test(entry));
-  if (wrong !== undefined) throw new UsageError(`--env ${wrong} has no value`, 'write it as NAME=value');
+  const env = options.env.map((entry) => settleVariable(entry, context.environment));
   if (options.cwd !== undefined && !options.cwd.startsWith('/')) {
     throw new UsageError(`--cwd ${options.cwd} is not absolute`, 'it is a path inside the container');
   }
@@ -55,7 +54,7 @@ async function tryExec(
       args,
       interactive: options.interactive,
       terminal: options.tty,
-      env: options.env,
+      env,
       signals: context,
       ...(options.user === undefined ? {} : { user: options.user }),
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
@@ -65,6 +64,17 @@ async function tryExec(
       return { status: EXIT.ownFailure, error };
     throw error;
   }
+}
+
+/** A mere name takes the value from here: of a secret nobody reads it in the list of processes. */
+function settleVariable(entry: string, environment: CommandContext['environment']): string {
+  if (/^[^=]+=/.test(entry)) return entry;
+  const value = environment[entry];
+  if (value !== undefined) return `${entry}=${value}`;
+  throw new UsageError(
+    `--env ${entry} has no value, and there is none in this environment`,
+    'write it as NAME=value',
+  );
 }
 
 /** The process step of a container that is up, from its records. */

@@ -185,7 +185,7 @@ export function createProgram(
         .option('-i, --interactive', 'pass standard input on', false)
         .option('-t, --tty', 'with a terminal', false)
         .option('-u, --user <user>', 'uid[:gid] or names')
-        .option('-e, --env <key=value>', 'set a variable (repeatable)', collect, [])
+        .option('-e, --env <key[=value]>', 'set a variable, or pass it on', collect, [])
         .option('-w, --cwd <dir>', 'working folder')
         .action(async (name: string, argv: string[], options: ExecFlags) => {
           const { exec } = await import('./exec.ts');

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { succeed } from '../support/containers.ts';
+import type { Executed } from '../support/execute.ts';
 import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
 import { WAIT, writeSpec, type PlacedSpec } from '../support/specs.ts';
@@ -67,6 +68,28 @@ describe.skipIf(!requireSystem())('exec', () => {
       'echo $GREETING $NEW $LEFT $PWD',
     );
     expect(told.stdout).toBe('good bye x=y alone /etc\n');
+  });
+
+  it('passes on a variable of this environment by its name alone, which hides the value', async () => {
+    const call = (...names: readonly string[]): Promise<Executed> =>
+      getHost().exec(
+        [
+          process.execPath,
+          CLI,
+          'exec',
+          ...names.flatMap((one) => ['-e', one]),
+          spec.name,
+          'bash',
+          '-c',
+          'echo $SECRET',
+        ],
+        { env: { SECRET: 'a b=c' } },
+      );
+    expect(await call('SECRET')).toMatchObject({ status: 0, stdout: 'a b=c\n' });
+    expect(await call('SECRET', 'NOT_SET_HERE')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('--env NOT_SET_HERE has no value') as string,
+    });
   });
 
   it('leaves all behind the first word of the command to the command', async () => {
