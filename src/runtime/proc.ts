@@ -27,13 +27,15 @@ export async function readBootId(host: Host): Promise<string> {
   return ((await host.readText('/proc/sys/kernel/random/boot_id')) ?? '').trim();
 }
 
-/** Text of a file below /proc/PID; undefined when the process has gone, even between open(2) and read(2). */
+/** ESRCH: the process went; ENODEV: the cgroup did; EINVAL: the process is a zombie, and no longer in a mount namespace. */
+const GONE: ReadonlySet<string> = new Set(['ESRCH', 'ENODEV', 'EINVAL']);
+
+/** Text of a file below /proc/PID or of a cgroup; undefined when that has gone, even between open(2) and read(2). */
 export async function readProcFile(host: Host, path: string): Promise<string | undefined> {
   try {
     return await host.readText(path);
   } catch (error) {
-    // The process, or the cgroup, went while it was read.
-    if (['ESRCH', 'ENODEV'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    if (GONE.has((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
   }
 }
