@@ -29,8 +29,8 @@ export function checkSharers(
 function sharersOf(owner: string, containers: HostFacts['containers']): readonly string[] {
   const found = new Set([owner]);
   for (const _ of Object.keys(containers)) {
-    for (const [name, { joinsNetworkOf }] of Object.entries(containers))
-      if (joinsNetworkOf !== undefined && found.has(joinsNetworkOf)) found.add(name);
+    for (const [name, { joinsNetworkOf = [] }] of Object.entries(containers))
+      if (joinsNetworkOf.some((one) => found.has(one))) found.add(name);
   }
   found.delete(owner);
   return [...found];

@@ -85,8 +85,8 @@ export interface ContainerFacts {
   readonly ports: readonly PortSpec[];
   /** It has a network namespace of its own. */
   readonly ownsNetwork?: true;
-  /** The container whose network namespace it is in, perhaps through others. */
-  readonly joinsNetworkOf?: string;
+  /** Whose network namespace it is in, perhaps through others; more than one where an apply was cut short. */
+  readonly joinsNetworkOf?: readonly string[];
   /** Absolute path of the file that it was applied from. */
   readonly specFile?: string;
   /** What its process was started by, while that program is still there. */

@@ -171,10 +171,10 @@ function takenBy(record: ContainerRecord, bootId: string): ContainerFacts {
 function networkOf(steps: readonly Step[]): Pick<ContainerFacts, 'ownsNetwork' | 'joinsNetworkOf'> {
   const joined = steps
     .flatMap((step) => (step.op === 'bundle' ? step.join : []))
-    .find(({ type }) => type === 'network');
+    .flatMap(({ type, container }) => (type === 'network' ? [container] : []));
   return {
     ...(steps.some(({ op }) => op === 'netns') ? { ownsNetwork: true } : {}),
-    ...(joined === undefined ? {} : { joinsNetworkOf: joined.container }),
+    ...(joined.length === 0 ? {} : { joinsNetworkOf: [...new Set(joined)] }),
   };
 }
 
