@@ -7,7 +7,6 @@ import type { OpKind, Plan } from '../plan/plan.ts';
 import type { Application, SharedRuns } from '../run/application.ts';
 import { applyChanges } from '../run/apply.ts';
 import { hasEffect, type Change } from '../run/changes.ts';
-import { planVacating } from '../run/hand-over.ts';
 import { noteVolumes } from '../run/kept-data.ts';
 import type { ContainerRecord } from '../run/records.ts';
 import type { Reporter } from '../run/report.ts';
@@ -42,7 +41,7 @@ export interface Work {
 }
 
 /**
- * Side by side, but that a container that joins namespaces of another one of this call starts after it, and leaves before it.
+ * Side by side, but that a container that joins namespaces of another one of this call starts after it.
  *
  * @throws what failed, of all containers, when nothing is under way any more.
  */
@@ -69,7 +68,6 @@ export async function carryOutAll(
       .filter(startsAtOnce)
       .map(({ plan, changes }) => ({ container: plan.name, steps: volumesToMake(changes) })),
   );
-  const vacating = planVacating(new Map(works.map(({ plan, changes }) => [plan.name, changes])));
   for (const work of inOrder) {
     const source = loadedOf(work);
     const { name } = work.plan;
@@ -79,22 +77,16 @@ export async function carryOutAll(
         ? []
         : [run.catch((cause: unknown) => Promise.reject(asUnjoined(name, other, cause)))];
     });
-    // Nobody may come to ask, when something else fails first.
-    for (const one of joined) one.catch(() => undefined);
-    const handOver = vacating.of(name, joined);
-    const run = Promise.all(vacating.leavesFirst(name) ? [] : joined).then(() =>
+    const run = Promise.all(joined).then(() =>
       carryOut(context, session, work, report, {
         ...options,
         sharedRuns,
         seeds,
-        handOver,
+        whenFailed: () => letGoOf(session, waitingFor(name, inOrder, loadedOf)),
         whileCreating: warn,
       }),
     );
-    const leave = (): void => {
-      seeds.leave(name);
-      handOver.left();
-    };
+    const leave = (): void => seeds.leave(name);
     run.then(leave, leave);
     running.set(
       name,
@@ -108,6 +100,23 @@ export async function carryOutAll(
   const [failure, ...others] = failures;
   if (failure !== undefined)
     throw joinFailures([failure, ...others], `${failures.length} of ${works.length} containers failed`);
+}
+
+/** Those that come after it because they join its namespaces, be it through others: without it they are not begun. */
+function waitingFor(
+  container: string,
+  inOrder: readonly Work[],
+  loadedOf: (work: Work) => LoadedSpec | undefined,
+): readonly Work[] {
+  const later = inOrder.slice(inOrder.findIndex(({ plan }) => plan.name === container) + 1);
+  const direct = later.filter((work) => joinedContainers(loadedOf(work)?.spec).includes(container));
+  return [...direct, ...direct.flatMap(({ plan }) => waitingFor(plan.name, later, loadedOf))];
+}
+
+/** What they were to share with the one that has failed is not kept for them. */
+function letGoOf({ shared }: Session, works: readonly Work[]): void {
+  for (const { plan } of works)
+    for (const step of plan.steps) if (step.shared === true) shared.letGo(step.id, plan.name);
 }
 
 /** What went wrong is told by the other one. */
@@ -132,7 +141,7 @@ async function carryOut(
   session: Session,
   work: Work,
   report: Reporter,
-  options: ApplyOptions & Pick<Application, 'sharedRuns' | 'seeds' | 'handOver' | 'whileCreating'>,
+  options: ApplyOptions & Pick<Application, 'sharedRuns' | 'seeds' | 'whenFailed' | 'whileCreating'>,
 ): Promise<void> {
   const started = context.host.now();
   const { plan, changes } = work;

@@ -3,29 +3,29 @@ import type { Spec } from '../load/spec.ts';
 import type { HostFacts } from './facts.ts';
 import type { Problems } from './problems.ts';
 
-/** @param together all specs of the call: a container among them is started anew where its network goes. */
+/**
+ * Those of the same call are refused too: should one fail, it could not go back to where it was.
+ * @param ownsNetwork whether the spec has a network namespace of its own.
+ */
 export function checkSharers(
   spec: Spec,
   { containers }: HostFacts,
-  keepsNetwork: boolean,
+  ownsNetwork: boolean,
   problems: Problems,
-  together: readonly Spec[],
 ): void {
-  if (keepsNetwork || containers[spec.name]?.ownsNetwork !== true) return;
-  const sharers = sharersOf(spec.name, containers).filter(
-    (name) => !together.some((other) => other.name === name),
-  );
+  if (ownsNetwork || containers[spec.name]?.ownsNetwork !== true) return;
+  const sharers = sharersOf(spec.name, containers);
   if (sharers.length === 0) return;
   const names = sharers.join(', ');
   problems.error(
     'network-in-use',
     ['namespaces', 'network'],
-    `${spec.name} would give up its network namespace, which ${names} ${sharers.length === 1 ? 'is' : 'are'} in`,
-    `apply ${spec.name} and ${names} in one call, or take down first: ${names}`,
+    `${spec.name} would give up its network namespace, which ${names} ${sharers.length === 1 ? 'joins' : 'join'}`,
+    `take down first: runspec down ${sharers.join(' ')}`,
   );
 }
 
-/** All that are in its network namespace, be it through others. */
+/** All that have joined its network namespace, be it through others. */
 function sharersOf(owner: string, containers: HostFacts['containers']): readonly string[] {
   const found = new Set([owner]);
   for (const _ of Object.keys(containers)) {

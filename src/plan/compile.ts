@@ -91,7 +91,7 @@ export function compile(spec: Spec, facts: HostFacts, together: readonly Spec[] 
   const runtime = chooseRuntime(spec, facts, problems);
   const network = compileNetwork(spec, facts, problems, together);
   const ownsNetwork = network.steps.some(({ op }) => op === 'netns');
-  checkSharers(spec, facts, ownsNetwork, problems, together);
+  checkSharers(spec, facts, ownsNetwork, problems);
   const resources = compileResources(spec, facts, problems);
   const places = placesOf(spec, facts);
   const storage = compileStorage(spec, facts, places, network.lease);

@@ -4,7 +4,6 @@ import type { Before, Op, OpContext } from '../ops/op.ts';
 import type { OpKind, Plan } from '../plan/plan.ts';
 import type { Change } from './changes.ts';
 import type { Reached } from './graph.ts';
-import type { HandOver } from './hand-over.ts';
 import type { ContainerRecord, Records } from './records.ts';
 import type { Reporter } from './report.ts';
 import type { Reversal } from './revert.ts';
@@ -17,7 +16,6 @@ export interface Application {
   readonly shared: SharedState;
   readonly sharedRuns: SharedRuns;
   readonly seeds?: SeedGathering | undefined;
-  readonly handOver?: HandOver | undefined;
   readonly report: Reporter;
   readonly plan: Plan;
   readonly changes: readonly Change[];
@@ -26,6 +24,8 @@ export interface Application {
   readonly keepOnFailure: boolean;
   /** A kind of step that the caller carries out itself, once the others are through: `run` has the process. */
   readonly leaveOut?: OpKind | undefined;
+  /** Called when it has failed, before anything is undone. */
+  readonly whenFailed?: () => void;
   /** Work that nobody waits for: there is time for it once the runtime is all that is left to wait for. */
   readonly whileCreating?: () => Promise<unknown>;
 }

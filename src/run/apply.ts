@@ -31,6 +31,7 @@ export async function applyChanges(application: Application): Promise<void> {
   const failure = await carryOut(application, before);
   if (failure === undefined) return;
   if (application.keepOnFailure) throw context.signal.aborted ? interrupted(context, [failure]) : failure;
+  application.whenFailed?.();
   application.report.rollback(context.container, failure.step);
   const cleanup = await rollBack(application, before);
   if (context.signal.aborted) throw interrupted(context, cleanup);
@@ -89,7 +90,7 @@ async function carryOutChanges(
   application: Application,
   before: Record<string, Before>,
 ): Promise<OperationError | undefined> {
-  const { context, changes, handOver } = application;
+  const { context, changes } = application;
   const takeAway = (outgoing: readonly Change[]): Promise<readonly OperationError[]> =>
     revertSteps(
       reversalOf(application, before),
@@ -98,10 +99,7 @@ async function carryOutChanges(
   const outgoing = changes.filter((change) => change.action === 'delete' || change.action === 'replace');
   // What the container has written cannot be made again: it goes when all else is done.
   const last = outgoing.filter((change) => holdsWrites(application, change));
-  await handOver?.vacated();
   const failures = [...(await takeAway(outgoing.filter((change) => !last.includes(change))))];
-  handOver?.left();
-  await handOver?.mayReturn().catch((cause: unknown) => failures.push(asJoinFailure(context, cause)));
   const byStep = new Map(
     changes.filter((change) => change.action !== 'delete').map((change) => [change.step, change]),
   );
@@ -143,12 +141,6 @@ async function carryOutChanges(
   if (unwritten !== undefined) failures.push(recordFailure(application.plan, unwritten));
   if (stopped()) return failures[0] ?? new OperationError(`interrupted by ${String(context.signal.reason)}`);
   return undefined;
-}
-
-function asJoinFailure({ container }: OpContext, cause: unknown): OperationError {
-  return cause instanceof OperationError
-    ? cause
-    : new OperationError(`interrupted: ${String(cause)}`, { container });
 }
 
 /** A folder that goes with its content, in the container's own, whose place the plan leaves. */

@@ -16,6 +16,8 @@ export interface SharedState {
   forget(id: string): Promise<void>;
   /** A container of this call is going to use it, though no record says so yet. */
   hold(id: string, container: string): void;
+  /** It is not going to, after all; what its record says of it stays. */
+  letGo(id: string, container: string): void;
   /**
    * This container needs it no more. With its last user `revert` is called, once however many let go of it
    * at the same time; until then others are named in the answer.
@@ -113,6 +115,9 @@ export async function openShared(
       released.delete(`${container} ${id}`);
       reverting.delete(id);
       held.set(id, (held.get(id) ?? new Set()).add(container));
+    },
+    letGo(id, container) {
+      held.get(id)?.delete(container);
     },
     async release(id, container, revert) {
       released.add(`${container} ${id}`);

@@ -110,7 +110,7 @@ describe.skipIf(!requireSystem())('containers that share namespaces', () => {
     await succeed(host, 'down', '--all');
   });
 
-  it('leave a network that its owner gives up before it goes, or keep it from going', async () => {
+  it('keep the network that they have joined from being given up', async () => {
     const host = getHost();
     const join = (name: string): SpecKeys => ({ namespaces: { network: `container:${name}` } });
     const network = { bridge: 'pod0', subnet: '10.74.0.0/24' };
@@ -119,45 +119,47 @@ describe.skipIf(!requireSystem())('containers that share namespaces', () => {
     const far = writeSpec(host, 'far', spec(join(middle.name)));
     const farther = writeSpec(host, 'farther', spec(join(far.name)));
     const all = [farther.file, far.file, middle.file, main.file];
-    const expectAllIn = async (owner: string, names: readonly string[]): Promise<void> => {
-      for (const name of names) expect(await namespaceOf('net', name)).toBe(await namespaceOf('net', owner));
-    };
     await succeed(host, 'apply', ...all);
-    await expectAllIn(middle.name, [far.name, farther.name]);
-    const identities = await Promise.all([far, farther].map(({ name }) => identify(host, name)));
+    const joined = [far.name, farther.name];
+    const identities = await Promise.all(joined.map((name) => identify(host, name)));
 
     writeSpec(host, 'middle', spec(join(main.name)));
-    for (const command of ['plan', 'apply']) {
-      const { status, stderr } = await host.runspec(command, middle.file);
+    for (const words of [
+      ['plan', middle.file],
+      ['apply', middle.file],
+      ['apply', ...all],
+    ]) {
+      const { status, stderr } = await host.runspec(...words);
       expect(status).toBe(2);
-      expect(stderr).toMatch(
-        new RegExp(
-          `^${middle.file}:\\d+:\\d+: ${middle.name} would give up its network namespace, which ${far.name}, ${farther.name} are in$`,
-          'm',
-        ),
-      );
+      const reason = `would give up its network namespace, which ${joined.join(', ')} join`;
+      expect(stderr).toMatch(new RegExp(`^${middle.file}:\\d+:\\d+: ${middle.name} ${reason}$`, 'm'));
+      expect(stderr).toContain(`hint: take down first: runspec down ${joined.join(' ')}\n`);
     }
-    expect(await Promise.all([far, farther].map(({ name }) => identify(host, name)))).toEqual(identities);
+    expect(await Promise.all(joined.map((name) => identify(host, name)))).toEqual(identities);
 
-    // What has left comes back when the owner cannot be what it was to become.
-    writeSpec(host, 'middle', { ...spec(join(main.name)), process: { args: ['/no/such/program'] } });
-    const failed = await host.runspec('apply', ...all);
-    expect(failed.status).toBe(1);
-    expect(failed.stderr).toContain(
-      `${far.name} is not applied: ${middle.name}, whose namespaces it joins, failed`,
-    );
-    await expectAllIn(middle.name, [far.name, farther.name]);
-    expect(await namespaceOf('net', middle.name)).not.toBe(await namespaceOf('net', main.name));
-
-    writeSpec(host, 'middle', spec(join(main.name)));
+    await succeed(host, 'down', ...joined);
     const { stdout } = await host.runspec('plan', ...all);
     expect(stdout).toMatch(
       new RegExp(`= bridge:pod0 .*\\n +no longer in the spec: kept, used by ${main.name}\\n`),
     );
     expect(stdout).toMatch(/- veth:eth0 .*\n +no longer in the spec\n/);
     await succeed(host, 'apply', ...all);
-    await expectAllIn(main.name, [middle.name, far.name, farther.name]);
+    for (const name of [middle.name, ...joined])
+      expect(await namespaceOf('net', name)).toBe(await namespaceOf('net', main.name));
     for (const file of all) expect(await pending(host, file)).toEqual([]);
     await succeed(host, 'down', '--all');
+  });
+
+  it('are not applied when the one that they join has failed', async () => {
+    const host = getHost();
+    const main = writeSpec(host, 'main', { process: { args: ['/no/such/program'] } });
+    const beside = writeSpec(host, 'beside', spec({ namespaces: { ipc: `container:${main.name}` } }));
+    const { status, stderr } = await host.runspec('apply', main.file, beside.file);
+    expect(status).toBe(1);
+    expect(stderr.match(/no program \/no\/such\/program/g)).toHaveLength(1);
+    expect(stderr).toContain(
+      `${beside.name} is not applied: ${main.name}, whose namespaces it joins, failed`,
+    );
+    expect(JSON.parse(await succeed(host, 'ps', '--json'))).toEqual([]);
   });
 });
