@@ -129,14 +129,20 @@ export async function waitForwarding(
 ): Promise<number> {
   // In turn, so that they arrive in the order in which they came.
   let passed = Promise.resolve();
+  let isOver = false;
+  const pass = async (signal: NodeJS.Signals): Promise<void> => {
+    // A look at the process that fails is no reason to keep a signal from it.
+    const isDone = await actInstead(signal).catch(() => false);
+    // Its number may be another one's by then.
+    if (!isDone && !isOver) await host.kill(child.pid, signal);
+  };
   const forward = (signal: NodeJS.Signals): void => {
-    passed = passed.then(async () => {
-      if (!(await actInstead(signal))) await host.kill(child.pid, signal);
-    });
+    passed = passed.then(() => pass(signal));
   };
   const stop = signals.onSignal(forward);
   if (signals.signal.aborted) forward(signals.signal.reason as NodeJS.Signals);
   const ended = await child.exited;
+  isOver = true;
   stop();
   await passed;
   return ended.signal === undefined ? (ended.status ?? 125) : 128 + constants.signals[ended.signal];

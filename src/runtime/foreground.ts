@@ -8,7 +8,7 @@ import { isLostOn } from './default-action.ts';
 import { type SignalSource, waitForwarding } from './exec-process.ts';
 import { readOomBaseline } from './launch.ts';
 import { createLogEntries } from './log-entries.ts';
-import { type ProcessIdentity, readBootId, readIdentity } from './proc.ts';
+import { type ProcessIdentity, readBootId, readIdentity, readProcFile, waitUntil } from './proc.ts';
 import { EXIT_FILE, RECORD_VERSION, launchOf, makeFolders, writeProcessRecord } from './records.ts';
 import { readLogEnd } from './read-log.ts';
 import { createError, execErrorIn, startError } from './runtime-errors.ts';
@@ -40,6 +40,7 @@ export async function runForeground(
   await makeFolders(host, step.runtimeRoot);
   const oom = await readOomBaseline(host, step, mounts);
   const pidFile = `${step.bundle}/container.pid`;
+  await host.removeFile(pidFile);
   // In the bundle, where the runtime is started: crun takes what is before a colon for the kind of the log.
   const errorLog = 'runtime.log';
   const argv = [step.runtime.path, '--root', step.runtimeRoot, '--log', errorLog];
@@ -64,11 +65,10 @@ export async function runForeground(
     ? Promise.resolve()
     : Promise.all([tee(child, 1, keep, output), tee(child, 2, keep, output)]);
   const startedAt = host.now();
-  const known: { init?: ProcessIdentity; endedBy?: NodeJS.Signals } = {};
-  const recorded = findInit(host, child, pidFile)
+  const found = findInit(host, child, pidFile);
+  const recorded = found
     .then(async (init) => {
       if (init === undefined) return;
-      known.init = init;
       const bootId = await readBootId(host);
       const launch = launchOf(step);
       await writeProcessRecord(host, step.records, {
@@ -82,15 +82,19 @@ export async function runForeground(
       });
     })
     .catch((error: unknown) => tell('ps and exec do not know it', error));
-  // Asked before the signal is passed on: what it makes the process do may be to give up its handlers.
-  const endInstead = async (signal: NodeJS.Signals): Promise<boolean> => {
-    if (known.init === undefined || !(await isLostOn(host, known.init, signal))) return false;
-    known.endedBy ??= signal;
-    return host.kill(known.init.pid, 'SIGKILL');
-  };
-  const ended = await waitForwarding(host, child, signals, endInstead);
-  const status =
-    known.endedBy === undefined || ended !== KILLED ? ended : 128 + constants.signals[known.endedBy];
+  // A signal that comes sooner waits: the runtime would pass it to an init that has no program yet.
+  const begun = found.then((init) => whenBegun(host, child, step.runtime.name, init));
+  // Asked when it may be awaited by nobody.
+  begun.catch(() => undefined);
+  let endedBy: NodeJS.Signals | undefined;
+  // Before the signal is passed on: what it makes the process do may be to give up its handlers.
+  const ended = await waitForwarding(host, child, signals, async (signal) => {
+    const init = await begun;
+    if (init === undefined || !(await isLostOn(host, init, signal))) return false;
+    endedBy ??= signal;
+    return host.kill(init.pid, 'SIGKILL');
+  });
+  const status = endedBy === undefined || ended !== KILLED ? ended : 128 + constants.signals[endedBy];
   await recorded;
   await drained;
   const complaint = (await host.readText(`${step.bundle}/${errorLog}`)) ?? '';
@@ -104,16 +108,42 @@ export async function runForeground(
   return status;
 }
 
+/** For a runtime to execute the program. More would be a program that has the runtime's own name. */
+const BEGIN_MS = 5000;
+
+/** Resolves to the init once it is the container's program, or when there is nothing left to wait for. */
+async function whenBegun(
+  host: Host,
+  child: Child,
+  runtime: string,
+  init: ProcessIdentity | undefined,
+): Promise<ProcessIdentity | undefined> {
+  if (init === undefined) return undefined;
+  const exit = watchExit(child);
+  await waitUntil(host, BEGIN_MS, async () => {
+    // The name of the program comes with execve(2); whoever wraps a runtime starts one of these two.
+    const name = (await readProcFile(host, `/proc/${init.pid}/comm`))?.trim();
+    const isRuntime = name === runtime || name === 'crun' || name?.startsWith('runc:[') === true;
+    return exit.seen || !isRuntime;
+  });
+  return init;
+}
+
 /** Waits for the runtime's pid file; undefined when the runtime has ended before or the process was too short-lived. */
 async function findInit(host: Host, child: Child, pidFile: string): Promise<ProcessIdentity | undefined> {
-  const exit = { seen: false };
-  void child.exited.then(() => (exit.seen = true));
+  const exit = watchExit(child);
   for (let pause = 2; !exit.seen; pause = Math.min(pause * 2, 20)) {
     const pid = Number((await host.readText(pidFile))?.trim() ?? Number.NaN);
     if (Number.isInteger(pid) && pid > 0) return readIdentity(host, pid);
     await host.sleep(pause);
   }
   return undefined;
+}
+
+function watchExit(child: Child): { readonly seen: boolean } {
+  const exit = { seen: false };
+  void child.exited.then(() => (exit.seen = true));
+  return exit;
 }
 
 function tee(

@@ -1,4 +1,5 @@
 // run: streams, status and signals of a process in the foreground, and nothing left afterwards.
+import fs from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -85,6 +86,22 @@ describe.skipIf(!requireSystem())('run', () => {
     run.kill(signal);
     expect((await run.ended).status).toBe(128 + constants.signals[signal]);
     expect(await getHost().settledDiff(before)).toEqual([]);
+  });
+
+  it('keeps a signal that comes before the process for the process', async () => {
+    const host = getHost();
+    const asked = `${host.folder}/specs/asked`;
+    const runc = (await host.output(['sh', '-c', 'command -v runc || command -v crun'])).trim();
+    // It would pass over the signal, as an init does that has no program yet.
+    const slow = `case " $* " in *' run '*) trap : TERM; touch ${asked}; sleep 1 & wait; wait; trap - TERM ;; esac`;
+    const runtime = host.write('specs/runtime', `#!/bin/bash\n${slow}\nexec ${runc} "$@"\n`);
+    fs.chmodSync(runtime, 0o755);
+    const spec = writeSpec(host, 'early', { process: { args: ['sleep', '1000'] }, runtime });
+    const run = await host.startRunspec('--quiet', 'run', spec.file);
+    await expect.poll(() => fs.existsSync(asked), { timeout: 20_000 }).toBe(true);
+    run.kill('SIGTERM');
+    expect((await run.ended).status).toBe(143);
+    expect(await list(host)).toEqual([]);
   });
 
   it.each([
