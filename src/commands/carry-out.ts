@@ -28,6 +28,8 @@ export interface ApplyOptions {
   /** Only what runspec.lock names; all archives are checked before the first change. */
   readonly locked?: boolean;
   readonly leaveOut?: OpKind;
+  /** For a container that must not be there yet; called right before the first change. */
+  readonly whenBegun?: () => void;
 }
 
 /** One container of the call. */

@@ -11,6 +11,7 @@ import type { ForeignRules, HostFacts } from '../plan/facts.ts';
 import { netnsOf } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
 import { computeAllChanges, hasEffect } from '../run/changes.ts';
+import { forgetForeground, isForeground } from '../run/foreground.ts';
 import { gatherFacts, gatherForeignRules } from '../run/gather-facts.ts';
 import { hearPrograms } from '../run/hear-programs.ts';
 import { recordedSteps } from '../run/records.ts';
@@ -22,6 +23,7 @@ import type { CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
 import { findOrphans, tellOrphans } from './orphans.ts';
 import { checkCompiled, showPlaced, type LoadedSpecs } from './load-specs.ts';
+import { alreadyUp } from './already-up.ts';
 import { createReporter } from './reporter.ts';
 import { mendShared, removeLost, setAsideUnreadable } from './take-down.ts';
 
@@ -58,12 +60,40 @@ export async function converge(
   for (const { plan } of works) {
     for (const step of plan.steps) if (step.shared === true) session.shared.hold(step.id, plan.name);
   }
+  await settleForegrounds(context, works, options);
   if (options.prove === true) await keepProof(session, works);
   await carryOutAll(context, session, loaded, works, report, { ...options, warn });
   // Of rules that others have loaded since, plan and doctor tell.
   if (!isUpToDate) await warn();
   tellOrphans(context, await findOrphans(context, facts, loaded));
   return works.map((work) => work.plan);
+}
+
+/**
+ * A container of a `run` is left to that, and one of a `run` that was killed is taken over from what would take it down.
+ *
+ * @throws UsageError
+ */
+async function settleForegrounds(
+  { host, dataDir }: CommandContext,
+  works: readonly Work[],
+  { whenBegun }: ApplyOptions,
+): Promise<void> {
+  if (whenBegun !== undefined) {
+    const known = works.find(({ record }) => record !== undefined);
+    if (known !== undefined) throw alreadyUp(known.plan.name);
+    whenBegun();
+    return;
+  }
+  for (const { plan, changes } of works) {
+    if (!hasEffect(changes)) continue;
+    if (await isForeground(host, dataDir, plan.name))
+      throw new UsageError(
+        `${plan.name} is in the foreground of another runspec`,
+        `end that first, or: runspec down ${plan.name}`,
+      );
+    await forgetForeground(host, dataDir, plan.name);
+  }
 }
 
 /** Its failure is heard of by who awaits it, unless something else fails first. */

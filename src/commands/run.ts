@@ -11,6 +11,7 @@ import { createRecords } from '../run/records.ts';
 import { openSession } from '../run/session.ts';
 import { type ForegroundOutput, runForeground } from '../runtime/foreground.ts';
 import { convergeLocked } from './converge-locked.ts';
+import { alreadyUp } from './already-up.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { takeDown } from './take-down.ts';
 import { failureEvent } from './failure-json.ts';
@@ -34,10 +35,7 @@ export async function run(context: CommandContext, target: string, args: readonl
     (await createRecords(context.host, context.dataDir, await readBootId(context.host)).read(name)) !==
     undefined
   ) {
-    throw new UsageError(
-      `${name} is up already`,
-      `take it down first (runspec down ${name}), or use: runspec exec ${name}`,
-    );
+    throw alreadyUp(name);
   }
   // The steps would mix with what the process says; --verbose wants them all the same.
   const silent = { ...context, quiet: !context.verbose };
@@ -82,8 +80,14 @@ async function runThrough(
   const { host, dataDir, lockTimeout } = context;
   const locked = <T>(work: () => Promise<T>): Promise<T> => withLock(host, dataDir, lockTimeout, work);
   const foreground = await locked(() => holdForeground(host, dataDir, name, abandonedCommand(context, name)));
+  // Of another runspec, which may have been first, nothing is taken down.
+  let isOurs = false;
   try {
-    const [plan] = await convergeLocked(context, loaded, { keepOnFailure: false, leaveOut: 'process' });
+    const [plan] = await convergeLocked(context, loaded, {
+      keepOnFailure: false,
+      leaveOut: 'process',
+      whenBegun: () => (isOurs = true),
+    });
     if (plan === undefined) throw new OperationError('there is no plan to run');
     const mounts = await createKernelView(host).mounts();
     const status = await runForeground(host, processOf(plan), mounts, outputOf(context, name), context);
@@ -95,7 +99,7 @@ async function runThrough(
     await locked(async () => {
       try {
         const session = await openSession(calm);
-        if ((await session.records.read(name)) !== undefined)
+        if (isOurs && (await session.records.read(name)) !== undefined)
           await takeDown(calm, session, name, createReporter(calm), { volumes: false });
       } finally {
         await foreground.release();

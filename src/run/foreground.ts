@@ -46,10 +46,19 @@ export async function holdForeground(
 
 /** Whether a `run` of the container was killed; false also when none is known. */
 export async function isAbandoned(host: Host, dataDir: string, container: string): Promise<boolean> {
-  const file = fileOf(dataDir, container);
-  if ((await host.status(file)) === undefined) return false;
+  return (await lookAt(host, fileOf(dataDir, container))) === 'free';
+}
+
+/** Whether a `run` of the container lives. */
+export async function isForeground(host: Host, dataDir: string, container: string): Promise<boolean> {
+  return (await lookAt(host, fileOf(dataDir, container))) === 'held';
+}
+
+async function lookAt(host: Host, file: string): Promise<'missing' | 'free' | 'held'> {
+  if ((await host.status(file)) === undefined) return 'missing';
   // Held alone by a `run` that lives.
-  return (await host.run(['flock', '--shared', '--nonblock', file, 'true'])).status === 0;
+  const { status } = await host.run(['flock', '--shared', '--nonblock', file, 'true']);
+  return status === 0 ? 'free' : 'held';
 }
 
 /** Once the container is down; one whose runspec lives is left to that. */

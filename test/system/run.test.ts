@@ -190,6 +190,43 @@ describe.skipIf(!requireSystem())('run', () => {
     expect(await list(host)).toEqual([]);
   });
 
+  it('is left alone by an apply, and leaves alone what an apply has made', async () => {
+    const host = getHost();
+    const spec = write('both', ...WAIT);
+    fs.mkdirSync(host.dataDir, { recursive: true, mode: 0o711 });
+    const gate = await host.start(['flock', `${host.dataDir}/.lock`, 'sleep', '1.5']);
+    const apply = await host.startRunspec('apply', spec.file);
+    const run = await host.startRunspec('run', spec.file);
+    const applied = await apply.ended;
+    await gate.ended;
+    if (applied.status === 0) {
+      expect((await run.ended).status).toBe(2);
+      expect(run.written()).toContain(`${spec.name} is up already`);
+      expect((await find(host, spec.name)).state).toBe('running');
+      await succeed(host, 'down', spec.name);
+    } else {
+      expect(applied.status).toBe(2);
+      run.kill('SIGKILL');
+      await run.ended;
+      await expect.poll(() => list(host), { timeout: 30_000 }).toEqual([]);
+    }
+  });
+
+  it('is not changed by an apply', async () => {
+    const host = getHost();
+    const spec = write('alone', ...WAIT);
+    const run = await host.startRunspec('run', spec.file);
+    await expect.poll(async () => (await list(host))[0]?.state, { timeout: 20_000 }).toBe('running');
+    await succeed(host, 'apply', spec.file);
+    write('alone', ...WAIT, 'more');
+    const { status, stderr } = await host.runspec('apply', spec.file);
+    expect(status).toBe(2);
+    expect(stderr).toContain(`${spec.name} is in the foreground of another runspec\n`);
+    expect((await find(host, spec.name)).state).toBe('running');
+    await succeed(host, 'down', spec.name);
+    await run.ended;
+  });
+
   it('goes on when nobody reads what it prints', async () => {
     const host = getHost();
     const spec = write('unread', 'true');
