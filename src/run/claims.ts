@@ -73,26 +73,33 @@ function dataDirIn(text: string, dataDir: string, name: string): readonly string
   return place === undefined ? [] : [place];
 }
 
+/** By the arguments of its monitor, and by the root that its own processes have: their arguments they write themselves. */
 async function dataDirsOfProcesses(
   { host, dataDir }: Places,
   mounts: readonly MountState[],
   name: string,
 ): Promise<readonly string[]> {
   const found: string[] = [];
+  for (const pid of await pidsOf(host, mounts, `${name}.monitor`)) {
+    if (pid === UNSEEN) found.push(ELSEWHERE);
+    found.push(...dataDirIn((await readProcFile(host, `/proc/${pid}/cmdline`)) ?? '', dataDir, name));
+  }
   for (const pid of await pidsOf(host, mounts, name)) {
-    // One that a runspec outside our pid namespace started.
-    if (pid === '0') found.push('a place that cannot be seen from here');
-    const argv = (await readProcFile(host, `/proc/${pid}/cmdline`)) ?? '';
+    if (pid === UNSEEN) found.push(ELSEWHERE);
     const root = ((await readProcFile(host, `/proc/${pid}/mountinfo`)) ?? '')
       .split('\n')
       .find((line) => / \/ \/ .* - overlay /.test(line));
-    found.push(...dataDirIn(argv, dataDir, name), ...dataDirIn(root ?? '', dataDir, name));
+    found.push(...dataDirIn(root ?? '', dataDir, name));
   }
   return found;
 }
 
+/** What cgroup.procs has for a process outside our pid namespace. */
+const UNSEEN = '0';
+const ELSEWHERE = 'a place that cannot be seen from here';
+
 async function pidsOf(host: Host, mounts: readonly MountState[], name: string): Promise<readonly string[]> {
-  const folders = [name, `${name}.monitor`].flatMap((one) => cgroupFolders(mounts, `/runspec/${one}`));
+  const folders = cgroupFolders(mounts, `/runspec/${name}`);
   const texts = await Promise.all(folders.map(({ folder }) => readProcFile(host, `${folder}/cgroup.procs`)));
   return [...new Set(texts.flatMap((text) => (text ?? '').split('\n')))].filter((pid) => pid !== '');
 }
@@ -126,9 +133,10 @@ export async function findDoubt(
 /** PROC_PID_INIT_INO of include/linux/proc_ns.h: from here every process of the machine is seen. */
 const FIRST_PID_NAMESPACE = 'pid:[4026531836]';
 
-/** A process that holds the lock of another data folder. */
+/** A process of root's that holds the lock of another data folder: anybody else's cannot be a runspec at work. */
 async function findOtherAtWork(host: Host, dataDir: string): Promise<string | undefined> {
   for (const pid of await listPids(host)) {
+    if ((await quietly(host.status(`/proc/${pid}`)))?.uid !== 0) continue;
     for (const fd of (await quietly(host.list(`/proc/${pid}/fd`))) ?? []) {
       const path = (await quietly(host.readLink(`/proc/${pid}/fd/${fd}`))) ?? '';
       const folder = /^(\/.+)\/\.lock$/.exec(path)?.[1];

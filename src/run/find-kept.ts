@@ -24,6 +24,15 @@ export async function findKept(
     const why = whyAlways(change.step) ?? (await whyShared(shared, change.step, usersOf));
     if (why !== undefined) kept.set(change, why);
   }
+  // A folder stays with what it holds.
+  const places = [...kept.keys()].flatMap(({ step }) => (step.op === 'directory' ? [step.path] : []));
+  for (const change of changes.flat()) {
+    const { action, step } = change;
+    if (action !== 'delete' || kept.has(change)) continue;
+    if (step.op !== 'directory' || step.removal !== 'empty') continue;
+    if (places.some((place) => place.startsWith(`${step.path}/`)))
+      kept.set(change, 'kept with what it holds');
+  }
   return kept;
 }
 

@@ -15,7 +15,8 @@ export async function readIdentity(host: Host, pid: number): Promise<ProcessIden
   // The second field is the program's name in parentheses and may itself contain both spaces and parentheses.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const state = fields[0] ?? '';
-  if (state === 'Z' || state === 'X' || state === 'x') return undefined;
+  // A zombie with more than one thread (field 20) lives: only its first thread has ended.
+  if (state === 'X' || state === 'x' || (state === 'Z' && Number(fields[17]) <= 1)) return undefined;
   return { pid, startTime: fields[19] ?? '' };
 }
 

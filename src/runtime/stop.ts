@@ -6,7 +6,7 @@ import type { MountState } from '../host/kernel-view.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import { cgroupFolders, killProcesses, listProcesses } from './cgroup-processes.ts';
 import { monitorCgroup, removeMonitorCgroup } from './monitor-cgroup.ts';
-import { isAlive, readProcFile, waitUntil } from './proc.ts';
+import { isAlive, readBootId, readProcFile, waitUntil } from './proc.ts';
 import { EXIT_FILE, OOM_FILE, PROCESS_FILE, readProcessRecord } from './records.ts';
 
 /** For processes that have been sent SIGKILL; only one stuck in the kernel takes longer. */
@@ -23,7 +23,9 @@ export async function stopProcess(
   const container = cgroupFolders(mounts, step.cgroup);
   const monitor = monitorCgroup(mounts, step.cgroup);
   const monitors = monitor === undefined ? [] : [monitor];
-  const record = await readProcessRecord(host, step.records);
+  const known = await readProcessRecord(host, step.records);
+  // After a reboot its numbers may be those of a process of anybody's.
+  const record = known?.bootId === (await readBootId(host)) ? known : undefined;
   const complete =
     record !== undefined &&
     (record.monitor === undefined ||

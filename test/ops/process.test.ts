@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import type { OpContext } from '../../src/ops/op.ts';
 import { process as op } from '../../src/ops/process.ts';
@@ -75,6 +76,21 @@ describe('the process', () => {
   it('is not believed to have lived through a reboot', async () => {
     const step = await makeRecord('rebooted', { bootId: 'another' });
     expect(await op.probe(context, step)).toEqual({ state: 'absent' });
+  });
+
+  it('of a record from before a reboot is not looked for by its number', async () => {
+    const stranger = spawn('sleep', ['1000']);
+    try {
+      const init = await readIdentity(host, stranger.pid ?? 0);
+      if (init === undefined) throw new Error('sleep does not run');
+      const step = await makeRecord('stranger', { bootId: 'another', init });
+      const cgroup = '/runspec/nobody-has-this-name';
+      await op.revert(context, { ...step, cgroup, stopTimeout: 10 }, {}, { volumes: false });
+      expect(await readIdentity(host, init.pid)).toEqual(init);
+      expect(await host.status(`${step.records}/process.json`)).toBeUndefined();
+    } finally {
+      stranger.kill('SIGKILL');
+    }
   });
 
   it('has drifted when nobody keeps its log any more', async () => {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { expect, it } from 'vitest';
 import type { Host } from '../../src/host/host.ts';
 import { createLinuxHost } from '../../src/host/linux.ts';
-import { readProcFile } from '../../src/runtime/proc.ts';
+import { readIdentity, readProcFile } from '../../src/runtime/proc.ts';
 
 const failing = (code: string): Host =>
   ({ readText: () => Promise.reject(Object.assign(new Error(code), { code })) }) as unknown as Host;
@@ -24,6 +24,17 @@ it('sees nothing of a zombie, whose mounts the kernel refuses to show', async ()
   } finally {
     child.kill('SIGKILL');
   }
+});
+
+it.each([
+  ['S', 1, true],
+  ['Z', 1, false],
+  ['Z', 3, true],
+  ['X', 1, false],
+])('takes a process in state %s with %i threads for alive: %s', async (state, threads, isThere) => {
+  const fields = [state, ...Array.from({ length: 16 }, () => '0'), threads, '0', '4711'];
+  const showing = { readText: async () => `7 (a) b) ${fields.join(' ')} 0\n` } as unknown as Host;
+  expect(await readIdentity(showing, 7)).toEqual(isThere ? { pid: 7, startTime: '4711' } : undefined);
 });
 
 it('passes on what else went wrong', async () => {

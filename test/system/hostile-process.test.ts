@@ -132,6 +132,16 @@ describe.skipIf(!requireSystem())('a hostile process', () => {
     await succeed(host, 'apply', web.file);
     expect(await drift(host, web.name)).toEqual([]);
   });
+
+  it('does not pass for one of other folders by what it is called with', async () => {
+    const host = getHost();
+    const args = ['bash', '-c', 'sleep 1000; :', `/elsewhere/containers/${host.name('liar')}/bundle`];
+    const { file, name } = writeSpec(host, 'liar', { process: { args, stopTimeout: '10ms' } });
+    await succeed(host, 'apply', file);
+    fs.writeFileSync(path.join(host.dataDir, 'containers', name, 'plan.json'), '{');
+    await succeed(host, 'down', name);
+    expect((await host.runspec('ps')).stdout).not.toContain(name);
+  });
 });
 
 /** Waits for a router advertisement that reaches this host by any link. */

@@ -199,17 +199,13 @@ describe.skipIf(!requireSystem())('run', () => {
     const run = await host.startRunspec('run', spec.file);
     const applied = await apply.ended;
     await gate.ended;
-    if (applied.status === 0) {
-      expect((await run.ended).status).toBe(2);
-      expect(run.written()).toContain(`${spec.name} is up already`);
-      expect((await find(host, spec.name)).state).toBe('running');
-      await succeed(host, 'down', spec.name);
-    } else {
-      expect(applied.status).toBe(2);
-      run.kill('SIGKILL');
-      await run.ended;
-      await expect.poll(() => list(host), { timeout: 30_000 }).toEqual([]);
-    }
+    const isApplied = applied.status === 0;
+    if (!isApplied) run.kill('SIGKILL');
+    const { status } = await run.ended;
+    expect([applied.status, status]).toEqual(isApplied ? [0, 2] : [2, null]);
+    const states = async (): Promise<readonly string[]> => (await list(host)).map(({ state }) => state);
+    await expect.poll(states, { timeout: 30_000 }).toEqual(isApplied ? ['running'] : []);
+    await succeed(host, 'down', spec.name);
   });
 
   it('is not changed by an apply', async () => {
