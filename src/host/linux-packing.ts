@@ -12,7 +12,7 @@ import { typeOf } from './linux-files.ts';
 import { rootName, startCompressing, startReading, type Filter } from './linux-tar.ts';
 import type { LayerEntry, LayerName, LayerPath, PackTarget, Packing, Selection } from './packing.ts';
 
-const { O_RDONLY, O_WRONLY, O_CREAT, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
+const { O_WRONLY, O_CREAT, O_NOFOLLOW } = fs.constants;
 /** Bytes of names at a time. */
 const PIECE = 16_384;
 const MISSING = ['ENOENT', 'ENOTDIR'] as const;
@@ -137,20 +137,14 @@ async function readEntries(
   signal: AbortSignal,
   receive: (tar: Filter, signal: AbortSignal, start: (filter: Filter) => Filter) => Promise<unknown>,
 ): Promise<void> {
-  const open: number[] = [];
-  try {
-    for (const root of roots) open.push(fs.openSync(root, O_RDONLY | O_DIRECTORY));
-    await feed(signal, 'cannot read the files of the container', (own, start) => {
-      const tar = start(startReading(open, links));
-      const names = Readable.from(writeNames(roots, entries), { objectMode: false });
-      return together(own, [
-        (either) => pipeline(names, sink(tar), { signal: either }),
-        (either) => receive(tar, either, start),
-      ]);
-    });
-  } finally {
-    for (const fd of open) fs.closeSync(fd);
-  }
+  await feed(signal, 'cannot read the files of the container', (own, start) => {
+    const tar = start(startReading(roots, links));
+    const names = Readable.from(writeNames(roots, entries), { objectMode: false });
+    return together(own, [
+      (either) => pipeline(names, sink(tar), { signal: either }),
+      (either) => receive(tar, either, start),
+    ]);
+  });
 }
 
 /** In pieces: GNU tar reads on as it needs more, so that a list of names is never held as a whole. */

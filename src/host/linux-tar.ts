@@ -61,10 +61,22 @@ export function startUnpacking(directory: string): Filter {
 }
 
 /**
- * Two programs have to run in one mount namespace, which ends with them. The text is constant; options and command come
- * as arguments. The place is one that every machine has.
+ * Two programs have to run in one mount namespace, which ends with them. The texts are constant; what they are about comes
+ * as arguments. The place is one that every machine has. No symlink on the way to a name is followed: whoever owns
+ * a folder may put one there at any moment, and it would lead to the host's files. (mount(8) before 2.37 does not know of
+ * that for a file system, and passes over it for a bind.)
  */
-const JOIN = 'mount --no-mtab --types overlay --options "$1" overlay /sys && shift && exec "$@"';
+const JOIN =
+  'mount --no-mtab --types overlay --options "$1,nosymfollow" overlay /sys 2>/dev/null ||' +
+  ' mount --no-mtab --types overlay --options "$1" overlay /sys && shift && exec "$@"';
+const BIND =
+  'mount --no-mtab --types tmpfs --options size=64k,mode=700 tmpfs /sys || exit; count=$1; shift; at=0;' +
+  ' while [ "$at" -lt "$count" ]; do mkdir "/sys/$at" || exit;' +
+  ' mount --no-mtab --options bind,ro,nosymfollow "$1" "/sys/$at" || exit; shift; at=$((at + 1)); done; exec "$@"';
+
+function withRoots(roots: readonly string[], argv: readonly string[]): readonly string[] {
+  return ['unshare', '--mount', 'sh', '-c', BIND, 'sh', String(roots.length), ...roots, ...argv];
+}
 
 /** Names come NUL-separated on standard input and are never taken for options. */
 export function startPacking({ root, recursive, overlay }: CopySource): Filter {
@@ -79,28 +91,27 @@ export function startPacking({ root, recursive, overlay }: CopySource): Filter {
     '--null',
     '--files-from=-',
   ];
-  if (overlay === undefined) return startFilter(tar(root));
+  // Within a folder that it goes through tar follows none itself, and mounts below it belong to it.
+  if (overlay === undefined && (recursive || root === '/')) return startFilter(tar(root));
+  if (overlay === undefined) return startFilter(withRoots([root], tar(rootName(0).slice('-C'.length))));
   const join = ['unshare', '--mount', 'sh', '-c', JOIN, 'sh', overlay.options];
   return startFilter([...join, ...tar(`/sys${root}`)], [], overlay.folder);
 }
-
-/** Descriptors of the folders that entries are read from begin here. */
-const FIRST_ROOT = 3;
 
 /**
  * Entries come NUL-separated on standard input, `./` and a path each; `-C` and a name of `rootName` before them
  * says whose they are. Attributes include the marks of an overlay's own folders. Hard links are told as further
  * names of a file, or each as a file of its own.
  */
-export function startReading(roots: readonly number[], links: 'names' | 'files'): Filter {
+export function startReading(roots: readonly string[], links: 'names' | 'files'): Filter {
   const names = ['--no-recursion', '--null', '--no-verbatim-files-from', '--no-unquote', '--files-from=-'];
   const each = links === 'files' ? ['--hard-dereference'] : [];
-  return startFilter(['tar', ...CREATE, OPAQUE, ...each, ...names], roots);
+  return startFilter(withRoots(roots, ['tar', ...CREATE, OPAQUE, ...each, ...names]));
 }
 
-/** A root as `startReading` names it: a descriptor, so that its path may have any character and any length. */
+/** A root as `startReading` names it. */
 export function rootName(index: number): string {
-  return `-C/proc/self/fd/${FIRST_ROOT + index}`;
+  return `-C/sys/${index}`;
 }
 
 /**
