@@ -42,7 +42,7 @@ export async function makeVolume(
       const options = overlayOptions({ lower: model.lower });
       await makeLinks(host, options);
       const source = { root: model.path, names: ['.'], recursive: true, overlay: options };
-      // Of layers that were found fit to be unpacked: to run from them takes no other permission.
+      // What the container may run from as it lies there may be copied: devices, and any amount.
       const inspector = createTreeInspector(UNLIMITED, { devices: true });
       await archives.copy(source, folder, { inspector, signal, progress });
       await archives.sync(folder);

@@ -174,8 +174,8 @@ function etcSteps(spec: Spec, facts: HostFacts, places: Places, lease: Lease | u
 }
 
 /**
- * A new volume begins as the folder that it covers, as with Docker and Podman: by the read-only layers, which nobody can
- * change meanwhile.
+ * A new volume begins as the folder that it covers, as with Docker and Podman: by the read-only layers, which the
+ * container cannot change meanwhile.
  */
 function volumeSteps(
   spec: Spec,

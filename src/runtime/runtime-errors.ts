@@ -6,6 +6,9 @@ import { createLogParser } from './log-lines.ts';
 /** As runc and crun complain of a parameter in the container's own /proc/sys. */
 const SYSCTL = /\/proc\/sys\/([\w./-]+?)['`]?: /;
 
+/** As runc and crun complain of a mount that they cannot make. */
+const MOUNT = /to rootfs at "(\/[^"]+)"|mount [`'][^`']*[`'] to [`']\/?([^`']+)[`']/;
+
 const HINTS: readonly (readonly [RegExp, string])[] = [
   [
     /\/proc\/sys\/.*: no such file/i,
@@ -56,7 +59,10 @@ export function createError(
 ): OperationError {
   const sysctl = SYSCTL.exec(lastWords(command.stderr))?.[1]?.replaceAll('/', '.');
   const path = sysctl === undefined ? undefined : ['sysctls', sysctl];
-  return failure(`${step.runtime.name} cannot create the process of ${step.container}`, command, path);
+  const mount = MOUNT.exec(lastWords(command.stderr));
+  const destination = mount?.[1] ?? (mount?.[2] === undefined ? undefined : `/${mount[2]}`);
+  const message = `${step.runtime.name} cannot create the process of ${step.container}`;
+  return failure(message, command, path).with({ destination });
 }
 
 export function startError(

@@ -49,6 +49,18 @@ test('a parameter that the kernel has not, or not so, leads to its place in the 
   });
 });
 
+test.each([
+  [
+    'error mounting \\"/tmp/f\\" to rootfs at \\"/sys/x\\": open /run/x/rootfs/sys/x: read-only file system',
+    '/sys/x',
+  ],
+  ['mount `/tmp/f` to `sys/x`: Read-only file system', '/sys/x'],
+  ['something else', undefined],
+])('a mount that cannot be made leads to its destination: %s', (text, destination) => {
+  const stderr = `time="x" level=error msg="runc create failed: ${text}"`;
+  expect(createError(step, { argv: ['conmon'], status: 1, stderr }).destination).toBe(destination);
+});
+
 describe('a failed execve', () => {
   it.each([
     ['2024-06-01T00:00:01.000000000+00:00 stderr F exec /bin/app: exec format error\n', true],
