@@ -1,0 +1,96 @@
+// What a plan says of the steps that a container gives up is what its apply does with them.
+import { expect, it } from 'vitest';
+import type { Plan, Step } from '../../src/plan/plan.ts';
+import { findKept } from '../../src/run/find-kept.ts';
+import { planOf } from '../crash/plans.ts';
+import { createFakeMachine, type FakeMachine } from '../support/fake/machine.ts';
+import { apply, changesOf, DATA, open } from './fake-session.ts';
+
+const web = planOf('web', '10.209.0.2', 8080);
+const db = planOf('db', '10.209.0.3', 9091);
+const NETWORK: readonly Step['op'][] = ['bridge', 'veth', 'address', 'nft-table', 'nft-element', 'sysctl'];
+const without = (plan: Plan): Plan => ({
+  ...plan,
+  steps: plan.steps.filter(({ op }) => !NETWORK.includes(op)),
+});
+const folder = (id: string, path: string, removal: 'volume' | 'empty', needs: readonly string[]): Step => ({
+  id,
+  op: 'directory',
+  path,
+  mode: 0o700,
+  removal,
+  needs,
+  after: [],
+  shared: true,
+});
+const withVolume: Plan = {
+  ...web,
+  steps: [
+    folder('dir:volumes', `${DATA}/volumes`, 'empty', []),
+    folder('volume:data', `${DATA}/volumes/data`, 'volume', ['dir:volumes']),
+    ...web.steps,
+  ],
+};
+
+/** Ids by what is said of them, of the first of `plans`. */
+async function compare(
+  machine: FakeMachine,
+  plans: readonly [Plan, ...Plan[]],
+): Promise<Readonly<Record<'planned' | 'done', readonly string[]>>> {
+  const session = await open(machine);
+  const changes = await Promise.all(plans.map((plan) => changesOf(session, plan)));
+  const kept = await findKept(session.shared, plans, changes);
+  const planned = (changes[0] ?? [])
+    .filter(({ action }) => action === 'delete')
+    .map((change) => `${kept.has(change) ? 'kept' : 'removed'} ${change.step.id}`);
+  const reports = await apply(await open(machine), plans[0]);
+  const done = reports
+    .filter(({ action }) => action === 'delete')
+    .map(({ outcome, step }) => `${outcome} ${step.id}`);
+  return { planned: planned.toSorted(), done: done.toSorted() };
+}
+
+it('stays with its other users', async () => {
+  const machine = createFakeMachine();
+  for (const plan of [web, db]) await apply(await open(machine), plan);
+  const { planned, done } = await compare(machine, [without(web)]);
+  expect(planned).toEqual(done);
+  expect(planned).toContain('kept bridge:runspec0');
+  expect(planned).toContain('removed veth:eth0');
+});
+
+it('goes with its last user', async () => {
+  const machine = createFakeMachine();
+  await apply(await open(machine), web);
+  const { planned, done } = await compare(machine, [without(web)]);
+  expect(planned).toEqual(done);
+  expect(planned).toContain('removed bridge:runspec0');
+});
+
+it('stays with one that only comes to use it in the same call', async () => {
+  const machine = createFakeMachine();
+  await apply(await open(machine), web);
+  const session = await open(machine);
+  const plans = [without(web), db];
+  const changes = await Promise.all(plans.map((plan) => changesOf(session, plan)));
+  const kept = await findKept(session.shared, plans, changes);
+  const bridge = changes[0]?.find(({ step }) => step.op === 'bridge');
+  expect(bridge && kept.get(bridge)).toBe('kept, used by db');
+});
+
+it('stays where it was found', async () => {
+  const machine = createFakeMachine();
+  machine.network.run('', ['link', 'add', 'runspec0', 'type', 'bridge']);
+  await apply(await open(machine), web);
+  const { planned, done } = await compare(machine, [without(web)]);
+  expect(planned).toEqual(done);
+  expect(planned).toContain('kept bridge:runspec0');
+});
+
+it('stays when it is a volume, and so does what holds it', async () => {
+  const machine = createFakeMachine();
+  await apply(await open(machine), withVolume);
+  const { planned, done } = await compare(machine, [web]);
+  expect(planned).toEqual(['kept dir:volumes', 'kept volume:data']);
+  expect(planned).toEqual(done);
+});
