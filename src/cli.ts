@@ -1,4 +1,5 @@
 // argv to a command to an exit status. The only place that prints errors and ends the process.
+import type { Readable } from 'node:stream';
 import { isatty } from 'node:tty';
 import { InterruptedError, UsageError } from './errors.ts';
 import type { CommandContext } from './commands/context.ts';
@@ -130,7 +131,8 @@ async function makeContext(
       const { rows, columns } = [streamOf('stdout'), streamOf('stderr')].find((one) => one?.isTTY) ?? {};
       return rows && columns ? { height: rows, width: columns } : undefined;
     },
-    stdin: () => readStdin(signal),
+    stdin: () => readAll(process.stdin, signal),
+    pipe: async (path) => readAll((await import('./host/linux-pipe.ts')).openPipe(path), signal),
   };
 }
 
@@ -144,11 +146,11 @@ function onSignal(listener: (signal: NodeJS.Signals) => void): () => void {
   };
 }
 
-async function readStdin(signal: AbortSignal): Promise<string> {
+async function readAll(stream: Readable, signal: AbortSignal): Promise<string> {
   const { addAbortSignal } = await import('node:stream');
   const chunks: Buffer[] = [];
   // Whoever waits for it by mistake can end it with Ctrl-C.
-  for await (const chunk of addAbortSignal(signal, process.stdin)) chunks.push(chunk as Buffer);
+  for await (const chunk of addAbortSignal(signal, stream)) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks).toString('utf8');
 }
 

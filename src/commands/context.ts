@@ -50,6 +50,8 @@ export interface CommandContext {
   consoleSize(): ConsoleSize | undefined;
   /** All of standard input. */
   stdin(): Promise<string>;
+  /** All of a fifo, or of a pipe below /dev/fd. */
+  pipe(path: string): Promise<string>;
 }
 
 /** Exit statuses: DESIGN section 3. */

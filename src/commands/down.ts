@@ -139,9 +139,7 @@ async function findNames(
           known.length === 0 ? 'no container is up' : `up are: ${known.join(', ')}`,
         );
       }
-      const { specs } = load(
-        await readSources(context.host, [arg], () => context.stdin(), context.workingDirectory),
-      );
+      const { specs } = load(await readSources(context.host, [arg], context, context.workingDirectory));
       if (specs.length === 0)
         throw new UsageError(
           `${arg} has no valid spec to take a name from`,

@@ -33,7 +33,7 @@ export async function loadSpecs(
     throw new UsageError('no SPEC is given', 'give a file, a folder of specs, or - for standard input');
   const named = await findApplied(context, args);
   const files = [...new Set(args.map((arg) => named.get(arg) ?? arg))];
-  const sources = await readSources(context.host, files, () => context.stdin(), context.workingDirectory);
+  const sources = await readSources(context.host, files, context, context.workingDirectory);
   const recalled = recall ? await recallSpecs(context, sources) : undefined;
   const { specs: all, diagnostics } =
     recalled === undefined ? load(sources) : { specs: recalled, diagnostics: [] };

@@ -8,7 +8,7 @@ import { showDiagnostics } from './load-specs.ts';
 export async function validate(context: CommandContext, args: readonly string[]): Promise<number> {
   const named = await findApplied(context, args);
   const files = [...new Set(args.map((arg) => named.get(arg) ?? arg))];
-  const sources = await readSources(context.host, files, () => context.stdin(), context.workingDirectory);
+  const sources = await readSources(context.host, files, context, context.workingDirectory);
   const { specs, diagnostics } = load(sources);
   const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error').length;
   if (context.json) {

@@ -23,6 +23,13 @@ export interface SpecFiles {
   readText(path: string): Promise<string | undefined>;
 }
 
+/** What is read once, and to its end. */
+export interface SpecStreams {
+  stdin(): Promise<string>;
+  /** A fifo, or a pipe below /dev/fd. */
+  pipe(path: string): Promise<string>;
+}
+
 interface FileKind {
   readonly type: string;
   readonly size: number;
@@ -31,33 +38,40 @@ interface FileKind {
 /** 4 MiB: far above any spec written by hand, far below what makes a parser slow. */
 export const MAX_TEXT_LENGTH = 4 * 1024 * 1024;
 
+const PIPES = /^\/(?:dev|proc\/(?:self|\d+))\/fd\/\d+$/;
+
 const EXTENSIONS = ['.yaml', '.yml', '.json'];
 
 /** `cwd` is absolute: relative arguments, and the paths in a spec from standard input, start there. */
 export async function readSources(
   host: SpecFiles,
   args: readonly string[],
-  stdin: () => Promise<string>,
+  streams: SpecStreams,
   cwd: string,
 ): Promise<readonly SourceText[]> {
   if (args.length === 0)
     throw new UsageError('no spec is given', 'name a file, a folder of specs, or - for standard input');
   if (args.filter((arg) => arg === '-').length > 1)
     throw new UsageError('standard input is named twice', 'write - once');
-  const sources = await Promise.all(args.map((arg) => readArgument(host, arg, stdin, cwd)));
+  const sources = await Promise.all(args.map((arg) => readArgument(host, arg, streams, cwd)));
   return sources.flat();
 }
 
 async function readArgument(
   host: SpecFiles,
   arg: string,
-  stdin: () => Promise<string>,
+  streams: SpecStreams,
   cwd: string,
 ): Promise<readonly SourceText[]> {
-  if (arg === '-') return [{ file: STDIN, baseDir: cwd, text: await stdin() }];
+  if (arg === '-') return [{ file: STDIN, baseDir: cwd, text: await streams.stdin() }];
   const path = posix.resolve(cwd, arg);
   const realPath = await host.realPath(path);
   const status = realPath === undefined ? undefined : await host.status(realPath);
+  // As in `runspec plan <(generate)`: /dev/fd/63 leads to a pipe, which has no name.
+  const isPipe =
+    status?.type === 'fifo' ||
+    (status === undefined && PIPES.test(path) && (await host.status(path)) !== undefined);
+  if (isPipe) return [{ file: arg, baseDir: cwd, text: await streams.pipe(path) }];
   if (realPath === undefined || status === undefined) {
     throw new UsageError(
       `there is no spec ${arg}`,
@@ -89,8 +103,7 @@ async function readFile(
   status: FileKind | undefined,
 ): Promise<SourceText> {
   if (status === undefined) throw new UsageError(`there is no spec ${shown}`, 'the symlink leads nowhere');
-  // A fifo serves too, as in `runspec plan <(generate)`.
-  if (status.type !== 'file' && status.type !== 'fifo') {
+  if (status.type !== 'file') {
     throw new UsageError(
       `${shown} is a ${status.type}, not a spec`,
       'name a file, a folder of specs, or - for standard input',

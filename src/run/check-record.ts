@@ -148,9 +148,10 @@ interface Places {
   readonly stateDir: unknown;
 }
 
-/** `own`: a path in the container's folders; `tree`: one that may go with all below it; the others by type. */
+/** `text` is never empty, `content` may be; `own`: a path in the container's folders; `tree`: one that may go with all below it; the others by type. */
 type Kind =
   | 'text'
+  | 'content'
   | 'number'
   | 'list'
   | 'object'
@@ -172,7 +173,7 @@ const FIELDS: { readonly [K in OpKind]: { readonly [P in keyof StepOf<K>]?: Kind
   controller: { mountpoint: 'absolute', controller: 'text' },
   'docker-user': { link: 'link', comment: 'owner' },
   directory: { path: 'own', mode: 'number', removal: 'text' },
-  file: { path: 'tree', text: 'text' },
+  file: { path: 'tree', text: 'content' },
   layer: { layer: 'object' },
   mountpoints: { path: 'tree', lower: 'list', targets: 'list' },
   netns: { name: 'netns' },
@@ -211,6 +212,8 @@ function fits(value: unknown, kind: Kind, places: Places): boolean {
   switch (kind) {
     case 'text':
       return value !== '';
+    case 'content':
+      return true;
     case 'absolute':
       return isPlain(value);
     case 'own':

@@ -225,6 +225,8 @@ function notFetched(url: string): Diagnostic {
   };
 }
 
+const NAMESPACE_LINK = /^\/proc\/(?:self|thread-self|\d+)\/(?:task\/\d+\/)?ns\/\w+$/;
+
 async function readPaths(
   host: Host,
   specs: readonly Spec[],
@@ -241,7 +243,9 @@ async function readPaths(
   const statuses = await Promise.all(
     [...new Set(named)].map(async (path): Promise<[string, FileStatus | null]> => {
       const real = await host.realPath(path);
-      return [path, real === undefined ? null : ((await host.status(real)) ?? null)];
+      // /proc/PID/ns/net leads to what has no path: there is nothing behind it but what it is itself.
+      const found = real === undefined ? undefined : await host.status(real);
+      return [path, found ?? (NAMESPACE_LINK.test(path) ? ((await host.status(path)) ?? null) : null)];
     }),
   );
   return Object.fromEntries(statuses);

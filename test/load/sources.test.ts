@@ -133,16 +133,19 @@ describe('readSources', () => {
     '/w/.d.yaml': 'd',
     '/w/e.txt': 'e',
   };
+  const types: Readonly<Record<string, string>> = {
+    '/w': 'directory',
+    '/empty': 'directory',
+    '/dev/null': 'character',
+    '/w/fifo': 'fifo',
+    // It leads to `pipe:[4711]`, which is no path.
+    '/dev/fd/63': 'symlink',
+  };
   const files: SpecFiles = {
     realPath: (path) =>
-      Promise.resolve(
-        path === '/w' || path === '/empty' || path === '/dev/null' || path in texts ? path : undefined,
-      ),
+      Promise.resolve(path === '/dev/fd/63' || !(path in types || path in texts) ? undefined : path),
     status: (path) =>
-      Promise.resolve({
-        type: path === '/w' || path === '/empty' ? 'directory' : path === '/dev/null' ? 'character' : 'file',
-        size: 1,
-      }),
+      Promise.resolve(path in types || path in texts ? { type: types[path] ?? 'file', size: 1 } : undefined),
     list: (path) =>
       Promise.resolve(
         path === '/w'
@@ -154,7 +157,12 @@ describe('readSources', () => {
     readText: (path) => Promise.resolve(texts[path]),
   };
   const read = (...args: readonly string[]): Promise<readonly SourceText[]> =>
-    readSources(files, args, () => Promise.resolve('in'), '/w');
+    readSources(
+      files,
+      args,
+      { stdin: () => Promise.resolve('in'), pipe: (path) => Promise.resolve(`out of ${path}`) },
+      '/w',
+    );
 
   test('a file is shown as it was named', async () => {
     expect(await read('b.yaml', './a.yml')).toEqual([
@@ -171,7 +179,14 @@ describe('readSources', () => {
     expect(await read('-')).toEqual([source('<stdin>', 'in', '/w')]);
   });
 
-  test.each([[['nowhere.yaml']], [['/empty']], [['/dev/null']], [['-', '-']], [[]]])(
+  test('a pipe is read to its end, with paths from the working folder', async () => {
+    expect(await read('fifo', '/dev/fd/63')).toEqual([
+      source('fifo', 'out of /w/fifo', '/w'),
+      source('/dev/fd/63', 'out of /dev/fd/63', '/w'),
+    ]);
+  });
+
+  test.each([[['nowhere.yaml']], [['/dev/fd/64']], [['/empty']], [['/dev/null']], [['-', '-']], [[]]])(
     '%j is a wrong use',
     async (args) => {
       await expect(read(...args)).rejects.toMatchObject({

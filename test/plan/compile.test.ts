@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { opOf } from '../../src/ops/index.ts';
 import { compileAll, type Compiled } from '../../src/plan/compile.ts';
 import type { Plan } from '../../src/plan/plan.ts';
+import { parseStoredPlan } from '../../src/run/check-record.ts';
+import { seal } from '../../src/run/seal.ts';
 import { forerunners } from '../../src/plan/step-base.ts';
 import { factsOf, readCases, specsOf, type Expectation, type PlanCase } from './read-cases.ts';
 
@@ -84,6 +86,12 @@ describe('every plan', () => {
   test.each(plans)('renders as a script that a shell accepts: $title', ({ plan }) => {
     const { status, stderr } = spawnSync('sh', ['-n'], { input: scriptOf(plan), encoding: 'utf8' });
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  });
+
+  test.each(plans)('can be read from its record again: $title', ({ plan, one }) => {
+    const stored = { version: plan.version, bootId: 'x', plan, before: {}, specFile: 'x.yaml', at: 1 };
+    const text = seal(stored);
+    expect(parseStoredPlan(text, plan.name, factsOf(one).dataDir)).toEqual({ stored });
   });
 
   test.each(plans)('describes each step in one line: $title', ({ plan }) => {
