@@ -80,6 +80,12 @@ function joinedBy(step: Step | undefined, type: string): string | undefined {
   return step?.op === 'bundle' ? step.join.find((one) => one.type === type)?.container : undefined;
 }
 
+/** It names the others' processes, which may be other ones by now. A process that runs does not need it any more. */
+function whyUnusable(step: Step, starts: boolean): string | undefined {
+  const isUnusable = starts && step.op === 'bundle' && step.join.length > 0;
+  return isUnusable ? 'the process that it was made for has ended' : undefined;
+}
+
 /** What stands on something that goes has to go first, as a port of a bridge does. */
 function whyUprooted({ step, former }: Change, kept: ReadonlySet<string>): string | undefined {
   if (former === undefined || step.shared === true) return undefined;
@@ -105,9 +111,15 @@ export async function computeChanges(
   const kept = new Set(plan.steps.map((step) => step.id));
   const replaced = new Map<string, string>();
   const changes: Change[] = [];
+  const starts = plan.steps.some(
+    (step, index) => step.op === 'process' && probes[index]?.state === 'absent' && former.has(step.id),
+  );
   plan.steps.forEach((step, index) => {
     const own = decide(plan.name, step, former.get(step.id), probes[index] as Probe);
-    const stale = own.action === 'create' ? undefined : (whyStale(step, others) ?? whyUprooted(own, kept));
+    const stale =
+      own.action === 'create'
+        ? undefined
+        : (whyStale(step, others) ?? whyUnusable(step, starts) ?? whyUprooted(own, kept));
     const change: Change = stale === undefined ? own : { ...own, action: 'replace', reason: stale };
     const cause = step.needs.find((id) => replaced.has(id));
     const followed = cause === undefined ? change : follow(change, replaced.get(cause) ?? '');

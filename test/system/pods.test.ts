@@ -110,6 +110,23 @@ describe.skipIf(!requireSystem())('containers that share namespaces', () => {
     await succeed(host, 'down', '--all');
   });
 
+  it('come back when their process namespace has gone with its owner', async () => {
+    const host = getHost();
+    const main = writeSpec(host, 'main', spec({}));
+    const types = ['pid', 'ipc', 'uts'];
+    const join = Object.fromEntries(types.map((type) => [type, `container:${main.name}`]));
+    const inside = writeSpec(host, 'inside', spec({ namespaces: join }));
+    await succeed(host, 'apply', main.file, inside.file);
+    writeSpec(host, 'main', spec({ process: { args: WAIT, stopTimeout: '0s', env: { NEW: '1' } } }));
+    await succeed(host, 'apply', main.file);
+    await expect.poll(async () => (await find(host, inside.name)).state, { timeout: 10_000 }).toBe('exited');
+    await succeed(host, 'apply', inside.file);
+    for (const type of types)
+      expect(await namespaceOf(type, inside.name)).toBe(await namespaceOf(type, main.name));
+    expect(await pending(host, inside.file)).toEqual([]);
+    await succeed(host, 'down', '--all');
+  });
+
   it('keep the network that they have joined from being given up', async () => {
     const host = getHost();
     const join = (name: string): SpecKeys => ({ namespaces: { network: `container:${name}` } });
