@@ -82,9 +82,11 @@ export function compileStorage(
   // overlayfs refuses a folder twice (ELOOP). All that a lower one shows is hidden by the same one above it.
   const lower = [...new Set(layers.map((layer) => layer.path).toReversed())].toReversed();
   const init = `${places.data}/mountpoints`;
+  // Each state folder is a step of its own: one that a container leaves goes with its last user.
+  const state = `mount:${facts.stateDir}`;
   const writable = writableSteps(spec, facts, places, lower);
   return [
-    { id: 'mount:state', op: 'private-mount', path: facts.stateDir, needs: [], after: [], shared: true },
+    { id: state, op: 'private-mount', path: facts.stateDir, needs: [], after: [], shared: true },
     ...uniqueLayers,
     {
       id: 'mountpoints',
@@ -96,7 +98,7 @@ export function compileStorage(
       after: [],
     },
     ...writable,
-    directory('dir:state', places.state, 0o700, 'empty', ['mount:state']),
+    directory('dir:state', places.state, 0o700, 'empty', [state]),
     directory('dir:rootfs', places.rootfs, 0o755, 'empty', ['dir:state']),
     directory('dir:runtime', places.runtimeRoot, 0o700, 'tree', ['dir:state']),
     {

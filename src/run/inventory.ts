@@ -183,7 +183,7 @@ export async function takeSharedInventory({ host, view, stateDir }: Places): Pro
       .filter(({ comment }) => comment === BRIDGE_ALIAS)
       .map((step): Step => ({ ...step, ...shared })),
     ...(isMade
-      ? [{ id: 'mount:state', op: 'private-mount', path: stateDir, ...edges(), ...shared } as const]
+      ? [{ id: `mount:${stateDir}`, op: 'private-mount', path: stateDir, ...edges(), ...shared } as const]
       : []),
   ];
 }

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { inside, pending, succeed } from '../support/containers.ts';
+import { find, inside, pending, succeed } from '../support/containers.ts';
 import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
 import { WAIT, writeSpec } from '../support/specs.ts';
@@ -65,4 +65,18 @@ describe.skipIf(!requireSystem())('what a container has written', () => {
       fs.rmSync(folder, { recursive: true });
     },
   );
+
+  it('moves with its state folder, of which nothing stays behind', async () => {
+    const host = getHost();
+    const before = await host.snapshot();
+    const { file, name } = writeSpec(host, 'moves', { process: { args: WAIT, stopTimeout: '0s' } });
+    await succeed(host, '--state-dir', '/run/from', 'apply', file);
+    await succeed(host, '--state-dir', '/run/to', 'apply', file);
+    expect((await find(host, name)).state).toBe('running');
+    expect(await host.output(['cat', '/proc/self/mountinfo'])).not.toContain('/run/from');
+    await succeed(host, '--state-dir', '/run/to', 'down', name);
+    fs.rmSync(file);
+    const left = await host.settledDiff(before);
+    expect(left).toEqual([]);
+  });
 });
