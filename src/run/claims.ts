@@ -3,6 +3,7 @@
 import type { Host } from '../host/host.ts';
 import { createKernelView, NETNS_FOLDER, type MountState } from '../host/kernel-view.ts';
 import { netnsOf } from '../plan/names.ts';
+import type { Step } from '../plan/plan.ts';
 import { cgroupFolders } from '../runtime/cgroup-processes.ts';
 import { readProcFile } from '../runtime/proc.ts';
 import { isOwnFolder, OWNER, type Places } from './inventory.ts';
@@ -32,16 +33,26 @@ export async function findClaim(places: Places, name: string): Promise<Claim> {
   return { by: isOurs ? 'us' : 'nobody' };
 }
 
+/** The bridge that a shared step is about; none is about all of the host. */
+export function bridgeOf(step: Step): string | undefined {
+  if (step.op === 'bridge') return step.name;
+  if (step.op === 'docker-user') return step.link;
+  return step.op === 'nft-element' ? step.key.split(' . ')[0] : undefined;
+}
+
 /**
  * A container in other folders that has a link on this host, and with that needs what is set for all of the host.
  * `container` is the one that is going.
+ * @param bridge of links on it alone, and with that what is said of the bridge.
  */
 export async function findForeignUser(
   places: Places,
   container: string,
+  bridge?: string,
 ): Promise<{ readonly name: string; readonly where: string } | undefined> {
   const linked = async ({ view }: Places): Promise<readonly string[]> =>
-    (await view.links()).flatMap(({ alias }) => {
+    (await view.links()).flatMap(({ alias, master }) => {
+      if (bridge !== undefined && master !== bridge) return [];
       const name = alias?.startsWith(OWNER) === true ? alias.slice(OWNER.length) : container;
       return name === container ? [] : [name];
     });

@@ -3,7 +3,7 @@
 import type { OperationError } from '../errors.ts';
 import { createKernelView } from '../host/kernel-view.ts';
 import type { Step } from '../plan/plan.ts';
-import { findClaim, findDoubt, findForeignUser } from './claims.ts';
+import { bridgeOf, findClaim, findDoubt, findForeignUser } from './claims.ts';
 import { isSharedStep } from './check-record.ts';
 import { findUnclaimedVolumes } from './kept-data.ts';
 import { takeInventory, takeSharedInventory } from './inventory.ts';
@@ -124,14 +124,9 @@ export async function findUnused(
   const going = new Set(doomed.flatMap(({ steps }) => steps.map(objectOf)));
   const links = (await view.links()).filter(({ name }) => !going.has(`link ${name}`));
   // A container of another data folder may be on the bridge: then its port is.
-  return [...known, ...found].filter((step) => !links.some(({ master }) => master === bridgeOf(step)));
-}
-
-/** The bridge that a shared step is about. */
-function bridgeOf(step: Step): string {
-  if (step.op === 'bridge') return step.name;
-  if (step.op === 'docker-user') return step.link;
-  return step.op === 'nft-element' ? (step.key.split(' . ')[0] ?? '') : '';
+  return [...known, ...found].filter(
+    (step) => !links.some(({ master }) => master !== undefined && master === bridgeOf(step)),
+  );
 }
 
 /** @returns what could not be undone. */

@@ -5,7 +5,7 @@ import { OperationError } from '../errors.ts';
 import type { Before, OpContext, Reverted, RevertOptions } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
 import type { Step } from '../plan/plan.ts';
-import { findForeignUser } from './claims.ts';
+import { bridgeOf, findForeignUser } from './claims.ts';
 import { findForeignMount } from './foreign-mounts.ts';
 import { walk } from './graph.ts';
 import { findNoteOwner } from './kept-data.ts';
@@ -84,9 +84,10 @@ async function revertStep(reversal: Reversal, step: Step): Promise<void> {
 }
 
 async function undoShared(reversal: Reversal, step: Step): Promise<Reverted> {
-  // Unlike a bridge or a table, a sysctl does not show who needs it; what was before stays known, for `gc`.
-  const user =
-    step.op === 'sysctl' ? await findForeignUser(reversal.context, reversal.context.container) : undefined;
+  // Unlike a bridge or a table, these do not show who needs them; what was before stays known, for `gc`.
+  const needsLook = step.op === 'sysctl' || step.op === 'nft-element' || step.op === 'docker-user';
+  const { context } = reversal;
+  const user = needsLook ? await findForeignUser(context, context.container, bridgeOf(step)) : undefined;
   if (user !== undefined) return { outcome: 'kept', reason: `used by ${user.name} of ${user.where}` };
   const owner = await findOtherOwner(reversal, step);
   if (owner !== undefined) return { outcome: 'kept', reason: `${owner} had it too, and is down` };

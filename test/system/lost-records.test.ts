@@ -7,7 +7,7 @@ import { writeFullSpec } from '../support/full-spec.ts';
 import { requireSystem } from '../support/requirements.ts';
 import { settledSnapshot } from '../support/settle.ts';
 import { shareHost } from '../support/shared-host.ts';
-import { WAIT, writeSpec } from '../support/specs.ts';
+import { WAIT, writeSpec, type SpecKeys } from '../support/specs.ts';
 import type { TestHost } from '../support/test-host.ts';
 
 const GARBAGE = ['', '{"version":1,"plan":{"steps":[null]}}'];
@@ -243,28 +243,34 @@ describe.skipIf(!requireSystem())('gc', () => {
     await host.output(['bash', '-c', 'umount /run/netns; rmdir /run/netns']);
   });
 
-  it('and down leave what a container of another data folder needs of the host, until it is gone', async () => {
-    const host = getHost();
-    const write = (base: string, bridge: string) =>
-      writeSpec(host, base, { network: { bridge }, process: { args: WAIT } });
-    const [ours, theirs] = [write('ours', 'ours0'), write('theirs', 'theirs0')];
-    const before = await host.snapshot();
-    const folder = (name: string): string => path.join(host.folder, 'specs', `foreign-${name}`);
-    const abroad = ['--state-dir', folder('state'), '--data-dir', folder('data')];
-    await succeed(host, 'apply', ours.file);
-    await succeed(host, ...abroad, 'apply', theirs.file);
-    const down = await host.runspec('down', ours.name);
-    expect(down).toMatchObject({ status: 0 });
-    expect(down.stderr).toContain(`kept: used by ${theirs.name} of ${folder('data')}`);
-    for (const args of [['gc', '--dry-run'], ['gc']]) await succeed(host, ...args);
-    await succeed(host, ...abroad, 'status', theirs.name);
-    await succeed(host, ...abroad, 'down', theirs.name);
-    // It was on when theirs came; what it was before ours did is known in our folder.
-    await succeed(host, 'gc');
-    // What its image store has to keep, and the place for its mounts.
-    for (const name of ['data', 'state']) fs.rmSync(folder(name), { recursive: true, force: true });
-    expect(await host.settledDiff(before)).toEqual([]);
-  });
+  it.each([
+    ['on another bridge', { bridge: 'ours0' }, { bridge: 'theirs0' }],
+    ['on the same', { bridge: 'both0' }, { bridge: 'both0', address: '10.209.0.77' }],
+  ])(
+    'and down leave what a container of another data folder needs of the host, %s',
+    async (_, one, other) => {
+      const host = getHost();
+      const write = (base: string, network: SpecKeys) =>
+        writeSpec(host, base, { network, process: { args: WAIT } });
+      const [ours, theirs] = [write('ours', one), write('theirs', other)];
+      const before = await host.snapshot();
+      const folder = (name: string): string => path.join(host.folder, 'specs', `foreign-${name}`);
+      const abroad = ['--state-dir', folder('state'), '--data-dir', folder('data')];
+      await succeed(host, 'apply', ours.file);
+      await succeed(host, ...abroad, 'apply', theirs.file);
+      const down = await host.runspec('down', ours.name);
+      expect(down).toMatchObject({ status: 0 });
+      expect(down.stderr).toContain(`kept: used by ${theirs.name} of ${folder('data')}`);
+      for (const args of [['gc', '--dry-run'], ['gc']]) await succeed(host, ...args);
+      await succeed(host, ...abroad, 'status', theirs.name);
+      await succeed(host, ...abroad, 'down', theirs.name);
+      // It was on when theirs came; what it was before ours did is known in our folder.
+      await succeed(host, 'gc');
+      // What its image store has to keep, and the place for its mounts.
+      for (const name of ['data', 'state']) fs.rmSync(folder(name), { recursive: true, force: true });
+      expect(await host.settledDiff(before)).toEqual([]);
+    },
+  );
 
   it('never takes the folders of another program for records', async () => {
     const host = getHost();
