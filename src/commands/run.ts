@@ -37,6 +37,9 @@ export async function run(context: CommandContext, target: string, args: readonl
   ) {
     throw alreadyUp(name);
   }
+  const isWanted = only.spec.process.terminal && !context.json;
+  if (isWanted && !context.stdinIsTerminal && !context.quiet)
+    context.stderr('there is no terminal here to pass on: the process gets pipes');
   // The steps would mix with what the process says; --verbose wants them all the same.
   const silent = { ...context, quiet: !context.verbose };
   try {

@@ -1,5 +1,6 @@
 // compile: a Spec and what is known of the host, to a Plan. Pure: no clock, randomness, file system or
 // environment; the same input gives the same plan, byte for byte.
+import { checkHidden } from './check-hidden.ts';
 import { checkMounts } from './check-mounts.ts';
 import { checkSharers } from './check-sharers.ts';
 import { sha256 } from '../crypto.ts';
@@ -130,6 +131,7 @@ export function compile(spec: Spec, facts: HostFacts, together: readonly Spec[] 
 
 function checkPaths(spec: Spec, facts: HostFacts, problems: Problems): void {
   checkMounts(spec, facts, problems);
+  checkHidden(spec, problems);
   checkResolver(spec, facts, problems);
   const { seccomp } = spec.security;
   if (seccomp.startsWith('/') && !exists(seccomp, facts)) {

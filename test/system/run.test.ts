@@ -145,6 +145,15 @@ describe.skipIf(!requireSystem())('run', () => {
     expect(status).toBe(0);
   });
 
+  it('says that there is no terminal where one is asked for', async () => {
+    const process = { args: ['bash', '-c', 'test -t 0 || echo none'], terminal: true };
+    const { file } = writeSpec(getHost(), 'none', { process });
+    const run = (...words: readonly string[]) => getHost().runspec(...words, 'run', file);
+    const said = 'there is no terminal here to pass on: the process gets pipes\n';
+    expect(await run()).toMatchObject({ status: 0, stdout: 'none\n', stderr: said });
+    expect(await run('--quiet')).toMatchObject({ status: 0, stdout: 'none\n', stderr: '' });
+  });
+
   it('ends with 125 when the process cannot be started, and leaves nothing', async () => {
     const spec = write('missing', '/no/such/program');
     const before = await getHost().snapshot();
