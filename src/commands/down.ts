@@ -1,4 +1,5 @@
 // down: reverse what was applied, by what the records say; the spec may be edited, renamed or gone.
+import { posix } from 'node:path';
 import { OperationError, UsageError } from '../errors.ts';
 import { load } from '../load/load.ts';
 import { readSources } from '../load/read-sources.ts';
@@ -42,7 +43,7 @@ export async function down(
     // Read while the process ends.
     session.view.warmUp({ sockets: false, foreignRules: false });
     const known = await session.records.names();
-    const asked = options.all ? known : await findNames(context, known, args);
+    const asked = options.all ? known : await findNames(context, session, known, args);
     const names = options.abandoned ? await findAbandoned(context, asked) : asked;
     const proofs = options.prove ? await import('./prove.ts') : undefined;
     const evidence = await proofs?.collectEvidence(session, names);
@@ -122,16 +123,24 @@ async function refuseJoined(
   }
 }
 
-/** A container's name goes before a file of the same name: `down` must work when the file says something else by now. */
+/**
+ * A container's name goes before a file of the same name. Of a file, or a folder of them, it is what was applied from
+ * it, whatever it says by now, and what it names.
+ */
 async function findNames(
   context: CommandContext,
+  session: Session,
   known: readonly string[],
   args: readonly string[],
 ): Promise<readonly string[]> {
+  const files = await readSpecFiles(session, args.every((arg) => known.includes(arg)) ? [] : known);
   const names = await Promise.all(
     args.map(async (arg): Promise<readonly string[]> => {
       if (known.includes(arg)) return [arg];
-      const isPath = arg === '-' || (await context.host.realPath(absolute(context, arg))) !== undefined;
+      const path = posix.resolve(context.workingDirectory, arg);
+      const isPath = arg === '-' || (await context.host.realPath(path)) !== undefined;
+      const applied = known.filter((name) => [files.get(name), folderOf(files.get(name))].includes(path));
+      if (!isPath && applied.length > 0) return applied;
       if (!isPath) {
         if (isName(arg)) return [arg];
         throw new UsageError(
@@ -140,17 +149,35 @@ async function findNames(
         );
       }
       const { specs } = load(await readSources(context.host, [arg], context, context.workingDirectory));
-      if (specs.length === 0)
+      const named = specs.map((one) => one.spec.name);
+      if (named.length === 0 && applied.length === 0)
         throw new UsageError(
           `${arg} has no valid spec to take a name from`,
           'give the name of the container; see: runspec ps',
         );
-      return specs.map((one) => one.spec.name);
+      // Of an edited file the former name is up, and the new one not yet.
+      const there = named.filter((name) => known.includes(name));
+      return applied.length === 0 ? named : [...applied, ...there];
     }),
   );
   return [...new Set(names.flat())];
 }
 
-function absolute(context: CommandContext, path: string): string {
-  return path.startsWith('/') ? path : `${context.workingDirectory}/${path}`;
+/** Absolute paths of the files that containers were applied from, by their names. */
+async function readSpecFiles(
+  { records }: Session,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const found = await Promise.all(
+    names.map(async (name) => {
+      const file = (await records.look(name)).record?.specFile;
+      // A pipe has the same name with another text.
+      return file === undefined || /^\/(?:dev|proc)\//.test(file) ? [] : [[name, file] as const];
+    }),
+  );
+  return new Map(found.flat());
+}
+
+function folderOf(file: string | undefined): string | undefined {
+  return file === undefined ? undefined : posix.dirname(file);
 }

@@ -57,6 +57,22 @@ describe.skipIf(!requireSystem())('down', () => {
     expect((await host.runspec('down', edited.file)).status).toBe(0);
   });
 
+  it.each([
+    ['has another name now', (text: string) => text.replace(/-edited"/, '-other"')],
+    ['is no spec any more', () => 'runspec: 1\nname: [\n'],
+    ['is empty', () => ''],
+    ['is gone', undefined],
+  ])('by a file takes what was applied from it when that %s', async (_, edit) => {
+    const host = getHost();
+    const { file, name } = writeSpec(host, 'edited', {});
+    await succeed(host, 'apply', file);
+    const text = fs.readFileSync(file, 'utf8');
+    if (edit === undefined) fs.rmSync(file);
+    else fs.writeFileSync(file, edit(text));
+    await succeed(host, 'down', file);
+    expect((await list(host)).map((row) => row.name)).not.toContain(name);
+  });
+
   it('keeps a shared bridge for its last user', async () => {
     const host = getHost();
     const one = writeSpec(host, 'one', { network: { bridge: 'shared0' } });
