@@ -155,9 +155,7 @@ async function findNames(
           `${arg} has no valid spec to take a name from`,
           'give the name of the container; see: runspec ps',
         );
-      // Of an edited file the former name is up, and the new one not yet.
-      const there = named.filter((name) => known.includes(name));
-      return applied.length === 0 ? named : [...applied, ...there];
+      return [...applied, ...named];
     }),
   );
   return [...new Set(names.flat())];
