@@ -3,7 +3,7 @@ import { OperationError } from '../errors.ts';
 import { commandError } from '../host/commands.ts';
 import { forgetFlows } from '../host/conntrack.ts';
 import type { Host } from '../host/host.ts';
-import type { KernelView } from '../host/kernel-view.ts';
+import { createKernelView, type KernelView } from '../host/kernel-view.ts';
 import type { NftElementState } from '../host/nft-table.ts';
 import { runNft, tryNft } from '../host/nft.ts';
 import { LINK_SETS } from '../plan/firewall.ts';
@@ -39,13 +39,15 @@ export const nftElement: Op<'nft-element'> = {
 
   // One transaction: no packet meets the map without the element.
   async update({ host, view }, step) {
-    const owner = (await findElement(view, step))?.comment ?? step.comment;
+    const found = await findElement(view, step);
+    const left = found !== undefined && found.comment !== step.comment ? await awaitOwner(host, step) : found;
+    const owner = left?.comment ?? step.comment;
     if (owner !== step.comment) {
       throw new OperationError(`${step.key} in the nft set ${step.set} belongs to ${owner}`, {
         hint: `take ${owner.replace('runspec:', '')} down, or: nft delete element inet ${step.table} ${step.set} '{ ${keyOf(step)} }'`,
       });
     }
-    await runNft(host, deleteScript(step) + addScript(step));
+    await runNft(host, (left === undefined ? '' : deleteScript(step)) + addScript(step));
     await forgetDatagrams(host, view, step);
   },
 
@@ -76,6 +78,19 @@ async function forgetDatagrams(host: Host, view: KernelView, { set, key }: NftEl
 async function findElement(view: KernelView, step: NftElementStep): Promise<NftElementState | undefined> {
   const elements = (await view.nftTable(step.table))?.sets.get(step.set) ?? [];
   return elements.find((element) => element.key === step.key);
+}
+
+/** For another container of the same call that gives it up. */
+const OWNER_MS = 3000;
+
+/** What is there once whoever has it has let go of it, or is not going to. */
+async function awaitOwner(host: Host, step: NftElementStep): Promise<NftElementState | undefined> {
+  for (let waited = 0; ; waited += 20) {
+    const found = await findElement(createKernelView(host), step);
+    const isOthers = found?.comment?.startsWith('runspec:') === true && found.comment !== step.comment;
+    if (!isOthers || waited >= OWNER_MS) return found;
+    await host.sleep(20);
+  }
 }
 
 /** A link may have the name of a keyword (`bridge`) or begin with a digit: nft takes both in quotes only. */

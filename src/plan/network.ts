@@ -46,14 +46,14 @@ export function compileNetwork(
   checkBridge(spec, facts, problems);
   const lease4 = chooseLease(spec, link, facts, problems, together);
   if (lease4 === undefined) {
-    checkPorts(spec, undefined, facts, problems);
+    checkPorts(spec, undefined, facts, problems, together);
     return { steps: base, netnsPath };
   }
   const network6 = chooseNetwork6(spec, link, facts, problems, together);
   const address6 = chooseAddress6(spec, lease4, network6, facts, problems);
   const lease: Lease =
     network6 === undefined || address6 === undefined ? lease4 : { ...lease4, ...network6, address6 };
-  checkPorts(spec, lease, facts, problems);
+  checkPorts(spec, lease, facts, problems, together);
   checkFirewall(spec, lease, facts, problems);
   const links = linkSteps(spec, lease, network6, netns, facts, together);
   return {

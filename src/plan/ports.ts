@@ -5,8 +5,17 @@ import type { HostFacts, ListeningSocket } from './facts.ts';
 import type { Lease } from './plan.ts';
 import type { Problems } from './problems.ts';
 
-/** @param lease undefined when none could be had, which is told elsewhere. */
-export function checkPorts(spec: Spec, lease: Lease | undefined, facts: HostFacts, problems: Problems): void {
+/**
+ * @param lease undefined when none could be had, which is told elsewhere.
+ * @param together all specs of the call: what they had until now they may give to each other.
+ */
+export function checkPorts(
+  spec: Spec,
+  lease: Lease | undefined,
+  facts: HostFacts,
+  problems: Problems,
+  together: readonly Spec[],
+): void {
   const own = facts.containers[spec.name]?.ports ?? [];
   spec.network.ports.forEach((port, index) => {
     const path = ['network', 'ports', index];
@@ -33,7 +42,10 @@ export function checkPorts(spec: Spec, lease: Lease | undefined, facts: HostFact
       );
     }
     const holder = Object.entries(facts.containers).find(
-      ([name, container]) => name !== spec.name && container.ports.some((other) => overlap(port, other)),
+      ([name, container]) =>
+        name !== spec.name &&
+        !together.some((one) => one.name === name) &&
+        container.ports.some((other) => overlap(port, other)),
     );
     if (holder !== undefined) {
       problems.error(

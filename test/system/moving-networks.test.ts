@@ -54,4 +54,24 @@ describe.skipIf(!requireSystem())('a network that is changed', () => {
     for (const { file } of [one, two]) expect(await pending(host, file)).toEqual([]);
     await succeed(host, 'down', '--all');
   });
+
+  it.each([
+    ['first', 'second'],
+    ['second', 'first'],
+  ])('lets a published port go from the %s to the %s in one call', async (from, to) => {
+    const host = getHost();
+    const [giver, taker] = [write(from, 8085, {}), write(to, 8086, {})];
+    const files = [giver.file, taker.file];
+    await succeed(host, 'apply', ...files);
+    const processes = await Promise.all([giver, taker].map(({ name }) => identify(host, name)));
+    expect(await answer(8085)).toContain(from);
+    write(from, 8087, {});
+    write(to, 8085, {});
+    await succeed(host, 'apply', ...files);
+    expect(await answer(8085)).toContain(to);
+    expect(await answer(8087)).toContain(from);
+    expect(await Promise.all([giver, taker].map(({ name }) => identify(host, name)))).toEqual(processes);
+    for (const file of files) expect(await pending(host, file)).toEqual([]);
+    await succeed(host, 'down', '--all');
+  });
 });
