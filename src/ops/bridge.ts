@@ -23,7 +23,7 @@ export const bridge: Op<'bridge'> = {
       });
     }
     const differences = [
-      ...differencesOf(link, step),
+      ...differencesOf(link, step, await view.links()),
       ...(await routeDifference(host.readText(routeLocalnet(step.name)))),
       ...(link.alias === BRIDGE_ALIAS ? await advertisementDifference(host, step.name) : []),
     ];
@@ -134,8 +134,17 @@ function mendLines(link: LinkState, step: BridgeStep): readonly string[] {
   ];
 }
 
-function differencesOf(link: LinkState, step: BridgeStep): readonly Difference[] {
-  const wantsMtu = link.alias === BRIDGE_ALIAS && link.mtu !== step.mtu;
+/** A port with less is another container's, which came since and has the bridge go by it: that is no drift. */
+function hasDrifted(link: LinkState, step: BridgeStep, links: readonly LinkState[]): boolean {
+  if (link.alias !== BRIDGE_ALIAS || link.mtu === step.mtu) return false;
+  return link.mtu > step.mtu || !links.some((one) => one.master === link.name && one.mtu === link.mtu);
+}
+
+function differencesOf(
+  link: LinkState,
+  step: BridgeStep,
+  links: readonly LinkState[],
+): readonly Difference[] {
   return [
     ...(link.up ? [] : [{ property: 'state', wanted: 'up', found: 'down' }]),
     ...addressesOf(step)
@@ -144,7 +153,9 @@ function differencesOf(link: LinkState, step: BridgeStep): readonly Difference[]
         const [property, family] = wanted.includes(':') ? ['address6', 'inet6'] : ['address', 'inet'];
         return { property, wanted, found: showAddresses(link, [family]) };
       }),
-    ...(wantsMtu ? [{ property: 'mtu', wanted: String(step.mtu), found: String(link.mtu) }] : []),
+    ...(hasDrifted(link, step, links)
+      ? [{ property: 'mtu', wanted: String(step.mtu), found: String(link.mtu) }]
+      : []),
   ];
 }
 

@@ -1,6 +1,6 @@
 // A container that is up goes to another bridge or subnet, and its neighbours stay connected.
 import { describe, expect, it } from 'vitest';
-import { find, identify, inside, pending, succeed } from '../support/containers.ts';
+import { drift, find, identify, inside, pending, succeed } from '../support/containers.ts';
 import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
 import { serve, writeSpec } from '../support/specs.ts';
@@ -52,6 +52,25 @@ describe.skipIf(!requireSystem())('a network that is changed', () => {
       (await inside(host, one.name)(['timeout', '5', 'bash', '-c', `: <>/dev/tcp/${address}/80`])).status,
     ).toBe(0);
     for (const { file } of [one, two]) expect(await pending(host, file)).toEqual([]);
+    await succeed(host, 'down', '--all');
+  });
+
+  it('goes by the least mtu of all on it, which is no drift of the others', async () => {
+    const host = getHost();
+    const [wide, narrow] = [write('wide', 8081, {}), write('narrow', 8082, { mtu: 1300 })];
+    await succeed(host, 'apply', wide.file);
+    await succeed(host, 'apply', narrow.file);
+    for (const { name } of [wide, narrow]) expect(await drift(host, name)).toEqual([]);
+    await succeed(host, 'apply', wide.file);
+    for (const { file } of [wide, narrow]) expect(await pending(host, file)).toEqual([]);
+    await host.output(['ip', 'link', 'set', 'runspec0', 'mtu', '1200']);
+    expect(await drift(host, narrow.name)).toEqual(['bridge:runspec0 drifted']);
+    await succeed(host, 'apply', wide.file, narrow.file);
+    for (const { name } of [wide, narrow]) expect(await drift(host, name)).toEqual([]);
+    write('narrow', 8082, { mtu: 1400 });
+    await succeed(host, 'apply', wide.file, narrow.file);
+    expect(await host.output(['cat', '/proc/sys/net/ipv6/conf/runspec0/mtu'])).toBe('1400\n');
+    for (const { file } of [wide, narrow]) expect(await pending(host, file)).toEqual([]);
     await succeed(host, 'down', '--all');
   });
 
