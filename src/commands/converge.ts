@@ -25,6 +25,7 @@ import { findOrphans, tellOrphans } from './orphans.ts';
 import { checkCompiled, showPlaced, type LoadedSpecs } from './load-specs.ts';
 import { alreadyUp } from './already-up.ts';
 import { createReporter } from './reporter.ts';
+import { tellSideEffects } from './side-effects.ts';
 import { mendShared, removeLost, setAsideUnreadable } from './take-down.ts';
 
 export async function converge(
@@ -60,6 +61,11 @@ export async function converge(
   for (const { plan } of works) {
     for (const step of plan.steps) if (step.shared === true) session.shared.hold(step.id, plan.name);
   }
+  tellSideEffects(
+    context,
+    facts,
+    works.map(({ plan, changes, specFile }) => ({ name: plan.name, changes, specFile })),
+  );
   await settleForegrounds(context, works, options);
   if (options.prove === true) await keepProof(session, works);
   await carryOutAll(context, session, loaded, works, report, { ...options, warn });

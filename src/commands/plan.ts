@@ -1,7 +1,9 @@
 // plan: what apply would do, down to kernel objects. Changes nothing and needs no lock.
+import { posix } from 'node:path';
 import { UsageError } from '../errors.ts';
 import { opOf } from '../ops/index.ts';
 import { unprivileged } from '../host/unprivileged.ts';
+import { STDIN } from '../load/read-sources.ts';
 import { afterJoined, compileAll } from '../plan/compile.ts';
 import type { Plan } from '../plan/plan.ts';
 import { computeAllChanges, hasEffect, type Change } from '../run/changes.ts';
@@ -14,6 +16,7 @@ import { checkCompiled, loadSpecs } from './load-specs.ts';
 import { findOrphans, tellOrphans } from './orphans.ts';
 import { paint } from './paint.ts';
 import { describe, MARKS } from './reporter.ts';
+import { tellSideEffects } from './side-effects.ts';
 
 export async function plan(
   context: CommandContext,
@@ -55,6 +58,12 @@ export async function plan(
       );
   });
   tellOrphans(context, await findOrphans(context, facts, loaded));
+  const called = plans.map(({ name }, index) => {
+    const file = loaded.specs.find(({ spec }) => spec.name === name)?.file ?? '';
+    const specFile = file === STDIN ? file : posix.resolve(context.workingDirectory, file);
+    return { name, changes: changes[index] ?? [], specFile };
+  });
+  tellSideEffects(context, facts, called);
   const kept = await findKept(session.shared, plans, changes);
   // Nothing is left to ask: its programs may end while the plan is written.
   void host.close();

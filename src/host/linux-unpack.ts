@@ -22,7 +22,9 @@ export async function unpack(archive: string, directory: string, options: Unpack
     const status = await file.stat();
     if (!status.isFile()) throw new OperationError(`${archive} is not a regular file`);
     const { buffer, bytesRead } = await file.read(Buffer.alloc(MAGIC_BYTES), 0, MAGIC_BYTES, 0);
-    const compression = detect(buffer.subarray(0, bytesRead));
+    const head = buffer.subarray(0, bytesRead);
+    refuseForeign(archive, head);
+    const compression = detect(head);
     const source = file.createReadStream({ start: 0, highWaterMark: CHUNK, autoClose: false });
     const meter = createMeter('sha256', options.passed);
     await unpackThrough(source, [meter.stage], compression, directory, meter.size, options);
@@ -158,6 +160,26 @@ export const copy: Archives['copy'] = async (source, directory, options) => {
 function detect(head: Buffer): Compression {
   const start = head.toString('hex');
   return MAGIC.find(([, magic]) => start.startsWith(magic))?.[0] ?? 'none';
+}
+
+/** What people have archives in that nothing here takes: better named than called a damaged archive. */
+const FOREIGN: readonly (readonly [string, string])[] = [
+  ['bzip2', '425a68'],
+  ['lzip', '4c5a4950'],
+  ['lz4', '04224d18'],
+  ['zip', '504b0304'],
+  ['7z', '377abcaf271c'],
+];
+
+function refuseForeign(archive: string, head: Buffer): void {
+  const found = FOREIGN.find(([, magic]) => head.toString('hex').startsWith(magic))?.[0];
+  if (found === undefined) return;
+  throw new OperationError(
+    `${archive} is in ${found}, not a tar archive or one compressed with gzip, zstd or xz`,
+    {
+      hint: 'unpack it, and pack it again with: tar -czf',
+    },
+  );
 }
 
 function inspection(inspector: TarInspector, compressed: () => number): Transform {

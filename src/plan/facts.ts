@@ -87,6 +87,8 @@ export interface ContainerFacts {
   readonly ownsNetwork?: true;
   /** Whose network namespace it is in, perhaps through others; more than one where an apply was cut short. */
   readonly joinsNetworkOf?: readonly string[];
+  /** Whose pid namespace its process is in. */
+  readonly joinsPidOf?: readonly string[];
   /** Absolute path of the file that it was applied from. */
   readonly specFile?: string;
   /** What its process was started by, while that program is still there. */

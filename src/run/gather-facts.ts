@@ -164,17 +164,22 @@ function takenBy(record: ContainerRecord, bootId: string): ContainerFacts {
   return {
     ports,
     ...(plan?.lease === undefined ? {} : { lease: plan.lease }),
-    ...(record.bootId === bootId ? networkOf(recordedSteps(record)) : {}),
+    ...(record.bootId === bootId ? namespacesOf(recordedSteps(record)) : {}),
   };
 }
 
-function networkOf(steps: readonly Step[]): Pick<ContainerFacts, 'ownsNetwork' | 'joinsNetworkOf'> {
-  const joined = steps
-    .flatMap((step) => (step.op === 'bundle' ? step.join : []))
-    .flatMap(({ type, container }) => (type === 'network' ? [container] : []));
+function namespacesOf(
+  steps: readonly Step[],
+): Pick<ContainerFacts, 'ownsNetwork' | 'joinsNetworkOf' | 'joinsPidOf'> {
+  const joined = (wanted: string): readonly string[] => {
+    const all = steps.flatMap((step) => (step.op === 'bundle' ? step.join : []));
+    return [...new Set(all.flatMap(({ type, container }) => (type === wanted ? [container] : [])))];
+  };
+  const [network, pid] = [joined('network'), joined('pid')];
   return {
     ...(steps.some(({ op }) => op === 'netns') ? { ownsNetwork: true } : {}),
-    ...(joined.length === 0 ? {} : { joinsNetworkOf: [...new Set(joined)] }),
+    ...(network.length === 0 ? {} : { joinsNetworkOf: network }),
+    ...(pid.length === 0 ? {} : { joinsPidOf: pid }),
   };
 }
 

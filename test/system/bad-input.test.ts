@@ -48,6 +48,7 @@ const hard = (name: string, target: string): Buffer => entry({ name, type: '1', 
 const ARCHIVES: Readonly<Record<string, (outside: string) => Buffer>> = {
   'cut short': () => archive(file('a')).subarray(0, 600),
   'gzip cut short': () => gzipSync(archive(file('a'))).subarray(0, -9),
+  bzip2: () => Buffer.concat([Buffer.from('BZh91AY&SY'), Buffer.alloc(600)]),
   text: () => Buffer.from('<p>404 Not Found</p>'.repeat(60)),
   'absolute name': (outside) => archive(file(`${outside}/planted`)),
   'parent name': () => archive(file('../planted')),

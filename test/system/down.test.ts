@@ -57,6 +57,21 @@ describe.skipIf(!requireSystem())('down', () => {
     expect((await host.runspec('down', edited.file)).status).toBe(0);
   });
 
+  it('is told of when its file has taken over the container of another', async () => {
+    const host = getHost();
+    const { file, name } = writeSpec(host, 'taken', {});
+    await succeed(host, 'apply', file);
+    const other = host.write('specs/other.json', fs.readFileSync(file, 'utf8'));
+    expect((await host.runspec('plan', other)).stderr).toBe('');
+    fs.writeFileSync(other, fs.readFileSync(file, 'utf8').replace('{', '{ "hostname": "other",'));
+    for (const command of ['plan', 'apply'])
+      expect((await host.runspec(command, other)).stderr).toContain(
+        `${name} was applied from ${file} until now\n`,
+      );
+    await succeed(host, 'down', other);
+    expect((await list(host)).map((row) => row.name)).not.toContain(name);
+  });
+
   it.each([
     ['has another name now', (text: string) => text.replace(/-edited"/, '-other"')],
     ['is no spec any more', () => 'runspec: 1\nname: [\n'],

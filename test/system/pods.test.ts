@@ -118,7 +118,10 @@ describe.skipIf(!requireSystem())('containers that share namespaces', () => {
     const inside = writeSpec(host, 'inside', spec({ namespaces: join }));
     await succeed(host, 'apply', main.file, inside.file);
     writeSpec(host, 'main', spec({ process: { args: WAIT, stopTimeout: '0s', env: { NEW: '1' } } }));
-    await succeed(host, 'apply', main.file);
+    const said = `${inside.name} is in the pid namespace of ${main.name}, and ends with its process: apply it as well\n`;
+    expect((await host.runspec('plan', main.file)).stderr).toBe(said);
+    expect((await host.runspec('plan', main.file, inside.file)).stderr).toBe('');
+    expect((await host.runspec('apply', main.file)).stderr).toContain(said);
     await expect.poll(async () => (await find(host, inside.name)).state, { timeout: 10_000 }).toBe('exited');
     await succeed(host, 'apply', inside.file);
     for (const type of types)
