@@ -4,11 +4,12 @@ import { constants } from 'node:os';
 import type { Child, Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
 import type { ProcessStep } from '../plan/plan.ts';
+import { hasBegun } from './begun.ts';
 import { isLostOn } from './default-action.ts';
 import { type SignalSource, waitForwarding } from './exec-process.ts';
 import { readOomBaseline } from './launch.ts';
 import { createLogEntries } from './log-entries.ts';
-import { type ProcessIdentity, readBootId, readIdentity, readProcFile, waitUntil } from './proc.ts';
+import { type ProcessIdentity, readBootId, readIdentity, waitUntil } from './proc.ts';
 import { EXIT_FILE, RECORD_VERSION, launchOf, makeFolders, writeProcessRecord } from './records.ts';
 import { readLogEnd } from './read-log.ts';
 import { createError, execErrorIn, startError } from './runtime-errors.ts';
@@ -121,10 +122,7 @@ async function whenBegun(
   if (init === undefined) return undefined;
   const exit = watchExit(child);
   await waitUntil(host, BEGIN_MS, async () => {
-    // The name of the program comes with execve(2); whoever wraps a runtime starts one of these two.
-    const name = (await readProcFile(host, `/proc/${init.pid}/comm`))?.trim();
-    const isRuntime = name === runtime || name === 'crun' || name?.startsWith('runc:[') === true;
-    return exit.seen || !isRuntime;
+    return exit.seen || (await hasBegun(host, init.pid, runtime)) !== 'not yet';
   });
   return init;
 }

@@ -8,11 +8,12 @@ import type { OciConfig } from '../oci/runtime-spec.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import type { Phase } from '../plan/step-base.ts';
 import { cgroupFolders, type CgroupFolder } from './cgroup-processes.ts';
+import { hasBegun } from './begun.ts';
 import { checkRoot } from './check-root.ts';
 import { readOomKills } from './container-state.ts';
 import { enterMonitorCgroup, keepMovesQuick, makeMonitorCgroup } from './monitor-cgroup.ts';
 import { awaitReply } from './orphaned-init.ts';
-import { type ProcessIdentity, readBootId, readIdentity, readProcFile } from './proc.ts';
+import { type ProcessIdentity, readBootId, readIdentity, waitUntil } from './proc.ts';
 import { type ProcessRecord, RECORD_VERSION, launchOf, makeFolders, writeProcessRecord } from './records.ts';
 import { readLogEnd } from './read-log.ts';
 import { createError, execErrorIn, startError } from './runtime-errors.ts';
@@ -213,9 +214,12 @@ async function startCreated(host: Host, step: ProcessStep): Promise<void> {
     throw startError(step, { argv: result.argv, status: result.status, stderr: result.stderr });
 }
 
+/** For execve(2) after `start` has answered, on a slow machine. A program with the name of a runtime makes it wait that long. */
+const BEGIN_MS = 2000;
+
 /**
- * `start` answers before execve(2): what the kernel says about the program (a wrong format, no interpreter)
- * goes to the container's log only. Until then the process still is the runtime's own.
+ * What the kernel says about the program (a wrong format, no interpreter) goes to the container's log only. Until
+ * then the process still is the runtime's own.
  */
 async function failIfNeverExecuted(
   host: Host,
@@ -223,23 +227,15 @@ async function failIfNeverExecuted(
   pid: number,
   startedAt: number,
 ): Promise<void> {
-  for (let pause = 1; pause <= 64; pause *= 2) {
-    const name = await readProcFile(host, `/proc/${pid}/comm`);
-    const alive = name !== undefined && (await readIdentity(host, pid)) !== undefined;
-    if (!alive) {
-      const message = execErrorIn(await readLogEnd(host, step.log), startedAt);
-      if (message !== undefined)
-        throw startError(step, {
-          argv: [step.runtime.path, 'start', step.container],
-          status: undefined,
-          stderr: message,
-        });
-      return;
-    }
-    // runc's and crun's init, by their names.
-    if (!/^(?:runc:|exe\n|crun|libcrun|\d+\n)/.test(name)) return;
-    await host.sleep(pause);
-  }
+  const isOver = await waitUntil(host, BEGIN_MS, async () => {
+    const begun = await hasBegun(host, pid, step.runtime.name);
+    return begun !== 'not yet' || (await readIdentity(host, pid)) === undefined;
+  });
+  if (!isOver || (await readIdentity(host, pid)) !== undefined) return;
+  const message = execErrorIn(await readLogEnd(host, step.log), startedAt);
+  if (message === undefined) return;
+  const argv = [step.runtime.path, 'start', step.container];
+  throw startError(step, { argv, status: undefined, stderr: message });
 }
 
 async function readMonitor(host: Host, step: ProcessStep): Promise<ProcessIdentity | undefined> {

@@ -7,7 +7,7 @@ import { createLogParser } from './log-lines.ts';
 const SYSCTL = /\/proc\/sys\/([\w./-]+?)['`]?: /;
 
 /** As runc and crun complain of a mount that they cannot make. */
-const MOUNT = /to rootfs at "(\/[^"]+)"|mount [`'][^`']*[`'] to [`']\/?([^`']+)[`']/;
+const MOUNT = /to rootfs at "(\/[^"]+)"|(?:mount [`'][^`']*[`'] to [`']|open [`']\S*\/rootfs)\/?([^`']+)[`']/;
 
 const HINTS: readonly (readonly [RegExp, string])[] = [
   [

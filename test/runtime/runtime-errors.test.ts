@@ -55,6 +55,7 @@ test.each([
     '/sys/x',
   ],
   ['mount `/tmp/f` to `sys/x`: Read-only file system', '/sys/x'],
+  ['open `/run/runspec/web/rootfs/dev/pts/x`: No such file or directory', '/dev/pts/x'],
   ['something else', undefined],
 ])('a mount that cannot be made leads to its destination: %s', (text, destination) => {
   const stderr = `time="x" level=error msg="runc create failed: ${text}"`;
