@@ -41,6 +41,10 @@ export const bundle: Op<'bundle'> = {
     return differences.length === 0 ? { state: 'present', owned: true } : drifted(differences);
   },
 
+  async check({ host, dataDir }, step) {
+    await completeConfig(host, step, dataDir);
+  },
+
   async apply({ host, dataDir }, step) {
     await host.makeDirectory(step.path, { mode: 0o700 });
     const config = await completeConfig(host, step, dataDir);

@@ -68,6 +68,8 @@ export interface Op<K extends OpKind> {
   describe(step: StepOf<K>): string;
   /** Reads only. */
   probe(context: OpContext, step: StepOf<K>): Promise<Probe>;
+  /** What `apply` would throw, where that can be told while the former one is still in use. Reads only. */
+  check?(context: OpContext, step: StepOf<K>): Promise<void>;
   /** Facts worth keeping before the first effect (a former value, whether it existed). Reads only. */
   before?(context: OpContext, step: StepOf<K>): Promise<Before>;
   /** Makes the object; it may be there in part after a crash, and must then be completed. `before` is what was found first. */

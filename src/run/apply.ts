@@ -2,7 +2,7 @@
 import { InterruptedError, OperationError, UnreachedError } from '../errors.ts';
 import type { Before, OpContext } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
-import type { Plan } from '../plan/plan.ts';
+import type { OpKind, Plan } from '../plan/plan.ts';
 import { perform, reversalOf, type Application } from './application.ts';
 import { hasEffect, type Change } from './changes.ts';
 import { walk, type Reached } from './graph.ts';
@@ -20,6 +20,7 @@ export async function applyChanges(application: Application): Promise<void> {
     if (!samePlan(record.applied, plan)) await records.finish(plan, record.before, application.specFile);
     return;
   }
+  await checkAhead(application);
   const before: Record<string, Before> = { ...record?.before };
   try {
     await records.begin(plan, record, application.specFile);
@@ -36,6 +37,23 @@ export async function applyChanges(application: Application): Promise<void> {
   const cleanup = await rollBack(application, before);
   if (context.signal.aborted) throw interrupted(context, cleanup);
   throw failure.with({ cleanup });
+}
+
+/**
+ * A program that is not there ends no process that runs well: what can be told from the root as it is mounted is told before.
+ *
+ * @throws OperationError
+ */
+async function checkAhead({ context, changes }: Application): Promise<void> {
+  const isLasting = (op: OpKind): boolean =>
+    changes.every(({ step, action }) => step.op !== op || action === 'none');
+  if (!isLasting('overlay') || !isLasting('mountpoints') || !isLasting('layer')) return;
+  for (const { step, action } of changes) {
+    if (action !== 'replace') continue;
+    await opOf(step)
+      .check?.(context, step)
+      .catch((cause: unknown) => Promise.reject(asFailure(context, step, cause)));
+  }
 }
 
 /** However it is spelled: the digest of the spec tells spellings apart that come to the same. */

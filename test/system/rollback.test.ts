@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { drift, identify, list, succeed } from '../support/containers.ts';
+import { drift, identify, list, pending, succeed } from '../support/containers.ts';
 import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
 import { serve, WAIT, writeSpec, type SpecKeys } from '../support/specs.ts';
@@ -104,6 +104,26 @@ describe.skipIf(!requireSystem())('an apply that fails', () => {
     const { status, stderr } = await failing('cpuset', { resources: { cpuset: '0-4000' } });
     expect(status).toBe(1);
     expect(stderr).toMatch(/^\S+:\d+:\d+: error: cgroup\S*: .*cpuset\.cpus/m);
+  });
+
+  it.each([
+    ['program', { args: ['/no/such/program'] }, /:\d+:\d+: error: bundle: no program \/no\/such\/program/],
+    ['user', { args: WAIT, user: 'nobody-knows' }, /:\d+:\d+: error: bundle: no user nobody-knows/],
+  ])('for want of the %s ends no process that runs', async (_, process, reason) => {
+    const host = getHost();
+    const spec = writeSpec(host, 'runs', { ...WEB, process: { args: WAIT } });
+    await succeed(host, 'apply', spec.file);
+    const identity = await identify(host, spec.name);
+    const up = await host.snapshot();
+    writeSpec(host, 'runs', { ...WEB, process });
+    const { status, stderr } = await host.runspec('apply', spec.file);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(reason);
+    expect(await identify(host, spec.name)).toBe(identity);
+    writeSpec(host, 'runs', { ...WEB, process: { args: WAIT } });
+    expect(await pending(host, spec.file)).toEqual([]);
+    expect(await host.settledDiff(up)).toEqual([]);
+    await succeed(host, 'down', spec.name);
   });
 
   it('leaves what was up before as it was', async () => {
