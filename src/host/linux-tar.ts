@@ -74,6 +74,11 @@ const BIND =
   ' while [ "$at" -lt "$count" ]; do mkdir "/sys/$at" || exit;' +
   ' mount --no-mtab --options bind,ro,nosymfollow "$1" "/sys/$at" || exit; shift; at=$((at + 1)); done; exec "$@"';
 
+/** Where BIND puts a root. */
+function placeOf(index: number): string {
+  return `/sys/${index}`;
+}
+
 function withRoots(roots: readonly string[], argv: readonly string[]): readonly string[] {
   return ['unshare', '--mount', 'sh', '-c', BIND, 'sh', String(roots.length), ...roots, ...argv];
 }
@@ -93,7 +98,7 @@ export function startPacking({ root, recursive, overlay }: CopySource): Filter {
   ];
   // Within a folder that it goes through tar follows none itself, and mounts below it belong to it.
   if (overlay === undefined && (recursive || root === '/')) return startFilter(tar(root));
-  if (overlay === undefined) return startFilter(withRoots([root], tar(rootName(0).slice('-C'.length))));
+  if (overlay === undefined) return startFilter(withRoots([root], tar(placeOf(0))));
   const join = ['unshare', '--mount', 'sh', '-c', JOIN, 'sh', overlay.options];
   return startFilter([...join, ...tar(`/sys${root}`)], [], overlay.folder);
 }
@@ -111,7 +116,7 @@ export function startReading(roots: readonly string[], links: 'names' | 'files')
 
 /** A root as `startReading` names it. */
 export function rootName(index: number): string {
-  return `-C/sys/${index}`;
+  return `-C${placeOf(index)}`;
 }
 
 /**

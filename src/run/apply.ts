@@ -20,7 +20,12 @@ export async function applyChanges(application: Application): Promise<void> {
     if (!samePlan(record.applied, plan)) await records.finish(plan, record.before, application.specFile);
     return;
   }
-  await checkAhead(application);
+  try {
+    await checkAhead(application);
+  } catch (cause) {
+    application.whenFailed?.();
+    throw cause;
+  }
   const before: Record<string, Before> = { ...record?.before };
   try {
     await records.begin(plan, record, application.specFile);

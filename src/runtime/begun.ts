@@ -1,17 +1,27 @@
 // Whether a container's init is its program by now: runtimes answer before execve(2).
 import type { Host } from '../host/host.ts';
-import { readProcFile } from './proc.ts';
+import { readProcFile, waitUntil } from './proc.ts';
 
 /** As runc's and crun's init call themselves until then; whoever wraps a runtime starts one of these. */
 const RUNTIMES = /^(?:runc:|exe$|crun|libcrun|\d+$)/;
 
-/** @returns `gone` when it has ended, be it without ever having been the program. */
-export async function hasBegun(
+/** For execve(2) on a slow machine. Only a program that has the name of a runtime is waited for that long. */
+const BEGIN_MS = 2000;
+
+/**
+ * Waits until the process is the program, or has ended.
+ * @param isOver tells of an end that /proc does not show yet.
+ * @returns false when the time is over.
+ */
+export async function awaitProgram(
   host: Host,
   pid: number,
   runtime: string,
-): Promise<'begun' | 'not yet' | 'gone'> {
-  const name = (await readProcFile(host, `/proc/${pid}/comm`))?.trim();
-  if (name === undefined) return 'gone';
-  return name === runtime || RUNTIMES.test(name) ? 'not yet' : 'begun';
+  isOver: () => Promise<boolean>,
+): Promise<boolean> {
+  return waitUntil(host, BEGIN_MS, async () => {
+    const name = (await readProcFile(host, `/proc/${pid}/comm`))?.trim();
+    if (name === undefined || (await isOver())) return true;
+    return name !== runtime && !RUNTIMES.test(name);
+  });
 }

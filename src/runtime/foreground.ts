@@ -4,12 +4,12 @@ import { constants } from 'node:os';
 import type { Child, Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
 import type { ProcessStep } from '../plan/plan.ts';
-import { hasBegun } from './begun.ts';
+import { awaitProgram } from './begun.ts';
 import { isLostOn } from './default-action.ts';
 import { type SignalSource, waitForwarding } from './exec-process.ts';
 import { readOomBaseline } from './launch.ts';
 import { createLogEntries } from './log-entries.ts';
-import { type ProcessIdentity, readBootId, readIdentity, waitUntil } from './proc.ts';
+import { type ProcessIdentity, readBootId, readIdentity } from './proc.ts';
 import { EXIT_FILE, RECORD_VERSION, launchOf, makeFolders, writeProcessRecord } from './records.ts';
 import { readLogEnd } from './read-log.ts';
 import { createError, execErrorIn, startError } from './runtime-errors.ts';
@@ -85,7 +85,7 @@ export async function runForeground(
     .catch((error: unknown) => tell('ps and exec do not know it', error));
   // A signal that comes sooner waits: the runtime would pass it to an init that has no program yet.
   const begun = found.then((init) => whenBegun(host, child, step.runtime.name, init));
-  // Asked when it may be awaited by nobody.
+  // Without a signal nobody awaits it, and `recorded` tells what was wrong.
   begun.catch(() => undefined);
   let endedBy: NodeJS.Signals | undefined;
   // Before the signal is passed on: what it makes the process do may be to give up its handlers.
@@ -109,9 +109,6 @@ export async function runForeground(
   return status;
 }
 
-/** For a runtime to execute the program. More would be a program that has the runtime's own name. */
-const BEGIN_MS = 5000;
-
 /** Resolves to the init once it is the container's program, or when there is nothing left to wait for. */
 async function whenBegun(
   host: Host,
@@ -121,9 +118,7 @@ async function whenBegun(
 ): Promise<ProcessIdentity | undefined> {
   if (init === undefined) return undefined;
   const exit = watchExit(child);
-  await waitUntil(host, BEGIN_MS, async () => {
-    return exit.seen || (await hasBegun(host, init.pid, runtime)) !== 'not yet';
-  });
+  await awaitProgram(host, init.pid, runtime, async () => exit.seen);
   return init;
 }
 

@@ -8,12 +8,12 @@ import type { OciConfig } from '../oci/runtime-spec.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import type { Phase } from '../plan/step-base.ts';
 import { cgroupFolders, type CgroupFolder } from './cgroup-processes.ts';
-import { hasBegun } from './begun.ts';
+import { awaitProgram } from './begun.ts';
 import { checkRoot } from './check-root.ts';
 import { readOomKills } from './container-state.ts';
 import { enterMonitorCgroup, keepMovesQuick, makeMonitorCgroup } from './monitor-cgroup.ts';
 import { awaitReply } from './orphaned-init.ts';
-import { type ProcessIdentity, readBootId, readIdentity, waitUntil } from './proc.ts';
+import { type ProcessIdentity, readBootId, readIdentity } from './proc.ts';
 import { type ProcessRecord, RECORD_VERSION, launchOf, makeFolders, writeProcessRecord } from './records.ts';
 import { readLogEnd } from './read-log.ts';
 import { createError, execErrorIn, startError } from './runtime-errors.ts';
@@ -214,9 +214,6 @@ async function startCreated(host: Host, step: ProcessStep): Promise<void> {
     throw startError(step, { argv: result.argv, status: result.status, stderr: result.stderr });
 }
 
-/** For execve(2) after `start` has answered, on a slow machine. A program with the name of a runtime makes it wait that long. */
-const BEGIN_MS = 2000;
-
 /**
  * What the kernel says about the program (a wrong format, no interpreter) goes to the container's log only. Until
  * then the process still is the runtime's own.
@@ -227,11 +224,9 @@ async function failIfNeverExecuted(
   pid: number,
   startedAt: number,
 ): Promise<void> {
-  const isOver = await waitUntil(host, BEGIN_MS, async () => {
-    const begun = await hasBegun(host, pid, step.runtime.name);
-    return begun !== 'not yet' || (await readIdentity(host, pid)) === undefined;
-  });
-  if (!isOver || (await readIdentity(host, pid)) !== undefined) return;
+  const hasEnded = async (): Promise<boolean> => (await readIdentity(host, pid)) === undefined;
+  const isKnown = await awaitProgram(host, pid, step.runtime.name, hasEnded);
+  if (!isKnown || !(await hasEnded())) return;
   const message = execErrorIn(await readLogEnd(host, step.log), startedAt);
   if (message === undefined) return;
   const argv = [step.runtime.path, 'start', step.container];

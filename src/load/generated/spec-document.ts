@@ -224,7 +224,7 @@ export interface Process {
    */
   additionalGids?: Id[];
   /**
-   * true: the process gets a pseudo-terminal as its standard streams. Default: false.
+   * true: the process gets a pseudo-terminal as its standard streams; `run` passes its own on, and gives pipes where it has none. Default: false.
    */
   terminal?: boolean;
   /**
