@@ -1,6 +1,6 @@
 // Whether a container's process runs, or how it ended, from its records and the kernel. Reads only.
 import type { Host } from '../host/host.ts';
-import { isAlive, readBootId, waitUntil } from './proc.ts';
+import { type ProcessIdentity, isAlive, readBootId, waitUntil } from './proc.ts';
 import { EXIT_FILE, OOM_FILE, type ProcessRecord, readProcessRecord } from './records.ts';
 
 export type ContainerState =
@@ -24,8 +24,17 @@ export type ContainerState =
     }
   | { readonly status: 'absent' };
 
+const EXIT_FILE_MS = 2000;
+
 /** conmon writes the exit status a moment after the process is gone, when the last output is in the log. */
-const EXIT_FILE_MS = 500;
+export async function awaitExitFile(host: Host, records: string, monitor: ProcessIdentity): Promise<void> {
+  const exit = `${records}/${EXIT_FILE}`;
+  await waitUntil(
+    host,
+    EXIT_FILE_MS,
+    async () => (await host.status(exit)) !== undefined || !(await isAlive(host, monitor)),
+  );
+}
 
 export async function readContainerState(host: Host, records: string): Promise<ContainerState> {
   const record = await readProcessRecord(host, records);
@@ -38,13 +47,7 @@ export async function readContainerState(host: Host, records: string): Promise<C
   }
   const exit = `${records}/${EXIT_FILE}`;
   const { monitor } = record;
-  if (sameBoot && monitor !== undefined) {
-    await waitUntil(
-      host,
-      EXIT_FILE_MS,
-      async () => (await host.status(exit)) !== undefined || !(await isAlive(host, monitor)),
-    );
-  }
+  if (sameBoot && monitor !== undefined) await awaitExitFile(host, records, monitor);
   const text = (await host.readText(exit))?.trim();
   const written = text === undefined ? undefined : await host.status(exit);
   const exitStatus = text === undefined || !/^\d+$/.test(text) ? undefined : Number(text);

@@ -10,7 +10,7 @@ import type { Phase } from '../plan/step-base.ts';
 import { cgroupFolders, type CgroupFolder } from './cgroup-processes.ts';
 import { awaitProgram } from './begun.ts';
 import { checkRoot } from './check-root.ts';
-import { readOomKills } from './container-state.ts';
+import { awaitExitFile, readOomKills } from './container-state.ts';
 import { enterMonitorCgroup, keepMovesQuick, makeMonitorCgroup } from './monitor-cgroup.ts';
 import { awaitReply } from './orphaned-init.ts';
 import { type ProcessIdentity, readBootId, readIdentity } from './proc.ts';
@@ -62,7 +62,6 @@ export async function launchProcess(
   await reached('start');
   const startedAt = host.now();
   await startCreated(host, step);
-  await failIfNeverExecuted(host, step, pid, startedAt);
   const monitor = await readMonitor(host, step);
   const record: ProcessRecord = {
     version: RECORD_VERSION,
@@ -75,6 +74,7 @@ export async function launchProcess(
     launch: launchOf(step),
     ...(oom === undefined ? {} : { oom }),
   };
+  await failIfNeverExecuted(host, step, record);
   await writeProcessRecord(host, step.records, record);
   return record;
 }
@@ -221,12 +221,12 @@ async function startCreated(host: Host, step: ProcessStep): Promise<void> {
 async function failIfNeverExecuted(
   host: Host,
   step: ProcessStep,
-  pid: number,
-  startedAt: number,
+  { init: { pid }, monitor, startedAt }: ProcessRecord,
 ): Promise<void> {
   const hasEnded = async (): Promise<boolean> => (await readIdentity(host, pid)) === undefined;
   const isKnown = await awaitProgram(host, pid, step.runtime.name, hasEnded);
   if (!isKnown || !(await hasEnded())) return;
+  if (monitor !== undefined) await awaitExitFile(host, step.records, monitor);
   const message = execErrorIn(await readLogEnd(host, step.log), startedAt);
   if (message === undefined) return;
   const argv = [step.runtime.path, 'start', step.container];

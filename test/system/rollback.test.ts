@@ -79,6 +79,23 @@ describe.skipIf(!requireSystem())('an apply that fails', () => {
     expect(stderr).toMatch(/^error: process: .* cannot create the process/m);
   });
 
+  it('because its program cannot be executed says so, however late conmon gets to write its words down', async () => {
+    const runtime = getHost().write(
+      'specs/late',
+      '#!/bin/sh\ncase " $* " in *" start "*) ;; *) exec runc "$@" ;; esac\n' +
+        'init=$(runc --root "$2" state "$4" | sed -n \'s/^ *"pid": \\([0-9]*\\).*/\\1/p\')\n' +
+        'conmon=$(sed -n "s/^PPid:.//p" "/proc/$init/status")\n' +
+        'kill -STOP "$conmon"; runc "$@"; (sleep 0.3; kill -CONT "$conmon") >/dev/null 2>&1 &\n',
+    );
+    fs.chmodSync(runtime, 0o755);
+    const program = getHost().write('specs/layer/broken', 'no program');
+    fs.chmodSync(program, 0o755);
+    const layers = [{ directory: path.dirname(program), destination: '/srv' }];
+    const { status, stderr } = await failing('late', { runtime, layers, process: { args: ['/srv/broken'] } });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^\S+ error: process: .*: exec \S*\/srv\/broken: exec format error$/m);
+  });
+
   it('in a command names the step, the command and its words, and leaves nothing', async () => {
     const host = getHost();
     // An `ip` that cannot make veth pairs.
