@@ -3,7 +3,9 @@ import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { CgroupHierarchy, CgroupStep } from '../plan/plan.ts';
 import { liftLimits, sameLimit, specPathOf, type LimitFile } from './cgroup-limits.ts';
-import type { Difference, Op } from './op.ts';
+import { bringBack, findStrayed, type Strayed } from '../runtime/cgroup-membership.ts';
+import { recordsFolder } from '../runtime/records.ts';
+import type { Difference, Op, OpContext } from './op.ts';
 import { quote } from './shell.ts';
 
 export const cgroup: Op<'cgroup'> = {
@@ -14,12 +16,13 @@ export const cgroup: Op<'cgroup'> = {
     return `cgroup ${step.path}${limits.length === 0 ? '' : ` with ${limits.join(', ')}`}`;
   },
 
-  async probe({ host }, step) {
+  async probe(context, step) {
+    const { host } = context;
     const found = await Promise.all(
       step.hierarchies.map((hierarchy) => probeHierarchy(host, step, hierarchy)),
     );
     if (found.every((one) => one === 'absent')) return { state: 'absent' };
-    const differences = found.flatMap((one, index): readonly Difference[] => {
+    const limits = found.flatMap((one, index): readonly Difference[] => {
       if (one !== 'absent') return one;
       return [
         {
@@ -29,6 +32,12 @@ export const cgroup: Op<'cgroup'> = {
         },
       ];
     });
+    const strayed = (await findStrayedOf(context, step)).map((one) => ({
+      property: `cgroup of process ${one.pid} in ${one.hierarchy.mountpoint}`,
+      wanted: step.path,
+      found: one.found,
+    }));
+    const differences = [...limits, ...strayed];
     return differences.length === 0
       ? { state: 'present', owned: true }
       : { state: 'drifted', differences, inPlace: true };
@@ -41,12 +50,14 @@ export const cgroup: Op<'cgroup'> = {
     }
   },
 
-  async update({ host }, step, former) {
+  async update(context, step, former) {
+    const { host } = context;
     for (const hierarchy of step.hierarchies) {
       await makeFolders(host, step, hierarchy);
       const before = former.hierarchies.find((one) => one.mountpoint === hierarchy.mountpoint)?.files ?? [];
       await writeLimits(host, step, hierarchy, before);
     }
+    await bringBack(host, step, await findStrayedOf(context, step));
   },
 
   async revert({ host }, step) {
@@ -69,6 +80,13 @@ export const cgroup: Op<'cgroup'> = {
       ),
     ]),
 };
+
+async function findStrayedOf(
+  { host, view, dataDir, container }: OpContext,
+  step: CgroupStep,
+): Promise<readonly Strayed[]> {
+  return findStrayed(host, step, recordsFolder(dataDir, container), await view.mounts());
+}
 
 /** For the folder above all containers; for the root each controller is a step. */
 function enableLine(step: CgroupStep, hierarchy: CgroupHierarchy): string {

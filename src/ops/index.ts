@@ -4,6 +4,7 @@ import { address } from './address.ts';
 import { bridge } from './bridge.ts';
 import { bundle } from './bundle.ts';
 import { cgroup } from './cgroup.ts';
+import { containerSysctls } from './container-sysctls.ts';
 import { controller } from './controller.ts';
 import { dockerUser } from './docker-user.ts';
 import { directory } from './directory.ts';
@@ -27,6 +28,7 @@ const OPS: { readonly [K in OpKind]: Op<K> } = {
   bridge,
   bundle,
   cgroup,
+  'container-sysctls': containerSysctls,
   controller,
   directory,
   'docker-user': dockerUser,

@@ -2,6 +2,7 @@
 // stored, compared, printed and rendered as shell, and what is stored is enough to reverse it.
 import type { DockerUserStep } from './docker-user-step.ts';
 import type { LayerRecipe } from './layer-recipe.ts';
+import type { ContainerSysctlsStep, ProcessStep } from './process-steps.ts';
 import type { StepBase } from './step-base.ts';
 import type { PortSpec } from '../load/spec.ts';
 
@@ -257,22 +258,7 @@ export interface BundleStep extends StepBase {
   readonly config: Readonly<Record<string, unknown>>;
 }
 
-export interface ProcessStep extends StepBase {
-  readonly op: 'process';
-  readonly container: string;
-  readonly bundle: string;
-  readonly runtime: { readonly name: string; readonly path: string };
-  /** Runtime's state below the state dir. */
-  readonly runtimeRoot: string;
-  /** Where conmon keeps pid files and the exit status. */
-  readonly records: string;
-  readonly log: string;
-  readonly terminal: boolean;
-  readonly stopSignal: string;
-  readonly stopTimeout: number;
-  readonly cgroup: string;
-  readonly oomScoreAdj?: number;
-}
+export type { ProcessStep } from './process-steps.ts';
 
 export type Step =
   | DirectoryStep
@@ -294,7 +280,8 @@ export type Step =
   | NftIngressStep
   | DockerUserStep
   | BundleStep
-  | ProcessStep;
+  | ProcessStep
+  | ContainerSysctlsStep;
 
 export type OpKind = Step['op'];
 export type StepOf<K extends OpKind> = Extract<Step, { op: K }>;

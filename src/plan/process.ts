@@ -79,7 +79,20 @@ export function compileProcess(
         start: namesInterfaces(spec) ? [] : network,
       },
     },
+    ...(Object.keys(spec.sysctls).length === 0 ? [] : [sysctlsOf(spec, places)]),
   ];
+}
+
+function sysctlsOf(spec: Spec, places: Places): Step {
+  return {
+    id: 'sysctls',
+    op: 'container-sysctls',
+    records: places.records,
+    path: `${places.bundle}/sysctls.json`,
+    sysctls: spec.sysctls,
+    needs: ['process'],
+    after: [],
+  };
 }
 
 /** The runtime writes sysctls in its `create`: those of the network may name an interface, or undo what comes after. */

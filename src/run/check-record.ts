@@ -170,6 +170,7 @@ const FIELDS: { readonly [K in OpKind]: { readonly [P in keyof StepOf<K>]?: Kind
   bridge: { name: 'text', address: 'text' },
   bundle: { path: 'tree' },
   cgroup: { path: 'cgroup', hierarchies: 'list' },
+  'container-sysctls': { records: 'own', path: 'tree', sysctls: 'object' },
   controller: { mountpoint: 'absolute', controller: 'text' },
   'docker-user': { link: 'link', comment: 'owner' },
   directory: { path: 'own', mode: 'number', removal: 'text' },

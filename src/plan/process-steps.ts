@@ -1,0 +1,30 @@
+// Steps of the process itself, the last of a plan.
+import type { StepBase } from './step-base.ts';
+
+export interface ProcessStep extends StepBase {
+  readonly op: 'process';
+  readonly container: string;
+  readonly bundle: string;
+  readonly runtime: { readonly name: string; readonly path: string };
+  /** Runtime's state below the state dir. */
+  readonly runtimeRoot: string;
+  /** Where conmon keeps pid files and the exit status. */
+  readonly records: string;
+  readonly log: string;
+  readonly terminal: boolean;
+  readonly stopSignal: string;
+  readonly stopTimeout: number;
+  readonly cgroup: string;
+  readonly oomScoreAdj?: number;
+}
+
+/** Sysctls in the container's own namespaces: its runtime has set them, and they go with the namespaces. */
+export interface ContainerSysctlsStep extends StepBase {
+  readonly op: 'container-sysctls';
+  /** Folder of the process's records. */
+  readonly records: string;
+  /** File with what the kernel showed of them when they were set. */
+  readonly path: string;
+  /** As in the spec. */
+  readonly sysctls: Readonly<Record<string, string>>;
+}
