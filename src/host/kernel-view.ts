@@ -119,7 +119,8 @@ export function createKernelView(host: Host): KernelView {
       await ownTable();
       return readForeignRules(host, (await outline()).baseChains);
     });
-  const netns: KernelView['netns'] = (name) => once(`netns ${name}`, () => readNetns(host, name));
+  const netns: KernelView['netns'] = (name) =>
+    once(`netns ${name}`, () => readNetns(host, `${NETNS_FOLDER}/${name}`));
   return {
     links,
     link: async (name) => (await links()).find((link) => link.name === name),
@@ -149,11 +150,12 @@ export async function readLinks(host: Host): Promise<readonly LinkState[]> {
   return parseLinks(parseJson(result.stdout, 'ip'));
 }
 
-async function readNetns(host: Host, name: string): Promise<NetnsState | undefined> {
-  if ((await host.status(`${NETNS_FOLDER}/${name}`)) === undefined) return undefined;
+/** @param path a file that stands for the namespace. */
+export async function readNetns(host: Host, path: string): Promise<NetnsState | undefined> {
+  if ((await host.status(path)) === undefined) return undefined;
   // Not by `ip -n`, which makes a copy of all mounts to put another /sys into: that is no mere reading, and
   // for a moment the copy holds every overlay that is being unmounted.
-  const enter = ['nsenter', `--net=${NETNS_FOLDER}/${name}`];
+  const enter = ['nsenter', `--net=${path}`];
   const result = await host.run([...enter, 'ip', '-d', '-j', '-batch', '-'], {
     // Of all tables: that is of both families, while the main one alone would be IPv4's.
     stdin: 'addr show\nroute show table all\n',

@@ -2,6 +2,7 @@
 import { runChecked } from '../host/commands.ts';
 import { NETNS_FOLDER } from '../host/kernel-view.ts';
 import type { AddressStep } from '../plan/plan.ts';
+import { readInside } from '../runtime/unnamed-namespace.ts';
 import { lines } from './bridge.ts';
 import type { Difference, Op } from './op.ts';
 
@@ -11,8 +12,8 @@ export const address: Op<'address'> = {
     return `address ${address} on ${step.interface}, default route by ${gateway}`;
   },
 
-  async probe({ view }, step) {
-    const inside = await view.netns(step.netns);
+  async probe(context, step) {
+    const inside = await readInside(context, step.netns);
     const link = inside?.links.find((one) => one.name === step.interface);
     if (inside === undefined || link === undefined) return { state: 'absent' };
     const differences: Difference[] = [];

@@ -7,6 +7,9 @@ import { topMount } from '../host/mount-lookup.ts';
 import type { Op } from './op.ts';
 
 export const netnsFolder: Op<'netns-folder'> = {
+  // Names in it are lost with it, each of which its own step looks for; the namespaces are where their processes are.
+  isOutlived: true,
+
   describe: () => `shared mount ${NETNS_FOLDER}`,
 
   async probe({ view }) {

@@ -6,6 +6,7 @@ import type { Host } from '../host/host.ts';
 import { NETNS_FOLDER, readMounts } from '../host/kernel-view.ts';
 import { topMount } from '../host/mount-lookup.ts';
 import type { NetnsStep } from '../plan/plan.ts';
+import { findUnnamed } from '../runtime/unnamed-namespace.ts';
 import { lines } from './bridge.ts';
 import type { Op } from './op.ts';
 import { quoteAll } from './shell.ts';
@@ -14,9 +15,18 @@ import { RELEASE } from './unmount.ts';
 export const netns: Op<'netns'> = {
   describe: (step) => `network namespace ${step.name}`,
 
-  async probe({ view }, step) {
+  async probe({ host, view, dataDir, container }, step) {
     const found = await view.netns(step.name);
-    if (found === undefined) return { state: 'absent' };
+    if (found === undefined) {
+      const pid = await findUnnamed(host, dataDir, container, step.name);
+      if (pid === undefined) return { state: 'absent' };
+      const found = `missing, and process ${pid} is in the namespace`;
+      return {
+        state: 'drifted',
+        inPlace: true,
+        differences: [{ property: 'name', wanted: pathOf(step), found }],
+      };
+    }
     const loopback = found.links.find((link) => link.name === 'lo');
     if (loopback?.up === true) return { state: 'present', owned: true };
     return {
@@ -27,26 +37,32 @@ export const netns: Op<'netns'> = {
   },
 
   async apply({ host }, step) {
-    const path = `${NETNS_FOLDER}/${step.name}`;
-    const mounted = topMount(await readMounts(host), path) !== undefined;
-    if (!mounted) {
+    if (!(await isMounted(host, step))) {
       // A file without its mount is what a kill in the middle of `ip netns add` leaves.
-      await host.removeFile(path);
+      await host.removeFile(pathOf(step));
       // One batch: the ip that knows the host's network does it, and no other is started by us.
       const stdin = lines([`netns add ${step.name}`, `netns exec ${step.name} ip link set lo up`]);
       await runChecked(host, ['ip', '-batch', '-'], { stdin });
     } else await raiseLoopback(host, step);
   },
 
-  async update({ host }, step) {
+  async update({ host, dataDir, container }, step) {
+    if (!(await isMounted(host, step))) {
+      const pid = await findUnnamed(host, dataDir, container, step.name);
+      if (pid === undefined)
+        throw new OperationError(`the process in the network namespace of ${container} has just ended`, {
+          hint: 'apply it again',
+        });
+      await host.removeFile(pathOf(step));
+      await runChecked(host, ['ip', 'netns', 'attach', step.name, String(pid)]);
+    }
     await raiseLoopback(host, step);
   },
 
   async revert({ host }, step) {
-    const path = `${NETNS_FOLDER}/${step.name}`;
+    const path = pathOf(step);
     if ((await host.status(path)) === undefined) return { outcome: 'gone' };
-    const mounted = topMount(await readMounts(host), path) !== undefined;
-    if (mounted) {
+    if (await isMounted(host, step)) {
       await expectFree(host, path);
       await runChecked(host, ['ip', 'netns', 'delete', step.name]);
     } else await host.removeFile(path);
@@ -58,6 +74,14 @@ export const netns: Op<'netns'> = {
     quoteAll(['ip', '-n', step.name, 'link', 'set', 'lo', 'up']),
   ],
 };
+
+function pathOf({ name }: NetnsStep): string {
+  return `${NETNS_FOLDER}/${name}`;
+}
+
+async function isMounted(host: Host, step: NetnsStep): Promise<boolean> {
+  return topMount(await readMounts(host), pathOf(step)) !== undefined;
+}
 
 async function raiseLoopback(host: Host, { name }: NetnsStep): Promise<void> {
   await runChecked(host, ['ip', '-n', name, 'link', 'set', 'lo', 'up']);

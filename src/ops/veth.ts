@@ -5,6 +5,7 @@ import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import { readLinks } from '../host/kernel-view.ts';
 import type { VethStep } from '../plan/plan.ts';
+import { readInside } from '../runtime/unnamed-namespace.ts';
 import {
   addAddress,
   advertisementDifference,
@@ -20,8 +21,9 @@ import { quote } from './shell.ts';
 export const veth: Op<'veth'> = {
   describe: (step) => `veth ${step.link} <-> ${step.interface} in ${step.netns}`,
 
-  async probe({ host, view }, step) {
-    const [outside, inside] = await Promise.all([view.link(step.link), view.netns(step.netns)]);
+  async probe(context, step) {
+    const { host, view } = context;
+    const [outside, inside] = await Promise.all([view.link(step.link), readInside(context, step.netns)]);
     const peer = inside?.links.find((link) => link.name === step.interface);
     if (outside === undefined && peer === undefined) return { state: 'absent' };
     if (outside === undefined || peer === undefined) {

@@ -65,6 +65,30 @@ describe.skipIf(!requireSystem())('around a process that runs', () => {
     await succeed(getHost(), 'down', web.name);
   });
 
+  it.each([
+    ['ip netns del "$1"'],
+    ['umount -l /run/netns'],
+    ['umount "/run/netns/$1"'],
+    ['umount "/run/netns/$1"; rm "/run/netns/$1"'],
+  ])('its network namespace gets back the name that it lost by %s', async (script) => {
+    const web = await start('named', { network: { subnet: '10.71.0.0/24', ports: ['8080:80'] } });
+    const netns = `runspec-${web.name}`;
+    const show = (): Promise<string> => enter(web.pid, 'ip', '-o', 'address', 'show');
+    const before = await show();
+    await getHost().output(['sh', '-c', script, 'sh', netns]);
+    const { status, stdout } = await getHost().runspec('status', web.name);
+    expect(status).toBe(3);
+    expect(stdout).toContain(`process ${web.pid} is in the namespace, not /run/netns/${netns}`);
+    expect(stdout).not.toMatch(/(?:drifted|absent) +(?:veth|address|process)/);
+    await expectMended(web);
+    expect(await getHost().output(['ip', 'netns', 'exec', netns, 'ip', '-o', 'address', 'show'])).toBe(
+      before,
+    );
+    expect(await show()).toBe(before);
+    await getHost().output(['sh', '-c', script, 'sh', netns]);
+    await succeed(getHost(), 'down', web.name);
+  });
+
   it('the limits hold for it again when it was moved out of its cgroup, with its children', async () => {
     const script = 'sleep 1000 & sleep 1001 & wait';
     const moved = await start('moved', {
