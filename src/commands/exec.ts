@@ -4,7 +4,7 @@ import type { ProcessStep } from '../plan/plan.ts';
 import { createRecords, recordedSteps } from '../run/records.ts';
 import { readBootId } from '../run/gather-facts.ts';
 import { readContainerState } from '../runtime/container-state.ts';
-import { execInContainer, type ExecOutcome } from '../runtime/exec-process.ts';
+import { execInContainer } from '../runtime/exec-process.ts';
 import { requireRoot } from './require-root.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { renderFailure } from './render-failure.ts';
@@ -18,7 +18,7 @@ export interface ExecOptions {
   readonly cwd?: string;
 }
 
-/** @returns the process's own status; 125, 126 or 127 when it could not be started. */
+/** @returns the process's own status, or 125 when it could not be started. */
 export async function exec(
   context: CommandContext,
   name: string,
@@ -26,44 +26,41 @@ export async function exec(
   options: ExecOptions,
 ): Promise<number> {
   requireRoot(context);
-  const outcome = await tryExec(context, name, args, options);
-  if ('error' in outcome) renderFailure(outcome.error, context.color).lines.forEach(context.stderr);
-  return outcome.status;
-}
-
-async function tryExec(
-  context: CommandContext,
-  name: string,
-  args: readonly string[],
-  options: ExecOptions,
-): Promise<ExecOutcome> {
-  const { host } = context;
   const env = options.env.map((entry) => settleVariable(entry, context.environment));
   if (options.cwd !== undefined && !options.cwd.startsWith('/')) {
     throw new UsageError(`--cwd ${options.cwd} is not absolute`, 'it is a path inside the container');
   }
   try {
-    const step = await findProcess(context, name);
-    const state = await readContainerState(host, step.records);
-    if (state.status !== 'running') {
-      throw new OperationError(`${name} does not run`, {
-        hint: 'see: runspec ps; start it with runspec apply',
-      });
-    }
-    return await execInContainer(host, step, state.pid, {
-      args,
-      interactive: options.interactive,
-      terminal: options.tty,
-      env,
-      signals: context,
-      ...(options.user === undefined ? {} : { user: options.user }),
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    });
+    return await execIn(context, name, args, { ...options, env });
   } catch (error) {
-    if (error instanceof OperationError || error instanceof UsageError)
-      return { status: EXIT.ownFailure, error };
-    throw error;
+    if (!(error instanceof OperationError || error instanceof UsageError)) throw error;
+    renderFailure(error, context.color).lines.forEach(context.stderr);
+    return EXIT.ownFailure;
   }
+}
+
+async function execIn(
+  context: CommandContext,
+  name: string,
+  args: readonly string[],
+  { interactive, tty, env, user, cwd }: ExecOptions,
+): Promise<number> {
+  const step = await findProcess(context, name);
+  const state = await readContainerState(context.host, step.records);
+  if (state.status !== 'running') {
+    throw new OperationError(`${name} does not run`, {
+      hint: 'see: runspec ps; start it with runspec apply',
+    });
+  }
+  return execInContainer(context.host, step, state.pid, {
+    args,
+    interactive,
+    terminal: tty,
+    env,
+    signals: context,
+    ...(user === undefined ? {} : { user }),
+    ...(cwd === undefined ? {} : { cwd }),
+  });
 }
 
 /** A mere name takes the value from here: of a secret nobody reads it in the list of processes. */

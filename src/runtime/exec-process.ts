@@ -34,18 +34,17 @@ export interface SignalSource {
   onSignal(listener: (signal: NodeJS.Signals) => void): () => void;
 }
 
-/** As Docker: 127 no such program, 126 not executable, 125 anything else that kept it from starting. */
-export type ExecOutcome =
-  | { readonly status: number }
-  | { readonly status: 125 | 126 | 127; readonly error: Error };
-
-/** @param pid the container's init. */
+/**
+ * @param pid the container's init.
+ * @returns the process's status.
+ * @throws OperationError for what kept it from starting.
+ */
 export async function execInContainer(
   host: Host,
   step: ProcessStep,
   pid: number,
   request: ExecRequest,
-): Promise<ExecOutcome> {
+): Promise<number> {
   // The container as it is now, all its mounts included; a lookup stays inside like one before the start.
   const view = viewOfProcess(pid);
   const process = await buildExecProcess(host, step, view, request);
@@ -55,16 +54,11 @@ export async function execInContainer(
       hint: '--cwd is a path inside the container',
     });
   const check = await checkProgram(host, view, process);
-  if (check === 'missing') return { status: 127, error: programError(check, process) };
-  if (check === 'not-executable') return { status: 126, error: programError(check, process) };
-  if (request.terminal && !(await hasTerminal(host))) {
-    return {
-      status: 125,
-      error: new OperationError('there is no terminal to pass on', {
-        hint: 'leave -t out, or call it from a terminal',
-      }),
-    };
-  }
+  if (check === 'missing' || check === 'not-executable') throw programError(check, process);
+  if (request.terminal && !(await hasTerminal(host)))
+    throw new OperationError('there is no terminal to pass on', {
+      hint: 'leave -t out, or call it from a terminal',
+    });
   const file = `${step.bundle}/exec-${randomUUID()}.json`;
   const log = `${file}.log`;
   await host.writeAtomic(file, JSON.stringify(process), { mode: 0o600, sync: false });
@@ -82,7 +76,7 @@ async function runExec(
   file: string,
   log: string,
   request: ExecRequest,
-): Promise<ExecOutcome> {
+): Promise<number> {
   const { path, name } = step.runtime;
   const argv = [
     path,
@@ -107,14 +101,11 @@ async function runExec(
   });
   const status = await waitForwarding(host, child, request.signals);
   const message = runtimeErrorIn((await host.readText(log)) ?? '');
-  // A status of its own below 125 cannot be the runtime's complaint about a start.
-  if (message === undefined || (status !== 255 && status !== 1)) return { status };
-  const error = new OperationError(
-    `${name} cannot run ${request.args[0] ?? ''} in ${step.container}: ${message}`,
-    { hint: runtimeHint(message) },
-  );
-  if (/permission denied/i.test(message)) return { status: 126, error };
-  return { status: /no such file|not found/i.test(message) ? 127 : 125, error };
+  // Any other status is the process's own.
+  if (message === undefined || (status !== 255 && status !== 1)) return status;
+  throw new OperationError(`${name} cannot run ${request.args[0] ?? ''} in ${step.container}: ${message}`, {
+    hint: runtimeHint(message),
+  });
 }
 
 /**

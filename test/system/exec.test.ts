@@ -117,9 +117,10 @@ describe.skipIf(!requireSystem())('exec', () => {
   it.each([
     ['the command’s own', ['bash', '-c', 'exit 41'], 41],
     ['128 and the number of a signal', ['bash', '-c', 'kill -9 $$'], 137],
-    ['127 for what is not there', ['no-such-program'], 127],
-    ['127 for a path that is not there', ['/no/such/program'], 127],
-    ['126 for what cannot be executed', ['/etc/passwd'], 126],
+    ['a shell’s', ['bash', '-c', 'no-such-program'], 127],
+    ['125 for what is not there', ['no-such-program'], 125],
+    ['125 for a path that is not there', ['/no/such/program'], 125],
+    ['125 for what cannot be executed', ['/etc/passwd'], 125],
   ])('ends with a status: %s', async (_, argv, status) => {
     expect(await exec('--', ...argv)).toMatchObject({ status });
   });
