@@ -4,6 +4,7 @@ import { OperationError, UsageError } from '../errors.ts';
 import { load } from '../load/load.ts';
 import { readSources } from '../load/read-sources.ts';
 import { isAbandoned } from '../run/foreground.ts';
+import { listKept } from '../run/kept-data.ts';
 import { withLock } from '../run/lock.ts';
 import { isName, recordedSteps } from '../run/records.ts';
 import { openSession, type Session } from '../run/session.ts';
@@ -43,7 +44,9 @@ export async function down(
     // Read while the process ends.
     session.view.warmUp({ sockets: false, foreignRules: false });
     const known = await session.records.names();
-    const asked = options.all ? known : await findNames(context, session, known, args);
+    const asked = options.all
+      ? [...new Set([...known, ...(options.volumes && !options.abandoned ? await listOwners(session) : [])])]
+      : await findNames(context, session, known, args);
     const names = options.abandoned ? await findAbandoned(context, asked) : asked;
     const proofs = options.prove ? await import('./prove.ts') : undefined;
     const evidence = await proofs?.collectEvidence(session, names);
@@ -76,6 +79,11 @@ export async function down(
     }
     throw joinFailures([failure, ...others], `${failures.length} of ${names.length} containers are not down`);
   });
+}
+
+/** Of volumes and writable layers: they may be down since long. */
+async function listOwners(session: Session): Promise<readonly string[]> {
+  return [...(await listKept(session)).keys()];
 }
 
 async function findAbandoned(

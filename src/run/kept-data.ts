@@ -5,7 +5,7 @@ import type { Host } from '../host/host.ts';
 import { opOf } from '../ops/index.ts';
 import type { Reverted } from '../ops/op.ts';
 import type { DirectoryStep, Step } from '../plan/plan.ts';
-import { recordedSteps } from './records.ts';
+import { isName, recordedSteps } from './records.ts';
 import { opContext, type Session } from './session.ts';
 
 /** Volumes that the steps have; of those, the ones that a `down` without --volumes leaves. */
@@ -98,6 +98,21 @@ async function noteOwners({ host, dataDir }: Pick<Session, 'host' | 'dataDir'>):
   return names.filter((name) => /^\.[^.]+$/.test(name)).map((name) => name.slice(1));
 }
 
+/** Of containers that have something which outlives them, be they up or down: what it is, for people. */
+export async function listKept(
+  places: Pick<Session, 'host' | 'dataDir'>,
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const layers = ((await places.host.list(`${places.dataDir}/writable`)) ?? []).filter(isName);
+  const kept = new Map<string, string[]>(layers.map((container) => [container, [LAYER]]));
+  for (const container of (await noteOwners(places)).filter(isName)) {
+    const volumes = (await readNote(places, container)).map((name) => `volume ${name}`);
+    kept.set(container, [...(kept.get(container) ?? []), ...volumes]);
+  }
+  return kept;
+}
+
+const LAYER = 'its writable layer';
+
 /** Removes the container's persistent layer and those of its volumes that no other container has. */
 export async function removeKeptData(
   session: Session,
@@ -107,8 +122,7 @@ export async function removeKeptData(
   const { host, dataDir } = session;
   const removed: string[] = [];
   const layer = `${dataDir}/writable/${container}`;
-  if ((await removeVolume(session, container, layer)).outcome === 'removed')
-    removed.push('its writable layer');
+  if ((await removeVolume(session, container, layer)).outcome === 'removed') removed.push(LAYER);
   const begun = (await host.list(beginningsOf(session, container))) ?? [];
   const noted = [...new Set([...(await readNote(session, container)), ...begun])];
   await forgetBeginnings(session, container);

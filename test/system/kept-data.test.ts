@@ -7,6 +7,8 @@ import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
 import { WAIT, writeSpec } from '../support/specs.ts';
 
+type Spec = ReturnType<typeof writeSpec>;
+
 describe.skipIf(!requireSystem())('volumes and persistent layers', () => {
   const getHost = shareHost();
   const keys = (volume: string) => ({
@@ -33,6 +35,21 @@ describe.skipIf(!requireSystem())('volumes and persistent layers', () => {
     expect(stderr).toBe(`${name}: removed its writable layer, volume data\n`);
     expect(fs.readdirSync(host.dataDir)).toEqual(['images']);
     expect((await host.runspec('down', '--volumes', name)).stderr).toBe(`${name} is not up\n`);
+  });
+
+  it('are told of by ps when their container is down, and go with down --all --volumes', async () => {
+    const host = getHost();
+    const [one, two] = ['first', 'second'].map((base) => writeSpec(host, base, keys('both'))) as [Spec, Spec];
+    await succeed(host, 'apply', one.file, two.file);
+    expect((await host.runspec('ps')).stderr).toBe('');
+    await succeed(host, 'down', one.name);
+    const told = `kept of ${one.name}, which is down: its writable layer, volume both; remove with: runspec down --volumes ${one.name}\n`;
+    expect(await host.runspec('ps')).toMatchObject({ status: 0, stderr: told });
+    expect((await host.runspec('ps', '--quiet')).stderr).toBe('');
+    expect((await host.runspec('ps', '--json')).stderr).toBe('');
+    await succeed(host, 'down', '--all', '--volumes');
+    expect(fs.readdirSync(host.dataDir)).toEqual(['images']);
+    expect((await host.runspec('ps')).stderr).toBe('');
   });
 
   it('stay while another container has them, be it up or down', async () => {
