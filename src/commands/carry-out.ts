@@ -7,7 +7,6 @@ import type { OpKind, Plan } from '../plan/plan.ts';
 import type { Application, SharedRuns } from '../run/application.ts';
 import { applyChanges } from '../run/apply.ts';
 import { hasEffect, type Change } from '../run/changes.ts';
-import { noteVolumes } from '../run/kept-data.ts';
 import type { ContainerRecord } from '../run/records.ts';
 import type { Reporter } from '../run/report.ts';
 import { createSeedGathering, isSeeded } from '../run/seed-gathering.ts';
@@ -156,7 +155,6 @@ async function carryOut(
     report,
     ...options,
   });
-  await noteVolumes(session, plan.name, plan.steps);
   if (hasEffect(changes) && work.understood !== undefined)
     await rememberSpec(context, work.understood, plan.name);
   const milliseconds = Math.round(context.host.now() - started);

@@ -4,7 +4,7 @@ import { OperationError, UsageError } from '../errors.ts';
 import { load } from '../load/load.ts';
 import { readSources } from '../load/read-sources.ts';
 import { isAbandoned } from '../run/foreground.ts';
-import { listKept } from '../run/kept-data.ts';
+import { listOwners } from '../run/kept-data.ts';
 import { withLock } from '../run/lock.ts';
 import { isName, recordedSteps } from '../run/records.ts';
 import { openSession, type Session } from '../run/session.ts';
@@ -15,7 +15,7 @@ import { requireRoot } from './require-root.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
 import { createReporter } from './reporter.ts';
-import { mendShared, removeUnusedShared, takeDown } from './take-down.ts';
+import { mendShared, removeKept, removeUnusedShared, takeDown } from './take-down.ts';
 
 export interface DownOptions {
   readonly all: boolean;
@@ -44,12 +44,14 @@ export async function down(
     // Read while the process ends.
     session.view.warmUp({ sockets: false, foreignRules: false });
     const known = await session.records.names();
-    const asked = options.all
-      ? [...new Set([...known, ...(options.volumes && !options.abandoned ? await listOwners(session) : [])])]
-      : await findNames(context, session, known, args);
+    const asked = options.all ? known : await findNames(context, session, known, args);
     const names = options.abandoned ? await findAbandoned(context, asked) : asked;
     const proofs = options.prove ? await import('./prove.ts') : undefined;
     const evidence = await proofs?.collectEvidence(session, names);
+    // Of those that are down for long there is nothing else to be looked for.
+    const takesAll = options.all && options.volumes && !options.abandoned;
+    const owners = takesAll ? (await listOwners(session)).filter((name) => !known.includes(name)) : [];
+    const together = [...names, ...owners];
     const joiners = await findJoiners(session, known);
     // Whose `run` was killed must not stay for it.
     if (!options.abandoned) await refuseJoined(session, names, joiners);
@@ -61,7 +63,7 @@ export async function down(
       const first = (joiners.get(name) ?? []).filter((one) => names.includes(one) && !waiting.includes(one));
       const before = Promise.allSettled(first.map((one) => start(one, [...waiting, name])));
       const task = before.then(() =>
-        takeDown(context, session, name, report, { volumes: options.volumes, together: names }),
+        takeDown(context, session, name, report, { volumes: options.volumes, together }),
       );
       running.set(name, task);
       return task;
@@ -72,6 +74,7 @@ export async function down(
     );
     if (results.some((result) => result.status === 'fulfilled' && result.value))
       failures.push(...(await removeUnusedShared(session, report)));
+    for (const owner of owners) await removeKept(context, session, owner, together);
     const [failure, ...others] = failures;
     if (failure === undefined) {
       if (evidence !== undefined) await proofs?.proveAll(context, session, evidence);
@@ -79,11 +82,6 @@ export async function down(
     }
     throw joinFailures([failure, ...others], `${failures.length} of ${names.length} containers are not down`);
   });
-}
-
-/** Of volumes and writable layers: they may be down since long. */
-async function listOwners(session: Session): Promise<readonly string[]> {
-  return [...(await listKept(session)).keys()];
 }
 
 async function findAbandoned(

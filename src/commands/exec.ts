@@ -33,7 +33,8 @@ export async function exec(
   try {
     return await execIn(context, name, args, { ...options, env });
   } catch (error) {
-    if (!(error instanceof OperationError || error instanceof UsageError)) throw error;
+    // A program that was told to stop was not kept from starting.
+    if (context.signal.aborted) throw error;
     renderFailure(error, context.color).lines.forEach(context.stderr);
     return EXIT.ownFailure;
   }

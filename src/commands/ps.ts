@@ -1,6 +1,6 @@
 // ps: every container with a record, and how its process is.
 import { listKept } from '../run/kept-data.ts';
-import { createRecords, type ContainerRecord } from '../run/records.ts';
+import { createRecords, type ContainerRecord, type Records } from '../run/records.ts';
 import { readBootId } from '../run/gather-facts.ts';
 import { readContainerState, type ContainerState } from '../runtime/container-state.ts';
 import { recordsFolder } from '../runtime/records.ts';
@@ -43,15 +43,15 @@ export async function ps(context: CommandContext): Promise<number> {
   if (context.json) context.stdout(`${JSON.stringify(rows.flat(), undefined, 2)}\n`);
   else {
     context.stdout(renderRows(rows.flat(), host.now()));
-    if (!context.quiet) await tellKept(context, await records.names());
+    if (!context.quiet) await tellKept(context, records);
   }
   return EXIT.done;
 }
 
 /** What containers have left that are down: nothing else tells of it. */
-async function tellKept(context: CommandContext, known: readonly string[]): Promise<void> {
-  for (const [name, kept] of await listKept(context)) {
-    if (known.includes(name)) continue;
+async function tellKept(context: CommandContext, records: Records): Promise<void> {
+  const { host, dataDir } = context;
+  for (const [name, kept] of await listKept({ host, dataDir, records }, await records.names())) {
     context.stderr(
       `kept of ${name}, which is down: ${kept.join(', ')}; remove with: runspec down --volumes ${name}`,
     );

@@ -51,13 +51,29 @@ export async function takeDown(
   await forgetForeground(context.host, context.dataDir, name);
   if (record !== undefined || (await isOwnFolder(session, name))) await records.remove(name);
   else await records.tidy();
+  if (record === undefined && !found) {
+    const isRemoved = volumes && (await removeKept(context, session, name, together));
+    if (!isRemoved && !context.quiet && !context.json) context.stderr(`${name} is not up`);
+    return false;
+  }
   const removed = volumes ? await removeKeptData(session, name, together) : [];
   // Steps have told of what the spec has, and nothing yet of what it has no more.
   if (removed.length > 0 && record !== undefined) report.progress(name, '', `removed ${removed.join(', ')}`);
-  if (record !== undefined || found) sayDown(context, name, Math.round(context.host.now() - started));
-  else if (!context.quiet && !context.json)
-    context.stderr(removed.length === 0 ? `${name} is not up` : `${name}: removed ${removed.join(', ')}`);
+  sayDown(context, name, Math.round(context.host.now() - started));
   return isLost && found;
+}
+
+/** What a container that is down has left. @returns whether there was anything. */
+export async function removeKept(
+  context: CommandContext,
+  session: Session,
+  name: string,
+  together: RevertOptions['together'],
+): Promise<boolean> {
+  const removed = await removeKeptData(session, name, together);
+  if (removed.length > 0 && !context.quiet && !context.json)
+    context.stderr(`${name}: removed ${removed.join(', ')}`);
+  return removed.length > 0;
 }
 
 function sayDown(context: CommandContext, name: string, milliseconds: number): void {

@@ -33,7 +33,7 @@ export const cgroup: Op<'cgroup'> = {
       ];
     });
     const strayed = (await findStrayedOf(context, step)).map((one) => ({
-      property: `cgroup of process ${one.pid} in ${one.hierarchy.mountpoint}`,
+      property: `cgroup of process ${one.init.pid} in ${one.hierarchy.mountpoint}`,
       wanted: step.path,
       found: one.found,
     }));
@@ -43,11 +43,14 @@ export const cgroup: Op<'cgroup'> = {
       : { state: 'drifted', differences, inPlace: true };
   },
 
-  async apply({ host }, step) {
+  async apply(context, step) {
+    const { host } = context;
     for (const hierarchy of step.hierarchies) {
       await makeFolders(host, step, hierarchy);
       await writeLimits(host, step, hierarchy, []);
     }
+    // Its process was moved out, and the empty cgroup removed.
+    await bringBack(host, step, await findStrayedOf(context, step));
   },
 
   async update(context, step, former) {

@@ -24,6 +24,7 @@ export const netns: Op<'netns'> = {
       return {
         state: 'drifted',
         inPlace: true,
+        heldBy: 'process',
         differences: [{ property: 'name', wanted: pathOf(step), found }],
       };
     }

@@ -18,8 +18,16 @@ export type Probe =
   | { readonly state: 'absent'; readonly why?: string }
   /** As wanted. `owned` false: it was there before and belongs to someone else. */
   | { readonly state: 'present'; readonly owned: boolean; readonly detail?: string }
-  /** There, but different; `inPlace` when `update` can mend it without touching anything else. */
-  | { readonly state: 'drifted'; readonly differences: readonly Difference[]; readonly inPlace: boolean };
+  /**
+   * There, but different; `inPlace` when `update` can mend it without touching anything else. `heldBy` is the id of the
+   * step whose object alone keeps it: when that goes, it is gone.
+   */
+  | {
+      readonly state: 'drifted';
+      readonly differences: readonly Difference[];
+      readonly inPlace: boolean;
+      readonly heldBy?: string;
+    };
 
 /** What a step found before its first effect, kept in the journal for the way back. */
 export type Before = Readonly<Record<string, string | number | boolean>>;

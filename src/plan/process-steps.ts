@@ -28,3 +28,8 @@ export interface ContainerSysctlsStep extends StepBase {
   /** As in the spec. */
   readonly sysctls: Readonly<Record<string, string>>;
 }
+
+/** Where it is kept how the kernel shows the container's sysctls: beside its configuration. */
+export function shownSysctls(bundle: string): string {
+  return `${bundle}/sysctls.json`;
+}

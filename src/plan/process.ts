@@ -3,6 +3,7 @@ import type { SettledSpec, Spec } from '../load/spec.ts';
 import { buildConfig, joinedNamespaces, type DeviceFacts } from '../oci/config.ts';
 import type { HostFacts } from './facts.ts';
 import type { Plan, Step } from './plan.ts';
+import { shownSysctls } from './process-steps.ts';
 import type { Problems } from './problems.ts';
 import { directory, volumePath, type Places } from './storage.ts';
 
@@ -79,19 +80,20 @@ export function compileProcess(
         start: namesInterfaces(spec) ? [] : network,
       },
     },
-    ...(Object.keys(spec.sysctls).length === 0 ? [] : [sysctlsOf(spec, places)]),
+    ...(Object.keys(spec.sysctls).length === 0 ? [] : [sysctlsOf(spec, places, network)]),
   ];
 }
 
-function sysctlsOf(spec: Spec, places: Places): Step {
+/** After the network, as some name an interface, which may be made anew while the process stays. */
+function sysctlsOf(spec: Spec, places: Places, network: readonly string[]): Step {
   return {
     id: 'sysctls',
     op: 'container-sysctls',
     records: places.records,
-    path: `${places.bundle}/sysctls.json`,
+    path: shownSysctls(places.bundle),
     sysctls: spec.sysctls,
     needs: ['process'],
-    after: [],
+    after: network,
   };
 }
 

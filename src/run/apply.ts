@@ -6,7 +6,7 @@ import type { OpKind, Plan } from '../plan/plan.ts';
 import { perform, reversalOf, type Application } from './application.ts';
 import { hasEffect, type Change } from './changes.ts';
 import { walk, type Reached } from './graph.ts';
-import { forgetBeginnings, noteBeginning } from './kept-data.ts';
+import { noteBeginning, noteVolumes } from './kept-data.ts';
 import { createOutcomes, type Outcomes } from './outcomes.ts';
 import { asFailure, hintForErrno, revertSteps } from './revert.ts';
 import { rollBack } from './roll-back.ts';
@@ -18,6 +18,7 @@ export async function applyChanges(application: Application): Promise<void> {
   const { context, records, plan, changes, record } = application;
   if (!hasEffect(changes) && record?.pending === undefined && record?.applied !== undefined) {
     if (!samePlan(record.applied, plan)) await records.finish(plan, record.before, application.specFile);
+    await noteVolumes(context, plan.name, plan.steps);
     return;
   }
   try {
@@ -78,12 +79,14 @@ async function carryOut(
   const { context, records, plan, specFile } = application;
   const failure = await carryOutChanges(application, before);
   if (failure !== undefined) return failure;
+  let noted: Awaited<ReturnType<typeof noteVolumes>> | undefined;
   try {
     // From here on what is in a volume is the container's: a mark that outlived this would give it up with the record.
-    await forgetBeginnings(context, plan.name);
+    noted = await noteVolumes(context, plan.name, plan.steps);
     await records.finish(plan, withShared(application, before), specFile);
     return undefined;
   } catch (cause) {
+    await noted?.undo();
     return recordFailure(plan, cause);
   }
 }

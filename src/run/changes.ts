@@ -108,6 +108,31 @@ export async function computeChanges(
 ): Promise<readonly Change[]> {
   const former = new Map(formerSteps.map((step) => [step.id, step]));
   const probes = await Promise.all(plan.steps.map((step) => opOf(step).probe(context, step)));
+  const first = settle(plan, former, probes, others);
+  const ending = new Set(first.filter(({ action }) => action === 'replace').map(({ step }) => step.id));
+  const isEnding = (probe: Probe): boolean => probe.state === 'drifted' && ending.has(probe.heldBy ?? '');
+  const lost = probes.map((probe): Probe => (isEnding(probe) ? { state: 'absent' } : probe));
+  const changes = probes.some(isEnding) ? settle(plan, former, lost, others) : first;
+  const kept = new Set(plan.steps.map((step) => step.id));
+  const deletions = formerSteps
+    .filter((step) => !kept.has(step.id))
+    .map((step): Change => ({
+      container: plan.name,
+      action: 'delete',
+      step,
+      former: step,
+      reason: 'no longer in the spec',
+    }));
+  return [...deletions.toReversed(), ...changes].map(tellLoss);
+}
+
+/** The plan's own steps, in its order. */
+function settle(
+  plan: Plan,
+  former: ReadonlyMap<string, Step>,
+  probes: readonly Probe[],
+  others: Others,
+): readonly Change[] {
   const kept = new Set(plan.steps.map((step) => step.id));
   const replaced = new Map<string, string>();
   const changes: Change[] = [];
@@ -130,16 +155,7 @@ export async function computeChanges(
     if (!isMade || opOf(step).isOutlived === true) replaced.delete(step.id);
     changes.push(followed);
   });
-  const deletions = formerSteps
-    .filter((step) => !kept.has(step.id))
-    .map((step): Change => ({
-      container: plan.name,
-      action: 'delete',
-      step,
-      former: step,
-      reason: 'no longer in the spec',
-    }));
-  return [...deletions.toReversed(), ...changes].map(tellLoss);
+  return changes;
 }
 
 /** Data is not lost without a word. */

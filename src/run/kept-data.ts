@@ -4,13 +4,13 @@ import { posix } from 'node:path';
 import type { Host } from '../host/host.ts';
 import { opOf } from '../ops/index.ts';
 import type { Reverted } from '../ops/op.ts';
-import type { DirectoryStep, Step } from '../plan/plan.ts';
+import type { DirectoryStep, FileStep, Step } from '../plan/plan.ts';
 import { isName, recordedSteps } from './records.ts';
 import { opContext, type Session } from './session.ts';
 
 /** Volumes that the steps have; of those, the ones that a `down` without --volumes leaves. */
-function volumesIn(session: Session, steps: readonly Step[]): readonly string[] {
-  const folder = `${session.dataDir}/volumes/`;
+function volumesIn({ dataDir }: Pick<Session, 'dataDir'>, steps: readonly Step[]): readonly string[] {
+  const folder = `${dataDir}/volumes/`;
   const paths = steps.flatMap((step) =>
     step.op === 'directory' && step.removal === 'volume' ? [step.path] : [],
   );
@@ -18,9 +18,12 @@ function volumesIn(session: Session, steps: readonly Step[]): readonly string[] 
 }
 
 /** A volume's name never begins with a dot. */
-function ownerFile(session: Session, container: string): string {
-  return `${session.dataDir}/volumes/.${container}`;
+function ownerFile({ dataDir }: Pick<Session, 'dataDir'>, container: string): string {
+  return `${dataDir}/volumes/.${container}`;
 }
+
+/** A note that a kill has kept from getting into its place. */
+const UNFINISHED = /^\.\.[^.]+\.runspec-new$/;
 
 /** A folder with one for each volume that an apply makes: should a kill end it and its record get lost, this tells whose they are. */
 function beginningsOf({ dataDir }: Pick<Session, 'dataDir'>, container: string): string {
@@ -46,22 +49,36 @@ export async function forgetBeginnings(
   await places.host.removeTree(beginningsOf(places, container));
 }
 
-/** Notes which volumes are the container's, before the plan that tells of them goes. */
+/** Notes which volumes are the container's, so that this is known whatever becomes of its record. */
 export async function noteVolumes(
-  session: Session,
+  places: Pick<Session, 'host' | 'dataDir'>,
   container: string,
   steps: readonly Step[],
-): Promise<void> {
-  const { host, dataDir } = session;
-  const asked = volumesIn(session, steps);
-  if (asked.length > 0) await forgetBeginnings(session, container);
+): Promise<{ undo(): Promise<void> }> {
+  const { host, dataDir } = places;
+  const asked = volumesIn(places, steps);
   const found = await Promise.all(asked.map((name) => host.status(`${dataDir}/volumes/${name}`)));
   const used = asked.filter((_, index) => found[index] !== undefined);
-  if (used.length === 0) return;
-  const known = await readNote(session, container);
+  const known = used.length === 0 ? [] : await readNote(places, container);
   const volumes = [...new Set([...known, ...used])].toSorted();
-  if (volumes.length === known.length) return;
-  await host.writeAtomic(ownerFile(session, container), `${volumes.join('\n')}\n`, { mode: 0o600 });
+  const isNew = volumes.length !== known.length;
+  if (isNew) await writeNote(places, container, volumes);
+  if (asked.length > 0) await forgetBeginnings(places, container);
+  return {
+    async undo() {
+      if (isNew) await writeNote(places, container, known);
+    },
+  };
+}
+
+async function writeNote(
+  places: Pick<Session, 'host' | 'dataDir'>,
+  container: string,
+  volumes: readonly string[],
+): Promise<void> {
+  const file = ownerFile(places, container);
+  if (volumes.length === 0) await places.host.removeFile(file);
+  else await places.host.writeAtomic(file, `${volumes.join('\n')}\n`, { mode: 0o600 });
 }
 
 async function readNote(
@@ -98,20 +115,36 @@ async function noteOwners({ host, dataDir }: Pick<Session, 'host' | 'dataDir'>):
   return names.filter((name) => /^\.[^.]+$/.test(name)).map((name) => name.slice(1));
 }
 
-/** Of containers that have something which outlives them, be they up or down: what it is, for people. */
+/**
+ * What containers that are not in `except` would have taken by a `down --volumes`, for people: volumes only that no other has.
+ */
 export async function listKept(
-  places: Pick<Session, 'host' | 'dataDir'>,
+  session: Pick<Session, 'host' | 'dataDir' | 'records'>,
+  except: readonly string[],
 ): Promise<ReadonlyMap<string, readonly string[]>> {
-  const layers = ((await places.host.list(`${places.dataDir}/writable`)) ?? []).filter(isName);
-  const kept = new Map<string, string[]>(layers.map((container) => [container, [LAYER]]));
-  for (const container of (await noteOwners(places)).filter(isName)) {
-    const volumes = (await readNote(places, container)).map((name) => `volume ${name}`);
-    kept.set(container, [...(kept.get(container) ?? []), ...volumes]);
+  const { host, dataDir } = session;
+  const kept = new Map<string, readonly string[]>();
+  const owners = await listOwners(session);
+  for (const container of owners.filter((name) => !except.includes(name))) {
+    const volumes = await readNote(session, container);
+    const others =
+      volumes.length === 0 ? new Set<string>() : await volumesOfOthers(session, container, owners);
+    const found = await Promise.all(volumes.map((name) => host.status(`${dataDir}/volumes/${name}`)));
+    const free = volumes.filter((name, index) => found[index] !== undefined && !others.has(name));
+    const hasLayer = (await host.status(`${dataDir}/writable/${container}`)) !== undefined;
+    const things = [...(hasLayer ? [LAYER] : []), ...free.map((name) => `volume ${name}`)];
+    if (things.length > 0) kept.set(container, things);
   }
   return kept;
 }
 
 const LAYER = 'its writable layer';
+
+/** Containers that have or had a persistent layer or volumes, be they up or down. */
+export async function listOwners(places: Pick<Session, 'host' | 'dataDir'>): Promise<readonly string[]> {
+  const layers = (await places.host.list(`${places.dataDir}/writable`)) ?? [];
+  return [...new Set([...layers, ...(await noteOwners(places))])].filter(isName);
+}
 
 /** Removes the container's persistent layer and those of its volumes that no other container has. */
 export async function removeKeptData(
@@ -150,7 +183,7 @@ export async function removeKeptData(
  * Volumes that neither a note nor a record tells of, with nothing in them or begun by an apply whose record is lost: a kill
  * ended what made them. As steps that remove them.
  */
-export async function findUnclaimedVolumes(session: Session): Promise<readonly DirectoryStep[]> {
+export async function findUnclaimedVolumes(session: Session): Promise<readonly (DirectoryStep | FileStep)[]> {
   const { host, dataDir, records } = session;
   const folder = `${dataDir}/volumes`;
   const names = (await host.list(folder)) ?? [];
@@ -160,6 +193,7 @@ export async function findUnclaimedVolumes(session: Session): Promise<readonly D
     const [, container] = /^\.([^.]+)\.new$/.exec(name) ?? [];
     return container !== undefined && !known.includes(container);
   });
+  const unfinished = names.filter((name) => UNFINISHED.test(name));
   const begun = (await Promise.all(lost.map((name) => host.list(`${folder}/${name}`)))).flatMap(
     (one) => one ?? [],
   );
@@ -177,10 +211,18 @@ export async function findUnclaimedVolumes(session: Session): Promise<readonly D
       'dir:volumes',
     ]);
   return [
-    ...(going.length + lost.length === names.length ? [step('dir:volumes', folder, 'empty', [])] : []),
+    ...(going.length + lost.length + unfinished.length === names.length
+      ? [step('dir:volumes', folder, 'empty', [])]
+      : []),
     ...lost.map((name) => below(`beginnings:${name}`, name)),
+    ...unfinished.map((name) => noteStep(`${folder}/${name}`)),
     ...going.map((name) => below(`volume:${name}`, name)),
   ];
+}
+
+function noteStep(path: string): FileStep {
+  const edges = { needs: ['dir:volumes'], after: [], shared: true } as const;
+  return { id: `file:${path}`, op: 'file', path, text: '', mode: 0o600, inPlace: false, ...edges };
 }
 
 async function isEmptyFolder(host: Host, path: string): Promise<boolean> {
@@ -203,7 +245,7 @@ async function removeVolume(session: Session, container: string, path: string): 
 
 /** `together`: what those had is nobody's, unless they are still up. */
 async function volumesOfOthers(
-  session: Session,
+  session: Pick<Session, 'host' | 'dataDir' | 'records'>,
   container: string,
   together: readonly string[] = [],
 ): Promise<ReadonlySet<string>> {

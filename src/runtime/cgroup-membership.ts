@@ -1,15 +1,22 @@
 // Whether a container's process is in its cgroup still: whoever may write to cgroup.procs can move it out of its limits.
 import type { Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
-import { listOrNothing, readLinkOrNothing } from '../host/proc-files.ts';
+import { listOrNothing } from '../host/proc-files.ts';
 import type { CgroupHierarchy, CgroupStep } from '../plan/plan.ts';
-import { isAlive, readBootId, readProcFile } from './proc.ts';
+import { childFolders, listProcesses } from './cgroup-processes.ts';
+import {
+  findLivingTask,
+  isAlive,
+  type ProcessIdentity,
+  readBootId,
+  readParent,
+  readProcFile,
+} from './proc.ts';
 import { readProcessRecord } from './records.ts';
 
 export interface Strayed {
   readonly hierarchy: CgroupHierarchy;
-  /** The container's init. */
-  readonly pid: number;
+  readonly init: ProcessIdentity;
   /** Below the hierarchy's root, as /proc/PID/cgroup has it. */
   readonly found: string;
 }
@@ -23,54 +30,65 @@ export async function findStrayed(
 ): Promise<readonly Strayed[]> {
   const record = await readProcessRecord(host, records);
   if (record === undefined || record.bootId !== (await readBootId(host))) return [];
-  if (!(await isAlive(host, record.init))) return [];
-  const { pid } = record.init;
-  const places = await readPlaces(host, pid);
-  return step.hierarchies.flatMap((hierarchy): readonly Strayed[] => {
+  const { init } = record;
+  if (!(await isAlive(host, init))) return [];
+  const task = await findLivingTask(host, init.pid);
+  const places = task === undefined ? new Map<string, string>() : await readPlaces(host, task);
+  const strayed: Strayed[] = [];
+  for (const hierarchy of step.hierarchies.filter((one) => isBinding(one, step))) {
     const found = places.get(keyOf(hierarchy));
     const root = mounts.findLast(({ target }) => target === hierarchy.mountpoint)?.root ?? '/';
     const wanted = `${root === '/' ? '' : root}${step.path}`;
-    const isInside = found === undefined || found === wanted || found.startsWith(`${wanted}/`);
-    return isInside ? [] : [{ hierarchy, pid, found }];
-  });
+    if (found === undefined || found === wanted || found.startsWith(`${wanted}/`)) continue;
+    // With a cgroup namespace around runspec the paths do not fit together; who is in the folder tells for certain.
+    const { version, controllers } = hierarchy;
+    const folder = { version, controllers, folder: folderOf(step, hierarchy) };
+    if (!(await listProcesses(host, [folder])).includes(init.pid)) strayed.push({ hierarchy, init, found });
+  }
+  return strayed;
 }
 
-/** Moves the init back, and what is in the same pid namespace and went the same way. */
+/** Of several hierarchies only those with limits: runtimes do not put a process into every one that a host has. */
+function isBinding({ version, files }: CgroupHierarchy, { hierarchies }: CgroupStep): boolean {
+  return files.length > 0 || (version === 2 && hierarchies.length === 1);
+}
+
+/** Moves the init back, and those of its descendants that went the same way. */
 export async function bringBack(host: Host, step: CgroupStep, strayed: readonly Strayed[]): Promise<void> {
   const [first] = strayed;
   if (first === undefined) return;
-  const companions = await listCompanions(host, first.pid);
-  for (const { hierarchy, pid, found } of strayed) {
-    for (const one of [pid, ...companions]) {
-      if (one !== pid && (await readPlaces(host, one)).get(keyOf(hierarchy)) !== found) continue;
-      await move(host, one, `${hierarchy.mountpoint}${step.path}/cgroup.procs`);
-    }
+  const descendants = await listDescendants(host, first.init.pid);
+  for (const { hierarchy, init, found } of strayed) {
+    const folder = folderOf(step, hierarchy);
+    for (const pid of descendants)
+      if ((await readPlaces(host, pid)).get(keyOf(hierarchy)) === found) await move(host, pid, folder);
+    if (await isAlive(host, init)) await move(host, init.pid, folder);
   }
 }
 
-async function move(host: Host, pid: number, file: string): Promise<void> {
+/** A cgroup of v2 that has given its controllers on takes no process itself (EBUSY): one below it does. */
+async function move(host: Host, pid: number, folder: string): Promise<void> {
   try {
-    await host.writeInPlace(file, String(pid));
+    await host.writeInPlace(`${folder}/cgroup.procs`, String(pid));
   } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
     // It has ended meanwhile.
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    if (code === 'ESRCH') return;
+    const [below] = code === 'EBUSY' ? await childFolders(host, folder) : [];
+    if (below === undefined) throw error;
+    await move(host, pid, below);
   }
 }
 
-/** None where the init is in runspec's own pid namespace, with all of the host's processes. */
-async function listCompanions(host: Host, init: number): Promise<readonly number[]> {
-  const namespace = await pidNamespace(host, String(init));
-  if (namespace === undefined || namespace === (await pidNamespace(host, 'self'))) return [];
-  const pids = (await listOrNothing(host, '/proc')).filter((name) => /^\d+$/.test(name));
-  const namespaces = await Promise.all(pids.map((pid) => pidNamespace(host, pid)));
-  return pids.filter((_, index) => namespaces[index] === namespace).map(Number);
+async function listDescendants(host: Host, init: number): Promise<readonly number[]> {
+  const pids = (await listOrNothing(host, '/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const parents = await Promise.all(pids.map((pid) => readParent(host, pid)));
+  const below = (parent: number): readonly number[] =>
+    pids.flatMap((pid, index) => (parents[index] === parent ? [pid, ...below(pid)] : []));
+  return below(init);
 }
 
-function pidNamespace(host: Host, process: string): Promise<string | undefined> {
-  return readLinkOrNothing(host, `/proc/${process}/ns/pid`);
-}
-
-/** By the first controller of a v1 hierarchy; of v2 by no name. man 7 cgroups: `ID:CONTROLLERS:PATH` a line. */
+/** By controller; of v2 by no name. man 7 cgroups: `ID:CONTROLLERS:PATH` a line. */
 async function readPlaces(host: Host, pid: number): Promise<ReadonlyMap<string, string>> {
   const lines = ((await readProcFile(host, `/proc/${pid}/cgroup`)) ?? '').split('\n');
   return new Map(
@@ -85,4 +103,8 @@ async function readPlaces(host: Host, pid: number): Promise<ReadonlyMap<string, 
 
 function keyOf({ version, controllers }: CgroupHierarchy): string {
   return version === 2 ? '' : (controllers[0] ?? '');
+}
+
+function folderOf({ path }: CgroupStep, { mountpoint }: CgroupHierarchy): string {
+  return `${mountpoint}${path}`;
 }

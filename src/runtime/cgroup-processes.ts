@@ -149,7 +149,8 @@ async function readMembers(host: Host, folder: string): Promise<string | undefin
 const CONTROL_FILE =
   /^(?:tasks|notify_on_release|release_agent|(?:cgroup|cpu|cpuacct|cpuset|memory|pids|io|blkio|hugetlb|rdma|misc|freezer|devices|net_cls|net_prio|perf_event|irq|dmem)\..*)$/;
 
-async function childFolders(host: Host, folder: string): Promise<readonly string[]> {
+/** Full paths of the cgroups right below. */
+export async function childFolders(host: Host, folder: string): Promise<readonly string[]> {
   const candidates = ((await host.list(folder)) ?? [])
     .filter((name) => !CONTROL_FILE.test(name))
     .map((name) => `${folder}/${name}`);

@@ -4,12 +4,15 @@ import { constants } from 'node:os';
 import type { Child, Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
 import type { ProcessStep } from '../plan/plan.ts';
+import { shownSysctls } from '../plan/process-steps.ts';
 import { awaitProgram } from './begun.ts';
 import { isLostOn } from './default-action.ts';
 import { type SignalSource, waitForwarding } from './exec-process.ts';
 import { readOomBaseline } from './launch.ts';
 import { createLogEntries } from './log-entries.ts';
 import { type ProcessIdentity, readBootId, readIdentity } from './proc.ts';
+import { settleSysctls } from './namespace-sysctls.ts';
+import { readConfig } from './read-config.ts';
 import { EXIT_FILE, RECORD_VERSION, launchOf, makeFolders, writeProcessRecord } from './records.ts';
 import { readLogEnd } from './read-log.ts';
 import { createError, execErrorIn, startError } from './runtime-errors.ts';
@@ -81,6 +84,8 @@ export async function runForeground(
         launch,
         ...(oom === undefined ? {} : { oom }),
       });
+      const sysctls = (await readConfig(host, step.bundle))?.linux.sysctl;
+      if (sysctls !== undefined) await settleSysctls(host, shownSysctls(step.bundle), init, sysctls);
     })
     .catch((error: unknown) => tell('ps and exec do not know it', error));
   // A signal that comes sooner waits: the runtime would pass it to an init that has no program yet.

@@ -2,20 +2,74 @@
 // It stays in the host's mount namespace, where nothing of the container's lies in the way.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { findLivingTask, isAlive, type ProcessIdentity } from './proc.ts';
 
-/** By name, as the kernel writes them; one that cannot be read (there are such that are only written) is left out. */
+/** By name, as in a spec, or as the kernel writes them. */
 export type SysctlValues = Readonly<Record<string, string>>;
+
+/**
+ * What the kernel showed of them once they were set: it writes some in other words (the ports 8080,8081 as 8080-8081),
+ * and what was asked for would look like drift for ever.
+ */
+export interface ShownSysctls extends ProcessIdentity {
+  /** Only of those that are known to be as they were asked for. */
+  readonly values: SysctlValues;
+}
+
+/**
+ * Sets what is not as wanted, and keeps in the file how the kernel shows it. One that is not there yet, or can only be
+ * written, is left out. Does nothing when the process has ended.
+ * @throws OperationError with the place in the spec when the kernel refuses one.
+ */
+export async function settleSysctls(
+  host: Host,
+  file: string,
+  { pid, startTime }: ProcessIdentity,
+  wanted: SysctlValues,
+): Promise<void> {
+  const init = { pid, startTime };
+  const names = Object.keys(wanted);
+  const found = await readSysctls(host, init, names);
+  if (found === undefined) return;
+  const isShown = (name: string): boolean => showsSysctl(wanted[name] ?? '', found[name] ?? '');
+  const missed = names.filter((name) => found[name] !== undefined && !isShown(name));
+  for (const name of missed) await writeSysctl(host, init, name, wanted[name] ?? '');
+  // What was not there at first has not been written either.
+  const values = missed.length === 0 ? found : await readSysctls(host, init, Object.keys(found));
+  if (values === undefined) return;
+  const shown: ShownSysctls = { ...init, values };
+  await host.writeAtomic(file, `${JSON.stringify(shown)}\n`, { mode: 0o600, sync: false });
+}
+
+/** @returns undefined when it is not known of this process: a kill came before it was written. */
+export async function readShown(
+  host: Host,
+  file: string,
+  { pid, startTime }: ProcessIdentity,
+): Promise<SysctlValues | undefined> {
+  const text = await host.readText(file);
+  if (text === undefined) return undefined;
+  try {
+    const shown = JSON.parse(text) as ShownSysctls;
+    return shown.pid === pid && shown.startTime === startTime ? shown.values : undefined;
+  } catch {
+    // Damaged, and as good as not there.
+    return undefined;
+  }
+}
 
 /** @returns undefined when the process has ended. */
 export async function readSysctls(
   host: Host,
-  pid: number,
+  init: ProcessIdentity,
   names: readonly string[],
 ): Promise<SysctlValues | undefined> {
+  const enter = await entering(host, init);
+  if (enter === undefined) return undefined;
   const paths = names.map(pathOf);
   // With a name before each line, and with status 2 when one file of several cannot be read.
-  const { status, stdout } = await host.run([...enter(pid), 'grep', '-sH', '', ...paths]);
-  if (status !== 0 && stdout === '' && (await host.status(`/proc/${pid}/ns`)) === undefined) return undefined;
+  const { stdout } = await host.run([...enter, 'grep', '-sH', '', ...paths]);
+  if (stdout === '' && !(await isAlive(host, init))) return undefined;
   const values = names.flatMap((name, index): [string, string][] => {
     const start = `${paths[index]}:`;
     const lines = stdout.split('\n').filter((line) => line.startsWith(start));
@@ -24,14 +78,23 @@ export async function readSysctls(
   return Object.fromEntries(values);
 }
 
-/** @throws OperationError with the place in the spec when the kernel refuses. */
-export async function writeSysctl(host: Host, pid: number, name: string, value: string): Promise<void> {
-  const { argv, status, stderr } = await host.run([...enter(pid), 'tee', pathOf(name)], { stdin: value });
-  if (status === 0) return;
-  throw new OperationError(`cannot set ${name} to ${value} in the namespaces of process ${pid}`, {
+async function writeSysctl(host: Host, init: ProcessIdentity, name: string, value: string): Promise<void> {
+  const enter = await entering(host, init);
+  if (enter === undefined) return;
+  const { argv, status, stderr } = await host.run([...enter, 'tee', pathOf(name)], { stdin: value });
+  if (status === 0 || !(await isAlive(host, init))) return;
+  throw new OperationError(`cannot set ${name} to ${value} in the namespaces of process ${init.pid}`, {
     command: { argv, status, stderr },
     path: ['sysctls', name],
   });
+}
+
+/** What goes before a command that is to run in the process's namespaces; undefined when it has ended. */
+async function entering(host: Host, init: ProcessIdentity): Promise<readonly string[] | undefined> {
+  const task = await findLivingTask(host, init.pid);
+  // Asked last of all: its number may be another one's by now.
+  if (task === undefined || !(await isAlive(host, init))) return undefined;
+  return ['nsenter', '--target', String(task), '--net', '--ipc', '--uts', '--'];
 }
 
 /**
@@ -69,8 +132,4 @@ function numbersIn(list: string): ReadonlySet<number> {
 /** As runtimes take a name: every dot is a slash. */
 function pathOf(name: string): string {
   return `/proc/sys/${name.replaceAll('.', '/')}`;
-}
-
-function enter(pid: number): readonly string[] {
-  return ['nsenter', '--target', String(pid), '--net', '--ipc', '--uts', '--'];
 }

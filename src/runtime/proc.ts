@@ -1,6 +1,7 @@
 // Processes as /proc shows them. A pid alone proves nothing, since numbers are used again: a process is
 // known by its pid together with the clock tick of its start.
 import type { Host } from '../host/host.ts';
+import { listOrNothing } from '../host/proc-files.ts';
 
 export interface ProcessIdentity {
   readonly pid: number;
@@ -10,14 +11,40 @@ export interface ProcessIdentity {
 
 /** Undefined when the process is gone or only waits to be reaped. */
 export async function readIdentity(host: Host, pid: number): Promise<ProcessIdentity | undefined> {
-  const stat = await readProcFile(host, `/proc/${pid}/stat`);
-  if (stat === undefined) return undefined;
-  // The second field is the program's name in parentheses and may itself contain both spaces and parentheses.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const state = fields[0] ?? '';
-  // A zombie with more than one thread (field 20) lives: only its first thread has ended.
-  if (state === 'X' || state === 'x' || (state === 'Z' && Number(fields[17]) <= 1)) return undefined;
+  const fields = await readStat(host, pid);
+  if (fields === undefined || isDead(fields)) return undefined;
   return { pid, startTime: fields[19] ?? '' };
+}
+
+/** From the third field of /proc/PID/stat on: the second, the program's name in parentheses, may contain both. */
+async function readStat(host: Host, pid: number): Promise<readonly string[] | undefined> {
+  const stat = await readProcFile(host, `/proc/${pid}/stat`);
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+/** A zombie with more than one thread (field 20) lives: only its first thread has ended. */
+function isDead([state = '', ...fields]: readonly string[]): boolean {
+  return state === 'X' || state === 'x' || (state === 'Z' && Number(fields[16]) <= 1);
+}
+
+export async function readParent(host: Host, pid: number): Promise<number | undefined> {
+  const fields = await readStat(host, pid);
+  return fields === undefined ? undefined : Number(fields[1]);
+}
+
+/**
+ * The process, or a thread of it where its first one has ended: /proc shows no namespaces and no cgroup of that. A thread's
+ * number serves below /proc like a process's.
+ */
+export async function findLivingTask(host: Host, pid: number): Promise<number | undefined> {
+  const first = (await readStat(host, pid))?.[0];
+  if (first === undefined) return undefined;
+  if (first !== 'Z') return pid;
+  for (const task of await listOrNothing(host, `/proc/${pid}/task`)) {
+    const state = (await readStat(host, Number(task)))?.[0];
+    if (state !== undefined && !/^[ZXx]$/.test(state)) return Number(task);
+  }
+  return undefined;
 }
 
 export async function isAlive(host: Host, process: ProcessIdentity): Promise<boolean> {

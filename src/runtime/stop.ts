@@ -6,7 +6,7 @@ import type { MountState } from '../host/kernel-view.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import { cgroupFolders, killProcesses, listProcesses } from './cgroup-processes.ts';
 import { monitorCgroup, removeMonitorCgroup } from './monitor-cgroup.ts';
-import { isAlive, readBootId, readProcFile, waitUntil } from './proc.ts';
+import { isAlive, type ProcessIdentity, readBootId, readProcFile, waitUntil } from './proc.ts';
 import { EXIT_FILE, OOM_FILE, PROCESS_FILE, readProcessRecord } from './records.ts';
 
 /** For processes that have been sent SIGKILL; only one stuck in the kernel takes longer. */
@@ -45,6 +45,8 @@ export async function stopProcess(
   if (isThere) {
     if (!complete) await killProcesses(host, monitors, KILL_MS);
     await killProcesses(host, container, KILL_MS);
+    // Somebody may have moved it out of its cgroup.
+    if (record !== undefined) await killInit(host, record.init);
     await waitUntil(host, MONITOR_MS, async () => (await listProcesses(host, monitors)).length === 0);
     await killProcesses(host, monitors, KILL_MS);
     await killProcesses(host, container, KILL_MS);
@@ -52,6 +54,12 @@ export async function stopProcess(
   const wasKnown = await forgetProcess(host, step);
   if (monitor !== undefined) await removeMonitorCgroup(host, monitor);
   return isThere || wasKnown;
+}
+
+async function killInit(host: Host, init: ProcessIdentity): Promise<void> {
+  if (!(await isAlive(host, init))) return;
+  await host.kill(init.pid, 'SIGKILL');
+  await waitUntil(host, KILL_MS, async () => !(await isAlive(host, init)));
 }
 
 /** Removes what runtime and conmon keep on disk; the log stays for those who ask why it ended. */

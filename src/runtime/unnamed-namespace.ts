@@ -2,11 +2,15 @@
 import type { Host } from '../host/host.ts';
 import { NETNS_FOLDER, readNetns, type NetnsState } from '../host/kernel-view.ts';
 import { readLinkOrNothing } from '../host/proc-files.ts';
+import { findLivingTask } from './proc.ts';
 import { readContainerState } from './container-state.ts';
 import { readConfig } from './read-config.ts';
 import { recordsFolder } from './records.ts';
 
-/** @returns the pid of the container's init, when that was put into the namespace of this name; to be asked once that is gone. */
+/**
+ * @returns the pid of the container's init, or of a thread of it, when that was put into the namespace of this name; to be
+ * asked once that is gone.
+ */
 export async function findUnnamed(
   host: Host,
   dataDir: string,
@@ -19,11 +23,12 @@ export async function findUnnamed(
   const config = await readConfig(host, `${records}/bundle`);
   const network = config?.linux.namespaces.find(({ type }) => type === 'network');
   if (network?.path !== `${NETNS_FOLDER}/${name}`) return undefined;
+  const task = await findLivingTask(host, state.pid);
   // A configuration that was written anew says nothing of a process that is in the host's.
   const [own, hosts] = await Promise.all(
-    [state.pid, 'self'].map((pid) => readLinkOrNothing(host, `/proc/${pid}/ns/net`)),
+    [task, 'self'].map((pid) => readLinkOrNothing(host, `/proc/${pid}/ns/net`)),
   );
-  return own === undefined || own === hosts ? undefined : state.pid;
+  return own === undefined || own === hosts ? undefined : task;
 }
 
 /** What is in the namespace, by its name or without; undefined when there is none. */

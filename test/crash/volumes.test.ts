@@ -67,6 +67,7 @@ it('stay when something is in them, or a container is noted for them', async () 
 it('go when shared.json knows of them and no record does', async () => {
   const clean = createFakeMachine().dump();
   let seen = 0;
+  let noted = 0;
   for (let at = 1; ; at += 1) {
     const machine = createFakeMachine();
     const { gate, end } = await runspec(machine, apply(withData), { at, how: 'die' });
@@ -74,9 +75,16 @@ it('go when shared.json knows of them and no record does', async () => {
     if (volumes(machine).includes(`${dataDir}/volumes/data`)) seen += 1;
     machine.files.drop(`${dataDir}/containers`);
     expect((await runspec(machine, gc)).error).toBeUndefined();
-    expect(difference(clean, machine.dump()), `killed in ${gate.changes.at(-1)}`).toEqual([]);
+    const left = difference(clean, machine.dump());
+    // Once it is noted whose it is, it may have been written to: it waits for `down --volumes`.
+    const isNoted = volumes(machine).includes(`${dataDir}/volumes/.web`);
+    if (isNoted) noted += 1;
+    expect(isNoted ? volumes(machine).length : left, `killed in ${gate.changes.at(-1)}`).toEqual(
+      isNoted ? 3 : [],
+    );
   }
   expect(seen).toBeGreaterThan(10);
+  expect(noted).toBeGreaterThan(0);
 });
 
 it('stay when a record has them', async () => {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { expect, it } from 'vitest';
 import type { Host } from '../../src/host/host.ts';
 import { createLinuxHost } from '../../src/host/linux.ts';
-import { readIdentity, readProcFile } from '../../src/runtime/proc.ts';
+import { findLivingTask, readIdentity, readProcFile } from '../../src/runtime/proc.ts';
 
 const failing = (code: string): Host =>
   ({ readText: () => Promise.reject(Object.assign(new Error(code), { code })) }) as unknown as Host;
@@ -36,6 +36,25 @@ it.each([
   const showing = { readText: async () => `7 (a) b) ${fields.join(' ')} 0\n` } as unknown as Host;
   expect(await readIdentity(showing, 7)).toEqual(isThere ? { pid: 7, startTime: '4711' } : undefined);
 });
+
+it.each([
+  [{ 7: 'S' }, 7],
+  [{ 7: 'Z', 8: 'X', 9: 'S' }, 9],
+  [{ 7: 'Z', 8: 'Z' }, undefined],
+  [{}, undefined],
+])(
+  'finds a thread that lives where the first one has ended: %j',
+  async (states: Record<string, string>, found) => {
+    const host = {
+      readText: async (path: string) => {
+        const state = states[path.split('/')[2] ?? ''];
+        return state === undefined ? undefined : `7 (a) b) ${state} 1 2 3\n`;
+      },
+      list: async () => Object.keys(states),
+    } as unknown as Host;
+    expect(await findLivingTask(host, 7)).toBe(found);
+  },
+);
 
 it('passes on what else went wrong', async () => {
   await expect(readProcFile(failing('EACCES'), '/proc/1/stat')).rejects.toThrow('EACCES');

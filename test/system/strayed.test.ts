@@ -25,6 +25,23 @@ describe.skipIf(!requireSystem())('around a process that runs', () => {
   const enter = (pid: number, ...argv: readonly string[]): Promise<string> =>
     getHost().output(['nsenter', '--target', String(pid), '--net', '--ipc', '--uts', '--', ...argv]);
 
+  /** Its folders in all hierarchies. */
+  const foldersOf = (name: string): readonly string[] =>
+    findCgroups(name).filter((folder) => path.basename(folder) === name);
+  /** The one with its limits. */
+  const procsOf = (name: string): string =>
+    `${foldersOf(name).find((folder) => fs.existsSync(`${folder}/pids.max`)) ?? ''}/cgroup.procs`;
+  /** As the machine counts: the test host has a pid namespace of its own. */
+  const members = (name: string): readonly number[] =>
+    fs
+      .readFileSync(procsOf(name), 'utf8')
+      .split('\n')
+      .flatMap((line) => (line === '' ? [] : [Number(line)]))
+      .toSorted((a, b) => a - b);
+  const move = (pid: number | undefined, name: string): void => {
+    for (const folder of foldersOf(name)) fs.writeFileSync(`${folder}/cgroup.procs`, String(pid));
+  };
+
   it('sysctls of its namespaces are put back, whatever the kernel makes of their words', async () => {
     const wanted = {
       'net.core.somaxconn': 1024,
@@ -73,7 +90,7 @@ describe.skipIf(!requireSystem())('around a process that runs', () => {
   ])('its network namespace gets back the name that it lost by %s', async (script) => {
     const web = await start('named', { network: { subnet: '10.71.0.0/24', ports: ['8080:80'] } });
     const netns = `runspec-${web.name}`;
-    const show = (): Promise<string> => enter(web.pid, 'ip', '-o', 'address', 'show');
+    const show = (): Promise<string> => enter(web.pid, 'ip', '-o', '-4', 'address', 'show');
     const before = await show();
     await getHost().output(['sh', '-c', script, 'sh', netns]);
     const { status, stdout } = await getHost().runspec('status', web.name);
@@ -81,12 +98,87 @@ describe.skipIf(!requireSystem())('around a process that runs', () => {
     expect(stdout).toContain(`process ${web.pid} is in the namespace, not /run/netns/${netns}`);
     expect(stdout).not.toMatch(/(?:drifted|absent) +(?:veth|address|process)/);
     await expectMended(web);
-    expect(await getHost().output(['ip', 'netns', 'exec', netns, 'ip', '-o', 'address', 'show'])).toBe(
+    expect(await getHost().output(['ip', 'netns', 'exec', netns, 'ip', '-o', '-4', 'address', 'show'])).toBe(
       before,
     );
     expect(await show()).toBe(before);
     await getHost().output(['sh', '-c', script, 'sh', netns]);
     await succeed(getHost(), 'down', web.name);
+  });
+
+  it('a network namespace without its name is made anew when its process has to be', async () => {
+    const keys = { network: { subnet: '10.71.0.0/24' }, process: { args: WAIT, stopTimeout: '0s' } };
+    const web = await start('unnamed', keys);
+    await getHost().output(['ip', 'netns', 'del', `runspec-${web.name}`]);
+    writeSpec(getHost(), 'unnamed', { ...keys, process: { ...keys.process, env: { NEW: 'yes' } } });
+    const planned = (await getHost().runspec('plan', web.file)).stdout;
+    expect(planned).toMatch(/^ {2}\+ netns:/m);
+    expect(planned).toMatch(/^ {2}± veth:/m);
+    await succeed(getHost(), 'apply', web.file);
+    const pid = (await find(getHost(), web.name)).pid ?? 0;
+    expect(pid).not.toBe(web.pid);
+    expect(await enter(pid, 'ip', '-o', '-4', 'address', 'show', 'dev', 'eth0')).toContain('10.71.0.2/24');
+    await expectMended({ ...web, pid });
+    await succeed(getHost(), 'down', web.name);
+  });
+
+  it('sysctls of an interface that is made anew are set again', async () => {
+    const web = await start('interface', {
+      network: { subnet: '10.72.0.0/24' },
+      sysctls: { 'net.ipv4.conf.eth0.rp_filter': 2 },
+    });
+    const links = await getHost().output(['ip', '-o', 'link', 'show', 'type', 'veth']);
+    const link = /^\d+: (rs[^@:]+)/m.exec(links)?.[1] ?? '';
+    for (let round = 0; round < 4; round += 1) {
+      await getHost().output(['sh', '-c', 'ip link del "$1"; nft delete table inet runspec', 'sh', link]);
+      await succeed(getHost(), 'apply', web.file);
+      expect(await enter(web.pid, 'cat', '/proc/sys/net/ipv4/conf/eth0/rp_filter')).toBe('2\n');
+      await expectMended(web);
+    }
+    await succeed(getHost(), 'down', web.name);
+  });
+
+  it('what was moved out of its cgroup is ended with its container', async () => {
+    const script = 'trap "" TERM; while :; do sleep 1000 & wait; done';
+    const stubborn = { args: ['bash', '-c', script], stopTimeout: '100ms' };
+    const web = await start('stubborn', { process: stubborn });
+    const other = await start('refuge', {});
+    const [init] = members(web.name);
+    move(init, other.name);
+    writeSpec(getHost(), 'stubborn', { process: { ...stubborn, env: { NEW: 'yes' } } });
+    await succeed(getHost(), 'apply', web.file);
+    expect(fs.existsSync(`/proc/${init}`)).toBe(false);
+    move(members(web.name)[0], other.name);
+    await succeed(getHost(), 'down', web.name);
+    await succeed(getHost(), 'down', other.name);
+  });
+
+  it('its cgroup is filled again when it was emptied and removed', async () => {
+    const web = await start('emptied', { resources: { pids: 20 } });
+    const other = await start('shelter', {});
+    const own = members(web.name);
+    move(own[0], other.name);
+    for (const folder of foldersOf(web.name)) fs.rmdirSync(folder);
+    await succeed(getHost(), 'apply', web.file);
+    expect(members(web.name)).toEqual(own);
+    await expectMended(web);
+    await succeed(getHost(), 'down', web.name, other.name);
+  });
+
+  it('only its own processes come back, not those it shares its pid namespace with', async () => {
+    const [first, second] = [
+      await start('first', { resources: { pids: 20 } }),
+      await start('second', {
+        resources: { pids: 20 },
+        namespaces: { pid: `container:${getHost().name('first')}` },
+      }),
+    ];
+    const before = [members(first.name), members(second.name)];
+    move(before[1]?.[0], first.name);
+    await expectMended(second);
+    expect([members(first.name), members(second.name)]).toEqual(before);
+    expect(await getHost().runspec('status', first.name)).toMatchObject({ status: 0 });
+    await succeed(getHost(), 'down', first.name, second.name);
   });
 
   it('the limits hold for it again when it was moved out of its cgroup, with its children', async () => {
@@ -96,21 +188,9 @@ describe.skipIf(!requireSystem())('around a process that runs', () => {
       resources: { memory: '64M', pids: 20 },
     });
     const other = await start('other', {});
-    const folder = (name: string): string => {
-      const folders = findCgroups(name).filter((one) => path.basename(one) === name);
-      const found = folders.find((one) => /\/memory\/runspec\//.test(one)) ?? folders[0];
-      if (found === undefined) throw new Error(`no cgroup of ${name}`);
-      return found;
-    };
-    const members = (name: string): readonly string[] =>
-      fs
-        .readFileSync(`${folder(name)}/cgroup.procs`, 'utf8')
-        .trim()
-        .split('\n')
-        .toSorted();
     await expect.poll(() => members(moved.name).length).toBe(3);
     const [own, others] = [members(moved.name), members(other.name)];
-    for (const pid of own) fs.writeFileSync(`${folder(other.name)}/cgroup.procs`, pid);
+    for (const pid of own) move(pid, other.name);
     const { status, stdout } = await getHost().runspec('status', moved.name);
     expect(status).toBe(3);
     expect(stdout).toContain(`/runspec/${other.name}, not /runspec/${moved.name}`);
