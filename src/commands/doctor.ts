@@ -3,6 +3,8 @@ import { readCgroups } from '../host/cgroup-facts.ts';
 import { createKernelView } from '../host/kernel-view.ts';
 import type { Host } from '../host/host.ts';
 import { FIT_HINT, findUnfitMount } from '../host/upper-mount.ts';
+import { whyCrunFails } from '../plan/runtime.ts';
+import { mayRaiseLimits } from '../run/gather-facts.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { firewallFindings } from './doctor-firewall.ts';
 import { paint } from './paint.ts';
@@ -22,6 +24,8 @@ const PROGRAMS = [
   ['mount', 'overlays', 'util-linux'],
   ['flock', 'the lock between two runspecs', 'util-linux'],
   ['tar', 'unpacking archives', 'tar'],
+  ['nsenter', 'what is in a network namespace', 'util-linux'],
+  ['unshare', 'unpacking where nothing else can be written', 'util-linux'],
   ['sync', 'layers that survive a power cut', 'coreutils'],
   ['gzip', 'unpacking .tar.gz', 'gzip'],
   ['xz', 'unpacking .tar.xz', 'xz-utils'],
@@ -57,7 +61,7 @@ function rootFinding(context: CommandContext): Finding {
     check: 'root',
     result: 'warning',
     detail: 'no',
-    hint: 'apply, down, exec and run need root; validate and plan do not',
+    hint: 'only validate, plan (as for an empty host), schema and completion do without root',
   };
 }
 
@@ -95,16 +99,14 @@ async function runtimeFindings(host: Host): Promise<readonly Finding[]> {
     result: controllers.length === 0 ? 'missing' : 'ok',
     detail: `${layout}: ${controllers.join(', ') || 'no controller'}`,
   };
-  const crunWorks = crun !== undefined && layout !== 'hybrid';
-  if (crunWorks) return [cgroups, { check: 'OCI runtime', result: 'ok', detail: `crun at ${crun}` }];
+  const crunFailure = whyCrunFails({ cgroups: { layout }, mayRaiseLimits: await mayRaiseLimits(host) });
+  if (crun !== undefined && crunFailure === undefined)
+    return [cgroups, { check: 'OCI runtime', result: 'ok', detail: `crun at ${crun}` }];
   if (runc !== undefined) {
-    const note = crun === undefined ? '' : ' (crun does not start on a host with hybrid cgroups)';
+    const note = crun === undefined ? '' : ` (${crunFailure})`;
     return [cgroups, { check: 'OCI runtime', result: 'ok', detail: `runc at ${runc}${note}` }];
   }
-  const detail =
-    crun === undefined
-      ? 'neither crun nor runc is there'
-      : 'crun does not start on a host with hybrid cgroups';
+  const detail = crun === undefined ? 'neither crun nor runc is there' : (crunFailure ?? '');
   return [cgroups, { check: 'OCI runtime', result: 'missing', detail, hint: 'install the package runc' }];
 }
 

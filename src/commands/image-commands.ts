@@ -7,7 +7,10 @@ export function addImageCommands(
   context: (json?: boolean) => Promise<CommandContext>,
   done: (status: number) => void,
 ): void {
-  const image = program.command('image').description('the store of unpacked layers').exitOverride();
+  const image = program
+    .command('image')
+    .description('the store of images and unpacked layers')
+    .exitOverride();
   const load = () => import('./image.ts');
   const sub = (usage: string, description: string): Command =>
     image.command(usage).description(description).option('--json', 'as JSON', false).exitOverride();

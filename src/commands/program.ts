@@ -1,5 +1,6 @@
 // The command line: options and commands as users type them. Each command is loaded when it is called.
 import { Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander';
+import { parseDuration } from '../load/units.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { endOptions } from './end-options.ts';
 import { addImageCommands } from './image-commands.ts';
@@ -182,7 +183,7 @@ export function createProgram(
         }),
     exec: () =>
       command('exec <name> <command...>', 'run a command in a container')
-        .option('-i, --interactive', 'pass standard input on', false)
+        .option('-i, --interactive', 'pass standard input on (with -t it always is)', false)
         .option('-t, --tty', 'with a terminal', false)
         .option('-u, --user <user>', 'uid[:gid] or names')
         .option('-e, --env <key[=value]>', 'set a variable, or pass it on', collect, [])
@@ -280,9 +281,9 @@ export interface ExecFlags {
 }
 
 function parseTimeout(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text);
-  if (match === null) throw new InvalidArgumentError('use a duration such as 500ms, 10s or 2m.');
-  return Number(match[1]) * { ms: 1, s: 1000, m: 60_000 }[(match[2] ?? 's') as 'ms' | 's' | 'm'];
+  const parsed = parseDuration(/^[\d.]+$/.test(text) ? `${text}s` : text);
+  if ('value' in parsed) return parsed.value;
+  throw new InvalidArgumentError('use a duration such as 500ms, 10s, 2m or 1h.');
 }
 
 function parseCount(text: string): number {

@@ -1,15 +1,26 @@
 // validate: every problem of the specs that can be seen without looking at the machine.
 import { load } from '../load/load.ts';
 import { readSources } from '../load/read-sources.ts';
+import { findConfigProblems } from '../oci/config.ts';
+import { findRuntimeProblems } from '../plan/runtime.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { findApplied } from './find-applied.ts';
-import { showDiagnostics } from './load-specs.ts';
+import { placeDiagnostic, showDiagnostics } from './load-specs.ts';
 
 export async function validate(context: CommandContext, args: readonly string[]): Promise<number> {
   const named = await findApplied(context, args);
   const files = [...new Set(args.map((arg) => named.get(arg) ?? arg))];
   const sources = await readSources(context.host, files, context, context.workingDirectory);
-  const { specs, diagnostics } = load(sources);
+  const { specs, diagnostics: found } = load(sources);
+  // What no machine could do, though the language has words for it.
+  const diagnostics = [
+    ...found,
+    ...specs.flatMap((loaded) =>
+      [...findConfigProblems(loaded.spec), ...findRuntimeProblems(loaded.spec)].map((one) =>
+        placeDiagnostic(loaded, one),
+      ),
+    ),
+  ];
   const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error').length;
   if (context.json) {
     const names = specs.map(({ spec, file }) => ({ name: spec.name, file }));

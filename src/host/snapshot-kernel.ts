@@ -124,5 +124,5 @@ async function cgroupOf(host: Host, pid: string): Promise<string> {
   const paths = ((await readOrNothing(host, `/proc/${pid}/cgroup`)) ?? '')
     .split('\n')
     .map((line) => line.split(':').slice(2).join(':'));
-  return paths.toSorted((one, other) => other.length - one.length)[0] ?? '/';
+  return paths.toSorted((one, other) => other.length - one.length)[0] || '/';
 }

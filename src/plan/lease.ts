@@ -135,7 +135,7 @@ function chooseSubnet(
         'subnet-overlap',
         path,
         `subnet ${network.subnet} overlaps ${clash.what}`,
-        'choose another subnet, or leave it out',
+        'choose another subnet, or leave it out, with address and gateway: then a free one is taken',
       );
       return undefined;
     }

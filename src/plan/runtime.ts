@@ -1,4 +1,5 @@
 // Which OCI runtime starts the process: what the spec names, or the first of crun and runc that works here.
+import type { Diagnostic } from '../errors.ts';
 import type { Spec } from '../load/spec.ts';
 import type { HostFacts } from './facts.ts';
 import type { Plan } from './plan.ts';
@@ -26,12 +27,8 @@ export function chooseRuntime(spec: Spec, facts: HostFacts, problems: Problems):
     case 'auto':
       break;
     case 'unshare':
-      problems.error(
-        'not-supported',
-        ['runtime'],
-        'runtime unshare is not available in this version',
-        'use auto, crun or runc',
-      );
+      for (const { code, path, message, hint } of findRuntimeProblems(spec))
+        problems.error(code, path, message, hint);
       return undefined;
     case 'crun':
     case 'runc': {
@@ -60,11 +57,30 @@ export function chooseRuntime(spec: Spec, facts: HostFacts, problems: Problems):
   return undefined;
 }
 
+/** What no machine can run. */
+export function findRuntimeProblems({ runtime }: Spec): readonly Diagnostic[] {
+  if (runtime !== 'unshare') return [];
+  return [
+    {
+      code: 'not-supported',
+      severity: 'error',
+      path: ['runtime'],
+      message: 'runtime unshare is not available in this version',
+      hint: 'use auto, crun or runc',
+    },
+  ];
+}
+
 /**
  * Measured with crun 1.8.1: "cgroups in hybrid mode not supported" where v1 and v2 are mounted side by side, and
  * "setrlimit (RLIM_MEMLOCK)" where devices are filtered by a BPF program (v2) without CAP_SYS_RESOURCE.
  */
-function whyCrunFails({ cgroups, mayRaiseLimits }: HostFacts): string | undefined {
+export function whyCrunFails({
+  cgroups,
+  mayRaiseLimits,
+}: Pick<HostFacts, 'mayRaiseLimits'> & { readonly cgroups: Pick<HostFacts['cgroups'], 'layout'> }):
+  | string
+  | undefined {
   if (cgroups.layout === 'hybrid') return 'crun does not start on a host with hybrid cgroups';
   if (cgroups.layout === 'v2' && !mayRaiseLimits)
     return 'crun needs CAP_SYS_RESOURCE on a host with cgroup v2';

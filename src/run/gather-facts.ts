@@ -60,7 +60,7 @@ export async function gatherFacts(
   ]);
   return {
     bootId,
-    mayRaiseLimits: await hasCapability(host, CAP_SYS_RESOURCE),
+    mayRaiseLimits: await mayRaiseLimits(host),
     stateDir,
     dataDir,
     cgroups,
@@ -91,9 +91,9 @@ function hasNetwork({ network, namespaces }: Spec): boolean {
 /** Number of the capability: linux/capability.h. */
 const CAP_SYS_RESOURCE = 24n;
 
-async function hasCapability(host: Host, capability: bigint): Promise<boolean> {
+export async function mayRaiseLimits(host: Host): Promise<boolean> {
   const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec((await host.readText('/proc/self/status')) ?? '')?.[1] ?? '0';
-  return ((BigInt(`0x${mask}`) >> capability) & 1n) === 1n;
+  return ((BigInt(`0x${mask}`) >> CAP_SYS_RESOURCE) & 1n) === 1n;
 }
 
 export async function readBootId(host: Host): Promise<string> {

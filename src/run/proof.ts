@@ -92,6 +92,8 @@ export async function prove(
 ): Promise<Proof> {
   const { host } = session;
   const own = namesIn(container, steps);
+  // What several containers share is among the arguments of other runspecs too.
+  const ownOfProcesses = own.filter((name) => name.endsWith(container) || mentions(name, container));
   const owners = new Map([
     ...Object.entries(others),
     ...Object.entries(await namesOfOthers(session, [container])),
@@ -101,6 +103,7 @@ export async function prove(
   );
   // What was before the folder of volumes is known as long as one is kept.
   const volumes = kept.length === 0 ? [] : [...kept, `${session.dataDir}/shared.json`];
+  let earlier: ReadonlySet<string> | undefined;
   for (const end = host.now() + SETTLE_MS; ; await host.sleep(200)) {
     const after = await takeSnapshot(host, scopeOf(session));
     const known = new Set([container, ...owners.keys()]);
@@ -108,10 +111,14 @@ export async function prove(
     // The cgroup above all containers goes with the last, of whatever data folder that is.
     const isInUse = after['cgroup']?.some(({ key }) => /\/runspec\/[^/]+$/.test(key)) === true;
     if (isInUse) owners.set('', ['/runspec']);
-    const differences = diffSnapshots(snapshot, after).map((one) => ({
+    const found = diffSnapshots(snapshot, after);
+    const differences = found.map((one) => ({
       one,
-      owner: ownerOf(one, own, owners, volumes),
+      owner: isFleeting(one, earlier)
+        ? 'what comes and goes'
+        : ownerOf(one, one.class === 'process' ? ownOfProcesses : own, owners, volumes),
     }));
+    earlier = new Set(found.map(textOf));
     const residue = differences.flatMap(({ one, owner }) => (owner === undefined ? [one] : []));
     if (residue.length > 0 && host.now() < end) continue;
     return {
@@ -124,6 +131,15 @@ export async function prove(
       classes: Object.fromEntries(Object.entries(after).map(([name, items]) => [name, items.length])),
     };
   }
+}
+
+/** A process that was not there when it was looked before: one that is left of the container stays. */
+function isFleeting(one: SnapshotDifference, earlier: ReadonlySet<string> | undefined): boolean {
+  return one.class === 'process' && one.change === 'new' && earlier?.has(textOf(one)) === false;
+}
+
+function textOf({ class: kind, change, key, note = '' }: SnapshotDifference): string {
+  return [kind, change, key, note].join(' ');
 }
 
 /** Undefined for what is the container's, or nobody's. */

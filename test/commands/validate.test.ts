@@ -52,6 +52,19 @@ test('a problem is shown with its place, the line with a caret, and a hint', asy
   });
 });
 
+test.each([
+  ['runtime: unshare', '<stdin>:4:10: runtime unshare is not available in this version'],
+  ['namespaces: { mount: host }', '<stdin>:4:22: namespaces.mount cannot be host'],
+  [
+    'mounts: [{ type: tmpfs, destination: /proc/x }]',
+    '<stdin>:4:38: mounts[0].destination be mounted on /proc/x',
+  ],
+])('what no machine can do is a problem with its place: %s', async (line, words) => {
+  const { status, stderr } = await run(validateStdin, `${VALID}${line}\n`);
+  expect(status).toBe(2);
+  expect(stderr).toContain(words);
+});
+
 test('with --json the diagnostics are one document on stdout', async () => {
   const { status, stdout, stderr } = await run(validateStdin, INVALID, { json: true });
   expect({ status, stderr }).toEqual({ status: 2, stderr: '' });

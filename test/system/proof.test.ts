@@ -1,5 +1,6 @@
 // apply --prove and down --prove, and leakcheck around any command: clean when nothing is left, and every kind
 // of thing that is left is named.
+import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { identify, succeed } from '../support/containers.ts';
@@ -97,6 +98,23 @@ describe.skipIf(!requireSystem())('a proof', () => {
     if (proof === undefined) throw new Error(`no proof in:\n${stdout}`);
     return { status, proof };
   };
+
+  it('counts no process of others that comes and goes while it looks', async () => {
+    const host = getHost();
+    const spec = write('busy');
+    // As of other runspecs: they name runspec's folders, and are in no cgroup of their own.
+    const stop = host.write('specs/stop', '');
+    const others = await host.start([
+      'bash',
+      '-c',
+      `while [ -e ${stop} ]; do bash -c "sleep 0.1; : ${host.stateDir}/other $RANDOM"; done`,
+    ]);
+    await succeed(host, 'apply', '--prove', spec.file);
+    const { status, proof } = await down(spec.name);
+    fs.rmSync(stop);
+    await others.ended;
+    expect({ status, residue: proof.residue }).toEqual({ status: 0, residue: [] });
+  });
 
   it('attests that nothing is left', async () => {
     const host = getHost();

@@ -51,7 +51,7 @@ export type Mount =
   | string
   | {
       /**
-       * bind: a file or folder of the host. volume: a named folder that runspec keeps until `down --volumes`; a new one begins with the content, owner and mode of the folder it covers, as the layers have it (of several containers of one call: the first with anything there). tmpfs: an empty folder in memory.
+       * bind: a file or folder of the host. volume: a named folder that runspec keeps until `down --volumes`; a new one begins with the content, owner and mode of the folder it covers, as the layers have it (of several containers of one call: the first with anything there). tmpfs: an empty folder in memory, without programs, device nodes or setuid (noexec, nodev, nosuid).
        */
       type: "bind" | "volume" | "tmpfs";
       /**
@@ -116,7 +116,7 @@ export interface SpecDocument {
   network?: Network;
   dns?: Dns;
   /**
-   * Folders and files mounted into the container, each as an object or in the short form SOURCE:DESTINATION[:ro|rw].
+   * Folders and files mounted into the container, each as an object or in the short form SOURCE:DESTINATION[:ro|rw], where a SOURCE with a slash is a path and any other the name of a volume.
    */
   mounts?: Mount[];
   /**
@@ -140,7 +140,7 @@ export interface SpecDocument {
  */
 export interface Rootfs {
   /**
-   * Path or http(s) URL of a tar archive; plain, gzip, zstd or xz.
+   * Path or URL of a tar archive; plain, gzip, zstd or xz. https is fetched once and remembered; http needs sha256, unless it is from this machine.
    */
   tarball?: string;
   /**
@@ -148,7 +148,7 @@ export interface Rootfs {
    */
   sha256?: string;
   /**
-   * Folder used as the lowest read-only layer; never written to.
+   * Folder used in place as the lowest read-only layer; never written to.
    */
   directory?: string;
   /**
@@ -173,7 +173,7 @@ export interface Rootfs {
 }
 export interface Layer {
   /**
-   * Path or http(s) URL of a tar archive unpacked at the root; plain, gzip, zstd or xz.
+   * Path or URL of a tar archive unpacked at the root; plain, gzip, zstd or xz. https is fetched once and remembered; http needs sha256, unless it is from this machine.
    */
   tarball?: string;
   /**
@@ -181,7 +181,7 @@ export interface Layer {
    */
   sha256?: string;
   /**
-   * Folder whose content appears at destination.
+   * Folder whose content appears at destination, as it was when it was applied: it is copied.
    */
   directory?: string;
   /**
@@ -206,17 +206,17 @@ export interface Process {
    */
   args?: Argument[];
   /**
-   * Environment variables. The host's own are not passed on; PATH has a default.
+   * Environment variables, over those of the image. The host's own are not passed on; PATH, HOME and HOSTNAME have defaults, and TERM with a terminal.
    */
   env?: {
     [k: string]: Argument;
   };
   /**
-   * Working folder of the process, an absolute path in the container. Default: /.
+   * Working folder of the process, an absolute path in the container. Default: the image's, else /.
    */
   cwd?: string;
   /**
-   * Who the process runs as: uid[:gid], as numbers or as names looked up in the container's /etc/passwd and /etc/group. Quote it. Default: root.
+   * Who the process runs as: uid[:gid], as numbers or as names looked up in the container's /etc/passwd and /etc/group. Quote it. Default: the image's, else root.
    */
   user?: string | number;
   /**
@@ -232,7 +232,7 @@ export interface Process {
    */
   noNewPrivileges?: boolean;
   /**
-   * Changes to Docker's default set of 14 capabilities: drop is applied first, then add. Names with or without CAP_; ALL means every one.
+   * Changes to Docker's default set of 14 capabilities: what is dropped is taken from it, what is added comes on top; with add: [ALL] it is every one but those dropped. Names with or without CAP_.
    */
   capabilities?: {
     /**
@@ -255,7 +255,7 @@ export interface Process {
    */
   oomScoreAdj?: number;
   /**
-   * Signal that asks the process to end, by name with or without SIG, or by number (1 to 31). Default: SIGTERM.
+   * Signal that asks the process to end, by name with or without SIG, or by number (1 to 31). Default: the image's, else SIGTERM.
    */
   stopSignal?: string | number;
   /**
@@ -274,7 +274,7 @@ export interface Rlimit {
   hard: number;
 }
 /**
- * Which kernel namespaces are the container's own. Each is private (default), host, the path of a namespace file, or container:NAME.
+ * Which kernel namespaces are the container's own. Each is private (default), host, the path of a namespace file, or container:NAME; mount can only be private.
  */
 export interface Namespaces {
   /**
