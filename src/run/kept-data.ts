@@ -172,8 +172,10 @@ export async function removeKeptData(
     [`${dataDir}/writable`, 'dir:writables'],
     [`${dataDir}/volumes`, 'dir:volumes'],
   ] as const) {
-    if ((await host.list(folder))?.length !== 0) continue;
-    await host.removeDirectory(folder);
+    const left = await host.list(folder);
+    if (left !== undefined && left.length > 0) continue;
+    // A kill may have come between these two.
+    if (left !== undefined) await host.removeDirectory(folder);
     await session.shared.forget(id);
   }
   return removed;

@@ -37,6 +37,17 @@ describe.skipIf(!requireSystem())('volumes and persistent layers', () => {
     expect((await host.runspec('down', '--volumes', name)).stderr).toBe(`${name} is not up\n`);
   });
 
+  it('leave nothing when a kill came before it was written down that they are gone', async () => {
+    const host = getHost();
+    const { file, name } = writeSpec(host, 'cut', keys('short'));
+    await succeed(host, 'apply', file);
+    await succeed(host, 'down', name);
+    for (const folder of ['volumes', 'writable'])
+      fs.rmSync(path.join(host.dataDir, folder), { recursive: true });
+    await succeed(host, 'down', '--volumes', name);
+    expect(fs.readdirSync(host.dataDir)).toEqual(['images']);
+  });
+
   it('are told of by ps when their container is down, and go with down --all --volumes', async () => {
     const host = getHost();
     const [one, two] = ['first', 'second'].map((base) => writeSpec(host, base, keys('both'))) as [Spec, Spec];
