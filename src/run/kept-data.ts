@@ -164,19 +164,17 @@ export async function removeKeptData(
     if (others.has(volume)) continue;
     const { outcome } = await removeVolume(session, container, `${dataDir}/volumes/${volume}`);
     if (outcome === 'removed') removed.push(`volume ${volume}`);
-    await session.shared.forget(`volume:${volume}`);
   }
   await host.removeFile(ownerFile(session, container));
   // The folders of all such things go with the last one, as they do in a down with --volumes.
-  for (const [folder, id] of [
-    [`${dataDir}/writable`, 'dir:writables'],
-    [`${dataDir}/volumes`, 'dir:volumes'],
-  ] as const) {
-    const left = await host.list(folder);
-    if (left !== undefined && left.length > 0) continue;
-    // A kill may have come between these two.
-    if (left !== undefined) await host.removeDirectory(folder);
-    await session.shared.forget(id);
+  const folders = [`${dataDir}/writable`, `${dataDir}/volumes`];
+  for (const folder of folders)
+    if ((await host.list(folder))?.length === 0) await host.removeDirectory(folder);
+  // Not only of those just removed: a kill may have come before it was written down that others are gone.
+  for (const step of session.shared.steps) {
+    if (step.op !== 'directory' || !folders.some((folder) => `${step.path}/`.startsWith(`${folder}/`)))
+      continue;
+    if ((await host.status(step.path)) === undefined) await session.shared.forget(step.id);
   }
   return removed;
 }
