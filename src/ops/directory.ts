@@ -1,4 +1,6 @@
 // A folder of runspec's own. On revert it goes when it is empty, or with its content when the plan says so.
+import type { Host } from '../host/host.ts';
+import type { DirectoryStep } from '../plan/plan.ts';
 import type { Op } from './op.ts';
 import { quote } from './shell.ts';
 import { makeVolume } from './volume-seeds.ts';
@@ -41,8 +43,9 @@ export const directory: Op<'directory'> = {
     for (const parent of missingParents(step.path)) {
       if ((await host.status(parent)) === undefined) await host.makeDirectory(parent, { mode: 0o755 });
     }
-    if (step.seeds !== undefined && (await host.status(step.path)) === undefined)
-      await makeVolume(context, step);
+    const isNew = (await host.status(step.path)) === undefined;
+    if (isNew && step.seeds !== undefined) await makeVolume(context, step);
+    else if (isNew && step.removal === 'volume') await makeWhole(host, step);
     else await host.makeDirectory(step.path, { mode: step.mode });
   },
 
@@ -69,6 +72,14 @@ export const directory: Op<'directory'> = {
   // What fills a volume may not be led out of the layers by their symlinks: no command of a shell does that.
   toShell: ({ path, mode }) => [`mkdir -p -m ${mode.toString(8)} ${quote(path)}`],
 };
+
+/** Its mode is never looked at again: a kill between mkdir(2) and chmod(2) must not leave it with another. */
+async function makeWhole(host: Host, { path, mode }: DirectoryStep): Promise<void> {
+  const unfinished = `${path}.new`;
+  await host.makeDirectory(unfinished, { mode });
+  await host.setMode(unfinished, mode);
+  await host.rename(unfinished, path);
+}
 
 function missingParents(path: string): readonly string[] {
   const parts = path.split('/').slice(1, -1);
