@@ -86,7 +86,8 @@ async function carryOut(
     await records.finish(plan, withShared(application, before), specFile);
     return undefined;
   } catch (cause) {
-    await noted?.undo();
+    // On a disk that fails, the record's own failure is the one to hear of, and what was done is undone all the same.
+    await noted?.undo().catch(() => undefined);
     return recordFailure(plan, cause);
   }
 }

@@ -49,7 +49,10 @@ export async function forgetBeginnings(
   await places.host.removeTree(beginningsOf(places, container));
 }
 
-/** Notes which volumes are the container's, so that this is known whatever becomes of its record. */
+/**
+ * Notes which volumes are the container's, so that this is known whatever becomes of its record.
+ * @returns `undo` takes a new note away again; a volume too many in one that was there does no harm once it is gone.
+ */
 export async function noteVolumes(
   places: Pick<Session, 'host' | 'dataDir'>,
   container: string,
@@ -61,24 +64,15 @@ export async function noteVolumes(
   const used = asked.filter((_, index) => found[index] !== undefined);
   const known = used.length === 0 ? [] : await readNote(places, container);
   const volumes = [...new Set([...known, ...used])].toSorted();
-  const isNew = volumes.length !== known.length;
-  if (isNew) await writeNote(places, container, volumes);
+  const file = ownerFile(places, container);
+  if (volumes.length !== known.length)
+    await host.writeAtomic(file, `${volumes.join('\n')}\n`, { mode: 0o600 });
   if (asked.length > 0) await forgetBeginnings(places, container);
   return {
     async undo() {
-      if (isNew) await writeNote(places, container, known);
+      if (used.length > 0 && known.length === 0) await host.removeFile(file);
     },
   };
-}
-
-async function writeNote(
-  places: Pick<Session, 'host' | 'dataDir'>,
-  container: string,
-  volumes: readonly string[],
-): Promise<void> {
-  const file = ownerFile(places, container);
-  if (volumes.length === 0) await places.host.removeFile(file);
-  else await places.host.writeAtomic(file, `${volumes.join('\n')}\n`, { mode: 0o600 });
 }
 
 async function readNote(
