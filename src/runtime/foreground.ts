@@ -84,10 +84,15 @@ export async function runForeground(
         launch,
         ...(oom === undefined ? {} : { oom }),
       });
-      const sysctls = (await readConfig(host, step.bundle))?.linux.sysctl;
-      if (sysctls !== undefined) await settleSysctls(host, shownSysctls(step.bundle), init, sysctls);
     })
     .catch((error: unknown) => tell('ps and exec do not know it', error));
+  const settled = found
+    .then(async (init) => {
+      const sysctls = (await readConfig(host, step.bundle))?.linux.sysctl;
+      if (init === undefined || sysctls === undefined) return;
+      await settleSysctls(host, shownSysctls(step.bundle), init, sysctls);
+    })
+    .catch((error: unknown) => tell('status cannot tell whether its sysctls stay', error));
   // A signal that comes sooner waits: the runtime would pass it to an init that has no program yet.
   const begun = found.then((init) => whenBegun(host, child, step.runtime.name, init));
   // Without a signal nobody awaits it, and `recorded` tells what was wrong.
@@ -101,7 +106,7 @@ export async function runForeground(
     return host.kill(init.pid, 'SIGKILL');
   });
   const status = endedBy === undefined || ended !== KILLED ? ended : 128 + constants.signals[endedBy];
-  await recorded;
+  await Promise.all([recorded, settled]);
   await drained;
   const complaint = (await host.readText(`${step.bundle}/${errorLog}`)) ?? '';
   const command = { argv, status, stderr: complaint };
