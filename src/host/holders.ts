@@ -2,7 +2,7 @@
 // namespaces hold. Reads only; a process that ends while it is looked at holds nothing.
 import type { Host } from './host.ts';
 import { readMounts, type MountState } from './kernel-view.ts';
-import { listOrNothing, orNothing, readLinkOrNothing, readOrNothing } from './proc-files.ts';
+import { listOrNothing, listPids, orNothing, readLinkOrNothing, readOrNothing } from './proc-files.ts';
 
 export interface Holder {
   readonly pid: number;
@@ -116,8 +116,7 @@ async function findHolders(
   look: (folder: string) => Promise<string | undefined>,
 ): Promise<readonly Holder[]> {
   const holders: Holder[] = [];
-  for (const name of await listOrNothing(host, '/proc')) {
-    if (!/^\d+$/.test(name)) continue;
+  for (const name of await listPids(host)) {
     const by = await look(`/proc/${name}`);
     if (by === undefined) continue;
     const command = (await readOrNothing(host, `/proc/${name}/comm`))?.trim() ?? 'a process';

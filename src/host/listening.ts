@@ -2,6 +2,7 @@
 import { formatIpv6 } from '../load/ipv6.ts';
 import type { ListeningSocket } from '../plan/facts.ts';
 import type { Host } from './host.ts';
+import { listPids } from './proc-files.ts';
 
 const LISTEN = '0A';
 const UNCONNECTED = '07';
@@ -41,8 +42,7 @@ export async function findSocketOwners(
   if (sockets.length === 0) return [];
   const wanted = new Map(sockets.map((socket) => [`socket:[${socket.inode}]`, socket]));
   const found = new Map<ListeningSocket, ListeningSocket>();
-  for (const pid of (await host.list('/proc')) ?? []) {
-    if (!/^\d+$/.test(pid)) continue;
+  for (const pid of await listPids(host)) {
     for (const link of await descriptorLinks(host, pid)) {
       const socket = wanted.get(link);
       if (socket === undefined || found.has(socket)) continue;

@@ -35,3 +35,8 @@ export function readOrNothing(host: Host, path: string): Promise<string | undefi
 export async function listOrNothing(host: Host, path: string): Promise<readonly string[]> {
   return (await orNothing(host.list(path))) ?? [];
 }
+
+/** All processes, as the names of their folders. */
+export async function listPids(host: Host): Promise<readonly string[]> {
+  return (await listOrNothing(host, '/proc')).filter((name) => /^\d+$/.test(name));
+}

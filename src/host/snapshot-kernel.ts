@@ -2,7 +2,7 @@
 // is looked at is passed over.
 import type { Host } from './host.ts';
 import { readMounts } from './kernel-view.ts';
-import { listOrNothing, readLinkOrNothing, readOrNothing } from './proc-files.ts';
+import { listOrNothing, listPids, readLinkOrNothing, readOrNothing } from './proc-files.ts';
 import type { SnapshotItem } from './snapshot.ts';
 
 export async function listMounts(host: Host): Promise<readonly SnapshotItem[]> {
@@ -18,7 +18,7 @@ export async function listNamespaces(host: Host): Promise<readonly SnapshotItem[
   // Pipes and sockets are written alike.
   const isNamespace = (name: string | undefined): name is string =>
     /^(?:cgroup|ipc|mnt|net|pid|time|user|uts):\[\d+\]$/.test(name ?? '');
-  for (const pid of await pids(host)) {
+  for (const pid of await listPids(host)) {
     const held = async (): Promise<string> => `of ${await describe(host, pid)}`;
     for (const type of await listOrNothing(host, `/proc/${pid}/ns`)) {
       // What it would give its children is its own, or theirs.
@@ -40,7 +40,7 @@ export async function listNamespaces(host: Host): Promise<readonly SnapshotItem[
 export async function listProcesses(host: Host): Promise<readonly SnapshotItem[]> {
   const own = /^(\d+)/.exec((await host.readText('/proc/self/stat')) ?? '')?.[1];
   const items = await Promise.all(
-    (await pids(host)).map(async (pid): Promise<readonly SnapshotItem[]> => {
+    (await listPids(host)).map(async (pid): Promise<readonly SnapshotItem[]> => {
       const [stat, argv] = await Promise.all([
         readOrNothing(host, `/proc/${pid}/stat`),
         readOrNothing(host, `/proc/${pid}/cmdline`),
@@ -108,10 +108,6 @@ export async function listLoops(host: Host): Promise<readonly SnapshotItem[]> {
     }),
   );
   return items.flat();
-}
-
-async function pids(host: Host): Promise<readonly string[]> {
-  return (await listOrNothing(host, '/proc')).filter((name) => /^\d+$/.test(name));
 }
 
 async function describe(host: Host, pid: string): Promise<string> {

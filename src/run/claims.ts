@@ -2,6 +2,7 @@
 // runspec with other folders may be at work on the same host. Reads only.
 import type { Host } from '../host/host.ts';
 import { createKernelView, NETNS_FOLDER, type MountState } from '../host/kernel-view.ts';
+import { listPids } from '../host/proc-files.ts';
 import { netnsOf } from '../plan/names.ts';
 import type { Step } from '../plan/plan.ts';
 import { cgroupFolders } from '../runtime/cgroup-processes.ts';
@@ -167,10 +168,6 @@ async function findProcessIn(host: Host, netns: string): Promise<string | undefi
     if ((await quietly(host.readLink(`/proc/${pid}/ns/net`))) === `net:[${inode}]`) return pid;
   }
   return undefined;
-}
-
-async function listPids(host: Host): Promise<readonly string[]> {
-  return ((await host.list('/proc')) ?? []).filter((name) => /^\d+$/.test(name));
 }
 
 /** Of a process that ends while it is looked at, and of one that root of a user namespace may not look at, nothing is known. */

@@ -1,7 +1,7 @@
 // Whether a container's process is in its cgroup still: whoever may write to cgroup.procs can move it out of its limits.
 import type { Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
-import { listOrNothing } from '../host/proc-files.ts';
+import { listPids } from '../host/proc-files.ts';
 import type { CgroupHierarchy, CgroupStep } from '../plan/plan.ts';
 import { childFolders, listProcesses } from './cgroup-processes.ts';
 import {
@@ -81,7 +81,7 @@ async function move(host: Host, pid: number, folder: string): Promise<void> {
 }
 
 async function listDescendants(host: Host, init: number): Promise<readonly number[]> {
-  const pids = (await listOrNothing(host, '/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const pids = (await listPids(host)).map(Number);
   const parents = await Promise.all(pids.map((pid) => readParent(host, pid)));
   const below = (parent: number): readonly number[] =>
     pids.flatMap((pid, index) => (parents[index] === parent ? [pid, ...below(pid)] : []));

@@ -3,6 +3,7 @@
 // remembered pid alone, and leaves the cgroup's limits for the next start.
 import type { Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
+import { listPids } from '../host/proc-files.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import { cgroupFolders, killProcesses, listProcesses } from './cgroup-processes.ts';
 import { monitorCgroup, removeMonitorCgroup } from './monitor-cgroup.ts';
@@ -97,8 +98,7 @@ async function killStrays(host: Host, step: ProcessStep): Promise<boolean> {
     step.runtime.name,
     step.runtime.path.slice(step.runtime.path.lastIndexOf('/') + 1),
   ]);
-  for (const entry of (await host.list('/proc')) ?? []) {
-    if (!/^\d+$/.test(entry)) continue;
+  for (const entry of await listPids(host)) {
     const argv = ((await readProcFile(host, `/proc/${entry}/cmdline`)) ?? '').split('\0');
     const program = argv[0]?.slice(argv[0].lastIndexOf('/') + 1) ?? '';
     if (!names.has(program) || !argv.includes(step.bundle)) continue;
