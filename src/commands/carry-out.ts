@@ -3,22 +3,20 @@ import { InterruptedError, OperationError } from '../errors.ts';
 import type { LoadedSpec } from '../load/load.ts';
 import type { Spec } from '../load/spec.ts';
 import { afterJoined } from '../plan/compile.ts';
-import type { OpKind, Plan } from '../plan/plan.ts';
+import type { OpKind } from '../plan/plan.ts';
 import type { Application, SharedRuns } from '../run/application.ts';
 import { applyChanges } from '../run/apply.ts';
 import { hasEffect, type Change } from '../run/changes.ts';
-import type { ContainerRecord } from '../run/records.ts';
 import type { Reporter } from '../run/report.ts';
 import { createSeedGathering, isSeeded } from '../run/seed-gathering.ts';
 import { opContext, type Session } from '../run/session.ts';
-import { describeEnd, readContainerState } from '../runtime/container-state.ts';
-import { recordsFolder } from '../runtime/records.ts';
 import type { CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
-import { rememberSpec, type UnderstoodText } from './known-specs.ts';
+import { rememberSpec } from './known-specs.ts';
 import type { LoadedSpecs } from './load-specs.ts';
 import { placeFailure } from './place-failure.ts';
-import { showAddresses, showPorts } from './show-place.ts';
+import type { Work } from './prepare.ts';
+import { tellApplied } from './tell-applied.ts';
 
 export interface ApplyOptions {
   readonly keepOnFailure: boolean;
@@ -29,16 +27,6 @@ export interface ApplyOptions {
   readonly leaveOut?: OpKind;
   /** For a container that must not be there yet; called right before the first change. */
   readonly whenBegun?: () => void;
-}
-
-/** One container of the call. */
-export interface Work {
-  readonly plan: Plan;
-  readonly changes: readonly Change[];
-  readonly record: ContainerRecord | undefined;
-  readonly specFile: string;
-  /** The text that it comes from, unless that is known already. */
-  readonly understood: UnderstoodText | undefined;
 }
 
 /**
@@ -145,7 +133,7 @@ async function carryOut(
   options: ApplyOptions & Pick<Application, 'sharedRuns' | 'seeds' | 'whenFailed' | 'whileCreating'>,
 ): Promise<void> {
   const started = context.host.now();
-  const { plan, changes } = work;
+  const { plan } = work;
   const progress = (text: string): void => report.progress(plan.name, '', text);
   await applyChanges({
     ...work,
@@ -155,27 +143,7 @@ async function carryOut(
     report,
     ...options,
   });
-  if (hasEffect(changes) && work.understood !== undefined)
+  if (hasEffect(work.changes) && work.understood !== undefined)
     await rememberSpec(context, work.understood, plan.name);
-  const milliseconds = Math.round(context.host.now() - started);
-  const changed = changes.filter((change) => change.action !== 'none').length;
-  if (context.json)
-    context.stdout(`${JSON.stringify({ event: 'applied', container: plan.name, changed, milliseconds })}\n`);
-  else if (!context.quiet) {
-    const took = hasEffect(changes) ? `  ${milliseconds} ms` : '';
-    context.stderr(`${plan.name} is ${await describeResult(context, work)}${took}`);
-  }
-}
-
-/** A process may have ended by now, at once or long after its apply. */
-async function describeResult({ host, dataDir }: CommandContext, { plan, changes }: Work): Promise<string> {
-  const state = await readContainerState(host, recordsFolder(dataDir, plan.name));
-  if (state.status === 'exited') return `applied, and its process has ${describeEnd(state)}`;
-  return `${hasEffect(changes) ? 'up' : 'up to date'}${where(plan)}`;
-}
-
-function where(plan: Plan): string {
-  const [addresses, ports] = [showAddresses(plan.lease), showPorts(plan)];
-  const address = addresses.length === 0 ? '' : `, address ${addresses.join(' and ')}`;
-  return `${address}${ports.length === 0 ? '' : `, ports ${ports.join(' ')}`}`;
+  await tellApplied(context, work, Math.round(context.host.now() - started));
 }

@@ -1,5 +1,5 @@
-// What specs name is fetched, and then the host is converged to them under the lock. What does that is loaded while
-// the lock is taken.
+// What specs name is fetched, and then the host is converged to them under the lock, unless it is as they say already.
+// What does that is loaded while the lock is taken.
 import { loadCrypto } from '../crypto.ts';
 import { NETNS_FOLDER } from '../host/kernel-view.ts';
 import { namesRemote } from '../image/remote-sources.ts';
@@ -22,6 +22,11 @@ export async function convergeLocked(
   const remote = loaded.specs.filter(({ spec }) => namesRemote(spec, fetching));
   if (remote.length > 0) await (await import('./fetch.ts')).fetchAll(context, remote, fetching);
   const view = await viewOf(context, ahead);
+  // A proof needs more than the finding that nothing is to be done, and a run needs what is not there yet.
+  if (loaded.isRecalled && options.prove !== true && options.whenBegun === undefined) {
+    const settled = await (await import('./settled.ts')).findSettled(context, loaded, view);
+    if (settled !== undefined) return settled;
+  }
   const netns = loaded.specs.map(({ spec }) => netnsOf(spec.name));
   const sockets = await hasFreshPorts(context, loaded);
   return withLock(

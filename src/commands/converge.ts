@@ -1,29 +1,26 @@
 // The work of apply under the lock: what is on the host is compared with the specs, and made to be as they say.
-import { posix } from 'node:path';
 import { UsageError, type Diagnostic } from '../errors.ts';
 import type { KernelView } from '../host/kernel-view.ts';
-import type { LoadedSpec } from '../load/load.ts';
-import { STDIN } from '../load/read-sources.ts';
 import type { Spec } from '../load/spec.ts';
 import { findFirewallProblems } from '../plan/check-firewall.ts';
-import { compileAll, type Compiled } from '../plan/compile.ts';
+import { compileAll } from '../plan/compile.ts';
 import type { ForeignRules, HostFacts } from '../plan/facts.ts';
 import { netnsOf } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
-import { computeAllChanges, hasEffect } from '../run/changes.ts';
+import { hasEffect } from '../run/changes.ts';
 import { forgetForeground, isForeground } from '../run/foreground.ts';
 import { gatherFacts, gatherForeignRules } from '../run/gather-facts.ts';
 import { hearPrograms } from '../run/hear-programs.ts';
-import { recordedSteps } from '../run/records.ts';
 import type { Reporter } from '../run/report.ts';
-import { opContext, openSession, type Session } from '../run/session.ts';
+import { openSession, type Session } from '../run/session.ts';
 import { removeAllStaleWork } from '../run/stale-work.ts';
-import { carryOutAll, type ApplyOptions, type Work } from './carry-out.ts';
+import { carryOutAll, type ApplyOptions } from './carry-out.ts';
 import type { CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
 import { findOrphans, tellOrphans } from './orphans.ts';
 import { checkCompiled, showPlaced, type LoadedSpecs } from './load-specs.ts';
 import { alreadyUp } from './already-up.ts';
+import { prepareAll, type Work } from './prepare.ts';
 import { createReporter } from './reporter.ts';
 import { tellSideEffects } from './side-effects.ts';
 import { mendShared, removeLost, setAsideUnreadable } from './take-down.ts';
@@ -154,40 +151,4 @@ async function keepProof(session: Session, works: readonly Work[]): Promise<void
   }
   const fresh = works.flatMap(({ plan, record }) => (record === undefined ? [plan.name] : []));
   if (fresh.length > 0) await keepSnapshot(session, fresh);
-}
-
-/** Where a spec can be found again from any folder, and what its text said. */
-function sourceOf(
-  { workingDirectory }: CommandContext,
-  { understood }: LoadedSpecs,
-  spec: LoadedSpec | undefined,
-): Pick<Work, 'specFile' | 'understood'> {
-  const file = spec?.file ?? '';
-  return {
-    specFile: file === STDIN ? file : posix.resolve(workingDirectory, file),
-    understood: understood.find(({ source }) => source.file === file),
-  };
-}
-
-async function prepareAll(
-  context: CommandContext,
-  session: Session,
-  loaded: LoadedSpecs,
-  compiled: readonly Compiled[],
-): Promise<readonly Work[]> {
-  const all = await Promise.all(
-    compiled.flatMap(({ plan }, index) => {
-      if (plan === undefined) return [];
-      const source = sourceOf(context, loaded, loaded.specs[index]);
-      return [session.records.read(plan.name).then((record) => ({ ...source, plan, record }))];
-    }),
-  );
-  const changes = await computeAllChanges(
-    all.map(({ plan, record }) => ({
-      context: opContext(session, plan.name, () => undefined),
-      plan,
-      formerSteps: record === undefined ? [] : recordedSteps(record),
-    })),
-  );
-  return all.map((one, index) => ({ ...one, changes: changes[index] ?? [] }));
 }

@@ -16,6 +16,8 @@ export interface LoadedSpecs {
   readonly names: ReadonlySet<string>;
   /** Absolute paths of the sources, and of the folders that were asked for. */
   readonly places: ReadonlySet<string>;
+  /** Whether all that the sources say was applied as it is. */
+  readonly isRecalled: boolean;
   /** What may be remembered of texts that were not recalled; none when there was anything to complain of. */
   readonly understood: readonly UnderstoodText[];
 }
@@ -59,6 +61,7 @@ export async function loadSpecs(
     sources,
     names: new Set(all.map(({ spec }) => spec.name)),
     places: new Set(places.map((place) => posix.resolve(context.workingDirectory, place))),
+    isRecalled: recalled !== undefined,
     understood: isNew ? understood : [],
   };
 }

@@ -133,9 +133,13 @@ export async function writeVia(host: Host, work: string, path: string, text: str
   await host.writeAtomic(path, text, { via: `${work}/whole` });
 }
 
+/** Names of what is being made in the store, or was when its maker was killed. */
+export async function listWork(host: Host, dataDir: string): Promise<readonly string[]> {
+  return (await host.list(storePaths(dataDir).work)) ?? [];
+}
+
 /** Removes what killed processes left unfinished. Cheap; never touches the work of a live one. */
 export async function removeStaleWork(host: Host, dataDir: string): Promise<readonly string[]> {
-  const { work } = storePaths(dataDir);
   // Nobody else has any business here: what does not look like work is wreckage too.
-  return removeStaleFolders(host, work, '', (await host.list(work)) ?? []);
+  return removeStaleFolders(host, storePaths(dataDir).work, '', await listWork(host, dataDir));
 }

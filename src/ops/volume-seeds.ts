@@ -71,6 +71,10 @@ async function findModel(host: Host, seed: VolumeSeed): Promise<Model | undefine
 
 /** Removes what killed processes left of such folders below `parent`. */
 export async function removeStaleSeeds(host: Host, parent: string): Promise<void> {
-  const names = ((await host.list(parent)) ?? []).filter((name) => name.startsWith(PREFIX));
-  await removeStaleFolders(host, parent, PREFIX, names);
+  await removeStaleFolders(host, parent, PREFIX, await listSeeds(host, parent));
+}
+
+/** Names of the folders in which volumes are being made, or were when their maker was killed. */
+export async function listSeeds(host: Host, parent: string): Promise<readonly string[]> {
+  return ((await host.list(parent)) ?? []).filter((name) => name.startsWith(PREFIX));
 }

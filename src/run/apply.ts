@@ -12,12 +12,13 @@ import { asFailure, hintForErrno, revertSteps } from './revert.ts';
 import { rollBack } from './roll-back.ts';
 import { containerFolder, type JournalEntry } from './records.ts';
 import { isSeeded } from './seed-gathering.ts';
+import { isSamePlan } from './settled.ts';
 
 /** @throws OperationError or InterruptedError after everything done was undone. */
 export async function applyChanges(application: Application): Promise<void> {
   const { context, records, plan, changes, record } = application;
   if (!hasEffect(changes) && record?.pending === undefined && record?.applied !== undefined) {
-    if (!samePlan(record.applied, plan)) await records.finish(plan, record.before, application.specFile);
+    if (!isSamePlan(record.applied, plan)) await records.finish(plan, record.before, application.specFile);
     await noteVolumes(context, plan.name, plan.steps);
     return;
   }
@@ -60,11 +61,6 @@ async function checkAhead({ context, changes }: Application): Promise<void> {
       .check?.(context, step)
       .catch((cause: unknown) => Promise.reject(asFailure(context, step, cause)));
   }
-}
-
-/** However it is spelled: the digest of the spec tells spellings apart that come to the same. */
-function samePlan(one: Plan, other: Plan): boolean {
-  return JSON.stringify({ ...one, specDigest: '' }) === JSON.stringify({ ...other, specDigest: '' });
 }
 
 function interrupted({ signal }: OpContext, cleanup: readonly Error[]): InterruptedError {

@@ -75,6 +75,19 @@ export async function noteVolumes(
   };
 }
 
+/** Whether that would change nothing. */
+export async function areVolumesNoted(
+  places: Pick<Session, 'host' | 'dataDir'>,
+  container: string,
+  steps: readonly Step[],
+): Promise<boolean> {
+  const asked = volumesIn(places, steps);
+  if (asked.length === 0) return true;
+  if ((await places.host.status(beginningsOf(places, container))) !== undefined) return false;
+  const known = await readNote(places, container);
+  return asked.every((name) => known.includes(name));
+}
+
 async function readNote(
   { host, dataDir }: Pick<Session, 'host' | 'dataDir'>,
   container: string,

@@ -93,8 +93,11 @@ function asUnusable(error: unknown, dataDir: string): unknown {
 
 /** What a kill in the middle of an atomic write leaves; whoever holds the lock is the only writer here. */
 async function removeLeftovers(host: Host, folder: string): Promise<void> {
-  const names = (await host.list(folder)) ?? [];
-  for (const name of names) if (name.endsWith(UNFINISHED_WRITE)) await host.removeFile(`${folder}/${name}`);
+  for (const name of await listLeftovers(host, folder)) await host.removeFile(`${folder}/${name}`);
+}
+
+export async function listLeftovers(host: Host, folder: string): Promise<readonly string[]> {
+  return ((await host.list(folder)) ?? []).filter((name) => name.endsWith(UNFINISHED_WRITE));
 }
 
 /** An empty folder that we made goes; one that was there before stays. */

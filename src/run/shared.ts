@@ -27,6 +27,8 @@ export interface SharedState {
   users(id: string): Promise<readonly string[]>;
   /** What is known to have been changed, whoever uses it. */
   readonly steps: readonly Step[];
+  /** Whether there is nothing to mend. */
+  isWhole(): Promise<boolean>;
   /** Makes the file again where it could not be read, or is of a former boot. @returns whether it could not be read. */
   mend(): Promise<boolean>;
 }
@@ -133,6 +135,10 @@ export async function openShared(
     get steps() {
       return [...steps.values()];
     },
+    isWhole: async () =>
+      found === 'lost'
+        ? known.size === 0 && (await host.status(path)) === undefined
+        : found.bootId === bootId,
     async mend() {
       if (found !== 'lost') {
         if (found.bootId !== bootId) await store();

@@ -1,9 +1,15 @@
 // What killed processes left half made, in the store and beside the volumes.
 import type { Host } from '../host/host.ts';
-import { removeStaleWork } from '../image/store.ts';
-import { removeStaleSeeds } from '../ops/volume-seeds.ts';
+import { listWork, removeStaleWork } from '../image/store.ts';
+import { listSeeds, removeStaleSeeds } from '../ops/volume-seeds.ts';
 
 /** Cheap; never touches the work of a live process. */
 export async function removeAllStaleWork(host: Host, dataDir: string): Promise<void> {
   await Promise.all([removeStaleWork(host, dataDir), removeStaleSeeds(host, `${dataDir}/volumes`)]);
+}
+
+/** Whether anything is half made, be it by a process that lives. */
+export async function hasWork(host: Host, dataDir: string): Promise<boolean> {
+  const found = await Promise.all([listWork(host, dataDir), listSeeds(host, `${dataDir}/volumes`)]);
+  return found.flat().length > 0;
 }

@@ -24,6 +24,7 @@ describe.skipIf(!isRoot)('runspec image', () => {
     sources: [],
     names: new Set(),
     places: new Set(),
+    isRecalled: false,
     understood: [],
   });
 

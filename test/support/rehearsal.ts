@@ -40,26 +40,38 @@ const FILES: Readonly<Record<string, string>> = {
   '/etc/resolv.conf': 'nameserver 192.0.2.53\n',
 };
 
-/** @throws Error when a command fails or something is left of it. */
-export async function rehearse(main: Main): Promise<void> {
+export interface Rehearsal {
+  readonly machine: FakeMachine;
+  /** @param change of the host that the command is given. @throws Error when it fails. */
+  run(main: Main, command: string, change?: (host: Host) => Host): Promise<void>;
+}
+
+export function createRehearsal(): Rehearsal {
   const machine = createFakeMachine();
   for (const [file, text] of Object.entries(FILES)) {
     makeFolders(machine, file.slice(0, file.lastIndexOf('/')));
     machine.files.put(file, text, { mode: 0o755 });
   }
-  const before = new Set(machine.dump());
   const makeHost = (): Host =>
     withProcesses(machine, withOverlay(machine, createFakeHost(machine, createGate())));
-  const { geteuid } = process;
-  try {
-    process.geteuid = () => 0;
-    for (const command of COMMANDS) {
-      await main([...PLACES, ...command.split(' ')], makeHost);
+  const run: Rehearsal['run'] = async (main, command, change = (host) => host) => {
+    const { geteuid } = process;
+    try {
+      process.geteuid = () => 0;
+      await main([...PLACES, ...command.split(' ')], () => change(makeHost()));
       if (process.exitCode !== 0) throw new Error(`${command} has failed`);
+    } finally {
+      if (geteuid !== undefined) process.geteuid = geteuid;
     }
-  } finally {
-    if (geteuid !== undefined) process.geteuid = geteuid;
-  }
+  };
+  return { machine, run };
+}
+
+/** @throws Error when a command fails or something is left of it. */
+export async function rehearse(main: Main): Promise<void> {
+  const { machine, run } = createRehearsal();
+  const before = new Set(machine.dump());
+  for (const command of COMMANDS) await run(main, command);
   const left = machine.dump().filter((line) => !before.has(line));
   if (left.length > 0) throw new Error(`left on the machine:\n${left.join('\n')}`);
 }

@@ -1,0 +1,59 @@
+// What is to be done for the containers of a call: their plans beside what was applied of them.
+import { posix } from 'node:path';
+import type { LoadedSpec } from '../load/load.ts';
+import { STDIN } from '../load/read-sources.ts';
+import type { Compiled } from '../plan/compile.ts';
+import type { Plan } from '../plan/plan.ts';
+import { computeAllChanges, type Change } from '../run/changes.ts';
+import { recordedSteps, type ContainerRecord } from '../run/records.ts';
+import { opContext, type Session } from '../run/session.ts';
+import type { CommandContext } from './context.ts';
+import type { UnderstoodText } from './known-specs.ts';
+import type { LoadedSpecs } from './load-specs.ts';
+
+/** One container of the call. */
+export interface Work {
+  readonly plan: Plan;
+  readonly changes: readonly Change[];
+  readonly record: ContainerRecord | undefined;
+  readonly specFile: string;
+  /** The text that it comes from, unless that is known already. */
+  readonly understood: UnderstoodText | undefined;
+}
+
+/** Where a spec can be found again from any folder, and what its text said. */
+function sourceOf(
+  { workingDirectory }: CommandContext,
+  { understood }: LoadedSpecs,
+  spec: LoadedSpec | undefined,
+): Pick<Work, 'specFile' | 'understood'> {
+  const file = spec?.file ?? '';
+  return {
+    specFile: file === STDIN ? file : posix.resolve(workingDirectory, file),
+    understood: understood.find(({ source }) => source.file === file),
+  };
+}
+
+/** Compares the plans with what was applied and with the kernel. Reads only. */
+export async function prepareAll(
+  context: CommandContext,
+  session: Session,
+  loaded: LoadedSpecs,
+  compiled: readonly Compiled[],
+): Promise<readonly Work[]> {
+  const all = await Promise.all(
+    compiled.flatMap(({ plan }, index) => {
+      if (plan === undefined) return [];
+      const source = sourceOf(context, loaded, loaded.specs[index]);
+      return [session.records.read(plan.name).then((record) => ({ ...source, plan, record }))];
+    }),
+  );
+  const changes = await computeAllChanges(
+    all.map(({ plan, record }) => ({
+      context: opContext(session, plan.name, () => undefined),
+      plan,
+      formerSteps: record === undefined ? [] : recordedSteps(record),
+    })),
+  );
+  return all.map((one, index) => ({ ...one, changes: changes[index] ?? [] }));
+}

@@ -1,0 +1,74 @@
+// A second apply, mostly: the specs are those that were applied, and the host is as they say. Found out without the lock,
+// which takes a tenth of such an apply; whoever holds it meanwhile makes the finding void.
+import type { KernelView } from '../host/kernel-view.ts';
+import { compileAll } from '../plan/compile.ts';
+import { netnsOf } from '../plan/names.ts';
+import type { Plan } from '../plan/plan.ts';
+import { gatherFacts } from '../run/gather-facts.ts';
+import { hearPrograms } from '../run/hear-programs.ts';
+import { lockGeneration } from '../run/lock.ts';
+import { openSession } from '../run/session.ts';
+import { isSettled, isTidy } from '../run/settled.ts';
+import type { CommandContext } from './context.ts';
+import { showPlaced, type LoadedSpecs } from './load-specs.ts';
+import { findOrphans, tellOrphans, type Orphan } from './orphans.ts';
+import { prepareAll, type Work } from './prepare.ts';
+import { forget } from './read-ahead.ts';
+import { tellApplied } from './tell-applied.ts';
+
+interface Finding {
+  readonly works: readonly Work[];
+  readonly orphans: readonly Orphan[];
+  readonly warn: () => void;
+}
+
+/** @returns the plans, once all was told that an apply tells; undefined when there is, or may be, anything to do. */
+export async function findSettled(
+  context: CommandContext,
+  loaded: LoadedSpecs,
+  view: KernelView,
+): Promise<readonly Plan[] | undefined> {
+  const { host, dataDir } = context;
+  const started = host.now();
+  const generation = await lockGeneration(host, dataDir);
+  if (generation === undefined) return undefined;
+  // What fails here fails again under the lock, and is told there.
+  const finding = await look(context, loaded, view).catch(() => undefined);
+  if (generation !== (await lockGeneration(host, dataDir))) {
+    await forget(host, view);
+    return undefined;
+  }
+  if (finding === undefined) return undefined;
+  // Nothing is left to ask: its programs may end while the rest is done.
+  void host.close();
+  finding.warn();
+  const milliseconds = Math.round(host.now() - started);
+  for (const work of finding.works) await tellApplied(context, work, milliseconds);
+  tellOrphans(context, finding.orphans);
+  return finding.works.map(({ plan }) => plan);
+}
+
+async function look(
+  context: CommandContext,
+  loaded: LoadedSpecs,
+  view: KernelView,
+): Promise<Finding | undefined> {
+  const specs = loaded.specs.map(({ spec }) => spec);
+  const names = specs.map(({ name }) => name);
+  view.warmUp({ sockets: false, foreignRules: false, netns: names.map(netnsOf) });
+  const session = await openSession(context, view);
+  if (!(await isTidy(session, names))) return undefined;
+  const facts = await gatherFacts(session, specs, { foreignRules: false, mayWrite: false });
+  const compiled = compileAll(specs, facts);
+  if (compiled.some(({ plan }) => plan === undefined)) return undefined;
+  await hearPrograms();
+  const works = await prepareAll(context, session, loaded, compiled);
+  for (const { plan, changes, record } of works)
+    if (!(await isSettled(session, plan, changes, record))) return undefined;
+  const found = compiled.map(({ diagnostics }) => diagnostics);
+  return {
+    works,
+    orphans: await findOrphans(context, facts, loaded),
+    warn: () => showPlaced(context, loaded, found),
+  };
+}

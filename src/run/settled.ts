@@ -1,0 +1,34 @@
+// Whether an apply would find nothing to do: neither on the host nor in what runspec keeps of it. Reads only.
+import type { Plan } from '../plan/plan.ts';
+import { hasEffect, type Change } from './changes.ts';
+import { areVolumesNoted } from './kept-data.ts';
+import { listLeftovers } from './lock.ts';
+import type { ContainerRecord } from './records.ts';
+import type { Session } from './session.ts';
+import { hasWork } from './stale-work.ts';
+
+/** Nothing was left half done by anybody, and every container has a whole record. */
+export async function isTidy(
+  { host, dataDir, shared, records }: Session,
+  names: readonly string[],
+): Promise<boolean> {
+  if ((await listLeftovers(host, dataDir)).length > 0 || (await hasWork(host, dataDir))) return false;
+  if (!(await shared.isWhole())) return false;
+  const found = await Promise.all(names.map((name) => records.look(name)));
+  return found.every(({ record, faults }) => record !== undefined && faults.length === 0);
+}
+
+export async function isSettled(
+  places: Pick<Session, 'host' | 'dataDir'>,
+  plan: Plan,
+  changes: readonly Change[],
+  record: ContainerRecord | undefined,
+): Promise<boolean> {
+  if (record?.applied === undefined || record.pending !== undefined || hasEffect(changes)) return false;
+  return isSamePlan(record.applied, plan) && (await areVolumesNoted(places, plan.name, plan.steps));
+}
+
+/** However it is spelled: the digest of the spec tells spellings apart that come to the same. */
+export function isSamePlan(one: Plan, other: Plan): boolean {
+  return JSON.stringify({ ...one, specDigest: '' }) === JSON.stringify({ ...other, specDigest: '' });
+}
