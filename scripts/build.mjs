@@ -1,25 +1,26 @@
 // Bundles src/cli.ts to the one file dist/cli.js that is installed as `runspec`, for a quick start: the
-// program lies in it as a comment, which V8 passes over, and beside it V8's compiled code for this version
-// of Node. Without that file, or with another Node, the text is compiled as usual.
+// program lies in it as comments, which V8 passes over, and beside it V8's compiled code for this version
+// of Node. Without those files, or with another Node, the text is compiled as usual.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Script } from 'node:vm';
 import { build } from 'esbuild';
 
-/** `node scripts/build.mjs [ENTRY [OUTPUT]]`; without arguments it makes the product. */
-const [entry = 'src/cli.ts', output = 'dist/cli.js'] = process.argv.slice(2);
+/** What reads specs is a fifth of the program, and a second apply does without it: it is loaded when it is imported. */
+const PARTS = { main: 'src/cli.ts', reader: 'src/load/load.ts' };
+const READER = 'part:reader';
 
-/** Stands for a digest of the bundle until that is known. */
+/** Stands for a digest of the bundles until that is known. */
 const BUILD = '@the-build-of-this@';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8'));
 
 // For `import fs` the bundler has all names of the module copied, one by one and for every importer: 2 ms of every start.
-const parts = {
+const plainNode = {
   name: 'default imports of node:fs',
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^node:fs$/ }, ({ path, kind }) =>
@@ -31,62 +32,91 @@ const parts = {
   },
 };
 
+const apartFromReader = {
+  name: 'the reader in a part of its own',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/load\/load\.ts$/ }, ({ kind, importer }) =>
+      kind === 'dynamic-import'
+        ? { path: READER, external: true }
+        : { errors: [{ text: `${importer} must import it when it needs it: await import(...)` }] },
+    );
+  },
+};
+
 // CommonJS, because Node starts it 8 ms sooner than an ES module, and because `require` of a part of
 // Node inside a lazily imported module stays as lazy as the module, where a static import is hoisted.
-const { outputFiles } = await build({
-  absWorkingDir: root,
-  entryPoints: [entry],
-  bundle: true,
-  write: false,
-  platform: 'node',
-  format: 'cjs',
-  target: 'node20',
-  // import() of a part of Node becomes require(): V8 loses the loader of a script made from compiled code.
-  supported: { 'dynamic-import': false },
-  // A third less to read and to deserialize: 4 ms of every start.
-  minify: true,
-  plugins: [parts],
-  // The same code as ES modules: smaller, and quicker to load.
-  alias: { yaml: resolve(root, 'node_modules/yaml/browser/index.js') },
-  define: { RUNSPEC_VERSION: JSON.stringify(version), RUNSPEC_BUILD: JSON.stringify(BUILD) },
-  logLevel: 'warning',
-});
+async function bundle(entry, plugins) {
+  const { outputFiles } = await build({
+    absWorkingDir: root,
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+    // import() of a part of Node becomes require(): V8 loses the loader of a script made from compiled code.
+    supported: { 'dynamic-import': false },
+    // A third less to read and to deserialize: 4 ms of every start.
+    minify: true,
+    plugins,
+    // The same code as ES modules: smaller, and quicker to load.
+    alias: { yaml: resolve(root, 'node_modules/yaml/browser/index.js') },
+    define: { RUNSPEC_VERSION: JSON.stringify(version), RUNSPEC_BUILD: JSON.stringify(BUILD) },
+    logLevel: 'warning',
+  });
+  return outputFiles[0].text.replace(/^#!.*/, '');
+}
 
-const bundled = outputFiles[0].text.replace(/^#!.*/, '');
-const text = bundled.replaceAll(
-  BUILD,
-  createHash('sha256').update(bundled).digest('hex').slice(0, BUILD.length),
-);
-// One letter beyond it, and V8 keeps all of the text in two bytes a letter.
-if (/[^\0-\x7f]/.test(text)) throw new Error('the bundle is not plain ASCII');
-// What would end the comment is written otherwise; that means the same in every literal but String.raw. A regular expression
-// that ends in a star must be written otherwise in the source: here it is refused.
-const program = `(function (exports, require, module, __filename, __dirname) {${text.replaceAll('*/', String.raw`*\u002f`)}\n})`;
-void new Script(program);
+const bundles = {
+  main: await bundle(PARTS.main, [plainNode, apartFromReader]),
+  reader: await bundle(PARTS.reader, [plainNode]),
+};
+const digest = createHash('sha256').update(JSON.stringify(bundles)).digest('hex').slice(0, BUILD.length);
+
+/** A function as text, to be put into a comment. */
+function asProgram(bundled) {
+  const text = bundled.replaceAll(BUILD, digest);
+  // One letter beyond it, and V8 keeps all of the text in two bytes a letter.
+  if (/[^\0-\x7f]/.test(text)) throw new Error('the bundle is not plain ASCII');
+  // What would end the comment is written otherwise; that means the same in every literal but String.raw. A regular expression
+  // that ends in a star must be written otherwise in the source: here it is refused.
+  const program = `(function (exports, require, module, __filename, __dirname) {${text.replaceAll('*/', String.raw`*\u002f`)}\n})`;
+  void new Script(program);
+  return program;
+}
+
 const cli = `#!/usr/bin/env node
-// Generated by scripts/build.mjs from src/; the program is the comment near the end.
+// Generated by scripts/build.mjs from src/; the program is in the comments.
 'use strict';
 const fs = require('node:fs');
 if (process.argv.length === 3 && process.argv[2] === '--version') fs.writeSync(1, ${JSON.stringify(`${version}\n`)});
 else {
   const vm = require('node:vm');
-  let cachedData;
-  try {
-    cachedData = fs.readFileSync(__filename + '.cache');
-  } catch {}
-  const script = new vm.Script(commentOf(program), { filename: __filename, cachedData });
-  const load = () => {
-    script.runInThisContext().call(exports, exports, require, module, __filename, __dirname);
-    return module.exports.main;
+  const parts = { ${Object.keys(bundles).join(', ')} };
+  const scripts = {};
+  const loaded = {};
+  const need = (id) => (id.startsWith('part:') ? (loaded[id] ??= load(id.slice(5))) : require(id));
+  const load = (name) => {
+    let cachedData;
+    try {
+      cachedData = fs.readFileSync(cacheOf(name));
+    } catch {}
+    scripts[name] = new vm.Script(commentOf(parts[name]), { filename: __filename, cachedData });
+    const part = { exports: {} };
+    scripts[name].runInThisContext().call(part.exports, part.exports, need, part, __filename, __dirname);
+    return part.exports;
   };
   // Nothing is left to do after it, whatever handle a library still holds.
-  if (require.main === module) void load()(process.argv.slice(2)).then(() => process.exit());
+  if (require.main === module) void need('part:main').main(process.argv.slice(2)).then(() => process.exit());
   // For the build: the program as it is, to be run and asked for its compiled code.
-  else module.exports = { script, load };
+  else module.exports = { need, scripts, cacheOf };
 }
-function program() {
-  /*${program}*/
+function cacheOf(name) {
+  return __filename + '.' + name + '.cache';
 }
+${Object.entries(bundles)
+  .map(([name, bundled]) => `function ${name}() {\n  /*${asProgram(bundled)}*/\n}`)
+  .join('\n')}
 // V8 has read this file already, and shares its text with what is made of it.
 function commentOf(holder) {
   const text = holder.toString();
@@ -94,9 +124,10 @@ function commentOf(holder) {
 }
 `;
 
-const file = resolve(root, output);
+const file = resolve(root, 'dist/cli.js');
 mkdirSync(dirname(file), { recursive: true });
-rmSync(`${file}.cache`, { force: true });
+for (const name of readdirSync(dirname(file)).filter((one) => one.endsWith('.cache')))
+  rmSync(resolve(dirname(file), name));
 // The package's own files are ES modules; what is in dist is not.
 writeFileSync(resolve(dirname(file), 'package.json'), '{ "type": "commonjs" }\n');
 // Renamed into place, so that a runspec started meanwhile reads one whole bundle.
@@ -118,11 +149,15 @@ const rehearsal = await build({
 });
 const compile = `
   ${rehearsal.outputFiles[0].text}
-  const { script, load } = require(${JSON.stringify(file)});
-  const main = load();
+  const { need, scripts, cacheOf } = require(${JSON.stringify(file)});
+  const { writeFileSync, renameSync } = require('node:fs');
+  const { main } = need('part:main');
   const plan = ['plan', ${JSON.stringify(resolve(root, 'specs/nginx.yaml'))}];
   rehearsal.rehearse(main).then(() => main(plan)).then(() => {
-    require('node:fs').writeFileSync(${JSON.stringify(`${file}.cache.new`)}, script.createCachedData());
+    for (const name of ${JSON.stringify(Object.keys(PARTS))}) {
+      writeFileSync(cacheOf(name) + '.new', scripts[name].createCachedData());
+      renameSync(cacheOf(name) + '.new', cacheOf(name));
+    }
     process.exit(0);
   });`;
 const { status, stderr } = spawnSync(process.execPath, ['-'], {
@@ -132,4 +167,3 @@ const { status, stderr } = spawnSync(process.execPath, ['-'], {
   timeout: 60_000,
 });
 if (status !== 0) throw new Error(`the rehearsal has failed:\n${stderr}`);
-renameSync(`${file}.cache.new`, `${file}.cache`);

@@ -79,7 +79,9 @@ export async function carryOutAll(
     run.then(leave, leave);
     running.set(
       name,
-      run.catch((error: unknown) => Promise.reject(placeFailure(error, work.plan, source))),
+      run.catch(async (error: unknown) => {
+        throw await placeFailure(error, work.plan, source);
+      }),
     );
   }
   const results = await Promise.allSettled(running.values());

@@ -47,9 +47,9 @@ export async function converge(
   const warn = once(async () => {
     const rules = await gatherForeignRules(session, specs);
     const found = compiled.map(({ plan }, index) => warningsOf(specs[index], plan, facts, rules));
-    showPlaced(context, loaded, found);
+    await showPlaced(context, loaded, found);
   });
-  checkCompiled(context, loaded, compiled);
+  await checkCompiled(context, loaded, compiled);
   await hearPrograms();
   const works = await prepareAll(context, session, loaded, compiled);
   // Nothing is left to ask: its programs may end while the rest is done.

@@ -1,7 +1,6 @@
 // down: reverse what was applied, by what the records say; the spec may be edited, renamed or gone.
 import { posix } from 'node:path';
 import { OperationError, UsageError } from '../errors.ts';
-import { load } from '../load/load.ts';
 import { readSources } from '../load/read-sources.ts';
 import { isAbandoned } from '../run/foreground.ts';
 import { listOwners } from '../run/kept-data.ts';
@@ -154,6 +153,7 @@ async function findNames(
           known.length === 0 ? 'no container is up' : `up are: ${known.join(', ')}`,
         );
       }
+      const { load } = await import('../load/load.ts');
       const { specs } = load(await readSources(context.host, [arg], context, context.workingDirectory));
       const named = specs.map((one) => one.spec.name);
       if (named.length === 0 && applied.length === 0)

@@ -191,7 +191,7 @@ async function makeLayers(
   const resolved = await Promise.all(
     loaded.specs.map(({ spec }) => resolveLayers(host, archives, dataDir, spec, signal)),
   );
-  checkCompiled(
+  await checkCompiled(
     context,
     loaded,
     resolved.map(({ diagnostics }) => ({ plan: undefined, diagnostics })),

@@ -1,7 +1,7 @@
 // What a text said when it was applied, kept with the container: to read the same text again takes a second apply 6 % of
 // its time. Nothing rests on it: what is not there, or of another build, is read anew.
 import { sha256 } from '../crypto.ts';
-import { load, type LoadedSpec } from '../load/load.ts';
+import type { LoadedSpec } from '../load/load.ts';
 import type { SourceText } from '../load/read-sources.ts';
 import type { Spec } from '../load/spec.ts';
 import { containerFolder } from '../run/records.ts';
@@ -44,16 +44,21 @@ export async function recallSpecs(
     // The same text twice has every name twice.
     if (known === undefined || keys.has(known.key)) return undefined;
     keys.add(known.key);
-    let read: readonly LoadedSpec[] | undefined;
     specs.push(
       ...known.specs.map((spec, index): LoadedSpec => ({
         spec,
         file: source.file,
-        locate: (path) => (read ??= load([source]).specs)[index]?.locate(path),
+        locate: async (path) => (await readAnew(source))[index]?.locate(path),
       })),
     );
   }
   return specs;
+}
+
+/** Loaded for this only: what reads a spec is a third of the program. */
+async function readAnew(source: SourceText): Promise<readonly LoadedSpec[]> {
+  const { load } = await import('../load/load.ts');
+  return load([source]).specs;
 }
 
 async function recallText(

@@ -1,9 +1,10 @@
 // From the SPEC arguments of a command to specs; every problem is reported before anything else is done.
 import { posix } from 'node:path';
 import { InvalidSpecError, UsageError, type Diagnostic } from '../errors.ts';
-import { load, sortByPlace, type LoadedSpec } from '../load/load.ts';
+import type { LoadedSpec } from '../load/load.ts';
 import { readSources, type SourceText } from '../load/read-sources.ts';
 import { renderDiagnostic } from '../load/render-diagnostic.ts';
+import { sortByPlace } from '../load/sort-by-place.ts';
 import type { Compiled } from '../plan/compile.ts';
 import type { CommandContext } from './context.ts';
 import { findApplied } from './find-applied.ts';
@@ -38,7 +39,9 @@ export async function loadSpecs(
   const sources = await readSources(context.host, files, context, context.workingDirectory);
   const recalled = recall ? await recallSpecs(context, sources) : undefined;
   const { specs: all, diagnostics } =
-    recalled === undefined ? load(sources) : { specs: recalled, diagnostics: [] };
+    recalled === undefined
+      ? (await import('../load/load.ts')).load(sources)
+      : { specs: recalled, diagnostics: [] };
   showDiagnostics(context, diagnostics, sources);
   const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error');
   if (errors.length > 0) throw new InvalidSpecError(errors);
@@ -82,12 +85,12 @@ export function showDiagnostics(
 }
 
 /** What compile found, with the places in the files; @throws InvalidSpecError when anything is an error. */
-export function checkCompiled(
+export async function checkCompiled(
   context: CommandContext,
   loaded: LoadedSpecs,
   compiled: readonly Compiled[],
-): void {
-  const placed = showPlaced(
+): Promise<void> {
+  const placed = await showPlaced(
     context,
     loaded,
     compiled.map((one) => one.diagnostics),
@@ -97,21 +100,26 @@ export function checkCompiled(
 }
 
 /** Shows what was found of each spec, in the order of the places in the files. @returns the same with the places. */
-export function showPlaced(
+export async function showPlaced(
   context: CommandContext,
   { specs, sources }: LoadedSpecs,
   found: readonly (readonly Diagnostic[])[],
-): readonly Diagnostic[] {
-  const placed = found.flatMap((diagnostics, index) =>
-    diagnostics.map((diagnostic) => placeDiagnostic(specs[index], diagnostic)),
+): Promise<readonly Diagnostic[]> {
+  const placed = await Promise.all(
+    found.flatMap((diagnostics, index) =>
+      diagnostics.map((diagnostic) => placeDiagnostic(specs[index], diagnostic)),
+    ),
   );
   showDiagnostics(context, sortByPlace(placed, sources), sources);
   return placed;
 }
 
 /** With the place in the file that its path names. */
-export function placeDiagnostic(spec: LoadedSpec | undefined, diagnostic: Diagnostic): Diagnostic {
-  const range = spec?.locate(diagnostic.path);
+export async function placeDiagnostic(
+  spec: LoadedSpec | undefined,
+  diagnostic: Diagnostic,
+): Promise<Diagnostic> {
+  const range = await spec?.locate(diagnostic.path);
   return {
     ...diagnostic,
     ...(spec === undefined ? {} : { file: spec.file }),

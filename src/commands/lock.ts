@@ -80,7 +80,7 @@ export async function applyLocks(context: CommandContext, loaded: LoadedSpecs): 
     if (lockFile === undefined)
       throw new UsageError(`there is no lock file at ${file}`, 'make it with: runspec lock SPEC');
     const pinned = pinToLock(one.spec, lockFile, folder);
-    diagnostics.push(...pinned.diagnostics.map((diagnostic) => placeDiagnostic(one, diagnostic)));
+    for (const diagnostic of pinned.diagnostics) diagnostics.push(await placeDiagnostic(one, diagnostic));
     specs.push({ ...one, spec: pinned.spec });
   }
   showDiagnostics(context, diagnostics, loaded.sources);

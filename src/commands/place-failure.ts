@@ -5,10 +5,14 @@ import type { LayerRecipe } from '../plan/layer-recipe.ts';
 import type { Plan } from '../plan/plan.ts';
 
 /** The same error with its place, when the spec has one for it. */
-export function placeFailure(error: unknown, plan: Plan, loaded: LoadedSpec | undefined): unknown {
+export async function placeFailure(
+  error: unknown,
+  plan: Plan,
+  loaded: LoadedSpec | undefined,
+): Promise<unknown> {
   if (!(error instanceof OperationError) || loaded === undefined) return error;
   const path = error.path ?? pathOfMount(error.destination, loaded) ?? pathOfLayer(error.step, plan, loaded);
-  const start = path === undefined ? undefined : loaded.locate(path)?.start;
+  const start = path === undefined ? undefined : (await loaded.locate(path))?.start;
   if (start === undefined) return error;
   const place = `${loaded.file}:${start.line}:${start.column}`;
   return error.with({ path, place });

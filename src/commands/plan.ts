@@ -35,7 +35,7 @@ export async function plan(
   const specs = loaded.specs.map((one) => one.spec);
   const facts = await gatherFacts(session, specs, { foreignRules: true, mayWrite: false });
   const compiled = compileAll(specs, facts);
-  checkCompiled(context, loaded, compiled);
+  await checkCompiled(context, loaded, compiled);
   // In the order in which they are applied.
   const names = afterJoined(specs).map(({ name }) => name);
   const plans = compiled

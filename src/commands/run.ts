@@ -61,7 +61,7 @@ function adjust(context: CommandContext, loaded: LoadedSpec, args: readonly stri
   return {
     ...loaded,
     // What the command line says has no place in the file.
-    locate: (path) =>
+    locate: async (path) =>
       args.length > 0 && path[0] === 'process' && path[1] === 'args' ? undefined : loaded.locate(path),
     spec: {
       ...loaded.spec,

@@ -19,7 +19,7 @@ import { tellApplied } from './tell-applied.ts';
 interface Finding {
   readonly works: readonly Work[];
   readonly orphans: readonly Orphan[];
-  readonly warn: () => void;
+  readonly warn: () => Promise<unknown>;
 }
 
 /** @returns the plans, once all was told that an apply tells; undefined when there is, or may be, anything to do. */
@@ -41,7 +41,7 @@ export async function findSettled(
   if (finding === undefined) return undefined;
   // Nothing is left to ask: its programs may end while the rest is done.
   void host.close();
-  finding.warn();
+  await finding.warn();
   const milliseconds = Math.round(host.now() - started);
   for (const work of finding.works) await tellApplied(context, work, milliseconds);
   tellOrphans(context, finding.orphans);

@@ -1,5 +1,4 @@
 // validate: every problem of the specs that can be seen without looking at the machine.
-import { load } from '../load/load.ts';
 import { readSources } from '../load/read-sources.ts';
 import { findConfigProblems } from '../oci/config.ts';
 import { findRuntimeProblems } from '../plan/runtime.ts';
@@ -11,15 +10,18 @@ export async function validate(context: CommandContext, args: readonly string[])
   const named = await findApplied(context, args);
   const files = [...new Set(args.map((arg) => named.get(arg) ?? arg))];
   const sources = await readSources(context.host, files, context, context.workingDirectory);
+  const { load } = await import('../load/load.ts');
   const { specs, diagnostics: found } = load(sources);
   // What no machine could do, though the language has words for it.
   const diagnostics = [
     ...found,
-    ...specs.flatMap((loaded) =>
-      [...findConfigProblems(loaded.spec), ...findRuntimeProblems(loaded.spec)].map((one) =>
-        placeDiagnostic(loaded, one),
+    ...(await Promise.all(
+      specs.flatMap((loaded) =>
+        [...findConfigProblems(loaded.spec), ...findRuntimeProblems(loaded.spec)].map((one) =>
+          placeDiagnostic(loaded, one),
+        ),
       ),
-    ),
+    )),
   ];
   const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error').length;
   if (context.json) {

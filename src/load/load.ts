@@ -5,6 +5,7 @@ import { findConflicts, type Candidate } from './conflicts.ts';
 import { normalize } from './normalize.ts';
 import { parse, type ParsedDocument } from './parse.ts';
 import type { SourceText } from './read-sources.ts';
+import { sortByPlace } from './sort-by-place.ts';
 import type { Finding, Published, Scope } from './scope.ts';
 import type { Spec } from './spec.ts';
 import { validate } from './validate.ts';
@@ -13,8 +14,8 @@ export interface LoadedSpec {
   readonly spec: Spec;
   /** As shown in messages. */
   readonly file: string;
-  /** Where a value stands in the text, or its nearest parent that does. */
-  locate(path: SpecPath): SourceRange | undefined;
+  /** Where a value stands in the text, or its nearest parent that does. A text that was recalled is read for that. */
+  locate(path: SpecPath): Promise<SourceRange | undefined>;
 }
 
 export interface LoadResult {
@@ -56,19 +57,9 @@ export function load(sources: readonly SourceText[]): LoadResult {
   return {
     specs: candidates
       .filter(({ parsed }) => !faulty.has(parsed))
-      .map(({ spec, file, parsed }) => ({ spec, file, locate: parsed.locate })),
+      .map(({ spec, file, parsed }) => ({ spec, file, locate: async (path) => parsed.locate(path) })),
     diagnostics: sortByPlace(diagnostics, sources),
   };
-}
-
-export function sortByPlace(
-  diagnostics: readonly Diagnostic[],
-  sources: readonly SourceText[],
-): readonly Diagnostic[] {
-  const order = new Map(sources.map(({ file }, index) => [file, index]));
-  const fileOf = (diagnostic: Diagnostic): number => order.get(diagnostic.file ?? '') ?? 0;
-  const offsetOf = (diagnostic: Diagnostic): number => diagnostic.range?.start.offset ?? 0;
-  return diagnostics.toSorted((a, b) => fileOf(a) - fileOf(b) || offsetOf(a) - offsetOf(b));
 }
 
 interface ReadResult {

@@ -48,7 +48,7 @@ describe('what a text said', () => {
     );
     for (const [index, one] of read.entries())
       for (const place of [['name'], ['network', 'ports', 0], ['rootfs', 'tarball']])
-        expect(known?.[index]?.locate(place)).toEqual(one.locate(place));
+        expect(await known?.[index]?.locate(place)).toEqual(await one.locate(place));
   });
 
   it('is recalled of every spec of the project to the last letter', async () => {

@@ -20,7 +20,7 @@ describe.skipIf(!isRoot)('runspec image', () => {
   const dataDir = path.join(scratch, 'data');
 
   const loaded = (spec: Spec): LoadedSpecs => ({
-    specs: [{ spec, file: 'web.yaml', locate: () => undefined }],
+    specs: [{ spec, file: 'web.yaml', locate: async () => undefined }],
     sources: [],
     names: new Set(),
     places: new Set(),

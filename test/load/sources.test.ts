@@ -65,21 +65,21 @@ describe('load', () => {
     ]);
   });
 
-  test('a place that is not in the text is that of its nearest parent', () => {
+  test('a place that is not in the text is that of its nearest parent', async () => {
     const [loaded] = load([
       source('a.yaml', spec('a', 'network:\n  ports:\n    - "80:80"\nprocess:\n'.replace('process:\n', ''))),
     ]).specs;
-    const place = (path: readonly (string | number)[]): string => {
-      const start = loaded?.locate(path)?.start;
+    const place = async (path: readonly (string | number)[]): Promise<string> => {
+      const start = (await loaded?.locate(path))?.start;
       return `${start?.line}:${start?.column}`;
     };
-    expect(place(['network', 'ports', 0])).toBe('6:7');
-    expect(place(['network', 'ports', 0, 'hostPort'])).toBe('6:7');
-    expect(place(['network', 'ports', 7])).toBe('6:5');
-    expect(place(['network', 'subnet'])).toBe('5:3');
-    expect(place(['rootfs', 'directory'])).toBe('3:22');
-    expect(place(['process', 'args'])).toBe('1:1');
-    expect(place([])).toBe('1:1');
+    expect(await place(['network', 'ports', 0])).toBe('6:7');
+    expect(await place(['network', 'ports', 0, 'hostPort'])).toBe('6:7');
+    expect(await place(['network', 'ports', 7])).toBe('6:5');
+    expect(await place(['network', 'subnet'])).toBe('5:3');
+    expect(await place(['rootfs', 'directory'])).toBe('3:22');
+    expect(await place(['process', 'args'])).toBe('1:1');
+    expect(await place([])).toBe('1:1');
   });
 
   test.each([
