@@ -53,12 +53,21 @@ async function prepare(host: TestHost): Promise<void> {
 
 const fillerOf = (host: TestHost): string => path.join(host.dataDir, 'filler');
 
+const ATTEMPTS = 10;
+
+/** A container that is up writes meanwhile: what was free a moment ago may not be. */
 async function fill(host: TestHost, pages: number): Promise<void> {
-  const left = Number(
-    (await host.output(['df', '--output=avail', '-B1', host.dataDir])).trim().split('\n')[1],
-  );
-  const size = left - pages * PAGE;
-  if (size > 0) await host.output(['fallocate', '--length', String(size), fillerOf(host)]);
+  for (let attempt = 1; ; attempt += 1) {
+    const free = await host.output(['df', '--output=avail', '-B1', host.dataDir]);
+    const size = Number(free.trim().split('\n')[1]) - pages * PAGE;
+    if (size <= 0) return;
+    try {
+      await host.output(['fallocate', '--length', String(size), fillerOf(host)]);
+      return;
+    } catch (error) {
+      if (attempt === ATTEMPTS) throw error;
+    }
+  }
 }
 
 async function empty(host: TestHost): Promise<void> {
