@@ -73,7 +73,7 @@ export async function down(
     );
     if (results.some((result) => result.status === 'fulfilled' && result.value))
       failures.push(...(await removeUnusedShared(session, report)));
-    for (const owner of owners) await removeKept(context, session, owner, together);
+    for (const owner of owners) await removeKept(context, session, owner, report, together);
     const [failure, ...others] = failures;
     if (failure === undefined) {
       if (evidence !== undefined) await proofs?.proveAll(context, session, evidence);

@@ -52,7 +52,7 @@ export async function takeDown(
   if (record !== undefined || (await isOwnFolder(session, name))) await records.remove(name);
   else await records.tidy();
   if (record === undefined && !found) {
-    const isRemoved = volumes && (await removeKept(context, session, name, together));
+    const isRemoved = volumes && (await removeKept(context, session, name, report, together));
     if (!isRemoved && !context.quiet && !context.json) context.stderr(`${name} is not up`);
     return false;
   }
@@ -68,12 +68,14 @@ export async function removeKept(
   context: CommandContext,
   session: Session,
   name: string,
+  report: Reporter,
   together: RevertOptions['together'],
 ): Promise<boolean> {
   const removed = await removeKeptData(session, name, together);
-  if (removed.length > 0 && !context.quiet && !context.json)
-    context.stderr(`${name}: removed ${removed.join(', ')}`);
-  return removed.length > 0;
+  if (removed.length === 0) return false;
+  if (context.json) report.progress(name, '', `removed ${removed.join(', ')}`);
+  else if (!context.quiet) context.stderr(`${name}: removed ${removed.join(', ')}`);
+  return true;
 }
 
 function sayDown(context: CommandContext, name: string, milliseconds: number): void {

@@ -64,7 +64,13 @@ describe.skipIf(!requireSystem())('volumes and persistent layers', () => {
     expect((await host.runspec('ps', '--quiet')).stderr).toBe('');
     expect((await host.runspec('ps', '--json')).stderr).toBe('');
     await succeed(host, 'apply', two.file);
-    await succeed(host, 'down', '--all', '--volumes');
+    const events = (await succeed(host, 'down', '--all', '--volumes', '--json')).trim().split('\n');
+    expect(events.map((line) => JSON.parse(line) as unknown)).toContainEqual({
+      event: 'progress',
+      container: one.name,
+      step: '',
+      text: 'removed its writable layer',
+    });
     expect(fs.readdirSync(host.dataDir)).toEqual(['images']);
     expect((await host.runspec('ps')).stderr).toBe('');
   });
