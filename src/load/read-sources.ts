@@ -39,6 +39,7 @@ interface FileKind {
 export const MAX_TEXT_LENGTH = 4 * 1024 * 1024;
 
 const PIPES = /^\/(?:dev|proc\/(?:self|\d+))\/fd\/\d+$/;
+const DEV_STDIN = '/dev/stdin';
 
 const EXTENSIONS = ['.yaml', '.yml', '.json'];
 
@@ -51,7 +52,7 @@ export async function readSources(
 ): Promise<readonly SourceText[]> {
   if (args.length === 0)
     throw new UsageError('no spec is given', 'name a file, a folder of specs, or - for standard input');
-  if (args.filter((arg) => arg === '-').length > 1)
+  if (args.filter((arg) => arg === '-' || arg === DEV_STDIN).length > 1)
     throw new UsageError('standard input is named twice', 'write - once');
   const sources = await Promise.all(args.map((arg) => readArgument(host, arg, streams, cwd)));
   return sources.flat();
@@ -67,10 +68,11 @@ async function readArgument(
   const path = posix.resolve(cwd, arg);
   const realPath = await host.realPath(path);
   const status = realPath === undefined ? undefined : await host.status(realPath);
+  const leadsToNoName = status === undefined && (await host.status(path)) !== undefined;
+  // A socket cannot be opened by that name.
+  if (leadsToNoName && path === DEV_STDIN) return [{ file: arg, baseDir: cwd, text: await streams.stdin() }];
   // As in `runspec plan <(generate)`: /dev/fd/63 leads to a pipe, which has no name.
-  const isPipe =
-    status?.type === 'fifo' ||
-    (status === undefined && PIPES.test(path) && (await host.status(path)) !== undefined);
+  const isPipe = status?.type === 'fifo' || (leadsToNoName && PIPES.test(path));
   if (isPipe) return [{ file: arg, baseDir: cwd, text: await streams.pipe(path) }];
   if (realPath === undefined || status === undefined) {
     throw new UsageError(

@@ -140,10 +140,11 @@ describe('readSources', () => {
     '/w/fifo': 'fifo',
     // It leads to `pipe:[4711]`, which is no path.
     '/dev/fd/63': 'symlink',
+    '/dev/stdin': 'symlink',
   };
   const files: SpecFiles = {
     realPath: (path) =>
-      Promise.resolve(path === '/dev/fd/63' || !(path in types || path in texts) ? undefined : path),
+      Promise.resolve(types[path] === 'symlink' || !(path in types || path in texts) ? undefined : path),
     status: (path) =>
       Promise.resolve(path in types || path in texts ? { type: types[path] ?? 'file', size: 1 } : undefined),
     list: (path) =>
@@ -179,6 +180,10 @@ describe('readSources', () => {
     expect(await read('-')).toEqual([source('<stdin>', 'in', '/w')]);
   });
 
+  test('/dev/stdin is standard input too, whatever it leads to', async () => {
+    expect(await read('/dev/stdin')).toEqual([source('/dev/stdin', 'in', '/w')]);
+  });
+
   test('a pipe is read to its end, with paths from the working folder', async () => {
     expect(await read('fifo', '/dev/fd/63')).toEqual([
       source('fifo', 'out of /w/fifo', '/w'),
@@ -186,13 +191,18 @@ describe('readSources', () => {
     ]);
   });
 
-  test.each([[['nowhere.yaml']], [['/dev/fd/64']], [['/empty']], [['/dev/null']], [['-', '-']], [[]]])(
-    '%j is a wrong use',
-    async (args) => {
-      await expect(read(...args)).rejects.toMatchObject({
-        name: 'UsageError',
-        hint: expect.stringMatching(/./) as string,
-      });
-    },
-  );
+  test.each([
+    [['nowhere.yaml']],
+    [['/dev/fd/64']],
+    [['/empty']],
+    [['/dev/null']],
+    [['-', '-']],
+    [['-', '/dev/stdin']],
+    [[]],
+  ])('%j is a wrong use', async (args) => {
+    await expect(read(...args)).rejects.toMatchObject({
+      name: 'UsageError',
+      hint: expect.stringMatching(/./) as string,
+    });
+  });
 });
