@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createLinuxHost } from '../../src/host/linux.ts';
+import { walk } from '../support/tree.ts';
 import { bundleHost } from './bundle-host.ts';
 
 const host = createLinuxHost();
@@ -114,7 +115,10 @@ describe.skipIf(!root)('removeTree and mounts', () => {
     fs.mkdirSync(path.join(tree, 'z/mounted here'), { recursive: true });
     fs.writeFileSync(path.join(tree, 'a'), '');
   });
-  const everything = (): readonly string[] => fs.readdirSync(tree, { recursive: true }).map(String).sort();
+  const everything = (): readonly string[] =>
+    walk(tree)
+      .map(({ relative }) => relative)
+      .sort();
 
   it.each([
     [

@@ -7,6 +7,7 @@ import { createLinuxArchives } from '../../src/host/linux-archives.ts';
 import { createLinuxHost } from '../../src/host/linux.ts';
 import type { LayerContext } from '../../src/image/unpack-tarball.ts';
 import type { RootfsSource, Spec, LayerSource } from '../../src/load/spec.ts';
+import { walk } from '../support/tree.ts';
 
 export const host = createLinuxHost();
 export const archives = createLinuxArchives();
@@ -37,13 +38,12 @@ export function specOf(rootfs: RootfsSource, ...layers: readonly LayerSource[]):
 /** Everything below a folder, one line each, so that differences can be read. */
 export function listTree(root: string): readonly string[] {
   if (!fs.existsSync(root)) return [];
-  return fs
-    .readdirSync(root, { recursive: true, withFileTypes: true })
+  return walk(root)
     .map((found) => {
-      const full = path.join(found.parentPath, found.name);
+      const full = path.join(root, found.relative);
       const { mode, uid, gid } = fs.lstatSync(full);
       const target = found.isSymbolicLink() ? ` -> ${fs.readlinkSync(full)}` : '';
-      return `${path.relative(root, full)} ${mode.toString(8)} ${uid}:${gid}${target}`;
+      return `${found.relative} ${mode.toString(8)} ${uid}:${gid}${target}`;
     })
     .toSorted();
 }

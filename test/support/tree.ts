@@ -2,7 +2,16 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
+import path from 'node:path';
 import { TEST_ENVIRONMENT } from './execute.ts';
+
+/** Everything below a folder, with its path from there. The recursive readdir of Node 22 follows symlinks, that of Node 20 does not. */
+export function walk(root: string, below = ''): readonly (fs.Dirent & { readonly relative: string })[] {
+  return fs.readdirSync(path.join(root, below), { withFileTypes: true }).flatMap((entry) => {
+    const relative = path.join(below, entry.name);
+    return [Object.assign(entry, { relative }), ...(entry.isDirectory() ? walk(root, relative) : [])];
+  });
+}
 
 /**
  * Paths, types, modes, owners, times of files, link counts, targets, device numbers, contents and extended

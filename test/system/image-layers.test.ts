@@ -10,6 +10,7 @@ import { requireSystem } from '../support/requirements.ts';
 import { makeRootfs } from '../support/small-rootfs.ts';
 import { SPECS } from '../support/specs.ts';
 import { withHost, type Started, type TestHost } from '../support/test-host.ts';
+import { walk } from '../support/tree.ts';
 
 const LAYERS = 101;
 const FILES = 150;
@@ -50,8 +51,7 @@ function wholeLayers(dataDir: string): readonly string[] {
   const folder = path.join(dataDir, 'images/layers');
   const keys = fs.existsSync(folder) ? fs.readdirSync(folder).filter((name) => !name.includes('.')) : [];
   for (const key of keys) {
-    const files = fs.readdirSync(path.join(folder, key), { recursive: true, withFileTypes: true });
-    expect(files.filter((found) => found.isFile())).toHaveLength(FILES);
+    expect(walk(path.join(folder, key)).filter((found) => found.isFile())).toHaveLength(FILES);
     expect(JSON.parse(fs.readFileSync(path.join(folder, `${key}.json`), 'utf8'))).toMatchObject({
       entries: FILES,
     });
