@@ -112,7 +112,8 @@ else {
   else module.exports = { need, scripts, cacheOf };
 }
 function cacheOf(name) {
-  return __filename + '.' + name + '.cache';
+  // V8 tells texts apart by no more than their length: another build's code would run as if it were this one's.
+  return __filename + '.' + name + '.${digest}.cache';
 }
 ${Object.entries(bundles)
   .map(([name, bundled]) => `function ${name}() {\n  /*${asProgram(bundled)}*/\n}`)
@@ -127,13 +128,14 @@ function commentOf(holder) {
 const file = resolve(root, 'dist/cli.js');
 mkdirSync(dirname(file), { recursive: true });
 for (const name of readdirSync(dirname(file)).filter((one) => one.endsWith('.cache')))
-  rmSync(resolve(dirname(file), name));
+  rmSync(resolve(dirname(file), name), { force: true });
 // The package's own files are ES modules; what is in dist is not.
 writeFileSync(resolve(dirname(file), 'package.json'), '{ "type": "commonjs" }\n');
 // Renamed into place, so that a runspec started meanwhile reads one whole bundle.
-writeFileSync(`${file}.new`, cli);
-chmodSync(`${file}.new`, 0o755);
-renameSync(`${file}.new`, file);
+const unfinished = `${file}.${process.pid}`;
+writeFileSync(unfinished, cli);
+chmodSync(unfinished, 0o755);
+renameSync(unfinished, file);
 
 // V8 keeps what has been compiled when it is asked: so after the commands that matter, on the fake machine of the tests,
 // and a plan of this one, none of which has an effect.
@@ -155,8 +157,9 @@ const compile = `
   const plan = ['plan', ${JSON.stringify(resolve(root, 'specs/nginx.yaml'))}];
   rehearsal.rehearse(main).then(() => main(plan)).then(() => {
     for (const name of ${JSON.stringify(Object.keys(PARTS))}) {
-      writeFileSync(cacheOf(name) + '.new', scripts[name].createCachedData());
-      renameSync(cacheOf(name) + '.new', cacheOf(name));
+      const unfinished = cacheOf(name) + '.' + process.pid;
+      writeFileSync(unfinished, scripts[name].createCachedData());
+      renameSync(unfinished, cacheOf(name));
     }
     process.exit(0);
   });`;

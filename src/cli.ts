@@ -1,4 +1,5 @@
 // argv to a command to an exit status. The only place that prints errors and ends the process.
+import { setMaxListeners } from 'node:events';
 import type { Readable } from 'node:stream';
 import { isatty } from 'node:tty';
 import { InterruptedError, UsageError } from './errors.ts';
@@ -18,6 +19,8 @@ export async function main(argv: readonly string[], makeHost?: () => Host): Prom
   const { createProgram } = await import('./commands/program.ts');
   const { renderFailure } = await import('./commands/render-failure.ts');
   const interrupt = new AbortController();
+  // As many as there are archives to read at once.
+  setMaxListeners(0, interrupt.signal);
   const wait: (NodeJS.Signals & ('SIGINT' | 'SIGTERM' | 'SIGHUP'))[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   // The first signal asks for a roll-back; further ones must not cut it short.
   for (const signal of wait) process.on(signal, () => interrupt.abort(signal));

@@ -6,7 +6,7 @@ import { afterJoined } from '../plan/compile.ts';
 import type { OpKind } from '../plan/plan.ts';
 import type { Application, SharedRuns } from '../run/application.ts';
 import { applyChanges } from '../run/apply.ts';
-import { hasEffect, type Change } from '../run/changes.ts';
+import type { Change } from '../run/changes.ts';
 import type { Reporter } from '../run/report.ts';
 import { createSeedGathering, isSeeded } from '../run/seed-gathering.ts';
 import { opContext, type Session } from '../run/session.ts';
@@ -145,7 +145,6 @@ async function carryOut(
     report,
     ...options,
   });
-  if (hasEffect(work.changes) && work.understood !== undefined)
-    await rememberSpec(context, work.understood, plan.name);
+  if (work.understood !== undefined) await rememberSpec(context, work.understood, plan.name);
   await tellApplied(context, work, Math.round(context.host.now() - started));
 }

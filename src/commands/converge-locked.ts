@@ -5,7 +5,7 @@ import { NETNS_FOLDER } from '../host/kernel-view.ts';
 import { namesRemote } from '../image/remote-sources.ts';
 import { netnsOf } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
-import { withLock } from '../run/lock.ts';
+import { lockGeneration, withLock } from '../run/lock.ts';
 import type { CommandContext } from './context.ts';
 import type { ApplyOptions } from './carry-out.ts';
 import type { LoadedSpecs } from './load-specs.ts';
@@ -21,14 +21,16 @@ export async function convergeLocked(
   const fetching = { local: options.locked === true };
   const remote = loaded.specs.filter(({ spec }) => namesRemote(spec, fetching));
   if (remote.length > 0) await (await import('./fetch.ts')).fetchAll(context, remote, fetching);
-  const view = await viewOf(context, ahead);
+  const dated = await viewOf(context, ahead);
+  const { view, generation } = dated;
   // A proof needs more than the finding that nothing is to be done, and a run needs what is not there yet.
   if (loaded.isRecalled && options.prove !== true && options.whenBegun === undefined) {
-    const settled = await (await import('./settled.ts')).findSettled(context, loaded, view);
+    const settled = await (await import('./settled.ts')).findSettled(context, loaded, dated);
     if (settled !== undefined) return settled;
   }
   const netns = loaded.specs.map(({ spec }) => netnsOf(spec.name));
   const sockets = await hasFreshPorts(context, loaded);
+  if (generation !== (await lockGeneration(context.host, context.dataDir))) await forget(context.host, view);
   return withLock(
     context.host,
     context.dataDir,

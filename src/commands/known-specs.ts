@@ -44,11 +44,12 @@ export async function recallSpecs(
     // The same text twice has every name twice.
     if (known === undefined || keys.has(known.key)) return undefined;
     keys.add(known.key);
+    let read: Promise<readonly LoadedSpec[]> | undefined;
     specs.push(
       ...known.specs.map((spec, index): LoadedSpec => ({
         spec,
         file: source.file,
-        locate: async (path) => (await readAnew(source))[index]?.locate(path),
+        locate: async (path) => (await (read ??= readAnew(source)))[index]?.locate(path),
       })),
     );
   }

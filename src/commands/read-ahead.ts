@@ -23,15 +23,21 @@ export async function readAhead({ host, dataDir }: CommandContext): Promise<Read
   return { view, generation, at: host.now() };
 }
 
+/** A view that is true as long as the lock has that generation; without one while somebody holds the lock. */
+export interface DatedView {
+  readonly view: KernelView;
+  readonly generation: string | undefined;
+}
+
 export async function viewOf(
   { host, dataDir }: CommandContext,
   ahead: ReadAhead | undefined,
-): Promise<KernelView> {
-  if (ahead === undefined) return createKernelView(host);
-  const isTrue =
-    host.now() - ahead.at < STALE_MS && ahead.generation === (await lockGeneration(host, dataDir));
+): Promise<DatedView> {
+  const generation = await lockGeneration(host, dataDir);
+  if (ahead === undefined) return { view: createKernelView(host), generation };
+  const isTrue = host.now() - ahead.at < STALE_MS && ahead.generation === generation;
   if (!isTrue) await forget(host, ahead.view);
-  return ahead.view;
+  return { view: ahead.view, generation };
 }
 
 /** After somebody else was at work: an ip that was asked before takes a new link for the one of that name that is gone. */

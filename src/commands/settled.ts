@@ -1,6 +1,7 @@
 // A second apply, mostly: the specs are those that were applied, and the host is as they say. Found out without the lock,
 // which takes a tenth of such an apply; whoever holds it meanwhile makes the finding void.
 import type { KernelView } from '../host/kernel-view.ts';
+import { hasFreshHashes } from '../image/hash-cache.ts';
 import { compileAll } from '../plan/compile.ts';
 import { netnsOf } from '../plan/names.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -13,7 +14,7 @@ import type { CommandContext } from './context.ts';
 import { showPlaced, type LoadedSpecs } from './load-specs.ts';
 import { findOrphans, tellOrphans, type Orphan } from './orphans.ts';
 import { prepareAll, type Work } from './prepare.ts';
-import { forget } from './read-ahead.ts';
+import type { DatedView } from './read-ahead.ts';
 import { tellApplied } from './tell-applied.ts';
 
 interface Finding {
@@ -26,24 +27,18 @@ interface Finding {
 export async function findSettled(
   context: CommandContext,
   loaded: LoadedSpecs,
-  view: KernelView,
+  { view, generation }: DatedView,
 ): Promise<readonly Plan[] | undefined> {
   const { host, dataDir } = context;
-  const started = host.now();
-  const generation = await lockGeneration(host, dataDir);
   if (generation === undefined) return undefined;
   // What fails here fails again under the lock, and is told there.
   const finding = await look(context, loaded, view).catch(() => undefined);
-  if (generation !== (await lockGeneration(host, dataDir))) {
-    await forget(host, view);
-    return undefined;
-  }
-  if (finding === undefined) return undefined;
+  if (finding === undefined || generation !== (await lockGeneration(host, dataDir))) return undefined;
   // Nothing is left to ask: its programs may end while the rest is done.
   void host.close();
   await finding.warn();
-  const milliseconds = Math.round(host.now() - started);
-  for (const work of finding.works) await tellApplied(context, work, milliseconds);
+  // Nothing was carried out.
+  for (const work of finding.works) await tellApplied(context, work, 0);
   tellOrphans(context, finding.orphans);
   return finding.works.map(({ plan }) => plan);
 }
@@ -59,6 +54,8 @@ async function look(
   const session = await openSession(context, view);
   if (!(await isTidy(session, names))) return undefined;
   const facts = await gatherFacts(session, specs, { foreignRules: false, mayWrite: false });
+  // Only under the lock it can be remembered, so that the next apply need not read the archive.
+  if (hasFreshHashes(context.archives)) return undefined;
   const compiled = compileAll(specs, facts);
   if (compiled.some(({ plan }) => plan === undefined)) return undefined;
   await hearPrograms();

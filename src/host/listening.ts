@@ -2,7 +2,7 @@
 import { formatIpv6 } from '../load/ipv6.ts';
 import type { ListeningSocket } from '../plan/facts.ts';
 import type { Host } from './host.ts';
-import { listPids } from './proc-files.ts';
+import { listPids, readProcessName } from './proc-files.ts';
 
 const LISTEN = '0A';
 const UNCONNECTED = '07';
@@ -46,7 +46,7 @@ export async function findSocketOwners(
     for (const link of await descriptorLinks(host, pid)) {
       const socket = wanted.get(link);
       if (socket === undefined || found.has(socket)) continue;
-      const command = (await host.readText(`/proc/${pid}/comm`))?.trim() ?? 'unknown';
+      const command = (await readProcessName(host, pid)) ?? 'unknown';
       found.set(socket, { ...socket, owner: { pid: Number(pid), command } });
     }
   }

@@ -1,4 +1,5 @@
 // Reading below /proc and /sys, where what is looked at may end at any moment.
+import { posix } from 'node:path';
 import type { Host } from './host.ts';
 
 /** ENOENT and ESRCH: it has ended; EACCES: a kernel thread or a zombie; the rest: drivers that say no. */
@@ -34,6 +35,20 @@ export function readOrNothing(host: Host, path: string): Promise<string | undefi
 
 export async function listOrNothing(host: Host, path: string): Promise<readonly string[]> {
   return (await orNothing(host.list(path))) ?? [];
+}
+
+/**
+ * What people call a process: its comm, as `ss` and `ps` show it, unless that is the name of a thread, as the `MainThread` of Node 24,
+ * which its command line does not have.
+ */
+export async function readProcessName(host: Host, pid: string): Promise<string | undefined> {
+  const [comm, cmdline] = await Promise.all(
+    ['comm', 'cmdline'].map((file) => readOrNothing(host, `/proc/${pid}/${file}`)),
+  );
+  const name = comm?.trim();
+  const program = cmdline?.split('\0')[0] ?? '';
+  if (name === undefined || program === '' || cmdline?.includes(name) === true) return name;
+  return posix.basename(program);
 }
 
 /** All processes, as the names of their folders. */

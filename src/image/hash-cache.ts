@@ -29,11 +29,47 @@ export async function hashArchive(
   const remembered = await host.readText(cachePath(dataDir, path));
   const [identity, hash] = remembered?.trim().split(' ') ?? [];
   if (identity === identityOf(status) && hash !== undefined && /^[0-9a-f]{64}$/.test(hash)) return hash;
-  const now = host.now();
-  const { sha256: found } = await archives.hash(path, signal);
-  if (mayWrite && (await hasLayer(host, dataDir, found)))
-    await rememberHash(host, dataDir, path, status, now, found);
+  const { hash: found, at } = await take(host, archives, path, status, signal);
+  if (mayWrite && (await hasLayer(host, dataDir, found))) {
+    await rememberHash(host, dataDir, path, status, at, found);
+    taken.get(archives)?.delete(`${path} ${identityOf(status)}`);
+  }
   return found;
+}
+
+interface Taken {
+  readonly hash: string;
+  /** When it was begun, in milliseconds. */
+  readonly at: number;
+}
+
+/** Of this call, so that neither twenty specs of one archive nor a second look at them read it again. */
+const taken = new WeakMap<Archives, Map<string, Promise<Taken>>>();
+
+/** Whether any archive was read whose hash is not remembered. */
+export function hasFreshHashes(archives: Archives): boolean {
+  return (taken.get(archives)?.size ?? 0) > 0;
+}
+
+function take(
+  host: Host,
+  archives: Archives,
+  path: string,
+  status: FileStatus,
+  signal: AbortSignal,
+): Promise<Taken> {
+  const known = taken.get(archives) ?? new Map<string, Promise<Taken>>();
+  taken.set(archives, known);
+  const key = `${path} ${identityOf(status)}`;
+  const earlier = known.get(key);
+  if (earlier !== undefined) return earlier;
+  const at = host.now();
+  const taking = archives.hash(path, signal).then(({ sha256: hash }) => ({ hash, at }));
+  known.set(key, taking);
+  const forget = (): void => void known.delete(key);
+  // Of a file that may be written again without another time a later look has to see more.
+  taking.then(() => mayChangeUnseen(status, at) && forget(), forget);
+  return taking;
 }
 
 /** `status` was read before the hash was taken, at `now` (milliseconds). */
@@ -45,10 +81,14 @@ export async function rememberHash(
   now: number,
   hash: string,
 ): Promise<void> {
-  if (BigInt(status.mtimeNs) + TICK_NS > BigInt(now) * 1_000_000n) return;
+  if (mayChangeUnseen(status, now)) return;
   const text = `${identityOf(status)} ${hash}\n`;
   const file = cachePath(dataDir, path);
   if ((await host.readText(file)) !== text) await writeStored(host, dataDir, file, text);
+}
+
+function mayChangeUnseen(status: FileStatus, now: number): boolean {
+  return BigInt(status.mtimeNs) + TICK_NS > BigInt(now) * 1_000_000n;
 }
 
 function cachePath(dataDir: string, path: string): string {

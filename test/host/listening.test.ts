@@ -5,6 +5,8 @@ import { createLinuxHost } from '../../src/host/linux.ts';
 import { findSocketOwners, readListening } from '../../src/host/listening.ts';
 import { createFixtureHost, fixture } from './fixture-host.ts';
 
+const UDP = 825216;
+
 describe('the sockets of a host', () => {
   const host = createFixtureHost({
     files: {
@@ -12,6 +14,9 @@ describe('the sockets of a host', () => {
         ['tcp', 'tcp6', 'udp', 'udp6'].map((name) => [`/proc/net/${name}`, fixture(`proc-net-${name}.txt`)]),
       ),
       '/proc/77/comm': 'nginx\n',
+      '/proc/77/cmdline': 'nginx: master process /usr/sbin/nginx\0',
+      '/proc/79/comm': 'MainThread\n',
+      '/proc/79/cmdline': '/usr/bin/node\0server.js\0',
       // Closed while it is looked at.
       '/proc/77/fd/9': '',
     },
@@ -19,6 +24,7 @@ describe('the sockets of a host', () => {
       '/proc/77/fd/3': 'socket:[825212]',
       '/proc/77/fd/4': '/dev/null',
       '/proc/78/fd/3': 'socket:[1]',
+      '/proc/79/fd/3': `socket:[${UDP}]`,
     },
   });
 
@@ -38,6 +44,7 @@ describe('the sockets of a host', () => {
   it('are told with their process where it can be found', async () => {
     const found = await findSocketOwners(host, await readListening(host));
     expect(found.find(({ port }) => port === 8080)?.owner).toEqual({ pid: 77, command: 'nginx' });
+    expect(found.find(({ port }) => port === 5353)?.owner).toEqual({ pid: 79, command: 'node' });
     expect(found.find(({ port }) => port === 9090)?.owner).toBeUndefined();
     expect(found).toHaveLength(5);
   });

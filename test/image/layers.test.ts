@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ensureLayer } from '../../src/image/ensure-layer.ts';
+import { hasFreshHashes } from '../../src/image/hash-cache.ts';
 import { resolveLayers } from '../../src/image/resolve-layers.ts';
 import { addArchive } from '../../src/image/unpack-tarball.ts';
 import type { Spec } from '../../src/load/spec.ts';
@@ -176,5 +177,35 @@ describe.skipIf(!isRoot)('the layers of a spec', () => {
     fs.writeFileSync(file, other);
     await expect(resolveLayers(host, blind, dataDir, spec)).rejects.toThrow(/read again/);
     expect((await resolve(dataDir, spec)).layers[0]?.recipe?.key).toBe(sha256(other));
+  });
+
+  it('are read once by a call, however many ask, until it is remembered that they were', async () => {
+    const dataDir = store('once');
+    const file = path.join(scratch, 'shared.tar');
+    fs.writeFileSync(file, image);
+    fs.utimesSync(file, 1_000_000_000, 1_000_000_000);
+    const spec = specOf({ kind: 'tarball', tarball: file });
+    await addArchive(layerContext(dataDir), tarball);
+    let reads = 0;
+    const counting: typeof archives = {
+      ...archives,
+      hash: (...args) => {
+        reads += 1;
+        return archives.hash(...args);
+      },
+    };
+    const { signal } = new AbortController();
+    const look = (mayWrite: boolean) => resolveLayers(host, counting, dataDir, spec, signal, mayWrite);
+    await Promise.all([look(false), look(false)]);
+    expect([reads, hasFreshHashes(counting)]).toEqual([1, true]);
+    await look(true);
+    expect([reads, hasFreshHashes(counting)]).toEqual([1, false]);
+    await look(false);
+    expect([reads, hasFreshHashes(counting)]).toEqual([1, false]);
+    // Written a moment ago, it could be written again without another time.
+    fs.writeFileSync(file, image);
+    await look(false);
+    await look(false);
+    expect(reads).toBe(3);
   });
 });
