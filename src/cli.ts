@@ -2,7 +2,8 @@
 import { setMaxListeners } from 'node:events';
 import type { Readable } from 'node:stream';
 import { isatty } from 'node:tty';
-import { InterruptedError, UsageError } from './errors.ts';
+import { InterruptedError, OperationError, UsageError } from './errors.ts';
+import { wasCutShort } from './host/commands.ts';
 import type { CommandContext } from './commands/context.ts';
 import type { Host } from './host/host.ts';
 import type { Globals } from './commands/program.ts';
@@ -68,10 +69,16 @@ function askedFor(argv: readonly string[]): 'events' | 'document' | undefined {
 
 const EVENT_COMMANDS = ['apply', 'down', 'run'];
 
-/** What stops at a signal before anything was changed throws the signal itself, or an error that it caused. */
+/**
+ * What stops at a signal before anything was changed throws the signal itself, an error that it caused, or that of a
+ * program that only read and was sent the same signal.
+ */
 function asInterruption(error: unknown, { aborted, reason }: AbortSignal): unknown {
   const cause = error instanceof Error ? error.cause : error;
-  return aborted && cause === reason ? new InterruptedError(reason as InterruptedError['signal']) : error;
+  const isReader = error instanceof OperationError && error.step === undefined && wasCutShort(error);
+  return aborted && (cause === reason || isReader)
+    ? new InterruptedError(reason as InterruptedError['signal'])
+    : error;
 }
 
 /** What of the host is root's alone. */

@@ -32,6 +32,28 @@ export function commandError(message: string, result: CommandResult): OperationE
   });
 }
 
+/** Whether somebody has ended a program of ours, as systemd does that sends its signal to all of a unit. */
+export function wasCutShort(error: unknown): boolean {
+  if (!(error instanceof OperationError) || error.command === undefined) return false;
+  return error.command.status === undefined && /^\S+ was ended by SIG/m.test(error.command.stderr);
+}
+
+const ATTEMPTS = 5;
+
+/**
+ * Does again what may be done again when a signal that was for runspec has ended a program of it: until that is in its own session,
+ * a Ctrl-C reaches it too.
+ */
+export async function despiteSignals<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!wasCutShort(error) || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
 /** @throws OperationError when the command's status is not 0. */
 export async function runChecked(
   host: Host,

@@ -1,7 +1,7 @@
 // What the kernel says now about links, namespaces, nft tables and mounts, read once and kept until
 // forgotten, so that probing twenty containers costs a handful of processes. Reads only.
 import type { ForeignRules, ListeningSocket } from '../plan/facts.ts';
-import { runChecked } from './commands.ts';
+import { despiteSignals, runChecked } from './commands.ts';
 import type { Host } from './host.ts';
 import { isDockerLink, readDockerUser, type DockerUser } from './docker-user.ts';
 import { readForeignRules } from './foreign-tables.ts';
@@ -95,7 +95,7 @@ export function createKernelView(host: Host): KernelView {
   const once = <T>(key: string, read: () => Promise<T>): Promise<T> => {
     const earlier = known.get(key);
     if (earlier !== undefined) return earlier as Promise<T>;
-    const reading = read();
+    const reading = despiteSignals(read);
     known.set(key, reading);
     return reading;
   };

@@ -44,6 +44,8 @@ async function run(argv: readonly string[], options: RunOptions = {}): Promise<C
   options.signal?.throwIfAborted();
   const child = spawn(program, args, {
     stdio: [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    // In a session of its own: a Ctrl-C is for runspec, which has what was begun done or undone.
+    detached: true,
     env: childEnvironment(options.env),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });

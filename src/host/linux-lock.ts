@@ -64,12 +64,14 @@ function isStillAt(path: string, fd: number): boolean {
   return there !== undefined && there.dev === ours.dev && there.ino === ours.ino;
 }
 
-function flock(fd: number, path: string, waitMs: number): Promise<boolean> {
+function flock(fd: number, path: string, waitMs: number, attempts = 5): Promise<boolean> {
   const patience = waitMs > 0 ? ['--wait', (waitMs / 1000).toFixed(3)] : ['--nonblock'];
   const argv = ['--exclusive', '--conflict-exit-code', String(HELD), ...patience, '3'];
   return new Promise((resolve, reject) => {
     const child = spawn('flock', argv, {
       stdio: ['ignore', 'ignore', 'pipe', fd],
+      // A Ctrl-C is for runspec alone.
+      detached: true,
       env: { PATH: searchPath(), LC_ALL: 'C' },
     });
     let stderr = '';
@@ -77,9 +79,11 @@ function flock(fd: number, path: string, waitMs: number): Promise<boolean> {
     child.once('error', (cause) =>
       reject(new OperationError(`cannot lock ${path}`, { cause, hint: MISSING })),
     );
-    child.once('close', (status) => {
+    child.once('close', (status, signal) => {
       if (status === 0) resolve(true);
       else if (status === HELD) resolve(false);
+      // Until it is in its own session, a Ctrl-C reaches it too.
+      else if (signal !== null && attempts > 1) resolve(flock(fd, path, waitMs, attempts - 1));
       else {
         const command = { argv: ['flock', ...argv], status: status ?? undefined, stderr };
         reject(new OperationError(`cannot lock ${path}`, { command, hint: 'flock of util-linux is needed' }));

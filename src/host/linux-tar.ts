@@ -140,7 +140,13 @@ function startFilter(argv: readonly string[], descriptors: readonly number[] = [
   // Folders an archive does not list get their mode from the umask, which is the caller's otherwise.
   const umask = process.umask(0o022);
   const stdio = ['pipe', 'pipe', 'pipe', ...descriptors] as ['pipe', 'pipe', 'pipe'];
-  const child = spawn(program ?? '', args, { stdio, env, ...(cwd === undefined ? {} : { cwd }) });
+  // In a session of its own: a Ctrl-C is for runspec, which ends it.
+  const child = spawn(program ?? '', args, {
+    stdio,
+    env,
+    detached: true,
+    ...(cwd === undefined ? {} : { cwd }),
+  });
   process.umask(umask);
   let stderr = '';
   child.stderr.on('data', (chunk: Buffer) => {

@@ -1,7 +1,6 @@
 // One lock a host for everything that changes it, in the data folder: below the state folder its open
 // file would hold a mount that has to go. The kernel drops the lock with the process, so no kill leaves
 // it held; its file and an otherwise empty data folder go when the work is done.
-import { posix } from 'node:path';
 import { BusyError, UsageError } from '../errors.ts';
 import { UNFINISHED_WRITE, type Host, type Lock } from '../host/host.ts';
 
@@ -65,16 +64,17 @@ async function takeLock(
 ): Promise<Lock> {
   const deadline = host.now() + timeoutMs;
   for (;;) {
+    let isThere = false;
     try {
       await host.makeDirectory(dataDir, { mode: OWN_MODE });
+      isThere = true;
       const lock = await host.lock(path, Math.max(0, deadline - host.now()), onMade);
       if (lock !== undefined) return lock;
       throw new BusyError(`another runspec is at work in ${dataDir}`);
     } catch (error) {
       // The holder before us has just removed the folder with its lock.
-      const lost = (error as NodeJS.ErrnoException).code === 'ENOENT';
-      if (lost && host.now() <= deadline && (await host.status(posix.dirname(dataDir))) !== undefined)
-        continue;
+      const isLost = isThere && (error as NodeJS.ErrnoException).code === 'ENOENT';
+      if (isLost && host.now() <= deadline) continue;
       if (!(error instanceof BusyError)) await removeIfOwn(host, dataDir);
       throw asUnusable(error, dataDir);
     }

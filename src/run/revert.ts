@@ -2,6 +2,7 @@
 // goes on after a failure and collects what could not be undone. `down` and the rollback of a failed
 // apply are the same code.
 import { OperationError } from '../errors.ts';
+import { despiteSignals } from '../host/commands.ts';
 import type { Before, OpContext, Reverted, RevertOptions } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
 import type { Step } from '../plan/plan.ts';
@@ -103,7 +104,15 @@ async function findOtherOwner({ context, options }: Reversal, step: Step): Promi
 }
 
 async function undo({ context, options }: Reversal, step: Step, before: Before = {}): Promise<Reverted> {
-  return opOf(step).revert(context, step, before, options);
+  return despiteSignals(async () => {
+    try {
+      return await opOf(step).revert(context, step, before, options);
+    } catch (error) {
+      // How far a program got, only the kernel can tell.
+      context.view.forget();
+      throw error;
+    }
+  });
 }
 
 export function asFailure({ container }: OpContext, step: Step, cause: unknown): OperationError {

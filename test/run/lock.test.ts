@@ -58,6 +58,21 @@ describe('the lock', () => {
     expect(machine.dump()).toEqual(clean);
   });
 
+  it('does not wait for a folder that cannot be made, and begins again when a holder has removed it', async () => {
+    const real = createFakeHost(createFakeMachine(), createGate());
+    const missing = Object.assign(new Error('ENOENT: no such file or directory'), { code: 'ENOENT' });
+    const nowhere: Host = { ...real, makeDirectory: () => Promise.reject(missing) };
+    await expect(withLock(nowhere, DATA, 60_000, () => Promise.resolve())).rejects.toThrow(
+      /cannot use the data folder/,
+    );
+    let losses = 2;
+    const racing: Host = {
+      ...real,
+      lock: (...args) => ((losses -= 1) < 0 ? real.lock(...args) : Promise.reject(missing)),
+    };
+    expect(await withLock(racing, DATA, 60_000, () => Promise.resolve('in'))).toBe('in');
+  });
+
   it('lets the failure of the work be heard, whatever comes of its own file', async () => {
     const real = createFakeHost(createFakeMachine(), createGate());
     const host: Host = { ...real, removeFile: () => Promise.reject(new Error('EROFS: read-only')) };

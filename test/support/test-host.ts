@@ -26,6 +26,8 @@ export interface Started {
   /** Process id as the machine, not the host, counts. */
   readonly pid: number;
   kill(signal: NodeJS.Signals): void;
+  /** As a terminal does at Ctrl-C: it and what it has started, unless that has left its process group. */
+  killGroup(signal: NodeJS.Signals): void;
   /** What it has written so far. */
   written(): string;
   readonly ended: Promise<{ readonly status: number | null; readonly signal: NodeJS.Signals | null }>;
@@ -47,6 +49,7 @@ export interface TestHost extends Place {
   name(base: string): string;
   /** dist/cli.js with the state and data folder of this host. */
   runspec(...args: readonly string[]): Promise<Executed>;
+  /** In a process group of its own. */
   startRunspec(...args: readonly string[]): Promise<Started>;
   /** Writes a file below `folder`; gives its path. */
   write(name: string, text: string): string;
@@ -106,7 +109,7 @@ export async function createTestHost(): Promise<TestHost> {
     prefix,
     name: (base) => `${prefix}-${base}`,
     runspec: (...args) => here.exec(cli(args)),
-    startRunspec: (...args) => here.start(cli(args)),
+    startRunspec: (...args) => here.start(['setsid', ...cli(args)]),
     write: (name, text) => {
       const file = path.join(folder, name);
       fs.mkdirSync(path.dirname(file), { recursive: true });
@@ -211,6 +214,7 @@ async function start(argv: readonly string[], env: Readonly<Record<string, strin
   return {
     pid,
     kill: (signal) => process.kill(pid, signal),
+    killGroup: (signal) => process.kill(-pid, signal),
     written: () => written,
     ended,
   };

@@ -1,4 +1,5 @@
-// A signal at any moment of an apply: rolled back, or finished, whatever comes after it.
+// A signal at any moment of an apply or a down, to runspec and to what it has started, as from a terminal: rolled back, or
+// finished, whatever comes after it.
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { find, identify, list, succeed } from '../support/containers.ts';
@@ -27,7 +28,7 @@ const after = (milliseconds: number): Promise<void> =>
 
 function killIfThere(started: Started, signal: NodeJS.Signals): void {
   try {
-    started.kill(signal);
+    started.killGroup(signal);
   } catch (error) {
     // It has ended already.
     if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
@@ -139,5 +140,31 @@ describe.skipIf(!requireSystem())('an apply that is interrupted', () => {
     }
     expect((await find(host, spec.name)).ports).toEqual(['0.0.0.0:8080->80/tcp']);
     await succeed(host, 'down', spec.name);
+  });
+});
+
+describe.skipIf(!requireSystem())('a down that is interrupted', () => {
+  const getHost = shareHost();
+
+  it.each([60, 80, 100, 120, 140, 170, 200])('after %d ms is finished all the same', async (ms) => {
+    const host = getHost();
+    const spec = writeSpec(host, 'ending', {
+      network: { bridge: 'cancel0', ports: ['8080:80'] },
+      resources: { memory: '64M' },
+      process: { args: WAIT, stopTimeout: '5s' },
+    });
+    const before = await host.snapshot();
+    await succeed(host, 'apply', spec.file);
+    const down = await host.startRunspec('down', spec.name);
+    await after(ms);
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGINT'] as const) {
+      killIfThere(down, signal);
+      await after(15);
+    }
+    const { status, signal } = await down.ended;
+    // Ended by it while Node itself was still starting.
+    if (status === null) await succeed(host, 'down', spec.name);
+    expect(`${status ?? signal} ${down.written()}`).toMatch(/^(0|SIG\w+) /);
+    expect(await host.settledDiff(before)).toEqual([]);
   });
 });

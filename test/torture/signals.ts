@@ -1,5 +1,6 @@
 // SIGINT, SIGTERM, SIGHUP or a closed terminal at a random moment of apply: either it is finished, or it is rolled back by
-// itself, with nothing left for `down` to do. A second signal must not make it worse.
+// itself, with nothing left for `down` to do. A second signal must not make it worse. All of it is sent to the process
+// group, as a terminal does.
 import path from 'node:path';
 import type { PlacedSpec } from '../support/specs.ts';
 import type { Started, TestHost } from '../support/test-host.ts';
@@ -68,11 +69,11 @@ async function cancel(
   const { started, pid } = await begin(host, spec, way);
   await sleep(moment);
   const at = performance.now();
-  if (hasEnded(pid) || !signal(way === 'terminal' ? started.pid : pid, way === 'terminal' ? 'SIGKILL' : way))
+  if (hasEnded(pid) || !signal(way === 'terminal' ? started.pid : -pid, way === 'terminal' ? 'SIGKILL' : way))
     return undefined;
   if (random.oneIn(4)) {
     await sleep(random.below(60));
-    signal(pid, random.pick(['SIGINT', 'SIGTERM', 'SIGHUP']));
+    signal(-pid, random.pick(['SIGINT', 'SIGTERM', 'SIGHUP']));
   }
   while (!hasEnded(pid)) {
     if (performance.now() - at > PATIENCE_MS) {
