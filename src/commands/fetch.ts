@@ -4,6 +4,7 @@ import type { FetchOptions } from '../image/remote-sources.ts';
 import type { LoadedSpec } from '../load/load.ts';
 import type { CommandContext } from './context.ts';
 import { withLayerDisplay } from './layer-display.ts';
+import { placeByPath } from './place-failure.ts';
 import { createReporter } from './reporter.ts';
 
 export async function fetchAll(
@@ -13,9 +14,12 @@ export async function fetchAll(
 ): Promise<void> {
   await withLayerDisplay(context, async ({ stderr, follow }) => {
     const reporter = createReporter({ ...context, stderr });
-    for (const { spec } of specs) {
+    for (const loaded of specs) {
+      const { spec } = loaded;
       const told = follow((text) => reporter.progress(spec.name, 'fetch', text));
-      await fetchSources({ ...context, ...told }, spec, options);
+      await fetchSources({ ...context, ...told }, spec, options).catch(async (error: unknown) => {
+        throw await placeByPath(error, loaded);
+      });
     }
   });
 }

@@ -20,6 +20,7 @@ import { resolveLayers } from '../image/resolve-layers.ts';
 import { formatImageReference, parseImageReference } from '../load/image-reference.ts';
 import { addArchive, type LayerContext } from '../image/unpack-tarball.ts';
 import { withLock } from '../run/lock.ts';
+import { placeByPath } from './place-failure.ts';
 import { requireRoot } from './require-root.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { formatSize } from './format-size.ts';
@@ -171,10 +172,13 @@ export async function pullImages(
     const pulled: string[] = [];
     for (const text of references)
       pulled.push(...keysOf(await pullImage(layers, fullReference(context, text))));
-    for (const { spec } of loaded?.specs ?? []) {
+    for (const one of loaded?.specs ?? []) {
+      const { spec } = one;
       if (spec.rootfs.kind === 'image' && isRemote(spec.rootfs.image))
         await pullImage(layers, spec.rootfs.image);
-      await fetchSources(layers, spec, { local: false });
+      await fetchSources(layers, spec, { local: false }).catch(async (error: unknown) => {
+        throw await placeByPath(error, one);
+      });
     }
     return loaded === undefined ? pulled : [...pulled, ...(await makeLayers(context, layers, loaded))];
   });

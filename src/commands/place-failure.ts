@@ -12,10 +12,15 @@ export async function placeFailure(
 ): Promise<unknown> {
   if (!(error instanceof OperationError) || loaded === undefined) return error;
   const path = error.path ?? pathOfMount(error.destination, loaded) ?? pathOfLayer(error.step, plan, loaded);
+  return placeByPath(error.with({ path }), loaded);
+}
+
+/** The same of what was asked for by a path that the error knows. */
+export async function placeByPath(error: unknown, loaded: LoadedSpec): Promise<unknown> {
+  const path = error instanceof OperationError ? error.path : undefined;
   const start = path === undefined ? undefined : (await loaded.locate(path))?.start;
-  if (start === undefined) return error;
-  const place = `${loaded.file}:${start.line}:${start.column}`;
-  return error.with({ path, place });
+  if (start === undefined || !(error instanceof OperationError)) return error;
+  return error.with({ place: `${loaded.file}:${start.line}:${start.column}` });
 }
 
 function pathOfMount(destination: string | undefined, { spec }: LoadedSpec): SpecPath | undefined {

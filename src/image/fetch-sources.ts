@@ -1,5 +1,6 @@
 // Brings into the store what specs name on the network. Called before the host is locked: a long download
 // lets others work meanwhile.
+import { OperationError } from '../errors.ts';
 import type { LayerSource, RootfsSource, Spec } from '../load/spec.ts';
 import { ensureLayer } from './ensure-layer.ts';
 import { isComplete, readTag } from './image-records.ts';
@@ -8,9 +9,14 @@ import { isFetched, isUrl, type FetchOptions } from './remote-sources.ts';
 import { layerPath } from './store.ts';
 import { fetchReference, type LayerContext } from './unpack-tarball.ts';
 
-/** @throws OperationError */
+/** @throws OperationError with the path of the source in the spec. */
 export async function fetchSources(context: LayerContext, spec: Spec, options: FetchOptions): Promise<void> {
-  for (const source of [spec.rootfs, ...spec.layers]) await fetchSource(context, source, options);
+  for (const [index, source] of [spec.rootfs, ...spec.layers].entries()) {
+    const path = index === 0 ? ['rootfs', source.kind] : ['layers', index - 1, source.kind];
+    await fetchSource(context, source, options).catch((error: unknown) => {
+      throw error instanceof OperationError ? error.with({ path, container: spec.name }) : error;
+    });
+  }
 }
 
 async function fetchSource(

@@ -18,15 +18,21 @@ export interface ResolvedLayers {
   readonly layers: readonly ResolvedLayer[];
   readonly diagnostics: readonly Diagnostic[];
   /** URLs without a pin that were not fetched yet; with any, `layers` is incomplete. */
-  readonly unfetched: readonly string[];
+  readonly unfetched: readonly Unfetched[];
   /** What the image that the root filesystem comes from says. */
   readonly image?: ImageFacts;
+}
+
+/** A URL, and where the spec has it. */
+export interface Unfetched {
+  readonly url: string;
+  readonly path: SpecPath;
 }
 
 type Outcome =
   | { readonly layers: readonly ResolvedLayer[]; readonly image?: ImageFacts }
   | { readonly diagnostics: readonly Diagnostic[] }
-  | { readonly unfetched: string };
+  | { readonly unfetched: Unfetched };
 
 type Scope = HashScope;
 
@@ -41,7 +47,7 @@ export async function resolveLayers(
   const scope = { host, archives, dataDir, signal, mayWrite };
   const layers: ResolvedLayer[] = [];
   const diagnostics: Diagnostic[] = [];
-  const unfetched: string[] = [];
+  const unfetched: Unfetched[] = [];
   let image: ImageFacts | undefined;
   const sources = [spec.rootfs, ...spec.layers];
   for (const [index, source] of sources.entries()) {
@@ -149,7 +155,7 @@ async function resolveUrl(
     });
   }
   const key = sha256 ?? (await readReference(host, dataDir, url));
-  return key === undefined ? { unfetched: url } : layerOf(key);
+  return key === undefined ? { unfetched: { url, path } } : layerOf(key);
 }
 
 async function resolveDirectory(

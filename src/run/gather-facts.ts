@@ -7,7 +7,7 @@ import type { KernelView } from '../host/kernel-view.ts';
 import { findSocketOwners } from '../host/listening.ts';
 import { readNetwork } from '../host/network-facts.ts';
 import { readResolver } from '../host/resolver-facts.ts';
-import { resolveLayers } from '../image/resolve-layers.ts';
+import { resolveLayers, type Unfetched } from '../image/resolve-layers.ts';
 import type { Spec } from '../load/spec.ts';
 import type { Step } from '../plan/plan.ts';
 import type {
@@ -214,19 +214,19 @@ async function resolveAllLayers(
     ),
     diagnostics: resolved.flatMap(([container, { diagnostics, unfetched }]) => [
       ...diagnostics.map((diagnostic) => ({ ...diagnostic, container })),
-      ...unfetched.map((url) => ({ ...notFetched(url), container })),
+      ...unfetched.map((one) => ({ ...notFetched(one), container })),
     ]),
   };
 }
 
 // What such a URL gives is known only after a download, and a plan changes nothing.
-function notFetched(url: string): Diagnostic {
+function notFetched({ url, path }: Unfetched): Diagnostic {
   return {
     code: 'not-fetched',
     severity: 'error',
     message: `${url} has no sha256 and is not in the store yet`,
     hint: 'pin it with sha256, or fetch it first: runspec image pull SPEC',
-    path: ['rootfs', 'tarball'],
+    path,
   };
 }
 

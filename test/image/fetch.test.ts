@@ -45,7 +45,7 @@ describe.skipIf(!isRoot)('an archive from the network', () => {
     expect(await resolveLayers(host, archives, dataDir, spec)).toEqual({
       layers: [],
       diagnostics: [],
-      unfetched: [`${origin}/moved`],
+      unfetched: [{ url: `${origin}/moved`, path: ['rootfs', 'tarball'] }],
     });
     await fetchTo('unpinned', '/moved');
     const before = asked;
@@ -78,7 +78,10 @@ describe.skipIf(!isRoot)('an archive from the network', () => {
     ['/elsewhere', /neither http nor https/],
     ['/cut', /cannot fetch .*\/cut|ended after 700 of/],
   ])('that fails says why and leaves nothing: %s', async (url, message) => {
-    await expect(fetchTo(`failed${url}`, url)).rejects.toThrow(message);
+    await expect(fetchTo(`failed${url}`, url)).rejects.toMatchObject({
+      message: expect.stringMatching(message) as string,
+      path: ['rootfs', 'tarball'],
+    });
     for (const one of ['tmp', 'layers', 'refs'])
       expect(fs.readdirSync(`${scratch}/failed${url}/images/${one}`)).toEqual([]);
   });
