@@ -5,6 +5,7 @@ import { isatty } from 'node:tty';
 import { InterruptedError, OperationError, UsageError } from './errors.ts';
 import { wasCutShort } from './host/commands.ts';
 import type { CommandContext } from './commands/context.ts';
+import { workingDirectory } from './commands/working-directory.ts';
 import type { Host } from './host/host.ts';
 import type { Globals } from './commands/program.ts';
 
@@ -123,7 +124,7 @@ async function makeContext(
     build: RUNSPEC_BUILD,
     environment: process.env as Readonly<Record<string, string>>,
     self: [process.execPath, ...process.execArgv, ...process.argv.slice(1, 2)],
-    workingDirectory: process.cwd(),
+    workingDirectory: workingDirectory(),
     color,
     colorOfData: color && isatty(1),
     signal,

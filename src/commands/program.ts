@@ -4,6 +4,7 @@ import { parseDuration } from '../load/units.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { endOptions } from './end-options.ts';
 import { addImageCommands } from './image-commands.ts';
+import { absolutePath } from './working-directory.ts';
 
 export interface Globals {
   readonly stateDir: string;
@@ -292,9 +293,3 @@ function parseCount(text: string): number {
 }
 
 const collect = (value: string, earlier: readonly string[]): readonly string[] => [...earlier, value];
-
-function absolutePath(path: string): string {
-  return path.startsWith('/')
-    ? path.replace(/(?<=.)\/+$/, '')
-    : `${process.cwd()}/${path}`.replace(/\/+$/, '');
-}

@@ -46,7 +46,7 @@ export function explainType(
     return {
       code: 'bad-port',
       message: `${describePath(path)} ${source} lacks the port of the host`,
-      hint: `write both ports in quotes, as in "${source}:${source}"`,
+      hint: `write both ports in quotes, as in ${quote(portsIn(value) ?? `${source}:${source}`)}`,
       path,
     };
   }
@@ -131,4 +131,13 @@ function kindOf(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'an object';
   return typeof value === 'string' ? 'text' : typeof value === 'boolean' ? 'a boolean' : 'a number';
+}
+
+const MAX_PORT = 65_535;
+
+/** What a reader of YAML 1.1 has made 133342 of: 2222:22, in base 60. */
+function portsIn(value: number): string | undefined {
+  if (!Number.isInteger(value) || value <= MAX_PORT) return undefined;
+  const [host, container] = [Math.floor(value / 60), value % 60];
+  return host <= MAX_PORT && container > 0 ? `${host}:${container}` : '8080:80';
 }

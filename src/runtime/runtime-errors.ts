@@ -45,6 +45,12 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
+/** What in a spec asks for what the kernel or the runtime refuses. */
+const PATHS: readonly (readonly [RegExp, SpecPath])[] = [
+  [/oom_score_adj/i, ['process', 'oomScoreAdj']],
+  [/cgroups? in hybrid mode not supported|RLIM_MEMLOCK/i, ['runtime']],
+];
+
 /** runc's `exec /bin/app: exec format error`, and before 1.1 `exec user process caused: …`; crun's `exec container process`. */
 const EXEC_ERROR =
   /^(?:standard_init_linux\.go:\d+: )?exec (?:user process caused: |container process|\/\S*: (?:exec format error|no such file or directory|permission denied|text file busy|argument list too long|not a directory)$)/i;
@@ -58,7 +64,8 @@ export function createError(
   command: FailedCommand,
 ): OperationError {
   const sysctl = SYSCTL.exec(lastWords(command.stderr))?.[1]?.replaceAll('/', '.');
-  const path = sysctl === undefined ? undefined : ['sysctls', sysctl];
+  const path =
+    sysctl === undefined ? PATHS.find(([pattern]) => pattern.test(command.stderr))?.[1] : ['sysctls', sysctl];
   const mount = MOUNT.exec(lastWords(command.stderr));
   const destination = mount?.[1] ?? (mount?.[2] === undefined ? undefined : `/${mount[2]}`);
   const message = `${step.runtime.name} cannot create the process of ${step.container}`;

@@ -34,6 +34,18 @@ describe('a runtime’s complaint', () => {
   });
 });
 
+test('what one key of the spec asks for leads to its place', () => {
+  const pathOf = (stderr: string): unknown =>
+    createError(step, { argv: ['conmon'], status: undefined, stderr }).path;
+  expect(
+    pathOf(
+      'level=fatal msg="nsexec[7]: failed to update /proc/self/oom_score_adj: Permission denied"\nlevel=error msg="runc create failed: can\'t get final child\'s PID from pipe: EOF"\n',
+    ),
+  ).toEqual(['process', 'oomScoreAdj']);
+  expect(pathOf('cgroups in hybrid mode not supported')).toEqual(['runtime']);
+  expect(pathOf('something else')).toBeUndefined();
+});
+
 test('a parameter that the kernel has not, or not so, leads to its place in the spec', () => {
   const words =
     'time="x" level=error msg="runc create failed: unable to start container process: error during container init: ';

@@ -374,7 +374,7 @@ export interface Network {
    */
   bridge?: string;
   /**
-   * IPv4 network in CIDR form, with a prefix of 8 to 30 bits. Default: the first free /24 of 10.209.0.0/16, checked against the host's routes.
+   * IPv4 network in CIDR form, with a prefix of 8 to 30 bits. Default: the /24 around address, else the first free /24 of 10.209.0.0/16, checked against the host's routes.
    */
   subnet?: string;
   /**
