@@ -3,7 +3,7 @@
 import { PassThrough, type Duplex } from 'node:stream';
 import type { Child, Host } from '../../src/host/host.ts';
 import { createFakeHost } from './fake-host.ts';
-import { createGate } from './fake/gate.ts';
+import { createGate, type Gate } from './fake/gate.ts';
 import { createFakeMachine, type FakeMachine } from './fake/machine.ts';
 
 /** As the program exports it. */
@@ -42,6 +42,8 @@ const FILES: Readonly<Record<string, string>> = {
 
 export interface Rehearsal {
   readonly machine: FakeMachine;
+  /** One runspec process on it. */
+  makeHost(gate?: Gate): Host;
   /** @param change of the host that the command is given. @throws Error when it fails. */
   run(main: Main, command: string, change?: (host: Host) => Host): Promise<void>;
 }
@@ -52,8 +54,8 @@ export function createRehearsal(): Rehearsal {
     makeFolders(machine, file.slice(0, file.lastIndexOf('/')));
     machine.files.put(file, text, { mode: 0o755 });
   }
-  const makeHost = (): Host =>
-    withProcesses(machine, withOverlay(machine, createFakeHost(machine, createGate())));
+  const makeHost = (gate = createGate()): Host =>
+    withProcesses(machine, withOverlay(machine, createFakeHost(machine, gate)), gate.died);
   const run: Rehearsal['run'] = async (main, command, change = (host) => host) => {
     const { geteuid } = process;
     try {
@@ -64,7 +66,7 @@ export function createRehearsal(): Rehearsal {
       if (geteuid !== undefined) process.geteuid = geteuid;
     }
   };
-  return { machine, run };
+  return { machine, makeHost, run };
 }
 
 /** @throws Error when a command fails or something is left of it. */
@@ -98,7 +100,7 @@ function withOverlay({ mounts }: FakeMachine, host: Host): Host {
 const [MONITOR, INIT] = [201, 202];
 
 /** The host with conmon, the runtime and the process they start: below /proc, and in the cgroups. */
-function withProcesses({ files }: FakeMachine, host: Host): Host {
+function withProcesses({ files }: FakeMachine, host: Host, died: Promise<void>): Host {
   const members = (): readonly string[] =>
     files.below('/sys/fs/cgroup').filter((file) => /\/runspec\/web[^/]*\/cgroup\.procs$/.test(file));
   const begin = (pid: number, name: string): void => {
@@ -141,6 +143,8 @@ function withProcesses({ files }: FakeMachine, host: Host): Host {
         });
       });
       gate.resume();
+      // One that waits ends with a runspec that is killed. (The real one may go on a while: that is for the system tier.)
+      void died.then(() => gate.writableEnded || end(MONITOR));
       begin(MONITOR, 'conmon');
       const pipes = [undefined, undefined, stderr, reply, gate];
       return { pid: MONITOR, pipe: (fd) => pipes[fd] as Duplex, exited, release: () => undefined };
