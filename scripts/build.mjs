@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { Script } from 'node:vm';
 import { build } from 'esbuild';
 
-/** What reads specs is a fifth of the program, and a second apply does without it: it is loaded when it is imported. */
+/** What reads specs is a quarter of the program, and a second apply does without it: it is loaded when it is imported. */
 const PARTS = { main: 'src/cli.ts', reader: 'src/load/load.ts' };
 const READER = 'part:reader';
 

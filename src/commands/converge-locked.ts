@@ -30,6 +30,7 @@ export async function convergeLocked(
   }
   const netns = loaded.specs.map(({ spec }) => netnsOf(spec.name));
   const sockets = await hasFreshPorts(context, loaded);
+  // Somebody may have been at work since the view was found to be true.
   if (generation !== (await lockGeneration(context.host, context.dataDir))) await forget(context.host, view);
   return withLock(
     context.host,

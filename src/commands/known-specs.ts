@@ -56,7 +56,7 @@ export async function recallSpecs(
   return specs;
 }
 
-/** Loaded for this only: what reads a spec is a third of the program. */
+/** Loaded for this only: what reads a spec is a quarter of the program. */
 async function readAnew(source: SourceText): Promise<readonly LoadedSpec[]> {
   const { load } = await import('../load/load.ts');
   return load([source]).specs;

@@ -1,5 +1,5 @@
 // A second apply, mostly: the specs are those that were applied, and the host is as they say. Found out without the lock,
-// which takes a tenth of such an apply; whoever holds it meanwhile makes the finding void.
+// so that it waits for nobody and writes nothing; whoever holds it meanwhile makes the finding void.
 import type { KernelView } from '../host/kernel-view.ts';
 import { hasFreshHashes } from '../image/hash-cache.ts';
 import { compileAll } from '../plan/compile.ts';

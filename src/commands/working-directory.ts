@@ -1,3 +1,4 @@
+// The folder that relative paths begin in.
 import { UsageError } from '../errors.ts';
 
 /** @throws UsageError when it was removed. */

@@ -32,7 +32,7 @@ export async function hashArchive(
   const { hash: found, at } = await take(host, archives, path, status, signal);
   if (mayWrite && (await hasLayer(host, dataDir, found))) {
     await rememberHash(host, dataDir, path, status, at, found);
-    taken.get(archives)?.delete(`${path} ${identityOf(status)}`);
+    taken.get(archives)?.delete(keyOf(path, status));
   }
   return found;
 }
@@ -60,7 +60,7 @@ function take(
 ): Promise<Taken> {
   const known = taken.get(archives) ?? new Map<string, Promise<Taken>>();
   taken.set(archives, known);
-  const key = `${path} ${identityOf(status)}`;
+  const key = keyOf(path, status);
   const earlier = known.get(key);
   if (earlier !== undefined) return earlier;
   const at = host.now();
@@ -70,6 +70,10 @@ function take(
   // Of a file that may be written again without another time a later look has to see more.
   taking.then(() => mayChangeUnseen(status, at) && forget(), forget);
   return taking;
+}
+
+function keyOf(path: string, status: FileStatus): string {
+  return `${path} ${identityOf(status)}`;
 }
 
 /** `status` was read before the hash was taken, at `now` (milliseconds). */

@@ -2,6 +2,7 @@
 // watcher, a mere flock(1), that waits for the lock and then takes the container down. The kernel drops the
 // lock with its holder, so the watcher wakes however runspec ends.
 import { OperationError } from '../errors.ts';
+import { commandError, despiteSignals } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 
 export interface Foreground {
@@ -57,8 +58,11 @@ export async function isForeground(host: Host, dataDir: string, container: strin
 async function lookAt(host: Host, file: string): Promise<'missing' | 'free' | 'held'> {
   if ((await host.status(file)) === undefined) return 'missing';
   // Held alone by a `run` that lives.
-  const { status } = await host.run(['flock', '--shared', '--nonblock', file, 'true']);
-  return status === 0 ? 'free' : 'held';
+  return despiteSignals(async () => {
+    const result = await host.run(['flock', '--shared', '--nonblock', file, 'true']);
+    if (result.status === undefined) throw commandError(`cannot see whether ${file} is locked`, result);
+    return result.status === 0 ? 'free' : 'held';
+  });
 }
 
 /** Once the container is down; one whose runspec lives is left to that. */
