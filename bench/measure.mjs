@@ -107,17 +107,21 @@ for (let round = 1; round <= ROUNDS; round += 1) {
 }
 
 say(`memory of ${IDLE} idle containers`);
-// Podman has left its own tables and ip_forward by now.
-const untidy = snapshot();
-let before = measureProcesses();
-time(runspec.apply(...specs.slice(0, IDLE)));
-const memory = { runspec: heldSince(before, IDLE) };
-time(runspec.down(...names.slice(0, IDLE)));
-left.push(...leftOver(untidy));
-before = measureProcesses();
-for (let index = 0; index < IDLE; index += 1) time(podman.run(names[index], ports[index]));
-memory.podman = heldSince(before, IDLE);
-time(podman.remove(...names.slice(0, IDLE)));
+const memory = { runspec: [], podman: [] };
+const idle = names.slice(0, IDLE);
+for (let round = 1; round <= ROUNDS; round += 1) {
+  // Podman has left its own tables and ip_forward by now.
+  const untidy = snapshot();
+  let before = measureProcesses();
+  time(runspec.apply(...specs.slice(0, IDLE)));
+  memory.runspec.push(heldSince(before, IDLE));
+  time(runspec.down(...idle));
+  left.push(...leftOver(untidy));
+  before = measureProcesses();
+  for (const [index, one] of idle.entries()) time(podman.run(one, ports[index]));
+  memory.podman.push(heldSince(before, IDLE));
+  time(podman.remove(...idle));
+}
 
 const images = await measureImages({
   folder: join(folder, 'data/images'),

@@ -3,6 +3,7 @@
 export function renderReport({ machine, rounds, batch, idle, samples, memory, images, left }) {
   const { unpacked } = images;
   const median = (name) => middle(samples[name]);
+  const held = (whose, name) => middle(memory[whose].map((one) => one[name]));
   const rows = [
     row('`runspec --version`', median('version'), '`node -e 0`', median('node'), 1.25),
     row('`runspec plan specs/nginx.yaml`', median('plan'), '`node -e 0`', median('node'), 2),
@@ -22,8 +23,15 @@ export function renderReport({ machine, rounds, batch, idle, samples, memory, im
       `\`podman rm -f -t 0\` of ${batch}`,
       median('podmanRemoveMany'),
     ),
-    row('memory held per idle container, PSS', memory.runspec.pss, 'Podman', memory.podman.pss, 1, 'KiB'),
-    row('the same, RSS', memory.runspec.rss, 'Podman', memory.podman.rss, 1, 'KiB'),
+    row(
+      'memory held per idle container, PSS',
+      held('runspec', 'pss'),
+      'Podman',
+      held('podman', 'pss'),
+      1,
+      'KiB',
+    ),
+    row('the same, RSS', held('runspec', 'rss'), 'Podman', held('podman', 'rss'), 1, 'KiB'),
   ];
   const imageRows = [
     row('`runspec image pull oci:…`', median('imagePull'), '`podman load`', median('podmanLoad'), 1),
@@ -67,8 +75,8 @@ unpacked ${unpacked.second} (target 0, ${unpacked.second === 0 ? 'met' : '**not 
 * Podman leaves chains of its firewall in the host. Since runspec names rules of others that stop a container's packets,
   its \`plan\` and first \`apply\` read them here, by one or two processes more than on a host without other firewalls.
 * Whole processes are timed, from fork to exit. NODE_EXTRA_CA_CERTS is unset for all.
-* Memory is the sum over all processes but the containers' own, with ${idle} containers up: ${memory.runspec.processes} a
-  container for runspec, ${memory.podman.processes} for Podman (conmon). PSS counts a page shared by n processes as 1/n.
+* Memory is the sum over all processes but the containers' own, with ${idle} containers up, in ${rounds} rounds: ${held('runspec', 'processes')} a
+  container for runspec, ${held('podman', 'processes')} for Podman (conmon). PSS counts a page shared by n processes as 1/n.
 * \`podman load\` reads the image as an oci-archive into overlay storage. Every round unpacks into a new place, and what
   is to be written to the disk is written before the next begins.
 * The registry is Debian's docker-registry, filled by skopeo; \`podman pull --tls-verify=false\` reads it into overlay

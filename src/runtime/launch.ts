@@ -160,7 +160,7 @@ async function startMonitor(host: Host, step: ProcessStep, mounts: readonly Moun
     env: {
       PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
       // It takes no other letters in its arguments than its locale has.
-      LC_ALL: 'C.UTF-8',
+      LC_CTYPE: 'C.UTF-8',
       _OCI_SYNCPIPE: String(SYNC_FD),
       _OCI_STARTPIPE: String(START_FD),
       ...consoleFolder(step),
