@@ -27,7 +27,7 @@ export function pidNamespace(pid: number): string {
 
 /** @returns false when it has ended before. */
 export function signal(pid: number, name: NodeJS.Signals): boolean {
-  if (hasEnded(pid)) return false;
+  if (hasEnded(Math.abs(pid))) return false;
   try {
     process.kill(pid, name);
     return true;
