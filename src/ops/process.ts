@@ -14,8 +14,6 @@ import { quote, quoteAll } from './shell.ts';
 const FORMER = 'deleted or replaced on the host, and the container still has the former one';
 
 export const process: Op<'process'> = {
-  // What matters when it is stopped; the rest is compared with what it was launched with.
-  passive: ['stopSignal', 'stopTimeout'],
   // An init that nobody has started: it stands in the root.
   halvesUnseen: true,
 
@@ -52,6 +50,9 @@ export const process: Op<'process'> = {
       throw await nameFullDisk(host, step, error);
     }
   },
+
+  // How it is to be stopped: it is enough that the record says so. The rest is compared with what it was launched with.
+  async update() {},
 
   async revert({ host }, step) {
     return { outcome: (await stopProcess(host, step, await readMounts(host))) ? 'removed' : 'gone' };

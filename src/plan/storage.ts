@@ -1,5 +1,6 @@
 // The files of one container as steps: layers, the layer of mount points, the writable layer, the
 // overlay over them, and the generated files of /etc.
+import { sha256 } from '../crypto.ts';
 import type { Spec } from '../load/spec.ts';
 import type { GeneratedFiles } from '../oci/mounts.ts';
 import { mountTargets } from '../oci/mounts.ts';
@@ -16,6 +17,7 @@ export interface Places {
   readonly records: string;
   readonly log: string;
   readonly files: GeneratedFiles;
+  readonly writable: string;
   readonly upper: string;
   readonly work: string;
 }
@@ -24,8 +26,10 @@ export interface Places {
 export function placesOf(spec: Spec, facts: HostFacts): Places {
   const state = `${facts.stateDir}/${spec.name}`;
   const data = `${facts.dataDir}/containers/${spec.name}`;
-  const writable =
-    spec.writable === 'persistent' ? `${facts.dataDir}/writable/${spec.name}` : `${data}/writable`;
+  const isPersistent = spec.writable === 'persistent';
+  const writable = isPersistent ? `${facts.dataDir}/writable/${spec.name}` : `${data}/writable`;
+  // Over other layers it is another one: the former stays until these are up, should that fail.
+  const upper = isPersistent ? 'upper' : `upper-${sha256(lowerOf(spec, facts).join('\n')).slice(0, 12)}`;
   return {
     state,
     data,
@@ -40,9 +44,16 @@ export function placesOf(spec: Spec, facts: HostFacts): Places {
       hosts: `${data}/etc/hosts`,
       hostname: `${data}/etc/hostname`,
     },
-    upper: `${writable}/upper`,
+    writable,
+    upper: `${writable}/${upper}`,
     work: `${writable}/work`,
   };
+}
+
+/** Folders of the layers, lowest first. overlayfs refuses one twice (ELOOP): all that a lower one shows is hidden by the same above it. */
+function lowerOf(spec: Spec, facts: HostFacts): readonly string[] {
+  const layers = facts.layers[spec.name] ?? [];
+  return [...new Set(layers.map((layer) => layer.path).toReversed())].toReversed();
 }
 
 export function volumePath(facts: HostFacts, name: string): string {
@@ -79,8 +90,7 @@ export function compileStorage(
     (step, index) => layerSteps.findIndex((other) => other.id === step.id) === index,
   );
   const layerIds = uniqueLayers.map((step) => step.id);
-  // overlayfs refuses a folder twice (ELOOP). All that a lower one shows is hidden by the same one above it.
-  const lower = [...new Set(layers.map((layer) => layer.path).toReversed())].toReversed();
+  const lower = lowerOf(spec, facts);
   const init = `${places.data}/mountpoints`;
   // Each state folder is a step of its own: one that a container leaves goes with its last user.
   const state = `mount:${facts.stateDir}`;
@@ -126,7 +136,6 @@ function writableSteps(
   lower: readonly string[],
 ): readonly DirectoryStep[] {
   if (spec.readonlyRootfs) return [];
-  const folder = places.upper.slice(0, -'/upper'.length);
   const persistent = spec.writable === 'persistent';
   const removal = persistent ? 'volume' : 'tree';
   const parents = persistent
@@ -141,7 +150,7 @@ function writableSteps(
     ...parents,
     directory(
       'dir:writable',
-      folder,
+      places.writable,
       0o700,
       removal,
       parents.map((step) => step.id),

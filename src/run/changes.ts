@@ -14,6 +14,8 @@ export interface Change {
   readonly former?: Step;
   /** Why, for people: what differs, or what it follows. */
   readonly reason?: string;
+  /** Nothing was in its place. */
+  readonly wasAbsent?: true;
 }
 
 /** A container's plan, and what may be on the host of it. */
@@ -176,6 +178,7 @@ function decide(container: string, step: Step, former: Step | undefined, probe: 
     step,
     ...(former === undefined ? {} : { former }),
     ...(reason === undefined ? {} : { reason }),
+    ...(probe.state === 'absent' ? { wasAbsent: true } : {}),
   });
   const op = opOf(step);
   switch (probe.state) {
@@ -232,7 +235,10 @@ function differingProperties(former: Step, step: Step, passive: readonly string[
   const names = [...new Set([...Object.keys(former), ...Object.keys(step)])].filter(
     (property) => !ORDER_ONLY.has(property) && !passive.includes(property),
   );
+  // Over other layers it has another path, which tells nobody why.
+  const isOverOthers = !isSame(field(former, 'layers'), field(step, 'layers'));
   return names.flatMap((name) => {
+    if (name === 'path' && isOverOthers) return [];
     const [before, after] = [field(former, name), field(step, name)];
     if (isSame(before, after)) return [];
     if (name === 'config') return differingPaths(before, after);

@@ -46,17 +46,12 @@ export async function rollBack(
       ...created.map((change) => withoutKeeping(changes, change.step)),
     ])),
   ];
-  const lost = new Map(
-    changes
-      .filter((change) => change.former !== undefined && change.action !== 'none')
-      .map((change) => [change.step.id, change]),
-  );
+  const byId = new Map(changes.map((change) => [change.step.id, change]));
   calm.context.view.forget();
+  // Of all steps: a runtime that fails to create a container removes its cgroup, limits and all.
   await walk(record.applied.steps, 'forward', async (step, reached) => {
-    const change = lost.get(step.id);
-    if (change === undefined) return;
     try {
-      await restore(calm, step, change, reached);
+      await restore(calm, step, byId.get(step.id), reached);
     } catch (cause) {
       failures.push(asFailure(calm.context, step, cause));
     }
@@ -69,7 +64,8 @@ export async function rollBack(
 function withoutKeeping(changes: readonly Change[], step: Step, wasMadeByKilled = false): Step {
   if (step.op !== 'directory' || step.removal !== 'volume') return step;
   const made = changes.some(
-    (change) => change.step.id === step.id && change.action === 'create' && change.former === undefined,
+    ({ step: made, former, wasAbsent }) =>
+      made.id === step.id && wasAbsent === true && (former?.op !== 'directory' || former.path !== step.path),
   );
   return made || wasMadeByKilled ? { ...step, removal: 'tree' } : step;
 }
@@ -77,14 +73,14 @@ function withoutKeeping(changes: readonly Change[], step: Step, wasMadeByKilled 
 async function restore(
   application: Application,
   step: Step,
-  change: Change,
+  change: Change | undefined,
   reached: Reached,
 ): Promise<void> {
   const { context, record, shared } = application;
   const op = opOf(step);
   const probe = await op.probe(context, step);
   // What an update added beyond the former step, such as one more limit, no probe of that step sees.
-  const wasUpdated = change.action === 'update' && probe.state !== 'absent';
+  const wasUpdated = change?.action === 'update' && probe.state !== 'absent';
   if (probe.state === 'present' && !wasUpdated) return;
   const inPlace = wasUpdated || (probe.state === 'drifted' && probe.inPlace);
   const action = inPlace && op.update !== undefined ? 'update' : 'create';

@@ -62,7 +62,12 @@ describe.skipIf(!requireSystem())('a plan', () => {
       false,
     ],
     ['name servers', { dns: { servers: ['9.9.9.9'] } }, /~ file:\/etc\/resolv\.conf .*\n +content: /, false],
-    ['the time to stop', { process: { ...PROCESS, stopTimeout: '7s' } }, /nothing to do/, false],
+    [
+      'the time to stop',
+      { process: { ...PROCESS, stopTimeout: '7s' } },
+      /~ process .*\n +changed in the spec: stopTimeout\n/,
+      false,
+    ],
   ])('has the reason of each change: %s', async (_, keys, reason, isRestarted) => {
     const { file } = writeSpec(getHost(), 'web', { ...WEB, ...keys });
     const { stdout } = await getHost().runspec('plan', file);

@@ -24,8 +24,8 @@ const PLACES: readonly Place[] = [
   { name: 'the state folder', at: '{state}/{name}/planted' },
   { name: "the runtime's folder", at: '{state}/{name}/runtime/planted' },
   { name: "the runtime's folder, in the container's", at: '{state}/{name}/runtime/{name}/planted' },
-  { name: 'the writable layer', at: '{data}/containers/{name}/writable/upper/planted' },
-  { name: 'the writable layer, deep', at: '{data}/containers/{name}/writable/upper/a/b/c/planted' },
+  { name: 'the writable layer', at: '{upper}/planted' },
+  { name: 'the writable layer, deep', at: '{upper}/a/b/c/planted' },
   { name: 'the work folder of the overlay', at: '{data}/containers/{name}/writable/work/planted' },
   { name: 'the folder of the writable layer', at: '{data}/containers/{name}/writable', covers: true },
   { name: 'the layer of mount points', at: '{data}/containers/{name}/mountpoints/planted' },
@@ -84,15 +84,16 @@ async function expectLeftAlone(host: TestHost, { at, covers, more, volumes }: Pl
     'kept.yaml',
     `runspec: 1\nname: ${name}\nrootfs: { directory: ${rootfs} }\nprocess: { args: [/bin/sleep, "99"], stopTimeout: 10ms }\n${more ?? ''}`,
   );
-  const target = at
-    .replace('{state}', host.stateDir)
-    .replace('{data}', host.dataDir)
-    .replaceAll('{name}', name);
   const down = ['--quiet', 'down', name, ...(volumes === true ? ['--volumes'] : [])];
   const before = await host.snapshot();
   const kept = look();
 
   expect(await host.runspec('--quiet', 'apply', file)).toMatchObject({ status: 0 });
+  const target = at
+    .replace('{upper}', () => upperOf(host, name))
+    .replace('{state}', host.stateDir)
+    .replace('{data}', host.dataDir)
+    .replaceAll('{name}', name);
   if (covers === undefined) await host.output(['mkdir', '-p', target]);
   await host.output(['mount', '--bind', precious, target]);
   for (const moment of [60, 90, 120, 150]) {
@@ -115,6 +116,14 @@ async function expectLeftAlone(host: TestHost, { at, covers, more, volumes }: Pl
   expect(await host.runspec(...down)).toMatchObject({ status: 0 });
   expect(look()).toEqual(kept);
   expect(await host.settledDiff(before)).toEqual([]);
+}
+
+/** Of an ephemeral container: named after what it lies over. */
+function upperOf(host: TestHost, name: string): string {
+  const folder = path.join(host.dataDir, 'containers', name, 'writable');
+  const upper = fs.readdirSync(folder).find((entry) => entry.startsWith('upper-'));
+  if (upper === undefined) throw new Error(`no writable layer in ${folder}`);
+  return path.join(folder, upper);
 }
 
 /** With the names of files that runspec and runtimes make, and so delete. */

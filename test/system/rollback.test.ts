@@ -20,6 +20,9 @@ const WEB: SpecKeys = {
   dns: { servers: ['4.2.2.4'], hosts: { db: '10.70.0.9' } },
 };
 
+/** Of a process that was ended and started again. */
+const MADE_ANEW = /./;
+
 describe.skipIf(!requireSystem())('an apply that fails', () => {
   let before: Awaited<ReturnType<TestHost['snapshot']>>;
   const getHost = shareHost({
@@ -161,6 +164,28 @@ describe.skipIf(!requireSystem())('an apply that fails', () => {
     expect(await host.settledDiff(up)).toEqual([]);
     expect(await drift(host, spec.name)).toEqual([]);
     await succeed(host, 'down', spec.name);
+  });
+
+  it.each<[string, SpecKeys]>([
+    ['the runtime refuses the process', { sysctls: { 'net.no.such': 1 } }],
+    ['the layers are others too', { layers: [{ files: { '/z': 'y' } }], sysctls: { 'net.no.such': 1 } }],
+    ['what it writes is to be kept from now on', { writable: 'persistent', sysctls: { 'net.no.such': 1 } }],
+  ])('gives back the limits and all that was written, when %s', async (_, keys) => {
+    const host = getHost();
+    const spec = writeSpec(host, 'gives', { ...WEB, process: { args: WAIT } });
+    const clean = await host.snapshot();
+    await succeed(host, 'apply', spec.file);
+    await succeed(host, 'exec', spec.name, 'bash', '-c', 'echo precious > /srv/written');
+    const up = await host.snapshot();
+    writeSpec(host, 'gives', { ...WEB, process: { args: WAIT }, ...keys });
+    expect((await host.runspec('apply', spec.file)).status).toBe(1);
+    expect(await succeed(host, 'exec', spec.name, 'bash', '-c', 'echo $(</srv/written)')).toBe('precious\n');
+    writeSpec(host, 'gives', { ...WEB, process: { args: WAIT } });
+    expect(await drift(host, spec.name)).toEqual([]);
+    expect(await pending(host, spec.file)).toEqual([]);
+    expect((await host.settledDiff(up)).filter((line) => !MADE_ANEW.test(line))).toEqual([]);
+    await succeed(host, 'down', spec.name);
+    expect(await host.settledDiff(clean)).toEqual([]);
   });
 
   it('keeps what was made when told so, and down removes it', async () => {
