@@ -252,8 +252,8 @@ export function createProgram(
     } catch (error) {
       if (!(error instanceof CommanderError)) throw error;
       if (error.exitCode === 0) return 0;
-      // Called without a command, it has shown the help.
-      if (error.code === 'commander.help') return EXIT.invalid;
+      // It has shown the help: asked to, or called without a command.
+      if (error.code === 'commander.help') return argv.includes('help') ? EXIT.done : EXIT.invalid;
       const { explainUsage } = await import('./explain-usage.ts');
       throw explainUsage(error, program, argv);
     }

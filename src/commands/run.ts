@@ -1,7 +1,7 @@
 // run: a container in the foreground. Everything but the process is applied as usual; the process is
 // runspec's own child, and when it ends, all of it is taken down.
 import { OperationError, SeveralFailures, UsageError } from '../errors.ts';
-import { createKernelView } from '../host/kernel-view.ts';
+import { createKernelView, type MountState } from '../host/kernel-view.ts';
 import type { LoadedSpec } from '../load/load.ts';
 import type { Plan, ProcessStep } from '../plan/plan.ts';
 import { holdForeground } from '../run/foreground.ts';
@@ -16,6 +16,7 @@ import { EXIT, type CommandContext } from './context.ts';
 import { takeDown } from './take-down.ts';
 import { failureEvent } from './failure-json.ts';
 import { loadSpecs } from './load-specs.ts';
+import { placeFailure } from './place-failure.ts';
 import { renderFailure } from './render-failure.ts';
 import { createReporter } from './reporter.ts';
 import { requireRoot } from './require-root.ts';
@@ -93,7 +94,7 @@ async function runThrough(
     });
     if (plan === undefined) throw new OperationError('there is no plan to run');
     const mounts = await createKernelView(host).mounts();
-    const status = await runForeground(host, processOf(plan), mounts, outputOf(context, name), context);
+    const status = await attach(context, plan, mounts, loaded.specs[0]);
     if (context.json) emit(context, { event: 'exited', container: name, status });
     return status;
   } finally {
@@ -111,8 +112,36 @@ async function runThrough(
   }
 }
 
+/** The one step that apply has left out. */
+async function attach(
+  context: CommandContext,
+  plan: Plan,
+  mounts: readonly MountState[],
+  loaded: LoadedSpec | undefined,
+): Promise<number> {
+  const { host } = context;
+  const { name: container } = plan;
+  const step = processOf(plan);
+  const report = createReporter(context);
+  const started = host.now();
+  let isSaid = false;
+  const say = (outcome: 'done' | 'failed'): void => {
+    if (isSaid) return;
+    isSaid = true;
+    report.step({ container, step, action: 'create', outcome, milliseconds: host.now() - started });
+  };
+  const output = { ...outputOf(context, container), created: () => say('done') };
+  try {
+    return await runForeground(host, step, mounts, output, context);
+  } catch (error) {
+    if (!(error instanceof OperationError)) throw error;
+    say('failed');
+    throw await placeFailure(error.with({ container, step: step.id }), plan, loaded);
+  }
+}
+
 /** What the process writes goes where it says; with --json standard output holds nothing but events. */
-function outputOf(context: CommandContext, container: string): ForegroundOutput {
+function outputOf(context: CommandContext, container: string): Omit<ForegroundOutput, 'created'> {
   const { stdoutBytes, stderrBytes, unread } = context;
   if (!context.json) return { stdout: stdoutBytes, stderr: stderrBytes, unread };
   const told = (stream: 'stdout' | 'stderr'): ((chunk: Buffer) => void) => {

@@ -53,7 +53,8 @@ export async function takeDown(
   else await records.tidy();
   if (record === undefined && !found) {
     const isRemoved = volumes && (await removeKept(context, session, name, report, together));
-    if (!isRemoved && !context.quiet && !context.json) context.stderr(`${name} is not up`);
+    if (!isRemoved && context.json) report.progress(name, '', 'is not up');
+    else if (!isRemoved && !context.quiet) context.stderr(`${name} is not up`);
     return false;
   }
   const removed = volumes ? await removeKeptData(session, name, together) : [];

@@ -80,7 +80,11 @@ async function readArgument(
       'name a file, a folder of specs, or - for standard input',
     );
   }
-  if (status.type !== 'directory') return [await readFile(host, arg, path, status)];
+  if (status.type !== 'directory') {
+    const read = await readFile(host, arg, path, status);
+    // As in `runspec plan /dev/stdin < web.yaml`: the name says nothing of where that lies.
+    return [path === DEV_STDIN || PIPES.test(path) ? { ...read, baseDir: cwd } : read];
+  }
   const names = (await host.list(realPath)) ?? [];
   const specs = names.filter((name) => !name.startsWith('.') && EXTENSIONS.includes(posix.extname(name)));
   if (specs.length === 0)

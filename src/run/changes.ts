@@ -112,19 +112,22 @@ export async function computeChanges(
   const probes = await Promise.all(plan.steps.map((step) => opOf(step).probe(context, step)));
   const first = settle(plan, former, probes, others);
   const ending = new Set(first.filter(({ action }) => action === 'replace').map(({ step }) => step.id));
-  const isEnding = (probe: Probe): boolean => probe.state === 'drifted' && ending.has(probe.heldBy ?? '');
-  const lost = probes.map((probe): Probe => (isEnding(probe) ? { state: 'absent' } : probe));
-  const changes = probes.some(isEnding) ? settle(plan, former, lost, others) : first;
   const kept = new Set(plan.steps.map((step) => step.id));
-  const deletions = formerSteps
-    .filter((step) => !kept.has(step.id))
-    .map((step): Change => ({
-      container: plan.name,
-      action: 'delete',
-      step,
-      former: step,
-      reason: 'no longer in the spec',
-    }));
+  const dropped = formerSteps.filter((step) => !kept.has(step.id));
+  // One object under another id, as a link whose other end gets another name: what is there goes with the former step.
+  const isDropped = (step: Step): boolean =>
+    step.op === 'veth' && dropped.some((other) => other.op === 'veth' && other.link === step.link);
+  const isEnding = (probe: Probe, index: number): boolean =>
+    probe.state === 'drifted' && (ending.has(probe.heldBy ?? '') || isDropped(plan.steps[index] as Step));
+  const lost = probes.map((probe, index): Probe => (isEnding(probe, index) ? { state: 'absent' } : probe));
+  const changes = probes.some(isEnding) ? settle(plan, former, lost, others) : first;
+  const deletions = dropped.map((step): Change => ({
+    container: plan.name,
+    action: 'delete',
+    step,
+    former: step,
+    reason: 'no longer in the spec',
+  }));
   return [...deletions.toReversed(), ...changes].map(tellLoss);
 }
 

@@ -137,7 +137,8 @@ export function hintForErrno(error: NodeJS.ErrnoException): string | undefined {
       return 'something that is no folder is in the way; choose others with --state-dir and --data-dir';
     case 'EACCES':
     case 'EPERM':
-      return 'run as root (sudo)';
+      // Whoever is not root does not come this far.
+      return 'even root is refused this: an immutable file (lsattr), a missing capability or a security module';
     default:
       return undefined;
   }

@@ -21,6 +21,8 @@ import { createError, execErrorIn, startError } from './runtime-errors.ts';
 const KILLED = 128 + constants.signals.SIGKILL;
 
 export interface ForegroundOutput {
+  /** The process is there: what comes from now on is its own. */
+  created(): void;
   stdout(chunk: Buffer): void;
   stderr(chunk: Buffer): void;
   /** Fires when nobody reads it any more. */
@@ -59,17 +61,24 @@ export async function runForeground(
   // What the process writes may fill the disk: it is passed on all the same, and the process goes on.
   const told = new Set<string>();
   const tell = (what: string, error: unknown): void => {
+    // Somebody takes it down meanwhile, and nothing is to be kept.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
     if (!told.has(what)) output.stderr(Buffer.from(`runspec: ${what}: ${(error as Error).message}\n`));
     told.add(what);
   };
   const entries = createLogEntries(host, step.log);
   const keep = (name: 'stdout' | 'stderr', chunk: Buffer): Promise<void> =>
     entries.write(name, chunk).catch((error: unknown) => tell('its log has gaps', error));
-  const drained = step.terminal
-    ? Promise.resolve()
-    : Promise.all([tee(child, 1, keep, output), tee(child, 2, keep, output)]);
   const startedAt = host.now();
   const found = findInit(host, child, pidFile);
+  // Whoever takes the container down while it runs removes the file.
+  const created = found.then(
+    async (init) => init !== undefined || (await host.status(pidFile)) !== undefined,
+  );
+  const gated = createGate(output, created);
+  const drained = step.terminal
+    ? Promise.resolve()
+    : Promise.all([tee(child, 1, keep, gated), tee(child, 2, keep, gated)]);
   const recorded = found
     .then(async (init) => {
       if (init === undefined) return;
@@ -106,17 +115,46 @@ export async function runForeground(
     return host.kill(init.pid, 'SIGKILL');
   });
   const status = endedBy === undefined || ended !== KILLED ? ended : 128 + constants.signals[endedBy];
-  await Promise.all([recorded, settled]);
+  await Promise.all([recorded, settled, created]);
   await drained;
   const complaint = (await host.readText(`${step.bundle}/${errorLog}`)) ?? '';
   const command = { argv, status, stderr: complaint };
-  if ((await host.status(pidFile)) === undefined) throw createError(step, command);
+  if (!(await created)) throw createError(step, command);
   const failure = status === 1 ? execErrorIn(await readLogEnd(host, step.log), startedAt) : undefined;
   if (failure !== undefined) throw startError(step, { ...command, stderr: failure });
   await host
     .writeAtomic(`${step.records}/${EXIT_FILE}`, String(status), { mode: 0o600 })
     .catch((error: unknown) => tell('its exit status is not kept', error));
   return status;
+}
+
+function ignore(): void {}
+
+/**
+ * Holds back what is written until it is known whether there is a process. What a runtime says that cannot make one is in
+ * its log too, and told with the failure.
+ */
+function createGate(output: ForegroundOutput, created: Promise<boolean>): ForegroundOutput {
+  let held: (() => void)[] | undefined = [];
+  let isOpen = false;
+  const pass = (write: () => void): void => {
+    if (held !== undefined) held.push(write);
+    else if (isOpen) write();
+  };
+  void created.then((isCreated) => {
+    const writes = held ?? [];
+    held = undefined;
+    isOpen = isCreated;
+    if (!isCreated) return;
+    output.created();
+    for (const write of writes) write();
+    // Whoever made the promise waits for it too, and hears of its failure.
+  }, ignore);
+  return {
+    ...output,
+    stdout: (chunk) => pass(() => output.stdout(chunk)),
+    stderr: (chunk) => pass(() => output.stderr(chunk)),
+  };
 }
 
 /** Resolves to the init once it is the container's program, or when there is nothing left to wait for. */

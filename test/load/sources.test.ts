@@ -132,6 +132,7 @@ describe('readSources', () => {
     '/w/c.json': 'c',
     '/w/.d.yaml': 'd',
     '/w/e.txt': 'e',
+    '/dev/fd/3': 'f',
   };
   const types: Readonly<Record<string, string>> = {
     '/w': 'directory',
@@ -182,6 +183,10 @@ describe('readSources', () => {
 
   test('/dev/stdin is standard input too, whatever it leads to', async () => {
     expect(await read('/dev/stdin')).toEqual([source('/dev/stdin', 'in', '/w')]);
+  });
+
+  test('a redirected file has no folder of its own either', async () => {
+    expect(await read('/dev/fd/3')).toEqual([source('/dev/fd/3', 'f', '/w')]);
   });
 
   test('a pipe is read to its end, with paths from the working folder', async () => {

@@ -61,6 +61,12 @@ describe.skipIf(!requireSystem())('a plan', () => {
       /- port:tcp\/8080 .*\n +no longer in the spec/,
       false,
     ],
+    [
+      'the interface',
+      { network: { ...NETWORK, interface: 'net0' } },
+      /- veth:eth0 .*\n +no longer in the spec\n(?:.*\n)* {2}\+ veth:net0 /,
+      false,
+    ],
     ['name servers', { dns: { servers: ['9.9.9.9'] } }, /~ file:\/etc\/resolv\.conf .*\n +content: /, false],
     [
       'the time to stop',

@@ -7,6 +7,7 @@ import { find, list, succeed } from '../support/containers.ts';
 import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
 import { WAIT, writeSpec, type PlacedSpec } from '../support/specs.ts';
+import type { TestHost } from '../support/test-host.ts';
 
 const CLI = path.resolve(import.meta.dirname, '../../dist/cli.js');
 
@@ -199,6 +200,41 @@ describe.skipIf(!requireSystem())('run', () => {
     expect(await list(host)).toEqual([]);
   });
 
+  it('ends with the status of the process when it is taken down meanwhile, and says no more', async () => {
+    const host = getHost();
+    const spec = write('elsewhere', 'perl', '-e', '$SIG{TERM} = sub { exit 9 }; sleep 1000 while 1');
+    for (let round = 0; round < 6; round += 1) {
+      const run = await host.startRunspec('run', spec.file);
+      await expect.poll(async () => (await list(host))[0]?.state, { timeout: 20_000 }).toBe('running');
+      await expect.poll(async () => isCatching(host, spec.name), { timeout: 20_000 }).toBe(true);
+      await succeed(host, 'down', spec.name);
+      expect((await run.ended).status).toBe(9);
+      expect(run.written()).toBe('');
+    }
+  });
+
+  it('says at which step and at which place of the spec the runtime refused, and that once', async () => {
+    const host = getHost();
+    const { file, name } = writeSpec(host, 'refused', { sysctls: { 'net.no.such': 1 } });
+    const { status, stderr } = await host.runspec('run', file);
+    expect(status).toBe(125);
+    expect(stderr).toMatch(/^\S+refused\.json:\d+:\d+: error: process: \S+ cannot create the process of/);
+    expect(stderr).not.toMatch(/^\S*run[c]? failed/m);
+    const { stdout } = await host.runspec('run', '--json', file);
+    const events = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
+    expect(events.filter(({ event }) => event === 'output')).toEqual([]);
+    expect(events).toContainEqual(
+      expect.objectContaining({ event: 'step', container: name, step: 'process', outcome: 'failed' }),
+    );
+    expect(events.at(-1)).toMatchObject({
+      event: 'failed',
+      failures: [{ container: name, step: 'process' }],
+    });
+  });
+
   it('is left alone by an apply, and leaves alone what an apply has made', async () => {
     const host = getHost();
     const spec = write('both', ...WAIT);
@@ -244,3 +280,9 @@ describe.skipIf(!requireSystem())('run', () => {
     expect(await list(host)).toEqual([]);
   });
 });
+
+/** Whether the process has its handler of SIGTERM by now. */
+async function isCatching(host: TestHost, name: string): Promise<boolean> {
+  const { stdout } = await host.runspec('exec', name, 'perl', '-ne', 'print if /^SigCgt/', '/proc/1/status');
+  return (Number.parseInt(/[0-9a-f]+$/m.exec(stdout.trim())?.[0].slice(-4) ?? '0', 16) & 0x4000) !== 0;
+}
