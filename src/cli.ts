@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { isatty } from 'node:tty';
 import { InterruptedError, OperationError, UsageError } from './errors.ts';
 import { wasCutShort } from './host/commands.ts';
+import { closeLostTerminals, listTerminals, surviveLostTerminals } from './host/linux-terminals.ts';
 import type { CommandContext } from './commands/context.ts';
 import { workingDirectory } from './commands/working-directory.ts';
 import type { Host } from './host/host.ts';
@@ -27,7 +28,9 @@ export async function main(argv: readonly string[], makeHost?: () => Host): Prom
   // The first signal asks for a roll-back; further ones must not cut it short.
   for (const signal of wait) process.on(signal, () => interrupt.abort(signal));
   // Asked of the descriptor: process.stderr takes a millisecond to make, and often nobody needs it.
-  let color = isatty(2) && (process.env['NO_COLOR'] ?? '') === '';
+  const terminals = listTerminals();
+  surviveLostTerminals();
+  let color = terminals.includes(2) && (process.env['NO_COLOR'] ?? '') === '';
   let json: 'events' | 'document' | undefined;
   // Node ends, and is content, when nothing is left that could wake up whoever still waits.
   process.exitCode = 1;
@@ -59,6 +62,7 @@ export async function main(argv: readonly string[], makeHost?: () => Host): Prom
     await flush();
   }
   process.off('beforeExit', complain);
+  closeLostTerminals(terminals);
 }
 
 /** By arguments that the parser has refused. */
@@ -177,15 +181,12 @@ const unread = { stdout: new AbortController(), stderr: new AbortController() };
  * signal that comes with it asks for that, and then it is rolled back. Nobody is left to be told of it.
  */
 function open(output: Output): NodeJS.WriteStream | undefined {
-  try {
-    return process[output].on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPIPE') unread[output].abort();
-      else if (output === 'stdout' && error.code !== 'EIO') lost ??= error;
-    });
-  } catch {
-    // A terminal that is gone already cannot even be opened.
-    return undefined;
-  }
+  // A terminal that is gone already cannot even be opened.
+  const stream = process[output] as NodeJS.WriteStream | undefined;
+  return stream?.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') unread[output].abort();
+    else if (output === 'stdout' && error.code !== 'EIO') lost ??= error;
+  });
 }
 
 function streamOf(output: Output): NodeJS.WriteStream | undefined {
