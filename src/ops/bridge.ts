@@ -28,7 +28,12 @@ export const bridge: Op<'bridge'> = {
       ...(link.alias === BRIDGE_ALIAS ? await advertisementDifference(host, step.name) : []),
     ];
     return differences.length === 0
-      ? { state: 'present', owned: link.alias === BRIDGE_ALIAS }
+      ? {
+          state: 'present',
+          owned: link.alias === BRIDGE_ALIAS,
+          // A neighbour that has come since may have brought it to what this plan wants by now.
+          ...(link.mtu === step.mtu ? { settled: ['mtu'] } : {}),
+        }
       : { state: 'drifted', differences, inPlace: true };
   },
 

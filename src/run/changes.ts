@@ -205,7 +205,8 @@ function decide(container: string, step: Step, former: Step | undefined, probe: 
       );
     }
     case 'present': {
-      const differing = former === undefined ? [] : differingProperties(former, step, op.passive ?? []);
+      const still = [...(op.passive ?? []), ...(probe.settled ?? [])];
+      const differing = former === undefined ? [] : differingProperties(former, step, still);
       if (differing.length === 0) return change('none');
       // The new folder may be there from before; the former one, or what is in it, must not stay.
       const isMoved =

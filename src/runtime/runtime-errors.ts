@@ -9,6 +9,9 @@ const SYSCTL = /\/proc\/sys\/([\w./-]+?)['`]?: /;
 /** As runc and crun complain of a mount that they cannot make. */
 const MOUNT = /to rootfs at "(\/[^"]+)"|(?:mount [`'][^`']*[`'] to [`']|open [`']\S*\/rootfs)\/?([^`']+)[`']/;
 
+/** A working folder that is not there is made, where it can be. */
+const NO_CWD = /error during container init: mkdir \/\S*: read-only file system/;
+
 const HINTS: readonly (readonly [RegExp, string])[] = [
   [
     /\/proc\/sys\/.*: no such file/i,
@@ -23,6 +26,7 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   [/exec format error/i, 'the program is for another architecture, or a script without #! in its first line'],
   [/cgroups? in hybrid mode not supported/i, 'crun refuses hybrid cgroups; use runtime: runc'],
   [/RLIM_MEMLOCK/, 'crun needs CAP_SYS_RESOURCE to filter devices on cgroup v2; use runtime: runc'],
+  [NO_CWD, 'the working folder is not in the root file system, which is read-only: make it in a layer'],
   [
     /executable file not found|stat .*: no such file or directory|exec: .*no such file/i,
     'the program, or the interpreter in its first line, is not in the root file system',
@@ -45,8 +49,19 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
+/** As runc complains of a file that is no namespace, or of another kind; its last words tell nothing of that. */
+const SETNS = /failed to setns into (\w+) namespace: ([^"\n]+)/;
+
+/** Their names in a spec, where those are others than runc's. */
+const NAMESPACES: ReadonlyMap<string, string> = new Map([
+  ['net', 'network'],
+  ['mnt', 'mount'],
+]);
+
 /** What in a spec asks for what the kernel or the runtime refuses. */
 const PATHS: readonly (readonly [RegExp, SpecPath])[] = [
+  [/seccomp/i, ['security', 'seccomp']],
+  [NO_CWD, ['process', 'cwd']],
   [/oom_score_adj/i, ['process', 'oomScoreAdj']],
   [/cgroups? in hybrid mode not supported|RLIM_MEMLOCK/i, ['runtime']],
 ];
@@ -63,6 +78,26 @@ export function createError(
   step: Pick<ProcessStep, 'container' | 'runtime'>,
   command: FailedCommand,
 ): OperationError {
+  const setns = SETNS.exec(command.stderr);
+  if (setns !== null) {
+    const [, kind = '', reason = ''] = setns;
+    const namespace = NAMESPACES.get(kind) ?? kind;
+    return new OperationError(`${step.runtime.name} cannot join the ${namespace} namespace: ${reason}`, {
+      command,
+      path: ['namespaces', namespace],
+      hint: 'name a file that is a namespace of that kind, as /proc/PID/ns has them',
+    });
+  }
+  // Of those we know, whoever reads the disk and the processes finds more to say.
+  if (command.stderr.trim() === '' && !['runc', 'crun'].includes(step.runtime.name))
+    return new OperationError(
+      `${step.runtime.path} has made no process of ${step.container}, and says nothing`,
+      {
+        command,
+        path: ['runtime'],
+        hint: 'is it an OCI runtime? see: runspec doctor',
+      },
+    );
   const sysctl = SYSCTL.exec(lastWords(command.stderr))?.[1]?.replaceAll('/', '.');
   const path =
     sysctl === undefined ? PATHS.find(([pattern]) => pattern.test(command.stderr))?.[1] : ['sysctls', sysctl];

@@ -43,7 +43,32 @@ test('what one key of the spec asks for leads to its place', () => {
     ),
   ).toEqual(['process', 'oomScoreAdj']);
   expect(pathOf('cgroups in hybrid mode not supported')).toEqual(['runtime']);
+  expect(pathOf('string FOO is not a valid action for seccomp')).toEqual(['security', 'seccomp']);
+  expect(pathOf('error during container init: mkdir /nosuch: read-only file system')).toEqual([
+    'process',
+    'cwd',
+  ]);
   expect(pathOf('something else')).toBeUndefined();
+});
+
+test('a file that is no namespace of its kind is named by its kind, not by what runc said last', () => {
+  const error = createError(step, {
+    argv: ['conmon'],
+    status: undefined,
+    stderr:
+      'level=fatal msg="nsexec-1[7]: failed to setns into net namespace: Invalid argument"\nlevel=error msg="runc create failed: can\'t get final child\'s PID from pipe: EOF"\n',
+  });
+  expect(error).toMatchObject({
+    message: 'runc cannot join the network namespace: Invalid argument',
+    path: ['namespaces', 'network'],
+  });
+});
+
+test('a program that says nothing may be no runtime', () => {
+  const silent = { argv: ['conmon'], status: undefined, stderr: '' };
+  const other = { container: 'web', runtime: { name: 'true', path: '/bin/true' } };
+  expect(createError(other, silent)).toMatchObject({ path: ['runtime'] });
+  expect(createError(step, silent).path).toBeUndefined();
 });
 
 test('a parameter that the kernel has not, or not so, leads to its place in the spec', () => {

@@ -166,6 +166,22 @@ describe.skipIf(!requireSystem())('a second apply', () => {
     expect(await pending(host, file)).toEqual([]);
     await expectNoChange([file], { isNew: true, env: { PATH } });
   });
+
+  it('finds nothing to do where a neighbour has given the bridge another mtu', async () => {
+    const host = getHost();
+    const network = { bridge: 'again1', subnet: '10.73.0.0/24' };
+    const [one, other] = [
+      writeSpec(host, 'wide', { network }),
+      writeSpec(host, 'narrow', { network: { ...network, mtu: 1400 } }),
+    ];
+    await succeed(host, 'apply', one.file);
+    await succeed(host, 'apply', other.file);
+    for (const { file: spec } of [one, other]) {
+      expect(await pending(host, spec)).toEqual([]);
+      expect(await succeed(host, 'apply', '--json', spec)).not.toContain('"event":"step"');
+    }
+    await succeed(host, 'down', one.name, other.name);
+  });
 });
 
 function reverseKeys(value: unknown): unknown {
