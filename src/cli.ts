@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { isatty } from 'node:tty';
 import { InterruptedError, OperationError, UsageError } from './errors.ts';
 import { wasCutShort } from './host/commands.ts';
-import { closeLostTerminals, listTerminals, surviveLostTerminals } from './host/linux-terminals.ts';
+import { closeLostTerminals, surviveLostTerminals } from './host/linux-terminals.ts';
 import type { CommandContext } from './commands/context.ts';
 import { workingDirectory } from './commands/working-directory.ts';
 import type { Host } from './host/host.ts';
@@ -28,9 +28,8 @@ export async function main(argv: readonly string[], makeHost?: () => Host): Prom
   // The first signal asks for a roll-back; further ones must not cut it short.
   for (const signal of wait) process.on(signal, () => interrupt.abort(signal));
   // Asked of the descriptor: process.stderr takes a millisecond to make, and often nobody needs it.
-  const terminals = listTerminals();
   surviveLostTerminals();
-  let color = terminals.includes(2) && (process.env['NO_COLOR'] ?? '') === '';
+  let color = isatty(2) && (process.env['NO_COLOR'] ?? '') === '';
   let json: 'events' | 'document' | undefined;
   // Node ends, and is content, when nothing is left that could wake up whoever still waits.
   process.exitCode = 1;
@@ -62,7 +61,7 @@ export async function main(argv: readonly string[], makeHost?: () => Host): Prom
     await flush();
   }
   process.off('beforeExit', complain);
-  closeLostTerminals(terminals);
+  closeLostTerminals();
 }
 
 /** By arguments that the parser has refused. */

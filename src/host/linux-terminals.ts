@@ -3,11 +3,6 @@ import fs from 'node:fs';
 import { isatty } from 'node:tty';
 import { except } from './linux-errno.ts';
 
-/** Of standard input, output and error those that are terminals. */
-export function listTerminals(): readonly number[] {
-  return [0, 1, 2].filter((fd) => isatty(fd));
-}
-
 /**
  * Node opens the terminal of standard output or error when it is first asked for, and throws when that was closed before. It
  * asks itself whenever a pipe ends (Socket._destroy in lib/net.js), where nobody could catch that: amid an apply whose
@@ -30,9 +25,12 @@ export function surviveLostTerminals(): void {
 }
 
 /**
- * To be called last of all. At its end Node gives terminals the modes back that it found (ResetStdio in src/node.cc), and
+ * To be called last of all. At its end Node gives the terminals of its start their modes back (ResetStdio in src/node.cc), and
  * ends with SIGABRT when it cannot, as of one that was closed meanwhile (EIO). Of a closed descriptor it does not ask that.
  */
-export function closeLostTerminals(terminals: readonly number[]): void {
-  for (const fd of terminals) if (!isatty(fd)) except(() => fs.closeSync(fd), undefined, 'EBADF');
+export function closeLostTerminals(): void {
+  for (const fd of [0, 1, 2]) {
+    const isDevice = except(() => fs.fstatSync(fd).isCharacterDevice(), false, 'EBADF');
+    if (isDevice && !isatty(fd)) fs.closeSync(fd);
+  }
 }

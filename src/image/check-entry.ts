@@ -32,7 +32,9 @@ export function checkEntry(entry: TarEntry, links: Set<string>, rules: EntryRule
   if (device !== undefined && !rules.devices) throw refuse(`${shown} ${device}`, DEVICE_HINT);
   if (!'0123456S'.includes(entry.type))
     throw refuse(`${shown} is of the unknown type ${printable(entry.type)}`);
-  const path = checkPath(entry.name, `entry ${shown}`, links);
+  // Some tools that make layers give the root folder so, as umoci insert does: it leads nowhere else.
+  const isRoot = /^\/+$/.test(entry.name);
+  const path = isRoot ? '' : checkPath(entry.name, `entry ${shown}`, links);
   if (path === '' && entry.type !== '5') throw refuse(`${shown} stands for the root folder but is none`);
   if (entry.type === '3') checkDevice(entry, shown);
   if ('123456'.includes(entry.type) && entry.size !== 0)

@@ -106,6 +106,20 @@ describe.skipIf(!isRoot)('unpacking an archive', () => {
     });
   }
 
+  it.each(['/', './', '//'])('takes the root folder by the name %s', async (name) => {
+    const dataDir = fs.mkdtempSync(path.join(scratch, 'root-'));
+    const file = path.join(dataDir, 'archive');
+    const root = entry({ name, type: '5', mode: 0o711 });
+    fs.writeFileSync(
+      file,
+      archive(root, entry({ name: 'a/', type: '5' }), entry({ name: 'a/b', data: 'x' })),
+    );
+    const layer = layerPath(dataDir, await addArchive(layerContext(dataDir), file));
+    expect(fs.readdirSync(layer)).toEqual(['a']);
+    expect(fs.readFileSync(`${layer}/a/b`, 'utf8')).toBe('x');
+    expect(fs.statSync(layer).mode & 0o7777).toBe(0o711);
+  });
+
   it.skipIf(python === undefined)(
     'keeps user attributes and capabilities, never what an overlay would obey',
     async () => {
