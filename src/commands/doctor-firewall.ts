@@ -13,7 +13,8 @@ import type { Finding } from './doctor.ts';
 export async function firewallFindings(context: CommandContext): Promise<readonly Finding[]> {
   const { host } = context;
   if (!context.isRoot || (await host.which('nft')) === undefined) return [];
-  const network = await readNetwork(host, createKernelView(host), { firewall: true });
+  const view = createKernelView(host);
+  const network = await readNetwork(host, view, { firewall: true, docker: view.hasDocker('thorough') });
   const found = [
     ...(network.unreadable ?? []).map((reason) => warning(`cannot be read: ${reason}`)),
     ...(await readEndpoints(context, network)).flatMap(([whose, endpoint]) =>

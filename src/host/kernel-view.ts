@@ -74,8 +74,13 @@ export interface KernelView {
   /** Filter chains of others. */
   foreignRules(): Promise<ForeignRules>;
   listening(): Promise<readonly ListeningSocket[]>;
-  /** Undefined on a host without Docker, for which nothing is started. */
+  /** What iptables has; undefined when it has nothing of Docker's and of ours. */
   dockerUser(): Promise<DockerUser | undefined>;
+  /**
+   * Whether Docker is here, by its links or by its chain. `cheap`: with containers of ours up by its links alone, which takes
+   * no further program; who was let pass Docker before is then for the records to tell.
+   */
+  hasDocker(effort: 'cheap' | 'thorough'): Promise<boolean>;
   /** In the order of /proc/self/mountinfo: later entries cover earlier ones. */
   mounts(): Promise<readonly MountState[]>;
   /** Begins to read what every plan needs, and network namespaces, so that the answers come while other work is done. */
@@ -130,8 +135,12 @@ export function createKernelView(host: Host): KernelView {
       (await outline()).tables.flatMap(({ family, name }) => (family === 'netdev' ? [name] : [])),
     foreignRules,
     listening,
-    dockerUser: async () =>
-      (await links()).some(isDockerLink) ? once('docker-user', () => readDockerUser(host)) : undefined,
+    dockerUser: () => once('docker-user', () => readDockerUser(host)),
+    hasDocker: async (effort) => {
+      if ((await links()).some(isDockerLink)) return true;
+      if (effort === 'cheap' && (await hasOwnLink(host))) return false;
+      return (await outline()).hasDockerUser;
+    },
     mounts: () => once('mounts', () => readMounts(host)),
     // Whoever asks later gets the failure, if there is one.
     warmUp: (what) =>

@@ -28,6 +28,8 @@ export interface BaseChain {
 export interface FirewallOutline {
   readonly baseChains: readonly BaseChain[];
   readonly tables: readonly { readonly family: string; readonly name: string }[];
+  /** Docker's chain for the rules of others. */
+  readonly hasDockerUser: boolean;
 }
 
 export interface NftElementState {
@@ -66,6 +68,10 @@ export async function readOutline(host: Host): Promise<FirewallOutline> {
   const objects = listed.status === 0 ? parseAnswers(listed.stdout) : [];
   return {
     baseChains: parseBaseChains(objects),
+    hasDockerUser: objects.some((object) => {
+      const { family, table, name } = record(object['chain']);
+      return family === 'ip' && table === 'filter' && name === 'DOCKER-USER';
+    }),
     tables: objects.flatMap((object) => {
       const { family, name } = record(object['table']);
       return typeof family === 'string' && typeof name === 'string' ? [{ family, name }] : [];

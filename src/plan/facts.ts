@@ -89,6 +89,8 @@ export interface ContainerFacts {
   readonly joinsNetworkOf?: readonly string[];
   /** Whose pid namespace its process is in. */
   readonly joinsPidOf?: readonly string[];
+  /** A rule of ours lets its packets pass Docker's. */
+  readonly passesDocker?: true;
   /** Absolute path of the file that it was applied from. */
   readonly specFile?: string;
   /** What its process was started by, while that program is still there. */

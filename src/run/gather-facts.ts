@@ -51,7 +51,10 @@ export async function gatherFacts(
   const [cgroups, programs, network, listening, containers, layers, paths, resolver] = await Promise.all([
     readCgroups(host, view),
     findPrograms(host),
-    readNetwork(host, view, { firewall: what.foreignRules && specs.some(hasNetwork) }),
+    readNetwork(host, view, {
+      firewall: what.foreignRules && specs.some(hasNetwork),
+      docker: reading.then((known) => Object.values(known).some((one) => one.passesDocker === true)),
+    }),
     reading.then((known) => listeningInTheWay(sources, specs, known)),
     reading,
     resolveAllLayers(sources, specs, what.mayWrite),
@@ -170,7 +173,7 @@ function takenBy(record: ContainerRecord, bootId: string): ContainerFacts {
 
 function namespacesOf(
   steps: readonly Step[],
-): Pick<ContainerFacts, 'ownsNetwork' | 'joinsNetworkOf' | 'joinsPidOf'> {
+): Pick<ContainerFacts, 'ownsNetwork' | 'joinsNetworkOf' | 'joinsPidOf' | 'passesDocker'> {
   const joined = (wanted: string): readonly string[] => {
     const all = steps.flatMap((step) => (step.op === 'bundle' ? step.join : []));
     return [...new Set(all.flatMap(({ type, container }) => (type === wanted ? [container] : [])))];
@@ -178,6 +181,7 @@ function namespacesOf(
   const [network, pid] = [joined('network'), joined('pid')];
   return {
     ...(steps.some(({ op }) => op === 'netns') ? { ownsNetwork: true } : {}),
+    ...(steps.some(({ op }) => op === 'docker-user') ? { passesDocker: true } : {}),
     ...(network.length === 0 ? {} : { joinsNetworkOf: network }),
     ...(pid.length === 0 ? {} : { joinsPidOf: pid }),
   };

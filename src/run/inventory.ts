@@ -139,7 +139,7 @@ async function elements(view: KernelView): Promise<readonly NftElementStep[]> {
 
 /** Rules in DOCKER-USER that bear runspec's comment, and chains that such a rule led to. */
 async function dockerRules(view: KernelView): Promise<readonly DockerUserStep[]> {
-  const found = await view.dockerUser();
+  const found = (await view.hasDocker('thorough')) ? await view.dockerUser() : undefined;
   if (found === undefined) return [];
   return [...found.networks.keys()].map((link) => {
     // Whoever empties DOCKER-USER leaves a chain that nothing leads to: then it is nobody's.

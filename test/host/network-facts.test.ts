@@ -3,11 +3,13 @@ import { createKernelView } from '../../src/host/kernel-view.ts';
 import { readNetwork } from '../../src/host/network-facts.ts';
 import { createFixtureHost, fixture } from './fixture-host.ts';
 
+const NO_RULES = { 'nft -j list chains; list tables': { stdout: '{"nftables": []}' } };
+
 describe('the network of a host', () => {
   it('is its links, addresses and routes', async () => {
     const host = createFixtureHost({
       files: { '/proc/net/route': fixture('proc-net-route.txt') },
-      commands: { 'ip -j -d addr show': { stdout: fixture('ip-addr.json') } },
+      commands: { 'ip -j -d addr show': { stdout: fixture('ip-addr.json') }, ...NO_RULES },
     });
     const found = await readNetwork(host, createKernelView(host), { firewall: false });
     expect(found.links).toContainEqual({ name: 'br0', alias: 'runspec', kind: 'bridge', mtu: 1500 });
@@ -25,7 +27,9 @@ describe('the network of a host', () => {
   });
 
   it('may have no table of routes', async () => {
-    const host = createFixtureHost({ commands: { 'ip -j -d addr show': { stdout: '' } } });
+    const host = createFixtureHost({
+      commands: { 'ip -j -d addr show': { stdout: '' }, ...NO_RULES },
+    });
     expect(await readNetwork(host, createKernelView(host), { firewall: false })).toEqual({
       ipv6: 'off',
       links: [],

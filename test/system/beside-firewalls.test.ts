@@ -1,7 +1,9 @@
 // On one host with a firewall as ufw, firewalld and admins write it: either a container is reached and reaches beyond,
 // or the plan names the rule that stops it, and what the hint says helps. Theirs is never changed.
+import fs from 'node:fs';
+import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { succeed } from '../support/containers.ts';
+import { drift, pending, succeed } from '../support/containers.ts';
 import { CASES, firewalld, LINK, load, type Passes } from '../support/firewalls.ts';
 import { programs, requireSystem } from '../support/requirements.ts';
 import { writeSpec, type PlacedSpec } from '../support/specs.ts';
@@ -174,6 +176,44 @@ describe.skipIf(!requireSystem())('beside a firewall', () => {
     expect((await apply()).toSorted()).toEqual(one.stops.toSorted());
     await succeed(host(), 'down', web.name);
   });
+
+  // As dockerd leaves it that has no bridge of its own, or gave its bridges other names.
+  it.skipIf(!programs('iptables'))(
+    'Docker’s chain without a link of Docker’s gets its rule too',
+    async () => {
+      const iptables = async (...words: readonly string[]): Promise<string> =>
+        host().output(['iptables', '-w', ...words]);
+      stopServer = await startServer(host().remote, 'beyond', 'tcp:7000');
+      await iptables('-N', 'DOCKER-USER');
+      await iptables('-A', 'FORWARD', '-j', 'DOCKER-USER');
+      await iptables('-P', 'FORWARD', 'DROP');
+      const before = await iptables('-S');
+      const web = await up();
+      const way: Passes = ['inward', 'local', 'outward'];
+      expect(await reach(web, way)).toEqual(way);
+      expect(warnings(await plan(web))).toEqual([]);
+      // A neighbour on another bridge, with a container of ours up by now.
+      const other = writeSpec(host(), 'other', { network: { bridge: 'wall1', subnet: '10.69.0.0/24' } });
+      await succeed(host(), 'apply', other.file);
+      expect(await iptables('-S', 'DOCKER-USER')).toMatch(/runspec-wall0\n[^]*runspec-wall1\n/);
+      for (const { file, name } of [web, other]) {
+        expect(await pending(host(), file)).toEqual([]);
+        expect(await drift(host(), name)).toEqual([]);
+      }
+      await iptables('-F', 'DOCKER-USER');
+      expect(await drift(host(), web.name)).toEqual([expect.stringContaining('docker:wall0')]);
+      await succeed(host(), 'apply', web.file);
+      expect(await reach(web, way)).toEqual(way);
+      // Its record lost, what is left is found by its owner's name.
+      fs.rmSync(path.join(host().dataDir, 'containers', other.name), { recursive: true });
+      await succeed(host(), 'gc');
+      await succeed(host(), 'down', web.name);
+      expect(await iptables('-S')).toBe(before);
+      await iptables('-P', 'FORWARD', 'ACCEPT');
+      await iptables('-F');
+      await iptables('-X');
+    },
+  );
 
   it('firewalld’s reverse path filter for IPv6 lets a port on ::1 be served', async () => {
     await load(firewalld)(host());
