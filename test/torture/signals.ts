@@ -8,7 +8,7 @@ import { sleep, type Campaign } from './campaign.ts';
 import { isUp, required } from './kill.ts';
 import { descendants, hasEnded, signal } from './processes.ts';
 import type { Random } from './random.ts';
-import { findResidue, mustSucceed, playRounds, writeBoth } from './scene.ts';
+import { findResidue, mustSucceed, playRounds, shorten, writeBoth } from './scene.ts';
 
 const CLI = path.resolve(import.meta.dirname, '../../dist/cli.js');
 
@@ -53,19 +53,28 @@ export const SIGNALS: Campaign = {
       // It was too late to stop it: then all of it must be there.
       if (up) failures.push(...(await isUp(host, one)), ...(await finish()));
       const residue = await findResidue(scene);
+      if (failures.length + residue.length > 0) failures.push(`it had said: ${shorten(cancelled.said)}`);
       return { label: `${way} at ${moment} ms`, outcome: { failures, residue } };
     });
   },
 };
 
-/** @returns how long it took to end after the signal; undefined when it had ended before. */
+interface Cancelled {
+  /** From the signal to the end. */
+  readonly milliseconds: number;
+  readonly failures: readonly string[];
+  /** All that it wrote; nothing where its terminal was closed. */
+  readonly said: string;
+}
+
+/** @returns undefined when it had ended before the signal. */
 async function cancel(
   host: TestHost,
   spec: PlacedSpec,
   way: Way,
   moment: number,
   random: Random,
-): Promise<{ readonly milliseconds: number; readonly failures: readonly string[] } | undefined> {
+): Promise<Cancelled | undefined> {
   const { started, pid } = await begin(host, spec, way);
   await sleep(moment);
   const at = performance.now();
@@ -78,18 +87,25 @@ async function cancel(
   while (!hasEnded(pid)) {
     if (performance.now() - at > PATIENCE_MS) {
       signal(pid, 'SIGKILL');
-      return { milliseconds: PATIENCE_MS, failures: [`it still ran ${PATIENCE_MS} ms after the signal`] };
+      const said = started.written();
+      return {
+        milliseconds: PATIENCE_MS,
+        said,
+        failures: [`it still ran ${PATIENCE_MS} ms after the signal`],
+      };
     }
     await sleep(5);
   }
   const milliseconds = performance.now() - at;
-  if (way === 'terminal') return { milliseconds, failures: [] };
+  if (way === 'terminal') return { milliseconds, failures: [], said: '' };
   const { status } = await started.ended;
+  const said = started.written();
   // Without a status it was hit before it had begun with anything, while Node still started.
   const expected = [null, 0, 129, 130, 143];
   return {
     milliseconds,
-    failures: expected.includes(status) ? [] : [`it ended with ${status}: ${started.written().slice(-400)}`],
+    said,
+    failures: expected.includes(status) ? [] : [`it ended with ${status}`],
   };
 }
 
