@@ -79,7 +79,9 @@ describe.skipIf(!requireSystem())('an apply that fails', () => {
     fs.chmodSync(runtime, 0o755);
     const { status, stderr } = await failing('killed', { runtime });
     expect(status).toBe(1);
-    expect(stderr).toMatch(/^error: process: .* cannot create the process/m);
+    expect(stderr).toMatch(
+      /killed\.json:\d+:\d+: error: process: \S+ has made no process of .* says nothing$/m,
+    );
   });
 
   it('because its program cannot be executed says so, however late conmon gets to write its words down', async () => {
