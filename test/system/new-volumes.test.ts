@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { inside, succeed } from '../support/containers.ts';
+import { removeUnderWork } from '../support/remove-under-work.ts';
 import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
 import { WAIT, writeSpec, type SpecKeys } from '../support/specs.ts';
@@ -26,19 +27,6 @@ function makeLayer(host: TestHost, outside: string): string {
   fs.symlinkSync(outside, path.join(layer, 'srv/escape'));
   fs.symlinkSync(FILLED, path.join(layer, 'srv/inner'));
   return layer;
-}
-
-/** The conmon of a killed apply may put a file into a folder that was just emptied: Node tries rmdir again, not that. */
-async function removeUnderWork(folder: string): Promise<void> {
-  const remove = (): boolean => {
-    try {
-      fs.rmSync(folder, { recursive: true });
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOTEMPTY')) throw error;
-    }
-    return fs.existsSync(folder);
-  };
-  await expect.poll(remove, { timeout: 5_000, interval: 5 }).toBe(false);
 }
 
 describe.skipIf(!requireSystem())('a new volume', () => {
@@ -199,6 +187,7 @@ describe.skipIf(!requireSystem())('a new volume', () => {
     // The record gets lost too: gc knows that the volume was only begun.
     write('killed', { data: FILLED });
     await killHalfway();
+    // Its conmon may be at work still.
     await removeUnderWork(path.join(host.dataDir, 'containers', name));
     await host.runspec('down', name);
     await succeed(host, 'gc');

@@ -3,6 +3,7 @@
 import { placeDockerd, listRules } from '../support/dockerd.ts';
 import fs from 'node:fs';
 import path from 'node:path';
+import { removeUnderWork } from '../support/remove-under-work.ts';
 import { SPECS, WAIT, writeSpec, type PlacedSpec } from '../support/specs.ts';
 import type { TestHost } from '../support/test-host.ts';
 import type { Campaign } from './campaign.ts';
@@ -46,7 +47,7 @@ export const DOCKER_USER: Campaign = {
       if (way === 'apply')
         failures.push(...(await mustSucceed(host, 'apply', spec.file)), ...(await isUp(host, spec)));
       if (way === 'gc') {
-        forget(host, spec);
+        await forget(host, spec);
         failures.push(...(await mustSucceed(host, 'gc')));
       }
       failures.push(...(await mustSucceed(host, 'down', spec.name)));
@@ -70,7 +71,7 @@ function writeSpecs(host: TestHost): readonly PlacedSpec[] {
   ].map((network, index) => writeSpec(host, `beside-${index}`, { process, network }));
 }
 
-function forget(host: TestHost, { name }: PlacedSpec): void {
-  fs.rmSync(path.join(host.dataDir, 'containers', name), { recursive: true, force: true });
+async function forget(host: TestHost, { name }: PlacedSpec): Promise<void> {
+  await removeUnderWork(path.join(host.dataDir, 'containers', name));
   fs.rmSync(path.join(host.dataDir, 'shared.json'), { force: true });
 }
