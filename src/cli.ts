@@ -27,8 +27,8 @@ export async function main(argv: readonly string[], makeHost?: () => Host): Prom
   const wait: (NodeJS.Signals & ('SIGINT' | 'SIGTERM' | 'SIGHUP'))[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   // The first signal asks for a roll-back; further ones must not cut it short.
   for (const signal of wait) process.on(signal, () => interrupt.abort(signal));
-  // Asked of the descriptor: process.stderr takes a millisecond to make, and often nobody needs it.
   surviveLostTerminals();
+  // Asked of the descriptor: process.stderr takes a millisecond to make, and often nobody needs it.
   let color = isatty(2) && (process.env['NO_COLOR'] ?? '') === '';
   let json: 'events' | 'document' | undefined;
   // Node ends, and is content, when nothing is left that could wake up whoever still waits.

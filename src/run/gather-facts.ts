@@ -167,11 +167,11 @@ function takenBy(record: ContainerRecord, bootId: string): ContainerFacts {
   return {
     ports,
     ...(plan?.lease === undefined ? {} : { lease: plan.lease }),
-    ...(record.bootId === bootId ? namespacesOf(recordedSteps(record)) : {}),
+    ...(record.bootId === bootId ? factsOfSteps(recordedSteps(record)) : {}),
   };
 }
 
-function namespacesOf(
+function factsOfSteps(
   steps: readonly Step[],
 ): Pick<ContainerFacts, 'ownsNetwork' | 'joinsNetworkOf' | 'joinsPidOf' | 'passesDocker'> {
   const joined = (wanted: string): readonly string[] => {
