@@ -39,12 +39,12 @@ export const process: Op<'process'> = {
     return { state: 'present', owned: true, detail: `pid ${state.pid}` };
   },
 
-  async apply({ host, view, reached }, step) {
+  async apply({ host, view, dataDir, signal, reached }, step) {
     const mounts = await view.mounts();
     // Ended by itself, or half-started before a crash: runtimes refuse a name they still know.
     await stopProcess(host, { ...step, stopTimeout: 0 }, mounts);
     try {
-      await launchProcess(host, step, mounts, reached);
+      await launchProcess(host, step, { mounts, dataDir, signal, reached });
     } catch (error) {
       if (error instanceof UnreachedError) await stopProcess(host, { ...step, stopTimeout: 0 }, mounts);
       throw await nameFullDisk(host, step, error);

@@ -6,25 +6,14 @@ import type { BundleStep } from '../plan/plan.ts';
 import { capabilitiesOfMask, settleCapabilities } from '../oci/capabilities.ts';
 import { JOINED, joinNamespaces } from './joined-namespaces.ts';
 import type { OciConfig, OciSeccomp } from '../oci/runtime-spec.ts';
-import { checkCwd } from './check-cwd.ts';
-import { checkRoot } from './check-root.ts';
-import { checkProgram, programError } from './program.ts';
+import { checkPlaces, checkProcess } from './check-start.ts';
 import { checkRlimits } from './rlimits.ts';
-import { findForeignMountpoint, viewOfMounts } from './root-view.ts';
 import { seccompFor } from '../oci/seccomp.ts';
 import { resolveUser } from './users.ts';
 
 export async function completeConfig(host: Host, step: BundleStep, dataDir: string): Promise<OciConfig> {
   const template = step.config as OciConfig;
-  await checkRoot(host, step.rootfs);
-  const view = await viewOfMounts(host, step.rootfs, template.mounts);
-  const foreign = await findForeignMountpoint(host, view, dataDir);
-  if (foreign !== undefined) {
-    throw new OperationError(`the mount on ${foreign.destination} has no place in ${foreign.source}`, {
-      destination: foreign.destination,
-      hint: 'make the folder (or, for a file, an empty file) in it first; runspec changes nothing in a folder of yours',
-    });
-  }
+  const view = await checkPlaces(host, template, dataDir);
   const user = await blame(['process', 'user'], () =>
     resolveUser(host, view, step.user, step.additionalGids),
   );
@@ -47,11 +36,7 @@ export async function completeConfig(host: Host, step: BundleStep, dataDir: stri
     env: env.some((entry) => entry.startsWith('HOME=')) ? env : [...env, `HOME=${user.home}`],
     capabilities: sets,
   };
-  const check = await checkProgram(host, view, process);
-  if (check === 'missing' || check === 'not-executable') {
-    await blame(['process', 'args', 0], () => Promise.reject(programError(check, process)));
-  }
-  await checkCwd(host, view, process.cwd);
+  await checkProcess(host, view, process);
   const joined = await joinNamespaces(host, dataDir, step.join);
   const seccomp = await blame(['security', 'seccomp'], () => readSeccomp(host, step.seccomp, sets.bounding));
   return {

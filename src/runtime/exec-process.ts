@@ -11,7 +11,7 @@ import { checkProgram, programError } from './program.ts';
 import { readConfig } from './read-config.ts';
 import { lookUp, type RootView, viewOfProcess } from './root-view.ts';
 import { runtimeHint } from './runtime-errors.ts';
-import { resolveUser } from './users.ts';
+import { checkDatabases, resolveUser } from './users.ts';
 
 export interface ExecRequest {
   readonly args: readonly string[];
@@ -47,6 +47,7 @@ export async function execInContainer(
 ): Promise<number> {
   // The container as it is now, all its mounts included; a lookup stays inside like one before the start.
   const view = viewOfProcess(pid);
+  await checkDatabases(host, view);
   const process = await buildExecProcess(host, step, view, request);
   await checkCwd(host, view, process.cwd);
   if (request.cwd !== undefined && (await lookUp(host, view, request.cwd)) === 'missing')

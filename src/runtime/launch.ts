@@ -4,32 +4,39 @@ import { posix } from 'node:path';
 import { OperationError } from '../errors.ts';
 import type { Child, Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
-import type { OciConfig } from '../oci/runtime-spec.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import type { Phase } from '../plan/step-base.ts';
 import { cgroupFolders, type CgroupFolder } from './cgroup-processes.ts';
 import { awaitProgram } from './begun.ts';
-import { checkRoot } from './check-root.ts';
+import { checkPlaces, checkProcess } from './check-start.ts';
 import { awaitExitFile, readOomKills } from './container-state.ts';
 import { enterMonitorCgroup, keepMovesQuick, makeMonitorCgroup } from './monitor-cgroup.ts';
 import { awaitReply } from './orphaned-init.ts';
 import { type ProcessIdentity, readBootId, readIdentity } from './proc.ts';
 import { type ProcessRecord, RECORD_VERSION, launchOf, makeFolders, writeProcessRecord } from './records.ts';
+import { readConfig } from './read-config.ts';
 import { readLogEnd } from './read-log.ts';
 import { createError, execErrorIn, startError } from './runtime-errors.ts';
 
 const SYNC_FD = 3;
 const START_FD = 4;
 
-/**
- * @param reached is awaited with `create` before the runtime's `create`, until which the process need not have its root;
- *   with `start` while that is under way, and once more right before the runtime's `start`.
- */
+export interface Launch {
+  readonly mounts: readonly MountState[];
+  readonly dataDir: string;
+  /** Whether the user has interrupted. */
+  readonly signal: AbortSignal;
+  /**
+   * Awaited with `create` before the runtime's `create`, until which the process need not have its root; with `start`
+   * while that is under way, and once more right before the runtime's `start`.
+   */
+  readonly reached: (phase: Phase) => Promise<void>;
+}
+
 export async function launchProcess(
   host: Host,
   step: ProcessStep,
-  mounts: readonly MountState[],
-  reached: (phase: Phase) => Promise<void>,
+  { mounts, dataDir, signal, reached }: Launch,
 ): Promise<ProcessRecord> {
   await makeFolders(host, step.records);
   // Where conmon begins: the files in it are made meanwhile.
@@ -39,7 +46,7 @@ export async function launchProcess(
   try {
     await reached('create');
     await makeFolders(host, step.runtimeRoot);
-    await checkRootOfBundle(host, step);
+    await checkBundle(host, step, dataDir);
     oom = await readOomBaseline(host, step, mounts);
     await waiting.entered;
   } catch (error) {
@@ -48,7 +55,7 @@ export async function launchProcess(
     await waiting.child.exited;
     throw error;
   }
-  const created = create(host, step, waiting);
+  const created = create(host, step, waiting, signal);
   if (waiting.cgroup !== undefined)
     // Only to be quick: what is wrong with the cgroup, `create` tells.
     keepMovesQuick(host, waiting.cgroup, () => readMonitorPid(host, step), created).catch(() => undefined);
@@ -79,10 +86,10 @@ export async function launchProcess(
   return record;
 }
 
-/** A process that is started again finds the root as the one before has left it. */
-async function checkRootOfBundle(host: Host, step: ProcessStep): Promise<void> {
-  const text = await host.readText(`${step.bundle}/config.json`);
-  if (text !== undefined) await checkRoot(host, (JSON.parse(text) as OciConfig).root.path);
+async function checkBundle(host: Host, { bundle }: ProcessStep, dataDir: string): Promise<void> {
+  const config = await readConfig(host, bundle);
+  if (config === undefined) throw new OperationError(`the bundle ${bundle} is gone or damaged`);
+  await checkProcess(host, await checkPlaces(host, config, dataDir), config.process);
 }
 
 /** The kernel's count of OOM kills before the start: a cgroup may have seen an earlier process of this container. */
@@ -183,9 +190,10 @@ async function create(
   host: Host,
   step: ProcessStep,
   { argv, child, answer, stderr }: Monitor,
+  signal: AbortSignal,
 ): Promise<number> {
   child.pipe(START_FD).end('\n');
-  const line = await awaitReply(host, step, answer, () => readMonitorPid(host, step));
+  const line = await awaitReply(host, step, answer, { monitor: () => readMonitorPid(host, step), signal });
   child.release();
   const reply = parseReply(line);
   if (reply !== undefined && reply.data > 0) {

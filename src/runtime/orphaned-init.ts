@@ -1,26 +1,40 @@
 // A runtime that is killed in its `create` (the kernel is out of memory) leaves the container's init alone: it waits for a
 // `start` with the runtime's stderr open, while conmon waits for the end of that stderr to report. Neither would end.
+import { OperationError, UnreachedError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import { readProcFile } from './proc.ts';
 
 /** A reply usually takes 50 ms. */
 const PAUSE_MS = 500;
+/** What a runtime has not done by then it will not do: it waits for something in the container. */
+const CREATE_MS = 120_000;
 
-/** Waits for conmon's reply, whatever happens to the runtime. `monitor` gives the pid of conmon, once it is known. */
+/**
+ * Waits for conmon's reply, whatever happens to the runtime.
+ * @param monitor gives the pid of conmon, once it is known.
+ * @throws UnreachedError once the user has interrupted; OperationError when there is none in time. What was begun is left.
+ */
 export async function awaitReply(
   host: Host,
   step: ProcessStep,
   reply: Promise<string>,
-  monitor: () => Promise<number | undefined>,
+  { monitor, signal }: { readonly monitor: () => Promise<number | undefined>; readonly signal: AbortSignal },
 ): Promise<string> {
   const pause = (): Promise<undefined> => host.sleep(PAUSE_MS).then(() => undefined);
-  for (;;) {
+  for (let waited = 0; waited < CREATE_MS; waited += PAUSE_MS) {
     const line = await Promise.race([reply, pause()]);
     if (line !== undefined) return line;
+    if (signal.aborted) throw new UnreachedError(step.id);
     const pid = await monitor();
     if (pid !== undefined) await endOrphanedInit(host, step, pid);
   }
+  throw new OperationError(
+    `${step.runtime.name} has not created ${step.container} within ${CREATE_MS / 1000} seconds`,
+    {
+      hint: 'it waits for something in the root file system or in the kernel; what it had begun has been ended',
+    },
+  );
 }
 
 /** Kills what conmon has adopted of a `create` that ended without success; conmon then reports the failure. */

@@ -27,6 +27,7 @@ interface GroupEntry {
 /** Largest id Docker and runc accept; (uid_t)-1 means "leave it" to the kernel. */
 const MAX_ID = 2 ** 31 - 1;
 const SHOWN_NAMES = 12;
+const DATABASES = ['/etc/passwd', '/etc/group'];
 
 /** @param user `uid`, `name`, and each with `:gid` or `:group`; empty is root. */
 export async function resolveUser(
@@ -49,14 +50,28 @@ export async function resolveUser(
   return { uid: entry.uid, gid, additionalGids: [...additional].toSorted((a, b) => a - b), home: entry.home };
 }
 
-/** runc reads these too, from within: a fifo would keep it waiting for ever. */
+/**
+ * Runtimes read these from within, whoever the process is to run as: a fifo or a terminal would keep them waiting for ever.
+ * @throws OperationError for what is there and is no file.
+ */
+export async function checkDatabases(host: Host, view: RootView): Promise<void> {
+  for (const path of DATABASES) await checkDatabase(host, view, path);
+}
+
+async function checkDatabase(host: Host, { root, binds }: RootView, path: string): Promise<void> {
+  // In /dev and /proc is more to wait for than files; a tmpfs of the spec's is empty.
+  const known = binds.filter(({ source }) => source !== undefined);
+  const special = ['/dev', '/proc'].map((destination) => ({ destination }));
+  const found = await lookUp(host, { root, binds: [...special, ...known] }, path);
+  if (found === 'missing' || (found !== 'unknown' && found.status.type === 'file')) return;
+  const what = found === 'unknown' ? 'link into /dev or /proc' : found.status.type;
+  throw new OperationError(`${path} in the root file system is a ${what}, not a file`, {
+    hint: `put a file in its place: layers: [{ files: { ${path}: "…" } }]`,
+  });
+}
+
 async function readDatabase(host: Host, view: RootView, path: string): Promise<string> {
-  const found = await lookUp(host, view, path);
-  if (typeof found !== 'string' && found.status.type !== 'file') {
-    throw new OperationError(`${path} in the root file system is a ${found.status.type}, not a file`, {
-      hint: `put a file in its place: layers: [{ files: { ${path}: "…" } }]`,
-    });
-  }
+  await checkDatabase(host, view, path);
   return (await readTextInside(host, view, path)) ?? '';
 }
 

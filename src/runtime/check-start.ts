@@ -1,0 +1,46 @@
+// What has to hold of the root right before a runtime begins in it: what a runtime would follow out of the container, wait for
+// without end, or complain of late. A process that is started again finds the root as the one before has left it, so this is
+// asked before every start, and not only when the configuration is made.
+import { OperationError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import type { OciConfig, OciProcess } from '../oci/runtime-spec.ts';
+import { checkCwd } from './check-cwd.ts';
+import { checkRoot } from './check-root.ts';
+import { checkProgram, programError } from './program.ts';
+import { findForeignMountpoint, type RootView, viewOfMounts } from './root-view.ts';
+import { checkDatabases } from './users.ts';
+
+/**
+ * @param config its root is mounted; its mounts are not there yet.
+ * @returns the container as it will be.
+ * @throws OperationError
+ */
+export async function checkPlaces(
+  host: Host,
+  config: Pick<OciConfig, 'root' | 'mounts'>,
+  dataDir: string,
+): Promise<RootView> {
+  await checkRoot(host, config.root.path);
+  const view = await viewOfMounts(host, config.root.path, config.mounts);
+  const foreign = await findForeignMountpoint(host, view, dataDir);
+  if (foreign !== undefined) {
+    throw new OperationError(`the mount on ${foreign.destination} has no place in ${foreign.source}`, {
+      destination: foreign.destination,
+      hint: 'make the folder (or, for a file, an empty file) in it first; runspec changes nothing in a folder of yours',
+    });
+  }
+  await checkDatabases(host, view);
+  return view;
+}
+
+/** @throws OperationError when the process cannot begin there, with the key of the spec. */
+export async function checkProcess(
+  host: Host,
+  view: RootView,
+  process: Pick<OciProcess, 'args' | 'env' | 'cwd'>,
+): Promise<void> {
+  const check = await checkProgram(host, view, process);
+  if (check === 'missing' || check === 'not-executable')
+    throw programError(check, process).with({ path: ['process', 'args', 0] });
+  await checkCwd(host, view, process.cwd);
+}
