@@ -9,12 +9,12 @@ import { isName, recordedSteps } from '../run/records.ts';
 import { openSession, type Session } from '../run/session.ts';
 import { removeAllStaleWork } from '../run/stale-work.ts';
 import { readContainerState } from '../runtime/container-state.ts';
-import { recordsFolder } from '../runtime/records.ts';
 import { requireRoot } from './require-root.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
 import { createReporter } from './reporter.ts';
 import { mendShared, removeKept, removeUnusedShared, takeDown } from './take-down.ts';
+import { containerFolder } from '../plan/container-folder.ts';
 
 export interface DownOptions {
   readonly all: boolean;
@@ -119,7 +119,7 @@ async function refuseJoined(
   for (const name of names) {
     for (const joiner of joiners.get(name) ?? []) {
       if (names.includes(joiner)) continue;
-      const { status } = await readContainerState(host, recordsFolder(dataDir, joiner));
+      const { status } = await readContainerState(host, containerFolder(dataDir, joiner));
       if (status !== 'running') continue;
       throw new OperationError(`${joiner} runs in namespaces of ${name}`, {
         hint: `take it down as well: runspec down ${joiner} ${name}`,

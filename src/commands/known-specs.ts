@@ -4,9 +4,9 @@ import { sha256 } from '../crypto.ts';
 import type { LoadedSpec } from '../load/load.ts';
 import type { SourceText } from '../load/read-sources.ts';
 import type { Spec } from '../load/spec.ts';
-import { containerFolder } from '../run/records.ts';
 import { seal, unseal } from '../run/seal.ts';
 import type { CommandContext } from './context.ts';
+import { containerFolder, RECORD_FILES } from '../plan/container-folder.ts';
 
 /** A text without anything to complain of. */
 export interface UnderstoodText {
@@ -106,7 +106,7 @@ export async function rememberSpec(
 }
 
 function fileOf({ dataDir }: Place, name: string): string {
-  return `${containerFolder(dataDir, name)}/spec.json`;
+  return `${containerFolder(dataDir, name)}/${RECORD_FILES.spec}`;
 }
 
 function keyOf({ build }: Place, { baseDir, text }: SourceText): string {

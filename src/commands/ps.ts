@@ -3,10 +3,10 @@ import { listKept } from '../run/kept-data.ts';
 import { createRecords, type ContainerRecord, type Records } from '../run/records.ts';
 import { readBootId } from '../run/gather-facts.ts';
 import { readContainerState, type ContainerState } from '../runtime/container-state.ts';
-import { recordsFolder } from '../runtime/records.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { renderTable } from './render-table.ts';
 import { showPorts } from './show-place.ts';
+import { containerFolder } from '../plan/container-folder.ts';
 
 interface Row {
   readonly name: string;
@@ -36,7 +36,11 @@ export async function ps(context: CommandContext): Promise<number> {
       const { record, faults } = await records.look(name);
       if (record === undefined) return faults.length === 0 ? [] : [unreadable(name)];
       return [
-        toRow(record, record.bootId === bootId, await readContainerState(host, recordsFolder(dataDir, name))),
+        toRow(
+          record,
+          record.bootId === bootId,
+          await readContainerState(host, containerFolder(dataDir, name)),
+        ),
       ];
     }),
   );

@@ -6,12 +6,12 @@ import { recordedSteps } from '../run/records.ts';
 import { findShadows } from '../run/shadows.ts';
 import { opContext, openSession } from '../run/session.ts';
 import { readContainerState } from '../runtime/container-state.ts';
-import { recordsFolder } from '../runtime/records.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { paint } from './paint.ts';
 import { showState, toRow } from './ps.ts';
 import { describe } from './reporter.ts';
 import { unknownContainer } from './unknown-container.ts';
+import { containerFolder } from '../plan/container-folder.ts';
 
 export async function status(context: CommandContext, name: string): Promise<number> {
   const session = await openSession(context);
@@ -24,7 +24,7 @@ export async function status(context: CommandContext, name: string): Promise<num
   const row = toRow(
     record,
     record.bootId === session.bootId,
-    await readContainerState(context.host, recordsFolder(context.dataDir, name)),
+    await readContainerState(context.host, containerFolder(context.dataDir, name)),
   );
   const clean =
     record.pending === undefined && probes.every((probe) => probe.state === 'present') && shadows.size === 0;

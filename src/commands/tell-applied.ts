@@ -2,10 +2,10 @@
 import type { Plan } from '../plan/plan.ts';
 import { hasEffect } from '../run/changes.ts';
 import { describeEnd, readContainerState } from '../runtime/container-state.ts';
-import { recordsFolder } from '../runtime/records.ts';
 import type { CommandContext } from './context.ts';
 import type { Work } from './prepare.ts';
 import { showAddresses, showPorts } from './show-place.ts';
+import { containerFolder } from '../plan/container-folder.ts';
 
 export async function tellApplied(
   context: CommandContext,
@@ -27,7 +27,7 @@ async function describeResult(
   { host, dataDir }: CommandContext,
   { plan, changes }: Pick<Work, 'plan' | 'changes'>,
 ): Promise<string> {
-  const state = await readContainerState(host, recordsFolder(dataDir, plan.name));
+  const state = await readContainerState(host, containerFolder(dataDir, plan.name));
   if (state.status === 'exited') return `applied, and its process has ${describeEnd(state)}`;
   return `${hasEffect(changes) ? 'up' : 'up to date'}${where(plan)}`;
 }

@@ -4,9 +4,9 @@ import type { Host } from '../host/host.ts';
 import type { CgroupHierarchy, CgroupStep } from '../plan/plan.ts';
 import { liftLimits, sameLimit, specPathOf, type LimitFile } from './cgroup-limits.ts';
 import { bringBack, findStrayed, type Strayed } from '../runtime/cgroup-membership.ts';
-import { recordsFolder } from '../runtime/records.ts';
 import type { Difference, Op, OpContext } from './op.ts';
 import { quote } from './shell.ts';
+import { containerFolder } from '../plan/container-folder.ts';
 
 export const cgroup: Op<'cgroup'> = {
   describe: (step) => {
@@ -88,7 +88,7 @@ async function findStrayedOf(
   { host, view, dataDir, container }: OpContext,
   step: CgroupStep,
 ): Promise<readonly Strayed[]> {
-  return findStrayed(host, step, recordsFolder(dataDir, container), await view.mounts());
+  return findStrayed(host, step, containerFolder(dataDir, container), await view.mounts());
 }
 
 /** For the folder above all containers; for the root each controller is a step. */

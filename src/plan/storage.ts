@@ -7,6 +7,7 @@ import { mountTargets } from '../oci/mounts.ts';
 import { renderHosts, renderResolvConf } from './etc-files.ts';
 import type { HostFacts } from './facts.ts';
 import type { DirectoryStep, FileStep, Lease, Step } from './plan.ts';
+import { containerFolder, GROWING_FILES, RECORD_FOLDERS } from './container-folder.ts';
 
 export interface Places {
   readonly state: string;
@@ -25,24 +26,26 @@ export interface Places {
 /** Where things of a container are: DESIGN section 5. */
 export function placesOf(spec: Spec, facts: HostFacts): Places {
   const state = `${facts.stateDir}/${spec.name}`;
-  const data = `${facts.dataDir}/containers/${spec.name}`;
+  const data = containerFolder(facts.dataDir, spec.name);
   const isPersistent = spec.writable === 'persistent';
-  const writable = isPersistent ? `${facts.dataDir}/writable/${spec.name}` : `${data}/writable`;
+  const writable = isPersistent
+    ? `${facts.dataDir}/writable/${spec.name}`
+    : `${data}/${RECORD_FOLDERS.writable}`;
   // Over other layers it is another one: the former stays until these are up, should that fail.
   const upper = isPersistent ? 'upper' : `upper-${sha256(lowerOf(spec, facts).join('\n')).slice(0, 12)}`;
   return {
     state,
     data,
     rootfs: `${state}/rootfs`,
-    bundle: `${data}/bundle`,
+    bundle: `${data}/${RECORD_FOLDERS.bundle}`,
     runtimeRoot: `${state}/runtime`,
     // Beside the plan: what the process op keeps goes with the container's folder.
     records: data,
-    log: `${data}/log`,
+    log: `${data}/${GROWING_FILES.log}`,
     files: {
-      resolvConf: `${data}/etc/resolv.conf`,
-      hosts: `${data}/etc/hosts`,
-      hostname: `${data}/etc/hostname`,
+      resolvConf: `${data}/${RECORD_FOLDERS.etc}/resolv.conf`,
+      hosts: `${data}/${RECORD_FOLDERS.etc}/hosts`,
+      hostname: `${data}/${RECORD_FOLDERS.etc}/hostname`,
     },
     writable,
     upper: `${writable}/${upper}`,
@@ -91,7 +94,7 @@ export function compileStorage(
   );
   const layerIds = uniqueLayers.map((step) => step.id);
   const lower = lowerOf(spec, facts);
-  const init = `${places.data}/mountpoints`;
+  const init = `${places.data}/${RECORD_FOLDERS.mountpoints}`;
   // Each state folder is a step of its own: one that a container leaves goes with its last user.
   const state = `mount:${facts.stateDir}`;
   const writable = writableSteps(spec, facts, places, lower);
@@ -177,7 +180,7 @@ function etcSteps(spec: Spec, facts: HostFacts, places: Places, lease: Lease | u
     after: [],
   });
   return [
-    directory('dir:etc', `${places.data}/etc`, 0o755, 'tree', []),
+    directory('dir:etc', `${places.data}/${RECORD_FOLDERS.etc}`, 0o755, 'tree', []),
     file('file:/etc/resolv.conf', places.files.resolvConf, renderResolvConf(spec, facts.resolver, lease)),
     file('file:/etc/hosts', places.files.hosts, renderHosts(spec, lease)),
     file('file:/etc/hostname', places.files.hostname, `${spec.hostname}\n`),

@@ -10,9 +10,10 @@ import { noteBeginning, noteVolumes } from './kept-data.ts';
 import { createOutcomes, type Outcomes } from './outcomes.ts';
 import { asFailure, hintForErrno, revertSteps } from './revert.ts';
 import { rollBack } from './roll-back.ts';
-import { containerFolder, type JournalEntry } from './records.ts';
+import { type JournalEntry } from './records.ts';
 import { isSeeded } from './seed-gathering.ts';
 import { isSamePlan } from './settled.ts';
+import { containerFolder } from '../plan/container-folder.ts';
 
 /** @throws OperationError or InterruptedError after everything done was undone. */
 export async function applyChanges(application: Application): Promise<void> {

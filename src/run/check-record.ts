@@ -3,6 +3,7 @@
 import { PLAN_VERSION, type OpKind, type Plan, type Step, type StepOf } from '../plan/plan.ts';
 import { predecessors, type Awaits } from '../plan/step-base.ts';
 import { unseal } from './seal.ts';
+import { containerFolder } from '../plan/container-folder.ts';
 
 /** plan.json and pending.json. */
 export interface StoredPlan {
@@ -243,7 +244,7 @@ function isRemovable(step: StepShape, places: Places): boolean {
 }
 
 function isOfContainer(path: string, { container, dataDir, stateDir }: Places): boolean {
-  const folders = [`${dataDir}/containers/${container}`];
+  const folders = [containerFolder(dataDir, container)];
   if (typeof stateDir === 'string') folders.push(`${stateDir}/${container}`);
   return folders.some((folder) => path === folder || isBelow(path, folder));
 }

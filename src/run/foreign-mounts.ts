@@ -3,7 +3,7 @@
 import { OperationError } from '../errors.ts';
 import { readMounts } from '../host/kernel-view.ts';
 import type { OpContext } from '../ops/op.ts';
-import { containerFolder } from './records.ts';
+import { containerFolder } from '../plan/container-folder.ts';
 
 export async function findForeignMount(context: OpContext): Promise<OperationError | undefined> {
   const { host, stateDir, dataDir, container } = context;

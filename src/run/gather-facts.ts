@@ -18,9 +18,9 @@ import type {
   ResolvedLayer,
 } from '../plan/facts.ts';
 import { readContainerState } from '../runtime/container-state.ts';
-import { recordsFolder } from '../runtime/records.ts';
 import { hearPrograms } from './hear-programs.ts';
 import { recordedSteps, type ContainerRecord, type Records } from './records.ts';
+import { containerFolder } from '../plan/container-folder.ts';
 
 /** Programs whose absence or place matters to a plan. */
 const PROGRAMS = ['crun', 'runc', 'conmon', 'ip', 'nft', 'mount', 'umount', 'tar'];
@@ -149,7 +149,7 @@ async function readContainers(
       // After a reboot nothing of another container is there; its own former address it may have again.
       if (record.bootId !== bootId && !isOwn) return [];
       const state = joined.has(name)
-        ? await readContainerState(host, recordsFolder(dataDir, name))
+        ? await readContainerState(host, containerFolder(dataDir, name))
         : undefined;
       const { specFile } = record;
       const runtime = specs.some((spec) => spec.name === name) ? await runtimeOf(host, record, bootId) : {};

@@ -1,6 +1,6 @@
 // What of a container is on the host, read from the kernel and the folders alone: every object names its
 // owner. Given as steps, so that what no record tells of is taken back by the same code as all else.
-import type { Host } from '../host/host.ts';
+import { UNFINISHED_WRITE, type Host } from '../host/host.ts';
 import { NETNS_FOLDER, type KernelView, type MountState } from '../host/kernel-view.ts';
 import { NFT_TABLE } from '../host/nft-table.ts';
 import { jumpsTo } from '../host/docker-user.ts';
@@ -11,7 +11,14 @@ import { vethName } from '../plan/network.ts';
 import type { DockerUserStep } from '../plan/docker-user-step.ts';
 import type { CgroupStep, DirectoryStep, NftElementStep, Step, VethStep } from '../plan/plan.ts';
 import { cgroupFolders } from '../runtime/cgroup-processes.ts';
-import { containerFolder, isName } from './records.ts';
+import { isName } from './records.ts';
+import {
+  containerFolder,
+  GROWING_FILES,
+  RECORD_FILES,
+  RECORD_FOLDERS,
+  SET_ASIDE,
+} from '../plan/container-folder.ts';
 
 export interface Places {
   readonly host: Host;
@@ -54,7 +61,7 @@ export async function takeInventory(places: Places, name: string): Promise<reado
   const mounts = await view.mounts();
   const state = `${stateDir}/${name}`;
   const steps: Step[] = [];
-  if (await holdsOnly(host, state, STATE_ENTRIES)) {
+  if (await holdsOnly(host, state, isStateEntry)) {
     steps.push(directory('dir:state', state, 'empty', []));
     steps.push(directory('dir:rootfs', `${state}/rootfs`, 'empty', ['dir:state']));
     steps.push(directory('dir:runtime', `${state}/runtime`, 'tree', ['dir:state']));
@@ -65,7 +72,7 @@ export async function takeInventory(places: Places, name: string): Promise<reado
       op: 'overlay',
       target: `${state}/rootfs`,
       // Its topmost layer, by which copies of the mount are known.
-      lower: [`${containerFolder(dataDir, name)}/mountpoints`],
+      lower: [`${containerFolder(dataDir, name)}/${RECORD_FOLDERS.mountpoints}`],
       ...edges('dir:rootfs'),
     });
   const cgroups = await findCgroups(host, mounts, name);
@@ -98,20 +105,29 @@ function ingressOf(name: string, needs: readonly string[]): Step {
   return { id: `ingress:${link}`, op: 'nft-ingress', table: `${NETNS}${name}`, link, ...unknown };
 }
 
-const STATE_ENTRIES = /^(?:rootfs|runtime)$/;
-const RECORD_ENTRIES =
-  /^(?:\.?(?:plan|pending|process|spec)\.json(?:\.unreadable|\.runspec-new)?|journal\.jsonl|log|exit|oom|bundle|etc|mountpoints|writable)$/;
+const isStateEntry = (name: string): boolean => name === 'rootfs' || name === 'runtime';
+
+const RECORD_ENTRIES: ReadonlySet<string> = new Set([
+  ...Object.values(RECORD_FILES).flatMap((name) => [
+    name,
+    `${name}${SET_ASIDE}`,
+    `.${name}${UNFINISHED_WRITE}`,
+  ]),
+  ...Object.values(GROWING_FILES),
+  ...Object.values(RECORD_FOLDERS),
+]);
+const isRecordEntry = (name: string): boolean => RECORD_ENTRIES.has(name);
 
 /** The container's folder for records, be they readable or not: below another program's folder it might be theirs. */
 export function isOwnFolder({ host, dataDir }: Places, name: string): Promise<boolean> {
-  return holdsOnly(host, containerFolder(dataDir, name), RECORD_ENTRIES);
+  return holdsOnly(host, containerFolder(dataDir, name), isRecordEntry);
 }
 
 /** Whether the folder is root's alone and holds nothing but what runspec makes there. */
-async function holdsOnly(host: Host, folder: string, entries: RegExp): Promise<boolean> {
+async function holdsOnly(host: Host, folder: string, isOurs: (name: string) => boolean): Promise<boolean> {
   const found = await host.status(folder);
   if (found?.type !== 'directory' || found.mode !== 0o700 || found.uid !== 0) return false;
-  return ((await host.list(folder)) ?? []).every((name) => entries.test(name));
+  return ((await host.list(folder)) ?? []).every(isOurs);
 }
 
 /** The elements that bear runspec's comment: of a container, or of a link that several share. */
@@ -239,12 +255,12 @@ function processOf(container: string, state: string, folder: string, needs: read
     id: 'process',
     op: 'process',
     container,
-    bundle: `${folder}/bundle`,
+    bundle: `${folder}/${RECORD_FOLDERS.bundle}`,
     // What runc and crun keep is a folder; nothing tells any more that it was another one.
     runtime: { name: 'runc', path: 'runc' },
     runtimeRoot: `${state}/runtime`,
     records: folder,
-    log: `${folder}/log`,
+    log: `${folder}/${GROWING_FILES.log}`,
     terminal: false,
     stopSignal: 'SIGTERM',
     stopTimeout: 10_000,

@@ -10,8 +10,10 @@ import {
 } from '../host/snapshot.ts';
 import type { Step } from '../plan/plan.ts';
 import { foreignNames } from './foreign-names.ts';
-import { containerFolder, recordedSteps } from './records.ts';
+import { recordedSteps } from './records.ts';
+import { seal, unseal } from './seal.ts';
 import type { Session } from './session.ts';
+import { containerFolder, RECORD_FILES } from '../plan/container-folder.ts';
 
 export interface KeptSnapshot {
   readonly version: number;
@@ -34,8 +36,6 @@ export interface Proof {
   /** Number of objects looked at, after. */
   readonly classes: Readonly<Record<string, number>>;
 }
-
-const SNAPSHOT_FILE = 'before.json';
 
 /** Raised when snapshots of before and after can no longer be compared. */
 const VERSION: number = 1;
@@ -65,7 +65,7 @@ export async function keepSnapshot(session: Session, names: readonly string[]): 
   for (const name of names) {
     const folder = containerFolder(dataDir, name);
     await host.makeDirectory(folder, { mode: 0o700 });
-    await host.writeAtomic(`${folder}/${SNAPSHOT_FILE}`, `${JSON.stringify(kept)}\n`, { mode: 0o600 });
+    await host.writeAtomic(`${folder}/${RECORD_FILES.before}`, seal(kept), { mode: 0o600 });
   }
 }
 
@@ -73,11 +73,11 @@ export async function readSnapshot(
   { host, dataDir, bootId }: Pick<Session, 'host' | 'dataDir' | 'bootId'>,
   name: string,
 ): Promise<KeptSnapshot | undefined> {
-  const text = await host.readText(`${containerFolder(dataDir, name)}/${SNAPSHOT_FILE}`);
+  const text = await host.readText(`${containerFolder(dataDir, name)}/${RECORD_FILES.before}`);
   if (text === undefined) return undefined;
-  const kept = JSON.parse(text) as KeptSnapshot;
+  const kept = unseal(text) as KeptSnapshot | undefined;
   // The kernel of a former boot cannot be compared with this one.
-  return kept.version === VERSION && kept.bootId === bootId ? kept : undefined;
+  return kept?.version === VERSION && kept.bootId === bootId ? kept : undefined;
 }
 
 /** What the kernel lets go of late: time-wait, dying cgroups, the last process of a session. */

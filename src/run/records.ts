@@ -6,6 +6,7 @@ import type { Before } from '../ops/op.ts';
 import { PLAN_VERSION, type Plan, type Step } from '../plan/plan.ts';
 import { isBefore, parseStoredPlan, type RecordFault, type StoredPlan } from './check-record.ts';
 import { seal, unseal } from './seal.ts';
+import { containerFolder, RECORD_FILES, GROWING_FILES, SET_ASIDE } from '../plan/container-folder.ts';
 
 export interface ContainerRecord {
   readonly name: string;
@@ -64,10 +65,6 @@ export function isName(text: string): boolean {
   return /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(text);
 }
 
-export function containerFolder(dataDir: string, name: string): string {
-  return `${dataDir}/containers/${name}`;
-}
-
 export function createRecords(host: Host, dataDir: string, bootId: string): Records {
   const folderOf = (name: string): string => containerFolder(dataDir, name);
   const read = createReader(host, dataDir);
@@ -98,7 +95,7 @@ export function createRecords(host: Host, dataDir: string, bootId: string): Reco
     async setAside({ faults }) {
       for (const { path, kind } of faults) {
         if (kind !== 'unreadable') continue;
-        const aside = `${path}.unreadable`;
+        const aside = `${path}${SET_ASIDE}`;
         if ((await host.status(aside))?.type === 'directory') await host.removeTree(aside);
         await host.rename(path, aside);
       }
@@ -109,25 +106,28 @@ export function createRecords(host: Host, dataDir: string, bootId: string): Reco
       await host.makeDirectory(folderOf(plan.name), { mode: 0o700 });
       const pending = stored(plan, former?.before ?? {}, specFile);
       const leftover = former === undefined ? [] : stepsOfNeither(former, plan);
-      await store(`${folderOf(plan.name)}/pending.json`, {
+      await store(`${folderOf(plan.name)}/${RECORD_FILES.pending}`, {
         ...pending,
         ...(leftover.length === 0 ? {} : { leftover }),
       });
     },
-    journal: (name, entry) => host.append(`${folderOf(name)}/journal.jsonl`, seal(entry)),
+    journal: (name, entry) => host.append(`${folderOf(name)}/${GROWING_FILES.journal}`, seal(entry)),
     async finish(plan, before, specFile) {
       const folder = folderOf(plan.name);
       // In this order: a kill in between leaves a pending plan that equals the applied one.
-      await store(`${folder}/plan.json`, stored(plan, before, specFile));
-      await host.removeFile(`${folder}/pending.json`);
-      await host.removeFile(`${folder}/journal.jsonl`);
+      await store(`${folder}/${RECORD_FILES.applied}`, stored(plan, before, specFile));
+      await host.removeFile(`${folder}/${RECORD_FILES.pending}`);
+      await host.removeFile(`${folder}/${GROWING_FILES.journal}`);
     },
     async abandon({ name, applied, before, specFile, at }) {
       // It may be the new plan that is stored as applied, when only what comes after that failed.
       if (applied !== undefined)
-        await store(`${folderOf(name)}/plan.json`, { ...stored(applied, before, specFile), at });
-      await host.removeFile(`${folderOf(name)}/pending.json`);
-      await host.removeFile(`${folderOf(name)}/journal.jsonl`);
+        await store(`${folderOf(name)}/${RECORD_FILES.applied}`, {
+          ...stored(applied, before, specFile),
+          at,
+        });
+      await host.removeFile(`${folderOf(name)}/${RECORD_FILES.pending}`);
+      await host.removeFile(`${folderOf(name)}/${GROWING_FILES.journal}`);
     },
     async remove(name) {
       await host.removeTree(folderOf(name));
@@ -155,9 +155,9 @@ function createReader(host: Host, dataDir: string): (name: string) => Promise<Fo
   return async (name) => {
     const folder = containerFolder(dataDir, name);
     const [first, second, journal] = await Promise.all([
-      readStored(`${folder}/plan.json`, name),
-      readStored(`${folder}/pending.json`, name),
-      readLenient(host, `${folder}/journal.jsonl`),
+      readStored(`${folder}/${RECORD_FILES.applied}`, name),
+      readStored(`${folder}/${RECORD_FILES.pending}`, name),
+      readLenient(host, `${folder}/${GROWING_FILES.journal}`),
     ]);
     return asRecord(name, first, second, journal);
   };

@@ -1,7 +1,8 @@
 // Whether a container's process runs, or how it ended, from its records and the kernel. Reads only.
 import type { Host } from '../host/host.ts';
 import { type ProcessIdentity, isAlive, readBootId, waitUntil } from './proc.ts';
-import { EXIT_FILE, OOM_FILE, type ProcessRecord, readProcessRecord } from './records.ts';
+import { type ProcessRecord, readProcessRecord } from './records.ts';
+import { RECORD_FILES } from '../plan/container-folder.ts';
 
 export type ContainerState =
   | {
@@ -28,7 +29,7 @@ const EXIT_FILE_MS = 2000;
 
 /** conmon writes the exit status a moment after the process is gone, when the last output is in the log. */
 export async function awaitExitFile(host: Host, records: string, monitor: ProcessIdentity): Promise<void> {
-  const exit = `${records}/${EXIT_FILE}`;
+  const exit = `${records}/${RECORD_FILES.exit}`;
   await waitUntil(
     host,
     EXIT_FILE_MS,
@@ -45,7 +46,7 @@ export async function readContainerState(host: Host, records: string): Promise<C
     const monitored = record.monitor === undefined || (await isAlive(host, record.monitor));
     return { status: 'running', ...record.init, startedAt, monitored };
   }
-  const exit = `${records}/${EXIT_FILE}`;
+  const exit = `${records}/${RECORD_FILES.exit}`;
   const { monitor } = record;
   if (sameBoot && monitor !== undefined) await awaitExitFile(host, records, monitor);
   const text = (await host.readText(exit))?.trim();
@@ -75,7 +76,7 @@ async function sawOom(
   sameBoot: boolean,
 ): Promise<boolean> {
   // conmon's word lasts longer than the cgroup; the kernel's counter is there even when conmon missed the event.
-  if ((await host.status(`${records}/${OOM_FILE}`)) !== undefined) return true;
+  if ((await host.status(`${records}/${RECORD_FILES.oom}`)) !== undefined) return true;
   if (!sameBoot || record.oom === undefined) return false;
   return (await readOomKills(host, record.oom.file)) > record.oom.kills;
 }

@@ -13,9 +13,10 @@ import { createLogEntries } from './log-entries.ts';
 import { type ProcessIdentity, readBootId, readIdentity } from './proc.ts';
 import { settleSysctls } from './namespace-sysctls.ts';
 import { readConfig } from './read-config.ts';
-import { EXIT_FILE, RECORD_VERSION, launchOf, makeFolders, writeProcessRecord } from './records.ts';
+import { RECORD_VERSION, launchOf, makeFolders, writeProcessRecord } from './records.ts';
 import { readLogEnd } from './read-log.ts';
 import { createError, execErrorIn, startError } from './runtime-errors.ts';
+import { RECORD_FILES } from '../plan/container-folder.ts';
 
 /** What a shell shows of a process that SIGKILL ended. */
 const KILLED = 128 + constants.signals.SIGKILL;
@@ -123,7 +124,7 @@ export async function runForeground(
   const failure = status === 1 ? execErrorIn(await readLogEnd(host, step.log), startedAt) : undefined;
   if (failure !== undefined) throw startError(step, { ...command, stderr: failure });
   await host
-    .writeAtomic(`${step.records}/${EXIT_FILE}`, String(status), { mode: 0o600 })
+    .writeAtomic(`${step.records}/${RECORD_FILES.exit}`, String(status), { mode: 0o600 })
     .catch((error: unknown) => tell('its exit status is not kept', error));
   return status;
 }

@@ -5,7 +5,7 @@ import { NETNS_FOLDER } from '../host/kernel-view.ts';
 import { netnsOf } from '../plan/names.ts';
 import type { BundleStep } from '../plan/plan.ts';
 import { readContainerState } from './container-state.ts';
-import { recordsFolder } from './records.ts';
+import { containerFolder } from '../plan/container-folder.ts';
 
 /** By OCI's type, the name below /proc/PID/ns. */
 const FILES: Readonly<Record<string, string>> = {
@@ -41,7 +41,7 @@ export async function findNamespace(
   const pinned = `${NETNS_FOLDER}/${netnsOf(container)}`;
   const named = type === 'network' ? await host.status(pinned) : undefined;
   if (named !== undefined) return { path: pinned, id: `${file}:[${named.inode}]` };
-  const state = await readContainerState(host, recordsFolder(dataDir, container));
+  const state = await readContainerState(host, containerFolder(dataDir, container));
   if (state.status !== 'running') return undefined;
   const path = `/proc/${state.pid}/ns/${file}`;
   const id = await idOf(host, path);
@@ -65,7 +65,7 @@ export async function joinNamespaces(
 ): Promise<readonly (JoinedNamespace & { readonly type: string })[]> {
   const joined: (JoinedNamespace & { readonly type: string })[] = [];
   for (const { type, container } of join) {
-    const { status } = await readContainerState(host, recordsFolder(dataDir, container));
+    const { status } = await readContainerState(host, containerFolder(dataDir, container));
     const found = status === 'running' ? await findNamespace(host, dataDir, type, container) : undefined;
     if (found === undefined) {
       throw new OperationError(

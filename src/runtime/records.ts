@@ -2,6 +2,7 @@
 import type { Host } from '../host/host.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import type { ProcessIdentity } from './proc.ts';
+import { RECORD_FILES } from '../plan/container-folder.ts';
 
 /** Bumped when newer code can no longer read it. */
 export const RECORD_VERSION: number = 1;
@@ -27,18 +28,8 @@ export type LaunchRecord = Pick<
   'bundle' | 'runtime' | 'runtimeRoot' | 'log' | 'terminal' | 'cgroup'
 >;
 
-/** The records folder of a container, as in DESIGN section 5. */
-export function recordsFolder(dataDir: string, container: string): string {
-  return `${dataDir}/containers/${container}`;
-}
-
-/** Files that runspec and conmon (--persist-dir) keep in the records folder. */
-export const PROCESS_FILE = 'process.json';
-export const EXIT_FILE = 'exit';
-export const OOM_FILE = 'oom';
-
 export async function readProcessRecord(host: Host, records: string): Promise<ProcessRecord | undefined> {
-  const path = `${records}/${PROCESS_FILE}`;
+  const path = `${records}/${RECORD_FILES.process}`;
   // Something else in its place is no record either.
   if ((await host.status(path))?.type !== 'file') return undefined;
   const text = await host.readText(path);
@@ -68,7 +59,9 @@ function isIdentity(value: unknown): boolean {
 }
 
 export async function writeProcessRecord(host: Host, records: string, record: ProcessRecord): Promise<void> {
-  await host.writeAtomic(`${records}/${PROCESS_FILE}`, `${JSON.stringify(record)}\n`, { mode: 0o600 });
+  await host.writeAtomic(`${records}/${RECORD_FILES.process}`, `${JSON.stringify(record)}\n`, {
+    mode: 0o600,
+  });
 }
 
 export function launchOf(step: ProcessStep): LaunchRecord {

@@ -8,7 +8,8 @@ import type { ProcessStep } from '../plan/plan.ts';
 import { cgroupFolders, killProcesses, listProcesses } from './cgroup-processes.ts';
 import { monitorCgroup, removeMonitorCgroup } from './monitor-cgroup.ts';
 import { isAlive, type ProcessIdentity, readBootId, readProcFile, waitUntil } from './proc.ts';
-import { EXIT_FILE, OOM_FILE, PROCESS_FILE, readProcessRecord } from './records.ts';
+import { readProcessRecord } from './records.ts';
+import { RECORD_FILES } from '../plan/container-folder.ts';
 
 /** For processes that have been sent SIGKILL; only one stuck in the kernel takes longer. */
 const KILL_MS = 10_000;
@@ -73,7 +74,9 @@ async function forgetProcess(host: Host, step: ProcessStep): Promise<boolean> {
     await host.run([step.runtime.path, '--root', step.runtimeRoot, 'delete', '--force', step.container]);
   }
   await host.removeTree(state);
-  const files = [PROCESS_FILE, EXIT_FILE, OOM_FILE].map((name) => `${step.records}/${name}`);
+  const files = [RECORD_FILES.process, RECORD_FILES.exit, RECORD_FILES.oom].map(
+    (name) => `${step.records}/${name}`,
+  );
   const ofMonitor = ['attach', 'ctl', 'winsz', 'container.pid', 'monitor.pid', 'oom', 'runtime.log'].map(
     (name) => `${step.bundle}/${name}`,
   );

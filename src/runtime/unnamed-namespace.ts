@@ -5,7 +5,7 @@ import { readLinkOrNothing } from '../host/proc-files.ts';
 import { findLivingTask } from './proc.ts';
 import { readContainerState } from './container-state.ts';
 import { readConfig } from './read-config.ts';
-import { recordsFolder } from './records.ts';
+import { containerFolder, RECORD_FOLDERS } from '../plan/container-folder.ts';
 
 /**
  * @returns the pid of the container's init, or of a thread of it, when that was put into the namespace of this name; to be
@@ -17,10 +17,10 @@ export async function findUnnamed(
   container: string,
   name: string,
 ): Promise<number | undefined> {
-  const records = recordsFolder(dataDir, container);
+  const records = containerFolder(dataDir, container);
   const state = await readContainerState(host, records);
   if (state.status !== 'running') return undefined;
-  const config = await readConfig(host, `${records}/bundle`);
+  const config = await readConfig(host, `${records}/${RECORD_FOLDERS.bundle}`);
   const network = config?.linux.namespaces.find(({ type }) => type === 'network');
   if (network?.path !== `${NETNS_FOLDER}/${name}`) return undefined;
   const task = await findLivingTask(host, state.pid);

@@ -71,9 +71,15 @@ describe.skipIf(!requireSystem())('a container whose records are lost', () => {
     'is taken down by name with %j in its plan, which ps does not stumble over',
     async (text) => {
       const host = getHost();
-      await succeed(host, 'apply', full.file);
+      await succeed(host, 'apply', '--prove', full.file);
       fs.writeFileSync(path.join(folder(), 'plan.json'), text);
       fs.writeFileSync(path.join(folder(), 'process.json'), text);
+      fs.writeFileSync(path.join(folder(), 'before.json'), text);
+      // A write that was cut short.
+      fs.writeFileSync(path.join(folder(), '.exit.runspec-new'), text);
+      const proof = await host.runspec('down', '--prove', full.name);
+      expect(proof.stderr).toMatch(/^error: /m);
+      expect(proof.stderr).not.toMatch(/^\s+at /m);
       fs.writeFileSync(path.join(host.dataDir, 'shared.json'), text);
       expect((await find(host, full.name)).state).toBe('unreadable');
       for (const args of [['status'], ['logs'], ['exec', '--', 'true']]) {
