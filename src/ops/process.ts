@@ -1,5 +1,5 @@
 // The container's process: created and started by an OCI runtime under conmon, ended by signal, then by cgroup.
-import { OperationError, UnreachedError } from '../errors.ts';
+import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { readMounts } from '../host/kernel-view.ts';
 import type { ProcessStep } from '../plan/plan.ts';
@@ -46,7 +46,8 @@ export const process: Op<'process'> = {
     try {
       await launchProcess(host, step, { mounts, dataDir, signal, reached });
     } catch (error) {
-      if (error instanceof UnreachedError) await stopProcess(host, { ...step, stopTimeout: 0 }, mounts);
+      // Half a start of a container that is kept: nobody else would end it.
+      await stopProcess(host, { ...step, stopTimeout: 0 }, mounts);
       throw await nameFullDisk(host, step, error);
     }
   },

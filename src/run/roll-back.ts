@@ -77,6 +77,8 @@ async function restore(
   reached: Reached,
 ): Promise<void> {
   const { context, record, shared } = application;
+  // It had ended, and what it did is not to be done twice. After a kill nobody knows: then it is as it was applied.
+  if (step.op === 'process' && change?.wasAbsent === true && record?.pending === undefined) return;
   const op = opOf(step);
   const probe = await op.probe(context, step);
   // What an update added beyond the former step, such as one more limit, no probe of that step sees.
