@@ -113,6 +113,11 @@ export interface Archives {
    * `root` and never followed when symlinks; `recursive` takes what is below them along. Sockets are left out.
    */
   copy(source: CopySource, directory: string, options: CopyOptions): Promise<void>;
+  /**
+   * Of a folder's content as it would be copied: names, types, modes, owners, links, bytes, attributes, and no times.
+   * Lower-case hex of a sha256.
+   */
+  digest(root: string, signal: AbortSignal): Promise<string>;
   /** A folder and everything below it, parents first, names sorted; symlinks are not followed. */
   walk(root: string, signal: AbortSignal): Promise<readonly TreeEntry[]>;
   /** Up to `length` bytes of a regular file; fewer at its end. */

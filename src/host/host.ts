@@ -16,6 +16,8 @@ export interface FileStatus {
   readonly inode: number;
   /** Nanoseconds since the epoch, as decimal text: it does not fit a number. */
   readonly mtimeNs: string;
+  /** The same of the last change of content, name or attributes, which nobody can set. */
+  readonly ctimeNs: string;
   /** Major and minor number of a device node. */
   readonly rdev?: { readonly major: number; readonly minor: number };
 }

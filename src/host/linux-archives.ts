@@ -13,7 +13,7 @@ import type { HttpSettings } from './http.ts';
 import { readStatus } from './linux-files.ts';
 import { openFile } from './linux-open.ts';
 import { resumable } from './resume.ts';
-import { copy, unpack, unpackStream } from './linux-unpack.ts';
+import { copy, digest, unpack, unpackStream } from './linux-unpack.ts';
 
 const HTTP: HttpSettings = { idleMs: 30_000, retryMs: 300 };
 
@@ -36,6 +36,7 @@ export function createLinuxArchives(
     unpack,
     unpackStream,
     copy,
+    digest,
     walk,
     read,
     openFile,

@@ -163,6 +163,7 @@ export function readStatus(file: string): FileStatus {
     device: Number(found.dev),
     inode: Number(found.ino),
     mtimeNs: String(found.mtimeNs),
+    ctimeNs: String(found.ctimeNs),
     ...(type === 'block' || type === 'character' ? { rdev: splitDevice(found.rdev) } : {}),
   };
 }

@@ -83,12 +83,19 @@ function withRoots(roots: readonly string[], argv: readonly string[]): readonly 
   return ['unshare', '--mount', 'sh', '-c', BIND, 'sh', String(roots.length), ...roots, ...argv];
 }
 
+/** The same bytes for the same content, wherever and whenever it was written. */
+const TIMELESS = ['--sort=name', '--mtime=@0', '--pax-option=exthdr.name=%d/PaxHeaders/%f'];
+
 /** Names come NUL-separated on standard input and are never taken for options. */
-export function startPacking({ root, recursive, overlay }: CopySource): Filter {
+export function startPacking(
+  { root, recursive, overlay }: CopySource,
+  times: 'times' | 'timeless' = 'times',
+): Filter {
   const depth = recursive ? '--recursion' : '--no-recursion';
   const tar = (folder: string): readonly string[] => [
     'tar',
     ...CREATE,
+    ...(times === 'timeless' ? TIMELESS : []),
     '--sparse',
     depth,
     '--directory',

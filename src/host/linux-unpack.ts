@@ -157,6 +157,19 @@ export const copy: Archives['copy'] = async (source, directory, options) => {
   });
 };
 
+export const digest: Archives['digest'] = async (root, signal) => {
+  const hash = createHash('sha256');
+  await feed(signal, `cannot read ${root}`, (either, start) => {
+    const packer = start(startPacking({ root, names: ['.'], recursive: true }, 'timeless'));
+    packer.stdin.end('.\0');
+    const take = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
+      for await (const chunk of chunks) hash.update(chunk);
+    };
+    return pipeline(packer.stdout, take, { signal: either });
+  });
+  return hash.digest('hex');
+};
+
 function detect(head: Buffer): Compression {
   const start = head.toString('hex');
   return MAGIC.find(([, magic]) => start.startsWith(magic))?.[0] ?? 'none';

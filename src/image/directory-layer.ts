@@ -8,20 +8,30 @@ import { createTreeInspector } from './inspect-tar.ts';
 import { makeLayer } from './make-layer.ts';
 import { makeFolders } from './make-path.ts';
 import { resolveInLayers, type PathStep } from './resolve-path.ts';
-import { describeLower, describeTree } from './tree-key.ts';
+import { hashOnce, type HashScope } from './hash-cache.ts';
+import { describeLower, identityOfTree, lastChange } from './tree-key.ts';
 import type { LayerContext } from './unpack-tarball.ts';
 
 type RecipeOf<K extends LayerRecipe['kind']> = Extract<LayerRecipe, { kind: K }>;
 
-/** `directory` has no symlink in it. */
+/**
+ * By content, as it is in every clone and release of a folder, whenever its files were written. `directory` has no symlink in
+ * it. @throws OperationError when it cannot be read.
+ */
 export async function directoryKey(
-  { archives, signal }: Pick<LayerContext, 'archives' | 'signal'>,
+  scope: HashScope,
   directory: string,
   destination: string,
   lower: readonly string[],
 ): Promise<string> {
-  const tree = describeTree(await archives.walk(directory, signal));
-  return sha256(JSON.stringify(['directory', destination, describeLower(lower), tree]));
+  const { archives, signal } = scope;
+  const place = ['directory', destination, describeLower(lower)];
+  const entries = await archives.walk(directory, signal);
+  const name = JSON.stringify([directory, ...place]);
+  const source = { name, identity: identityOfTree(entries), changedNs: lastChange(entries) };
+  return hashOnce(scope, source, async () =>
+    sha256(JSON.stringify([...place, await archives.digest(directory, signal)])),
+  );
 }
 
 export function filesKey(files: Readonly<Record<string, InlineFile>>, lower: readonly string[]): string {
@@ -52,7 +62,7 @@ export async function makeDirectoryLayer(
         progress,
       });
     }
-    if ((await directoryKey(context, directory, destination, lower)) !== key) {
+    if ((await directoryKey({ ...context, mayWrite: false }, directory, destination, lower)) !== key) {
       throw new OperationError(`${directory} changed while it was copied, or since the plan was made`, {
         hint: 'apply again when nothing writes there',
       });
@@ -60,6 +70,8 @@ export async function makeDirectoryLayer(
     const { entries, bytes } = inspector.summary();
     return { source: directory, entries, size: bytes, created: host.now() };
   });
+  // The next apply need not read it.
+  await directoryKey({ ...context, mayWrite: true }, directory, destination, lower);
 }
 
 function withModel(steps: readonly PathStep[], model: NonNullable<PathStep['status']>): readonly PathStep[] {

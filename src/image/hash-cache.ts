@@ -1,5 +1,5 @@
-// Remembers the sha256 of local archives by path, inode, size and time, so that a second apply of a large
-// archive need not read it. Looked up by plan, written by apply only.
+// Remembers the sha256 of local archives and folders by inode, size and time, so that a second apply of a large
+// one need not read it. Looked up by plan, written by apply only.
 import { sha256 } from '../crypto.ts';
 import type { Archives } from '../host/archives.ts';
 import type { FileStatus, Host } from '../host/host.ts';
@@ -17,24 +17,44 @@ export interface HashScope {
   readonly mayWrite: boolean;
 }
 
+/** Content that is dear to read, and by what it is known again. */
+export interface Source {
+  /** The same for the same place. */
+  readonly name: string;
+  /** Another one whenever the content may be another. Shorter than a hash: by those the store finds what refers to a layer. */
+  readonly identity: string;
+  /** When it was last changed, in nanoseconds since the epoch. */
+  readonly changedNs: bigint;
+}
+
+export function hashArchive(scope: HashScope, path: string, status: FileStatus): Promise<string> {
+  const { archives, signal } = scope;
+  return hashOnce(scope, sourceOf(path, status), async () => (await archives.hash(path, signal)).sha256);
+}
+
 /**
- * The archive's hash, from memory when the file is the same as then. Of another file with the content of a layer
- * that is there, nobody else would remember it.
+ * The key of the layer with that content, from memory when the source is the same as then. Of another source with the content
+ * of a layer that is there, nobody else would remember it.
  */
-export async function hashArchive(
-  { host, archives, dataDir, signal, mayWrite }: HashScope,
-  path: string,
-  status: FileStatus,
+export async function hashOnce(
+  { host, archives, dataDir, mayWrite }: HashScope,
+  source: Source,
+  read: () => Promise<string>,
 ): Promise<string> {
-  const remembered = await host.readText(cachePath(dataDir, path));
+  const remembered = await host.readText(cachePath(dataDir, source));
   const [identity, hash] = remembered?.trim().split(' ') ?? [];
-  if (identity === identityOf(status) && hash !== undefined && /^[0-9a-f]{64}$/.test(hash)) return hash;
-  const { hash: found, at } = await take(host, archives, path, status, signal);
+  if (identity === source.identity && hash !== undefined && /^[0-9a-f]{64}$/.test(hash)) return hash;
+  const { hash: found, at } = await take(host, archives, source, read);
   if (mayWrite && (await hasLayer(host, dataDir, found))) {
-    await rememberHash(host, dataDir, path, status, at, found);
-    taken.get(archives)?.delete(keyOf(path, status));
+    await rememberHash(host, dataDir, source, at, found);
+    taken.get(archives)?.delete(keyOf(source));
   }
   return found;
+}
+
+export function sourceOf(path: string, { device, inode, size, mtimeNs, ctimeNs }: FileStatus): Source {
+  const identity = [device, inode, size, mtimeNs, ctimeNs].join(':');
+  return { name: path, identity, changedNs: BigInt(ctimeNs) };
 }
 
 interface Taken {
@@ -46,59 +66,48 @@ interface Taken {
 /** Of this call, so that neither twenty specs of one archive nor a second look at them read it again. */
 const taken = new WeakMap<Archives, Map<string, Promise<Taken>>>();
 
-/** Whether any archive was read whose hash is not remembered. */
+/** Whether anything was read whose hash is not remembered. */
 export function hasFreshHashes(archives: Archives): boolean {
   return (taken.get(archives)?.size ?? 0) > 0;
 }
 
-function take(
-  host: Host,
-  archives: Archives,
-  path: string,
-  status: FileStatus,
-  signal: AbortSignal,
-): Promise<Taken> {
+function take(host: Host, archives: Archives, source: Source, read: () => Promise<string>): Promise<Taken> {
   const known = taken.get(archives) ?? new Map<string, Promise<Taken>>();
   taken.set(archives, known);
-  const key = keyOf(path, status);
+  const key = keyOf(source);
   const earlier = known.get(key);
   if (earlier !== undefined) return earlier;
   const at = host.now();
-  const taking = archives.hash(path, signal).then(({ sha256: hash }) => ({ hash, at }));
+  const taking = read().then((hash) => ({ hash, at }));
   known.set(key, taking);
   const forget = (): void => void known.delete(key);
   // Of a file that may be written again without another time a later look has to see more.
-  taking.then(() => mayChangeUnseen(status, at) && forget(), forget);
+  taking.then(() => mayChangeUnseen(source, at) && forget(), forget);
   return taking;
 }
 
-function keyOf(path: string, status: FileStatus): string {
-  return `${path} ${identityOf(status)}`;
+function keyOf({ name, identity }: Source): string {
+  return `${name} ${identity}`;
 }
 
-/** `status` was read before the hash was taken, at `now` (milliseconds). */
+/** `source` was looked at before the hash was taken, at `now` (milliseconds). */
 export async function rememberHash(
   host: Host,
   dataDir: string,
-  path: string,
-  status: FileStatus,
+  source: Source,
   now: number,
   hash: string,
 ): Promise<void> {
-  if (mayChangeUnseen(status, now)) return;
-  const text = `${identityOf(status)} ${hash}\n`;
-  const file = cachePath(dataDir, path);
+  if (mayChangeUnseen(source, now)) return;
+  const text = `${source.identity} ${hash}\n`;
+  const file = cachePath(dataDir, source);
   if ((await host.readText(file)) !== text) await writeStored(host, dataDir, file, text);
 }
 
-function mayChangeUnseen(status: FileStatus, now: number): boolean {
-  return BigInt(status.mtimeNs) + TICK_NS > BigInt(now) * 1_000_000n;
+function mayChangeUnseen({ changedNs }: Source, now: number): boolean {
+  return changedNs + TICK_NS > BigInt(now) * 1_000_000n;
 }
 
-function cachePath(dataDir: string, path: string): string {
-  return `${storePaths(dataDir).hashes}/${sha256(path)}`;
-}
-
-function identityOf(status: FileStatus): string {
-  return [status.device, status.inode, status.size, status.mtimeNs].join(':');
+function cachePath(dataDir: string, { name }: Source): string {
+  return `${storePaths(dataDir).hashes}/${sha256(name)}`;
 }

@@ -14,7 +14,10 @@ export interface HostFiles extends Closure {
   readonly users: Readonly<Record<string, string>>;
 }
 
-/** The key covers path, type, size, time, mode, owner and link target of every file, and the users. */
+/**
+ * The key covers path, type, mode, owner and link target of every file, which it is and when it last changed, and the users.
+ * These are programs and libraries of the host: reading them all would double the time of a plan.
+ */
 export async function readHostFiles(
   { host, archives, signal }: Pick<LayerContext, 'host' | 'archives' | 'signal'>,
   files: readonly string[],

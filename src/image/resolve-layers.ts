@@ -179,8 +179,14 @@ async function resolveDirectory(
   // The root filesystem is used where it lies; extra layers are copied, to stand at their destination.
   if (!('destination' in source)) return { layers: [{ path: directory }] };
   const { destination } = source;
-  const key = await directoryKey(scope, directory, destination, lower);
-  return store(scope, key, { kind: 'directory', directory, destination, lower });
+  try {
+    const key = await directoryKey(scope, directory, destination, lower);
+    return store(scope, key, { kind: 'directory', directory, destination, lower });
+  } catch (error) {
+    if (!(error instanceof OperationError)) throw error;
+    const { message, hint } = error;
+    return problem('unreadable-directory', path, message, hint === undefined ? {} : { hint });
+  }
 }
 
 type WithoutPlace<T> = T extends unknown ? Omit<T, 'key' | 'path'> : never;

@@ -1,21 +1,39 @@
-// Turns trees and layers into keys: equal keys, equal content. Contents of files are not read: size and
-// modification time in nanoseconds stand for them, as they do for rsync and make.
+// Turns trees and layers into keys: equal keys, equal content.
 import type { TreeEntry } from '../host/archives.ts';
+import { sha256 } from '../crypto.ts';
 
 /**
- * Names, types, modes, owners, link targets; size and time of files only. Times of folders and symlinks stay
- * out: they change when an editor makes a swap file, and nothing in a container depends on them.
+ * Stands for the content of files without reading it: names, types, modes, owners and link targets; of files also which they
+ * are and when they last changed, which the kernel tells and nobody can set. Times of folders and symlinks stay out: they
+ * change when an editor makes a swap file, and nothing in a container depends on them.
  */
 export function describeTree(entries: readonly TreeEntry[]): readonly unknown[] {
-  return entries.map(({ path, status: { type, mode, uid, gid, size, mtimeNs }, target }) => [
+  return entries.map(({ path, status, target }) => [
     path,
-    type,
-    mode,
-    uid,
-    gid,
-    ...(type === 'file' ? [size, mtimeNs] : []),
+    status.type,
+    status.mode,
+    status.uid,
+    status.gid,
+    ...(status.type === 'file' ? [status.size, status.mtimeNs, ...identityOf(status)] : []),
     ...(target === undefined ? [] : [target]),
   ]);
+}
+
+/** Another one whenever anything in the tree may have changed: attributes of folders too. 32 hex digits. */
+export function identityOfTree(entries: readonly TreeEntry[]): string {
+  return sha256(JSON.stringify(entries.map(({ path, status }) => [path, ...identityOf(status)]))).slice(
+    0,
+    32,
+  );
+}
+
+/** When the latest change of it was, in nanoseconds since the epoch. */
+export function lastChange(entries: readonly TreeEntry[]): bigint {
+  return entries.map(({ status }) => BigInt(status.ctimeNs)).reduce((a, b) => (a > b ? a : b), 0n);
+}
+
+function identityOf({ device, inode, ctimeNs }: TreeEntry['status']): readonly unknown[] {
+  return [device, inode, ctimeNs];
 }
 
 /**

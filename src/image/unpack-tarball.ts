@@ -3,7 +3,7 @@
 import { OperationError } from '../errors.ts';
 import type { Archives, Content } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
-import { rememberHash } from './hash-cache.ts';
+import { rememberHash, sourceOf } from './hash-cache.ts';
 import { createLayerInspector, nameArchive, type LayerSummary } from './inspect-tar.ts';
 import { followLayer, type LayerProgress } from './layer-progress.ts';
 import { makeLayer } from './make-layer.ts';
@@ -90,7 +90,7 @@ async function hashLocal({ host, archives, dataDir, signal }: LayerContext, path
   const { sha256 } = await archives.hash(real, signal);
   // Whatever is remembered: a store that others can enter is refused here.
   await openStore(host, dataDir);
-  await rememberHash(host, dataDir, real, status, now, sha256);
+  await rememberHash(host, dataDir, sourceOf(real, status), now, sha256);
   return sha256;
 }
 

@@ -21,6 +21,9 @@ const image = archive(
 );
 const other = archive(entry({ name: 'other', data: 'x' }));
 
+/** Until nothing that is written from now on can have the time of what was written before. */
+const pass = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 40));
+
 describe.skipIf(!isRoot)('the layers of a spec', () => {
   const scratch = makeScratch();
   const tarball = path.join(scratch, 'image.tar');
@@ -100,8 +103,46 @@ describe.skipIf(!isRoot)('the layers of a spec', () => {
       specOf(base, { kind: 'directory', directory: `${site}-copy`, destination: '/srv/../bin/www' }),
     );
     expect(copied).toContain(layer);
+    // As a package of releases does that all have one time.
+    const times = fs.statSync(`${site}/index.html`);
     fs.writeFileSync(`${site}/index.html`, 'HELLO');
-    expect(await make(dataDir, spec)).not.toContain(layer);
+    fs.utimesSync(`${site}/index.html`, times.atime, times.mtime);
+    const [, changed = ''] = await make(dataDir, spec);
+    expect(changed).not.toBe(layer);
+    expect(fs.readFileSync(`${changed}/usr/bin/www/index.html`, 'utf8')).toBe('HELLO');
+    // Cloned anew, linked to by a backup: the same content.
+    fs.utimesSync(`${site}/index.html`, 1_000_000_000, 1_000_000_000);
+    fs.linkSync(`${site}/index.html`, path.join(scratch, 'backup'));
+    expect(await make(dataDir, spec)).toContain(changed);
+    execFileSync('setfattr', ['-n', 'user.note', '-v', 'new', `${site}/index.html`]);
+    expect(await make(dataDir, spec)).not.toContain(changed);
+  });
+
+  it('copy one folder of several whose files have the same names, sizes and times', async () => {
+    const dataDir = store('folders');
+    for (const text of ['one', 'two']) {
+      const folder = path.join(scratch, text);
+      fs.mkdirSync(folder);
+      fs.writeFileSync(`${folder}/file`, text);
+      fs.utimesSync(`${folder}/file`, 1, 1);
+      const spec = specOf(base, { kind: 'directory', directory: folder, destination: '/srv' });
+      const [, layer = ''] = await make(dataDir, spec);
+      expect(fs.readFileSync(`${layer}/srv/file`, 'utf8')).toBe(text);
+    }
+  });
+
+  it('do not have a folder read again while it is the same', async () => {
+    const dataDir = store('known');
+    const directory = path.join(scratch, 'known-folder');
+    fs.mkdirSync(directory);
+    fs.writeFileSync(`${directory}/file`, 'text');
+    await pass();
+    const spec = specOf(base, { kind: 'directory', directory, destination: '/srv' });
+    const [, layer = ''] = await make(dataDir, spec);
+    const blind = { ...archives, digest: () => Promise.reject(new Error('the folder was read again')) };
+    expect((await resolveLayers(host, blind, dataDir, spec)).layers[1]?.path).toBe(layer);
+    fs.writeFileSync(`${directory}/file`, 'TEXT');
+    await expect(resolveLayers(host, blind, dataDir, spec)).rejects.toThrow(/read again/);
   });
 
   it('use a rootfs folder in place', async () => {
@@ -163,13 +204,14 @@ describe.skipIf(!isRoot)('the layers of a spec', () => {
     const dataDir = store('cache');
     const file = path.join(scratch, 'cached.tar');
     fs.writeFileSync(file, image);
-    fs.utimesSync(file, 1_000_000_000, 1_000_000_000);
+    await pass();
     await make(dataDir, specOf({ kind: 'tarball', tarball: file }));
     const blind = { ...archives, hash: () => Promise.reject(new Error('the archive was read again')) };
     const spec = specOf({ kind: 'tarball', tarball: file });
     expect((await resolveLayers(host, blind, dataDir, spec)).layers[0]?.recipe?.key).toBe(sha256(image));
     // Fetched anew: what it holds was unpacked before.
     fs.utimesSync(file, 1_000_000_001, 1_000_000_001);
+    await pass();
     await expect(resolveLayers(host, blind, dataDir, spec)).rejects.toThrow(/read again/);
     const { signal } = new AbortController();
     await resolveLayers(host, archives, dataDir, spec, signal, true);
@@ -183,7 +225,7 @@ describe.skipIf(!isRoot)('the layers of a spec', () => {
     const dataDir = store('once');
     const file = path.join(scratch, 'shared.tar');
     fs.writeFileSync(file, image);
-    fs.utimesSync(file, 1_000_000_000, 1_000_000_000);
+    await pass();
     const spec = specOf({ kind: 'tarball', tarball: file });
     await addArchive(layerContext(dataDir), tarball);
     let reads = 0;

@@ -106,7 +106,7 @@ describe('mounts', () => {
       { type: 'bind', source: '/s/file', destination: '/etc/hosts', readOnly: true },
       { type: 'tmpfs', destination: '/dev/huge', mode: 0o700, readOnly: false },
     ] as const;
-    const found = { mode: 0, uid: 0, gid: 0, size: 0, device: 0, inode: 0, mtimeNs: '0' };
+    const found = { mode: 0, uid: 0, gid: 0, size: 0, device: 0, inode: 0, mtimeNs: '0', ctimeNs: '0' };
     const targets = mountTargets(makeSpec({ mounts }), {
       '/s/file': { ...found, type: 'file' },
       '/s/dir': { ...found, type: 'directory' },

@@ -50,6 +50,40 @@ describe.skipIf(!requireSystem())('a process that is started again', () => {
   });
 });
 
+describe.skipIf(!requireSystem())('a job that has ended', () => {
+  const getHost = shareHost();
+
+  it('does nothing once more for an apply that fails', async () => {
+    const host = getHost();
+    const write = (keys: object) =>
+      writeSpec(host, 'job', {
+        mounts: [{ type: 'volume', source: 'told', destination: '/told' }],
+        process: { args: ['bash', '-c', 'echo done >>/told/log'], stopTimeout: '0s' },
+        ...keys,
+      });
+    const { file, name } = write({});
+    const before = await host.snapshot();
+    await succeed(host, 'apply', file);
+    await waitForEnd(host, name);
+    const told = path.join(host.dataDir, 'volumes/told/log');
+    for (const keys of [
+      { sysctls: { 'net.ipv4.ip_default_ttl': '999' } },
+      { hostname: 'other', dns: { servers: ['192.0.2.1'] }, sysctls: { 'net.core.none': '1' } },
+    ]) {
+      write(keys);
+      const failed = await host.runspec('apply', file);
+      expect(failed.status).toBeGreaterThan(0);
+      expect(fs.readFileSync(told, 'utf8')).toBe('done\n');
+    }
+    write({});
+    await succeed(host, 'apply', file);
+    await waitForEnd(host, name);
+    expect(fs.readFileSync(told, 'utf8')).toBe('done\ndone\n');
+    await succeed(host, 'down', '--volumes', name);
+    expect(await host.settledDiff(before)).toEqual([]);
+  });
+});
+
 describe.skipIf(!requireSystem())('a runtime that waits without end', () => {
   const getHost = shareHost();
 

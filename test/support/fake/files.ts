@@ -79,7 +79,7 @@ export function createFakeFiles(cgroups: CgroupFiles, onWrite: WriteListener): F
       const node = nodes.get(file);
       if (node === undefined) return undefined;
       const { type, mode, uid, gid, inode, text } = node;
-      return { type, mode, uid, gid, inode, size: text.length, device: 1, mtimeNs: '0' };
+      return { type, mode, uid, gid, inode, size: text.length, device: 1, mtimeNs: '0', ctimeNs: '0' };
     },
     read(file) {
       const node = nodes.get(file);
