@@ -13,6 +13,9 @@ import { quoteAll } from './shell.ts';
 import { RELEASE } from './unmount.ts';
 
 export const netns: Op<'netns'> = {
+  // What is dropped from a spec would stay set in a namespace that outlives the process.
+  fixed: ['sysctls'],
+
   describe: (step) => `network namespace ${step.name}`,
 
   async probe({ host, view, dataDir, container }, step) {

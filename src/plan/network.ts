@@ -13,6 +13,7 @@ import { netnsOf } from './names.ts';
 import { checkPorts } from './ports.ts';
 import type { Problems } from './problems.ts';
 import { LOOPBACK6 } from './subnets6.ts';
+import { netnsSteps } from './netns-steps.ts';
 
 /** Alias of a bridge that runspec has made. */
 const OWN_BRIDGE = 'runspec';
@@ -36,10 +37,7 @@ export function compileNetwork(
 
   const netns = netnsOf(spec.name);
   const netnsPath = `/run/netns/${netns}`;
-  const base: readonly Step[] = [
-    { id: 'mount:/run/netns', op: 'netns-folder', needs: [], after: [], shared: true },
-    { id: `netns:${netns}`, op: 'netns', name: netns, needs: ['mount:/run/netns'], after: [] },
-  ];
+  const base = netnsSteps(spec);
   if (spec.network.mode === 'none') return { steps: base, netnsPath };
 
   const link = hostLink(spec);

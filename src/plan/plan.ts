@@ -151,6 +151,8 @@ export interface NetnsFolderStep extends StepBase {
 export interface NetnsStep extends StepBase {
   readonly op: 'netns';
   readonly name: string;
+  /** Names of those that the spec sets in it, sorted. Nothing can tell later what they were before. */
+  readonly sysctls?: readonly string[];
 }
 
 export interface BridgeStep extends StepBase {
