@@ -15,6 +15,8 @@ import type { LayerEntry, LayerName, LayerPath, PackTarget, Packing, Selection }
 const { O_WRONLY, O_CREAT, O_NOFOLLOW } = fs.constants;
 /** Bytes of names at a time. */
 const PIECE = 16_384;
+/** Of a path that is too long to be told. */
+const SHOWN_BYTES = 60;
 const MISSING = ['ENOENT', 'ENOTDIR'] as const;
 
 const write = promisify(fs.write);
@@ -33,11 +35,7 @@ function bytesOf(root: string, path: string): Buffer {
 
 const list: Packing['list'] = (root, path) => {
   const folder = bytesOf(root, path);
-  const found = except(
-    () => fs.readdirSync(folder, { withFileTypes: true, encoding: 'buffer' }),
-    undefined,
-    ...MISSING,
-  );
+  const found = lookAt(root, path, () => fs.readdirSync(folder, { withFileTypes: true, encoding: 'buffer' }));
   return found
     ?.map((entry): LayerName => {
       const name = entry.name.toString('latin1');
@@ -50,9 +48,22 @@ const list: Packing['list'] = (root, path) => {
 
 const status: Packing['status'] = (root, path) => {
   const file = bytesOf(root, path);
-  const found = except(() => fs.lstatSync(file, { bigint: true }), undefined, ...MISSING);
+  const found = lookAt(root, path, () => fs.lstatSync(file, { bigint: true }));
   return found === undefined ? undefined : describe(file, found);
 };
+
+function lookAt<T>(root: string, path: string, look: () => T): T | undefined {
+  try {
+    return except(look, undefined, ...MISSING);
+  } catch (cause) {
+    if (!hasCode(cause, 'ENAMETOOLONG')) throw cause;
+    const start = Buffer.from(path.slice(0, SHOWN_BYTES), 'latin1').toString('utf8');
+    throw new OperationError(`${root} has folders in folders beyond what a path can name: ${start}…`, {
+      cause,
+      hint: 'a path has at most 4096 bytes: no image can hold these; remove them in the container',
+    });
+  }
+}
 
 function describe(file: Buffer, found: fs.BigIntStats): LayerEntry {
   const type = typeOf(found);

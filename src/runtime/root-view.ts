@@ -35,7 +35,7 @@ export async function lookUp(host: Host, view: RootView, path: string): Promise<
   const hostPath = toHostPath(view, walked.at);
   if (hostPath === undefined) return 'unknown';
   // The last component may have been `..`, or a symlink to a folder that was not looked at.
-  const status = walked.status ?? (await host.status(hostPath));
+  const status = walked.status ?? (await statusInside(host, hostPath));
   return status === undefined ? 'missing' : { hostPath, path: walked.at, status };
 }
 
@@ -61,7 +61,7 @@ async function walk(
     if (part === '' || part === '.') continue;
     at = normalizePath(part, at);
     const hostPath = toHostPath(view, at);
-    status = hostPath === undefined ? undefined : await host.status(hostPath);
+    status = hostPath === undefined ? undefined : await statusInside(host, hostPath);
     if (hostPath === undefined || status === undefined) {
       if (atNothing === 'go on') continue;
       return hostPath === undefined ? 'unknown' : 'missing';
@@ -80,6 +80,19 @@ async function walk(
     }
   }
   return { at, status };
+}
+
+/**
+ * The container writes its symlinks itself: a name of more than 255 bytes, or a path of more than 4096, is one at which nobody
+ * can have anything.
+ */
+async function statusInside(host: Host, path: string): Promise<FileStatus | undefined> {
+  try {
+    return await host.status(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENAMETOOLONG') return undefined;
+    throw error;
+  }
 }
 
 /** The container as it is now. Seen from the host, the links of its /proc lead to nothing, or to the host itself. */

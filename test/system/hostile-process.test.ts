@@ -98,6 +98,32 @@ describe.skipIf(!requireSystem())('a hostile process', () => {
     }
   });
 
+  it('that makes paths of any length stops nobody', async () => {
+    const host = getHost();
+    const { file, name } = writeSpec(host, 'long', {
+      process: { args: ['perl', '-e', 'sleep 1000 while 1'], stopTimeout: '0s' },
+      mounts: ['/outer', '/outer/in/ner'].map((destination) => ({ type: 'tmpfs', destination })),
+    });
+    await succeed(host, 'apply', file);
+    const script = `rename "/outer/in", "/outer/other"; symlink "x" x 300, "/outer/in";
+      for (1 .. 1500) { mkdir "deep" or die $!; chdir "deep" or die $! }`;
+    expect((await inside(host, name)(['perl', '-e', script])).status).toBe(0);
+    expect((await drift(host, name)).join()).toMatch(/process drifted/);
+    expect((await host.runspec('exec', '--cwd', '/outer/in/ner', name, '--', 'true')).stderr).toContain(
+      'no folder',
+    );
+    for (const args of [
+      ['diff', name],
+      ['commit', name, '--output', path.join(host.folder, 'specs/long.tar')],
+    ]) {
+      const { status, stderr } = await host.runspec(...args);
+      expect(status).toBe(1);
+      expect(stderr).toMatch(/folders in folders beyond what a path can name: (?:deep\/)+/);
+    }
+    await succeed(host, 'apply', file, web.file);
+    await succeed(host, 'down', name);
+  });
+
   it('that gives its interface another name is put right', async () => {
     const host = getHost();
     const netns = ['ip', '-n', `runspec-${admin.name}`];
