@@ -134,7 +134,7 @@ export function parseRuntime(input: string, baseDir: string): Parsed<string> {
   const near = suggest(input, RUNTIMES);
   return {
     problem: 'is not a runtime',
-    hint: near === undefined ? 'write auto, crun, runc, unshare or a path' : `did you mean ${near}?`,
+    hint: near === undefined ? 'write auto, crun, runc or a path' : `did you mean ${near}?`,
   };
 }
 

@@ -15,7 +15,6 @@ export interface Reporter {
   step(report: StepReport): void;
   /** Long work of a step, as it goes. */
   progress(container: string, step: string, text: string): void;
-  /** A step failed and what the container's apply did is being undone. */
-  /** @param step that failed; undefined after an interrupt. */
+  /** What the container's apply did is being undone. @param step that failed; undefined after an interrupt. */
   rollback(container: string, step: string | undefined): void;
 }

@@ -88,7 +88,7 @@ export async function removeCgroupFolder(host: Host, folder: string): Promise<vo
 async function killOnce(host: Host, folders: readonly CgroupFolder[]): Promise<void> {
   const freezers = await findFreezers(host, folders);
   const [freezer] = freezers;
-  // A frozen process cannot fork, so the list is whole.
+  // A frozen process cannot fork. Nobody waits until all are: whom this list has missed, the next one has.
   if (freezer !== undefined) await writeIfThere(host, freezer.file, freezer.freeze);
   for (const pid of await listProcesses(host, folders)) await host.kill(pid, 'SIGKILL');
   // On v1 a process paused by us, or by someone before, dies only once it is thawed.

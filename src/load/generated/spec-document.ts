@@ -131,7 +131,7 @@ export interface SpecDocument {
   };
   security?: Security;
   /**
-   * What starts the process: auto (crun, then runc, then unshare), crun, runc, the path of an OCI runtime, or unshare (util-linux alone). Default: auto.
+   * What starts the process: auto (crun, then runc), crun, runc, or the path of an OCI runtime. unshare (util-linux alone) is not available in this version. Default: auto.
    */
   runtime?: string;
 }
