@@ -5,7 +5,7 @@ import { readNetwork } from '../host/network-facts.ts';
 import { findObstacles } from '../plan/check-firewall.ts';
 import type { NetworkFacts } from '../plan/facts.ts';
 import type { Endpoint } from '../plan/packet-ways.ts';
-import { readBootId } from '../run/gather-facts.ts';
+import { readBootId } from '../runtime/proc.ts';
 import { createRecords } from '../run/records.ts';
 import type { CommandContext } from './context.ts';
 import type { Finding } from './doctor.ts';

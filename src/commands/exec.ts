@@ -2,7 +2,7 @@
 import { OperationError, UsageError } from '../errors.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import { createRecords, recordedSteps } from '../run/records.ts';
-import { readBootId } from '../run/gather-facts.ts';
+import { readBootId } from '../runtime/proc.ts';
 import { readContainerState } from '../runtime/container-state.ts';
 import { execInContainer } from '../runtime/exec-process.ts';
 import { requireRoot } from './require-root.ts';

@@ -1,7 +1,7 @@
 // The applied plan of a container by its name, from its records.
 import { OperationError, UsageError } from '../errors.ts';
 import type { Plan } from '../plan/plan.ts';
-import { readBootId } from '../run/gather-facts.ts';
+import { readBootId } from '../runtime/proc.ts';
 import { createRecords } from '../run/records.ts';
 import type { CommandContext } from './context.ts';
 import { unknownContainer } from './unknown-container.ts';

@@ -1,7 +1,7 @@
 // ps: every container with a record, and how its process is.
 import { listKept } from '../run/kept-data.ts';
 import { createRecords, type ContainerRecord, type Records } from '../run/records.ts';
-import { readBootId } from '../run/gather-facts.ts';
+import { readBootId } from '../runtime/proc.ts';
 import { readContainerState, type ContainerState } from '../runtime/container-state.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { renderTable } from './render-table.ts';

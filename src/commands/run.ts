@@ -5,7 +5,7 @@ import { createKernelView, type MountState } from '../host/kernel-view.ts';
 import type { LoadedSpec } from '../load/load.ts';
 import type { Plan, ProcessStep } from '../plan/plan.ts';
 import { holdForeground } from '../run/foreground.ts';
-import { readBootId } from '../run/gather-facts.ts';
+import { readBootId } from '../runtime/proc.ts';
 import { withLock } from '../run/lock.ts';
 import { createRecords } from '../run/records.ts';
 import { openSession } from '../run/session.ts';

@@ -7,6 +7,7 @@ import { isDockerLink, readDockerUser, type DockerUser } from './docker-user.ts'
 import { readForeignRules } from './foreign-tables.ts';
 import { asList, parseJson, record, text } from './json-fields.ts';
 import { readListening } from './listening.ts';
+import { unescapeOctal } from './proc-files.ts';
 import {
   NFT_TABLE,
   hasOwnLink,
@@ -210,13 +211,6 @@ function parseMount(line: string): MountState {
     superOptions: unescapeOctal(fields[separator + 3] ?? ''),
     isPrivate: !tags.some((tag) => tag.startsWith('shared:') || tag.startsWith('master:')),
   };
-}
-
-// The kernel writes space, tab, newline and backslash as three octal digits, byte by byte.
-function unescapeOctal(field: string): string {
-  return field.replaceAll(/\\([0-7]{3})/g, (_, digits: string) =>
-    String.fromCharCode(Number.parseInt(digits, 8)),
-  );
 }
 
 function parseLinks(json: unknown): readonly LinkState[] {

@@ -5,6 +5,7 @@ import { OperationError } from '../errors.ts';
 import { except, hasCode } from './linux-errno.ts';
 import { locate, O_PATH } from './linux-files.ts';
 import { monotonic } from './monotonic.ts';
+import { unescapeOctal } from './proc-files.ts';
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
 /** How long the main thread may be kept from signals and other steps. */
@@ -172,9 +173,7 @@ function refuseMounts(path: string): void {
   for (const line of fs.readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
     const escaped = line.split(' ')[4];
     if (escaped === undefined) continue;
-    const point = escaped.replace(/\\([0-7]{3})/g, (_, octal: string) =>
-      String.fromCharCode(Number.parseInt(octal, 8)),
-    );
+    const point = unescapeOctal(escaped);
     if (point !== path && !point.startsWith(`${path}/`)) continue;
     throw new OperationError(`${path} was not removed: ${point} is a mount point`, {
       hint: `unmount ${point} first`,

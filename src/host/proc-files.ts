@@ -55,3 +55,10 @@ export async function readProcessName(host: Host, pid: string): Promise<string |
 export async function listPids(host: Host): Promise<readonly string[]> {
   return (await listOrNothing(host, '/proc')).filter((name) => /^\d+$/.test(name));
 }
+
+/** As the kernel writes space, tab, newline and backslash in mountinfo: as three octal digits, byte by byte. */
+export function unescapeOctal(field: string): string {
+  return field.replaceAll(/\\([0-7]{3})/g, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  );
+}

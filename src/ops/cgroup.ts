@@ -3,10 +3,12 @@ import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { CgroupHierarchy, CgroupStep } from '../plan/plan.ts';
 import { liftLimits, sameLimit, specPathOf, type LimitFile } from './cgroup-limits.ts';
-import { bringBack, findStrayed, type Strayed } from '../runtime/cgroup-membership.ts';
+import { removeCgroupFolder } from '../runtime/cgroup-processes.ts';
+import { bringBack, findStrayed, folderOf, type Strayed } from '../runtime/cgroup-membership.ts';
 import type { Difference, Op, OpContext } from './op.ts';
 import { quote } from './shell.ts';
 import { containerFolder } from '../plan/container-folder.ts';
+import { removeWhenEmpty } from '../host/remove-when-empty.ts';
 
 export const cgroup: Op<'cgroup'> = {
   describe: (step) => {
@@ -97,10 +99,6 @@ function enableLine(step: CgroupStep, hierarchy: CgroupHierarchy): string {
   const file = `${folder.slice(0, folder.lastIndexOf('/'))}/cgroup.subtree_control`;
   const words = hierarchy.controllers.map((controller) => `+${controller}`).join(' ');
   return `echo ${quote(words)} > ${quote(file)}`;
-}
-
-function folderOf(step: CgroupStep, hierarchy: CgroupHierarchy): string {
-  return `${hierarchy.mountpoint}${step.path}`;
 }
 
 async function probeHierarchy(
@@ -242,29 +240,5 @@ async function removeFolders(host: Host, folder: string): Promise<boolean> {
     if ((await host.status(`${folder}/${name}`))?.type === 'directory')
       await removeFolders(host, `${folder}/${name}`);
   }
-  // The kernel lets go of dying processes a moment after they were reaped.
-  for (let waited = 0; ; waited += 5) {
-    try {
-      return await host.removeDirectory(folder);
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'EBUSY' || waited > 2000) {
-        const pids = (await host.readText(`${folder}/cgroup.procs`))?.trim().replaceAll('\n', ', ');
-        throw new OperationError(`cannot remove the cgroup ${folder}`, {
-          cause,
-          hint: pids === undefined || pids === '' ? undefined : `processes ${pids} are still in it`,
-        });
-      }
-      await host.sleep(5);
-    }
-  }
-}
-
-async function removeWhenEmpty(host: Host, folder: string): Promise<void> {
-  try {
-    await host.removeDirectory(folder);
-  } catch (error) {
-    // Another container's cgroup is in it: it stays with that one.
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code !== 'EBUSY' && code !== 'ENOTEMPTY') throw error;
-  }
+  return removeCgroupFolder(host, folder);
 }

@@ -2,7 +2,7 @@
 // runspec with other folders may be at work on the same host. Reads only.
 import type { Host } from '../host/host.ts';
 import { createKernelView, NETNS_FOLDER, type MountState } from '../host/kernel-view.ts';
-import { listPids } from '../host/proc-files.ts';
+import { listPids, unescapeOctal } from '../host/proc-files.ts';
 import { netnsOf } from '../plan/names.ts';
 import type { Step } from '../plan/plan.ts';
 import { cgroupFolders } from '../runtime/cgroup-processes.ts';
@@ -77,9 +77,7 @@ function dataDirsOfMounts(mounts: readonly MountState[], dataDir: string, name: 
 /** The data folder of a record folder that is named among arguments or mount options. */
 function dataDirIn(text: string, dataDir: string, name: string): readonly string[] {
   // As overlayfs and mountinfo escape paths.
-  const plain = text
-    .replaceAll(/\\([\\:,])/g, '$1')
-    .replaceAll(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+  const plain = unescapeOctal(text.replaceAll(/\\([\\:,])/g, '$1'));
   if (plain.includes(`${dataDir}/containers/${name}/`)) return [dataDir];
   const place = new RegExp(`(/[^=:\0 ,]+)/containers/${name}(?:/|$|[:\0 ,])`).exec(plain)?.[1];
   return place === undefined ? [] : [place];

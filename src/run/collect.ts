@@ -5,6 +5,7 @@ import { CGROUP_ROOT, findNames } from './inventory.ts';
 import { findRemains, findUnused, removeRemains, removeUnused, type Remains } from './remains.ts';
 import type { Reporter } from './report.ts';
 import type { Session } from './session.ts';
+import { removeWhenEmpty } from '../host/remove-when-empty.ts';
 
 export interface Collected {
   readonly remains: readonly Remains[];
@@ -55,12 +56,7 @@ async function findGoing({ host }: Session, steps: readonly Step[]): Promise<rea
 /** The cgroup above all containers'. One that is just being made in it makes it again when it is gone. */
 async function removeEmptyCgroups({ host, view }: Session): Promise<void> {
   for (const { folder } of cgroupFolders(await view.mounts(), CGROUP_ROOT)) {
-    try {
-      await host.removeDirectory(folder);
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      if (code !== 'EBUSY' && code !== 'ENOTEMPTY') throw error;
-    }
+    await removeWhenEmpty(host, folder);
   }
 }
 

@@ -99,10 +99,6 @@ export async function mayRaiseLimits(host: Host): Promise<boolean> {
   return ((BigInt(`0x${mask}`) >> CAP_SYS_RESOURCE) & 1n) === 1n;
 }
 
-export async function readBootId(host: Host): Promise<string> {
-  return ((await host.readText('/proc/sys/kernel/random/boot_id')) ?? '').trim();
-}
-
 async function findPrograms(host: Host): Promise<Readonly<Record<string, string>>> {
   const found = await Promise.all(
     PROGRAMS.map(async (program) => [program, await host.which(program)] as const),

@@ -3,6 +3,7 @@
 // it held; its file and an otherwise empty data folder go when the work is done.
 import { BusyError, UsageError } from '../errors.ts';
 import { UNFINISHED_WRITE, type Host, type Lock } from '../host/host.ts';
+import { removeWhenEmpty } from '../host/remove-when-empty.ts';
 
 const LOCK_FILE = '.lock';
 /** Others may pass through to what is theirs, but not look around. Of nobody else's folders, so ours are known by it. */
@@ -105,11 +106,6 @@ async function removeIfOwn(host: Host, folder: string): Promise<void> {
   const status = await host.status(folder);
   if (status?.type !== 'directory' || (status.mode & 0o7777) !== OWN_MODE) return;
   if ((await host.list(folder))?.length !== 0) return;
-  try {
-    await host.removeDirectory(folder);
-  } catch (error) {
-    // A waiting runspec has made its lock file in it again; a mount point is the admin's.
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code !== 'ENOTEMPTY' && code !== 'EBUSY') throw error;
-  }
+  // A waiting runspec may have made its lock file in it again; a mount point is the admin's.
+  await removeWhenEmpty(host, folder);
 }

@@ -3,7 +3,7 @@ import type { Archives } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
 import { createKernelView, type KernelView } from '../host/kernel-view.ts';
 import type { OpContext } from '../ops/op.ts';
-import { readBootId } from './gather-facts.ts';
+import { readBootId } from '../runtime/proc.ts';
 import { createRecords, type Records } from './records.ts';
 import { openShared, type SharedState } from './shared.ts';
 

@@ -105,6 +105,6 @@ function keyOf({ version, controllers }: CgroupHierarchy): string {
   return version === 2 ? '' : (controllers[0] ?? '');
 }
 
-function folderOf({ path }: CgroupStep, { mountpoint }: CgroupHierarchy): string {
+export function folderOf({ path }: CgroupStep, { mountpoint }: CgroupHierarchy): string {
   return `${mountpoint}${path}`;
 }

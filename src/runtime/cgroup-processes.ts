@@ -66,12 +66,16 @@ export async function killProcesses(
   );
 }
 
-/** rmdir(2) of one cgroup folder; the kernel lets go of a dying process a moment after it was reaped. */
-export async function removeCgroupFolder(host: Host, folder: string): Promise<void> {
+/**
+ * rmdir(2) of one cgroup folder; the kernel lets go of a dying process a moment after it was reaped.
+ * @returns false when there is none.
+ */
+export async function removeCgroupFolder(host: Host, folder: string): Promise<boolean> {
   let busy: unknown;
+  let isThere = false;
   const removed = await waitUntil(host, 2000, async () => {
     try {
-      await host.removeDirectory(folder);
+      isThere = await host.removeDirectory(folder);
       return true;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw error;
@@ -79,7 +83,12 @@ export async function removeCgroupFolder(host: Host, folder: string): Promise<vo
       return false;
     }
   });
-  if (!removed) throw new OperationError(`cannot remove the cgroup ${folder}`, { cause: busy });
+  if (removed) return isThere;
+  const pids = (await host.readText(`${folder}/cgroup.procs`))?.trim().replaceAll('\n', ', ');
+  throw new OperationError(`cannot remove the cgroup ${folder}`, {
+    cause: busy,
+    hint: pids === undefined || pids === '' ? undefined : `processes ${pids} are still in it`,
+  });
 }
 
 // Not by cgroup.kill: a kernel that has the fix for its race with fork(2) (6.14, still in 6.18) kills every

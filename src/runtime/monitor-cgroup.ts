@@ -4,6 +4,7 @@
 import type { Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
 import { type CgroupFolder, cgroupFolders, removeCgroupFolder, trackingFolder } from './cgroup-processes.ts';
+import { removeWhenEmpty } from '../host/remove-when-empty.ts';
 
 export function monitorCgroup(
   mounts: readonly MountState[],
@@ -68,13 +69,8 @@ export async function keepMovesQuick(
 
 export async function removeMonitorCgroup(host: Host, cgroup: CgroupFolder): Promise<void> {
   await removeCgroupFolder(host, cgroup.folder);
-  try {
-    await host.removeDirectory(parentOf(cgroup.folder));
-  } catch (error) {
-    // Still in use, by this container's cgroup or another one's.
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code !== 'EBUSY' && code !== 'ENOTEMPTY') throw error;
-  }
+  // It may be in use still, by this container's cgroup or another one's.
+  await removeWhenEmpty(host, parentOf(cgroup.folder));
 }
 
 function parentOf(folder: string): string {

@@ -4,7 +4,7 @@ import type { CommandContext } from '../../src/commands/context.ts';
 import { ps } from '../../src/commands/ps.ts';
 import { parsePort } from '../../src/load/ports.ts';
 import type { Plan } from '../../src/plan/plan.ts';
-import { readBootId } from '../../src/run/gather-facts.ts';
+import { readBootId } from '../../src/runtime/proc.ts';
 import { createRecords } from '../../src/run/records.ts';
 import { planOf } from '../crash/plans.ts';
 import { createFakeHost } from '../support/fake-host.ts';
