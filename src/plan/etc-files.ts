@@ -24,19 +24,28 @@ function serversOf(spec: Spec, host: ResolverFacts, lease: Lease | undefined): r
   return ipv4.length === 0 ? reachable : ipv4;
 }
 
+/**
+ * A name that the spec gives an address stands in no line of ours, be it localhost or the container's own: of several
+ * lines the first one counts, or all do, by the C library.
+ */
 export function renderHosts(spec: Spec, lease: Lease | undefined): string {
   // A hostname of several labels is reached by its first one as well, as Docker does.
-  const names = [...new Set([spec.hostname, spec.hostname.split('.')[0] ?? spec.hostname])].join(' ');
-  return [
-    '127.0.0.1\tlocalhost',
-    '::1\tlocalhost ip6-localhost ip6-loopback',
-    'fe00::0\tip6-localnet',
-    'ff00::0\tip6-mcastprefix',
-    'ff02::1\tip6-allnodes',
-    'ff02::2\tip6-allrouters',
-    `${lease?.address ?? '127.0.1.1'}\t${names}`,
-    ...(lease?.address6 === undefined ? [] : [`${lease.address6}\t${names}`]),
-    ...Object.entries(spec.dns.hosts).map(([name, address]) => `${address}\t${name}`),
-    '',
-  ].join('\n');
+  const names = [spec.hostname, spec.hostname.split('.')[0] ?? spec.hostname];
+  const ours: readonly (readonly [address: string, names: readonly string[]])[] = [
+    ['127.0.0.1', ['localhost']],
+    ['::1', ['localhost', 'ip6-localhost', 'ip6-loopback']],
+    ['fe00::0', ['ip6-localnet']],
+    ['ff00::0', ['ip6-mcastprefix']],
+    ['ff02::1', ['ip6-allnodes']],
+    ['ff02::2', ['ip6-allrouters']],
+    [lease?.address ?? '127.0.1.1', names],
+    ...(lease?.address6 === undefined ? [] : [[lease.address6, names] as const]),
+  ];
+  const given = new Set(Object.keys(spec.dns.hosts).map((name) => name.toLowerCase()));
+  const left = ours.flatMap(([address, all]) => {
+    const free = [...new Set(all)].filter((name) => !given.has(name.toLowerCase()));
+    return free.length === 0 ? [] : [`${address}\t${free.join(' ')}`];
+  });
+  const theirs = Object.entries(spec.dns.hosts).map(([name, address]) => `${address}\t${name}`);
+  return [...left, ...theirs, ''].join('\n');
 }
