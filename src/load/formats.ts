@@ -26,6 +26,7 @@ export const formats: Readonly<Record<string, (input: string) => Parsed<unknown>
   envName: (input) =>
     matching(input, /^[^=]+$/, 'is not the name of a variable', 'a name is not empty and holds no ='),
   hostname: parseHostname,
+  hostsName: parseHostsName,
   image: (input) => parseImageReference(input, '/'),
   interfaceName: parseInterfaceName,
   ip: parseIp,
@@ -66,6 +67,7 @@ const CODES: Readonly<Record<string, string>> = {
   absolutePath: 'bad-path',
   capability: 'unknown-capability',
   envName: 'bad-variable-name',
+  hostsName: 'bad-hostname',
   interfaceName: 'bad-interface-name',
   ip: 'bad-address',
   cidr6: 'bad-cidr',
@@ -100,6 +102,16 @@ export function parseHostname(input: string): Parsed<string> {
     /^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/,
     'is not a host name',
     hint,
+  );
+}
+
+/** As in Docker's --add-host and Compose: services have underscores in their names, which DNS has as well. */
+function parseHostsName(input: string): Parsed<string> {
+  return matching(
+    input,
+    /^\w([\w-]{0,61}\w)?(\.\w([\w-]{0,61}\w)?)*$/,
+    'is not a host name',
+    'use letters, digits, hyphens and underscores, with dots between the parts',
   );
 }
 

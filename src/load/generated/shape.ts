@@ -276,7 +276,7 @@ export const documentShape: Shape = {
           }
         },
         "hosts": {
-          "names": "hostname",
+          "names": "hostsName",
           "values": {
             "format": "ip"
           }

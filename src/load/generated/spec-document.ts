@@ -439,7 +439,7 @@ export interface Dns {
    */
   options?: ResolverOption[];
   /**
-   * Lines of /etc/hosts: name to address.
+   * Lines of /etc/hosts: name to address. Names may hold underscores. For localhost and the container's own name the address given here holds in place of the usual ones.
    */
   hosts?: {
     [k: string]: Ip;
