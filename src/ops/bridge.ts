@@ -5,6 +5,7 @@ import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import { readLinks, type LinkState } from '../host/kernel-view.ts';
 import type { BridgeStep } from '../plan/plan.ts';
+import { findMtu } from './bridge-mtu.ts';
 import { deleteLink } from './delete-link.ts';
 import type { Before, Difference, Op } from './op.ts';
 import { quote } from './shell.ts';
@@ -12,6 +13,9 @@ import { quote } from './shell.ts';
 export const BRIDGE_ALIAS = 'runspec';
 
 export const bridge: Op<'bridge'> = {
+  // From its first port on it goes by its ports.
+  passive: ['mtu'],
+
   describe: (step) => `bridge ${step.name} ${addressesOf(step).join(' ')}`,
 
   async probe({ host, view }, step) {
@@ -28,12 +32,7 @@ export const bridge: Op<'bridge'> = {
       ...(link.alias === BRIDGE_ALIAS ? await advertisementDifference(host, step.name) : []),
     ];
     return differences.length === 0
-      ? {
-          state: 'present',
-          owned: link.alias === BRIDGE_ALIAS,
-          // A neighbour that has come since may have brought it to what this plan wants by now.
-          ...(link.mtu === step.mtu ? { settled: ['mtu'] } : {}),
-        }
+      ? { state: 'present', owned: link.alias === BRIDGE_ALIAS }
       : { state: 'drifted', differences, inPlace: true };
   },
 
@@ -47,11 +46,12 @@ export const bridge: Op<'bridge'> = {
   async apply({ host, view }, step, before) {
     // What was not there a moment ago, ip itself refuses to make twice.
     const absent = (await view.link(step.name)) === undefined;
-    const link = absent ? undefined : (await readLinks(host)).find((one) => one.name === step.name);
+    const links = absent ? [] : await readLinks(host);
+    const link = links.find((one) => one.name === step.name);
     // A kill between making it and naming it leaves ours without its alias.
     const nameless = link !== undefined && link.alias === undefined && before['existed'] === false;
     const claim = nameless ? [`link set dev ${step.name} alias ${BRIDGE_ALIAS}`] : [];
-    const wanted = link === undefined ? createLines(step) : [...claim, ...mendLines(link, step)];
+    const wanted = link === undefined ? createLines(step) : [...claim, ...mendLines(link, step, links)];
     if (wanted.length > 0) await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(wanted) });
     await host.writeInPlace(routeLocalnet(step.name), '1');
     if (before['existed'] !== true) await refuseAdvertisements(host, step.name);
@@ -127,22 +127,15 @@ function createLines(step: BridgeStep): readonly string[] {
   ];
 }
 
-function mendLines(link: LinkState, step: BridgeStep): readonly string[] {
+function mendLines(link: LinkState, step: BridgeStep, links: readonly LinkState[]): readonly string[] {
+  const mtu = link.alias === BRIDGE_ALIAS ? findMtu(link, links) : undefined;
   return [
     ...addressesOf(step)
       .filter((one) => !hasAddress(link, one))
       .map((one) => addAddress(one, step.name)),
-    ...(link.alias === BRIDGE_ALIAS && link.mtu !== step.mtu
-      ? [`link set dev ${step.name} mtu ${step.mtu}`]
-      : []),
+    ...(mtu === undefined ? [] : [`link set dev ${step.name} mtu ${mtu}`]),
     ...(link.up ? [] : [`link set dev ${step.name} up`]),
   ];
-}
-
-/** A port with less is another container's, which came since and has the bridge go by it: that is no drift. */
-function hasDrifted(link: LinkState, step: BridgeStep, links: readonly LinkState[]): boolean {
-  if (link.alias !== BRIDGE_ALIAS || link.mtu === step.mtu) return false;
-  return link.mtu > step.mtu || !links.some((one) => one.master === link.name && one.mtu === link.mtu);
 }
 
 function differencesOf(
@@ -150,6 +143,7 @@ function differencesOf(
   step: BridgeStep,
   links: readonly LinkState[],
 ): readonly Difference[] {
+  const mtu = link.alias === BRIDGE_ALIAS ? findMtu(link, links) : undefined;
   return [
     ...(link.up ? [] : [{ property: 'state', wanted: 'up', found: 'down' }]),
     ...addressesOf(step)
@@ -158,9 +152,7 @@ function differencesOf(
         const [property, family] = wanted.includes(':') ? ['address6', 'inet6'] : ['address', 'inet'];
         return { property, wanted, found: showAddresses(link, [family]) };
       }),
-    ...(hasDrifted(link, step, links)
-      ? [{ property: 'mtu', wanted: String(step.mtu), found: String(link.mtu) }]
-      : []),
+    ...(mtu === undefined ? [] : [{ property: 'mtu', wanted: String(mtu), found: String(link.mtu) }]),
   ];
 }
 

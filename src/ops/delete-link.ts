@@ -6,7 +6,7 @@ import type { Host } from '../host/host.ts';
  * such device"). The kernel takes veths of a deleted network namespace in its own time (cleanup_net), so a link
  * can go before the one or the other.
  */
-const GONE = /Cannot find device|RTNETLINK answers: No such device/;
+export const GONE = /Cannot find device|RTNETLINK answers: No such device/;
 
 /**
  * Deletes a link that may go by itself at any moment.

@@ -3,19 +3,21 @@
 import { OperationError } from '../errors.ts';
 import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
-import { readLinks } from '../host/kernel-view.ts';
+import { readLinks, type LinkState } from '../host/kernel-view.ts';
 import type { VethStep } from '../plan/plan.ts';
 import { readInside } from '../runtime/unnamed-namespace.ts';
 import {
   addAddress,
   advertisementDifference,
+  BRIDGE_ALIAS,
   lines,
   refuseAdvertisements,
   refuseAdvertisementsLine,
   routeLocalnet,
 } from './bridge.ts';
+import { fitMtu } from './bridge-mtu.ts';
 import { deleteLink } from './delete-link.ts';
-import type { Difference, Op } from './op.ts';
+import type { Difference, Op, OpContext } from './op.ts';
 import { quote } from './shell.ts';
 
 export const veth: Op<'veth'> = {
@@ -79,9 +81,11 @@ export const veth: Op<'veth'> = {
     if (existing !== undefined) await deleteLink(host, step.link);
     await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(createLines(step)) });
     await setUpHostEnd(host, step);
+    await fitBridge(context, step, ({ mtu }) => mtu === step.mtu);
   },
 
-  async update({ host }, step, former) {
+  async update(context, step, former) {
+    const { host } = context;
     const link = (await readLinks(host)).find((one) => one.name === step.link);
     const has = (address: string): boolean =>
       link?.addresses.some((one) => `${one.address}/${one.prefix}` === address) ?? false;
@@ -110,15 +114,22 @@ export const veth: Op<'veth'> = {
       'address',
       step.mac,
     ]);
+    await fitBridge(context, step, ({ mtu }) => mtu === step.mtu);
   },
 
-  async revert({ host, view }, step) {
+  async revert(context, step) {
+    const { host, view } = context;
     const link = await view.link(step.link);
     if (link === undefined) return { outcome: 'gone' };
     if (link.alias !== undefined && link.alias !== step.alias) {
       return { outcome: 'kept', reason: `its alias ${link.alias} says that it belongs to another` };
     }
-    return { outcome: await deleteLink(host, step.link) };
+    const outcome = await deleteLink(host, step.link);
+    const others = (await view.links()).filter(
+      (one) => one.master !== undefined && one.master === link.master,
+    );
+    await fitBridge(context, step, () => others.every(({ mtu }) => mtu <= link.mtu));
+    return { outcome };
   },
 
   toShell: (step) => [
@@ -128,6 +139,17 @@ export const veth: Op<'veth'> = {
       : [`echo 1 > ${quote(routeLocalnet(step.link))}`, refuseAdvertisementsLine(step.link)]),
   ],
 };
+
+/** By what was there before it may be told that there is nothing to do; of a bridge that is new there never is. */
+async function fitBridge(
+  { host, view }: OpContext,
+  step: VethStep,
+  isFit: (before: LinkState) => boolean,
+): Promise<void> {
+  if (step.bridge === undefined) return;
+  const bridge = await view.link(step.bridge);
+  if (bridge?.alias === BRIDGE_ALIAS && !isFit(bridge)) await fitMtu(host, step.bridge);
+}
 
 /** Point to point the host end is what a bridge is else. */
 async function setUpHostEnd(host: Host, step: VethStep): Promise<void> {

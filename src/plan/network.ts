@@ -15,9 +15,6 @@ import type { Problems } from './problems.ts';
 import { LOOPBACK6 } from './subnets6.ts';
 import { netnsSteps } from './netns-steps.ts';
 
-/** Alias of a bridge that runspec has made. */
-const OWN_BRIDGE = 'runspec';
-
 export interface CompiledNetwork {
   readonly steps: readonly Step[];
   /** Namespace the process joins; absent: the host's. */
@@ -53,7 +50,7 @@ export function compileNetwork(
     network6 === undefined || address6 === undefined ? lease4 : { ...lease4, ...network6, address6 };
   checkPorts(spec, lease, facts, problems, together);
   checkFirewall(spec, lease, facts, problems);
-  const links = linkSteps(spec, lease, network6, netns, facts, together);
+  const links = linkSteps(spec, lease, network6, netns, facts);
   return {
     steps: [...base, ...links, ...firewallSteps(spec, lease), ...dockerSteps(spec, lease, facts)],
     netnsPath,
@@ -89,7 +86,6 @@ function linkSteps(
   network6: Network6 | undefined,
   netns: string,
   facts: HostFacts,
-  together: readonly Spec[],
 ): readonly Step[] {
   const { network } = spec;
   const prefix = lease.subnet.split('/')[1] ?? '24';
@@ -143,7 +139,7 @@ function linkSteps(
       name: network.bridge,
       address: `${lease.gateway}/${prefix}`,
       ...hostAddress6,
-      mtu: bridgeMtu(spec, facts, together),
+      mtu,
       needs: [],
       after: [],
       shared: true,
@@ -259,20 +255,6 @@ function withPrefix(address: string, subnet: string): string {
 
 function mtuOf({ network }: Spec, facts: HostFacts): number {
   return network.mtu ?? egressMtu(facts);
-}
-
-/** The least of all ports, so that each container wants the same of the bridge they share; another's keeps its own. */
-function bridgeMtu(spec: Spec, facts: HostFacts, together: readonly Spec[]): number {
-  const { bridge } = spec.network;
-  const link = facts.network.links.find((one) => one.name === bridge);
-  if (link !== undefined && link.alias !== OWN_BRIDGE) return link.mtu;
-  const here = together.filter((other) => other.network.mode === 'bridge' && other.network.bridge === bridge);
-  const names = new Set([spec.name, ...here.map((other) => other.name)]);
-  const elsewhere = Object.entries(facts.containers).some(
-    ([name, { lease }]) => !names.has(name) && lease?.link === bridge,
-  );
-  const present = elsewhere && link !== undefined ? [link.mtu] : [];
-  return Math.min(mtuOf(spec, facts), ...here.map((other) => mtuOf(other, facts)), ...present);
 }
 
 /** The mtu of the link that the default route takes, so that packets of a container need no fragments. */

@@ -161,6 +161,7 @@ export interface BridgeStep extends StepBase {
   /** With prefix length, as in `10.209.0.1/24`. */
   readonly address: string;
   readonly address6?: string;
+  /** Of a new one; from its first port on it has the least of its ports'. */
   readonly mtu: number;
 }
 

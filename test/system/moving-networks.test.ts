@@ -74,6 +74,39 @@ describe.skipIf(!requireSystem())('a network that is changed', () => {
     await succeed(host, 'down', '--all');
   });
 
+  it('goes by the mtu of who is left when a neighbour goes, which is no drift', async () => {
+    const host = getHost();
+    const [least, less, usual] = [
+      write('least', 8091, { mtu: 1300 }),
+      write('less', 8092, { mtu: 1400 }),
+      write('usual', 8093, {}),
+    ];
+    const expectSettled = async (...specs: readonly (typeof least)[]): Promise<void> => {
+      for (const { name } of specs) expect(await drift(host, name)).toEqual([]);
+      for (const { file } of specs) expect(await pending(host, file)).toEqual([]);
+      for (const { file } of specs)
+        expect(await succeed(host, 'apply', '--json', file)).not.toContain('"event":"step"');
+    };
+    await succeed(host, 'apply', less.file, usual.file);
+    await expectSettled(less, usual);
+    await succeed(host, 'apply', least.file);
+    await expectSettled(least, less, usual);
+    await succeed(host, 'down', least.name);
+    await expectSettled(less, usual);
+    expect(await host.output(['ip', 'link', 'show', 'runspec0'])).toContain('mtu 1400 ');
+    // From here on the kernel leaves it alone.
+    await host.output(['ip', 'link', 'set', 'runspec0', 'mtu', '1200']);
+    expect(await pending(host, usual.file)).toHaveLength(1);
+    expect(await drift(host, usual.name)).toEqual(['bridge:runspec0 drifted']);
+    await succeed(host, 'apply', usual.file);
+    await expectSettled(less, usual);
+    await succeed(host, 'apply', least.file);
+    await expectSettled(least, less, usual);
+    await succeed(host, 'down', less.name, least.name);
+    await expectSettled(usual);
+    await succeed(host, 'down', '--all');
+  });
+
   it.each([
     ['first', 'second'],
     ['second', 'first'],
