@@ -108,17 +108,20 @@ export async function computeChanges(
   formerSteps: readonly Step[],
   others: Others = new Map(),
 ): Promise<readonly Change[]> {
-  const former = new Map(formerSteps.map((step) => [step.id, step]));
+  const wanted = new Map(plan.steps.map((step) => [step.id, step]));
+  const dropped = formerSteps.filter((step) => isDroppedFor(step, wanted.get(step.id)));
+  const former = new Map(
+    formerSteps.filter((step) => !dropped.includes(step)).map((step) => [step.id, step]),
+  );
   const probes = await Promise.all(plan.steps.map((step) => opOf(step).probe(context, step)));
   const first = settle(plan, former, probes, others);
   const ending = new Set(first.filter(({ action }) => action === 'replace').map(({ step }) => step.id));
-  const kept = new Set(plan.steps.map((step) => step.id));
-  const dropped = formerSteps.filter((step) => !kept.has(step.id));
   // One object under another id, as a link whose other end gets another name: what is there goes with the former step.
-  const isDropped = (step: Step): boolean =>
+  const goesWithFormer = (step: Step): boolean =>
     step.op === 'veth' && dropped.some((other) => other.op === 'veth' && other.link === step.link);
   const isEnding = (probe: Probe, index: number): boolean =>
-    probe.state === 'drifted' && (ending.has(probe.heldBy ?? '') || isDropped(plan.steps[index] as Step));
+    probe.state === 'drifted' &&
+    (ending.has(probe.heldBy ?? '') || goesWithFormer(plan.steps[index] as Step));
   const lost = probes.map((probe, index): Probe => (isEnding(probe, index) ? { state: 'absent' } : probe));
   const changes = probes.some(isEnding) ? settle(plan, former, lost, others) : first;
   const deletions = dropped.map((step): Change => ({
@@ -129,6 +132,13 @@ export async function computeChanges(
     reason: 'no longer in the spec',
   }));
   return [...deletions.toReversed(), ...changes].map(tellLoss);
+}
+
+/** A persistent layer stays in its place: one in another place is not what becomes of it, though it has the same id. */
+function isDroppedFor(former: Step, step: Step | undefined): boolean {
+  if (step === undefined) return true;
+  if (former.op !== 'directory' || step.op !== 'directory' || former.shared === true) return false;
+  return former.removal === 'volume' && former.path !== step.path;
 }
 
 /** The plan's own steps, in its order. */

@@ -94,3 +94,32 @@ it('stays when it is a volume, and so does what holds it', async () => {
   expect(planned).toEqual(['kept dir:volumes', 'kept volume:data']);
   expect(planned).toEqual(done);
 });
+
+const layer = (path: string, removal: 'volume' | 'tree', needs: readonly string[]): Step => ({
+  id: 'dir:writable',
+  op: 'directory',
+  path,
+  mode: 0o700,
+  removal,
+  needs,
+  after: [],
+});
+
+it('stays when it is a persistent layer and the next one lies elsewhere, and so does what holds it', async () => {
+  const machine = createFakeMachine();
+  const persistent: Plan = {
+    ...web,
+    steps: [
+      folder('dir:writables', `${DATA}/writable`, 'empty', []),
+      layer(`${DATA}/writable/web`, 'volume', ['dir:writables']),
+      ...web.steps,
+    ],
+  };
+  const elsewhere = layer(`${DATA}/containers/web/own`, 'tree', []);
+  await apply(await open(machine), persistent);
+  const { planned, done } = await compare(machine, [{ ...web, steps: [elsewhere, ...web.steps] }]);
+  expect(planned).toEqual(['kept dir:writable', 'kept dir:writables']);
+  expect(planned).toEqual(done);
+  expect(machine.files.find(`${DATA}/writable/web`)).toBeDefined();
+  expect(machine.files.find(elsewhere.op === 'directory' ? elsewhere.path : '')).toBeDefined();
+});

@@ -115,6 +115,25 @@ describe.skipIf(!requireSystem())('volumes and persistent layers', () => {
     expect(fs.readdirSync(host.dataDir)).toEqual(['images']);
   });
 
+  it('of a layer are told to stay by the plan of a spec that no longer has it', async () => {
+    const host = getHost();
+    const { file, name } = writeSpec(host, 'left', { writable: 'persistent' });
+    await succeed(host, 'apply', file);
+    writeSpec(host, 'left');
+    const { stdout: plan } = await host.runspec('plan', file);
+    const folder = path.join(host.dataDir, 'writable');
+    const told = plan.split('\n').flatMap((line) => /^ *= \S+ +folder (.*)$/.exec(line)?.[1] ?? []);
+    const layer = path.join(folder, name);
+    expect(told.toSorted()).toEqual([folder, layer, `${layer}/upper`, `${layer}/work`]);
+    expect(plan).toMatch(/: 3 to create, 0 to update, 3 to replace, 0 to delete\n$/);
+    const { stderr } = await host.runspec('apply', file);
+    const kept = stderr.split('\n').flatMap((line) => /^= .* folder (.*) \(kept: /.exec(line)?.[1] ?? []);
+    expect(kept.toSorted()).toEqual(told.toSorted());
+    expect(stderr.match(/^\+ /gm)).toHaveLength(3);
+    await succeed(host, 'down', '--volumes', name);
+    expect(fs.readdirSync(host.dataDir)).toEqual(['images']);
+  });
+
   it('that the spec no longer has go with down --volumes too', async () => {
     const host = getHost();
     const { file, name } = writeSpec(host, 'moved', keys('former'));
