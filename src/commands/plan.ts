@@ -5,9 +5,10 @@ import { opOf } from '../ops/index.ts';
 import { unprivileged } from '../host/unprivileged.ts';
 import { STDIN } from '../load/read-sources.ts';
 import { afterJoined, compileAll } from '../plan/compile.ts';
-import type { Plan } from '../plan/plan.ts';
+import type { Plan, Step } from '../plan/plan.ts';
 import { computeAllChanges, hasEffect, type Change } from '../run/changes.ts';
 import { findKept } from '../run/find-kept.ts';
+import { findRepeated } from '../run/find-repeated.ts';
 import { gatherFacts } from '../run/gather-facts.ts';
 import { recordedSteps } from '../run/records.ts';
 import { opContext, openSession } from '../run/session.ts';
@@ -64,12 +65,12 @@ export async function plan(
     return { name, changes: changes[index] ?? [], specFile };
   });
   tellSideEffects(context, facts, called);
-  const kept = await findKept(session.shared, plans, changes);
+  const spared = findSpared(changes, await findKept(session.shared, plans, changes));
   // Nothing is left to ask: its programs may end while the plan is written.
   void host.close();
   if (options.script) context.stdout(renderScript(plans));
-  else if (context.json) context.stdout(`${JSON.stringify(toJson(plans, changes, kept), undefined, 2)}\n`);
-  else plans.forEach((one, index) => context.stdout(renderPlan(context, one, changes[index] ?? [], kept)));
+  else if (context.json) context.stdout(`${JSON.stringify(toJson(plans, changes, spared), undefined, 2)}\n`);
+  else plans.forEach((one, index) => context.stdout(renderPlan(context, one, changes[index] ?? [], spared)));
   return options.exitCode && changes.some(hasEffect) ? EXIT.changes : EXIT.done;
 }
 
@@ -85,26 +86,35 @@ function isRemnant({ action, step }: Change): boolean {
 
 const OF_ONE: ReadonlySet<string> = new Set(['cgroup', 'netns', 'nft-element', 'overlay', 'process', 'veth']);
 
-type Kept = ReadonlyMap<Change, string>;
+/** Changes that leave their object alone, by what is told of them instead. */
+type Spared = ReadonlyMap<Change, { readonly mark: string; readonly reason: string }>;
+
+function findSpared(changes: readonly (readonly Change[])[], kept: ReadonlyMap<Change, string>): Spared {
+  const repeated = findRepeated(changes, kept);
+  return new Map([
+    ...[...kept].map(
+      ([change, why]) => [change, { mark: '=', reason: `${change.reason ?? ''}: ${why}` }] as const,
+    ),
+    ...[...repeated].map(([change, reason]) => [change, { mark: MARKS.none, reason }] as const),
+  ]);
+}
 
 function renderPlan(
   { colorOfData: color }: CommandContext,
   plan: Plan,
   changes: readonly Change[],
-  kept: Kept,
+  spared: Spared,
 ): string {
   const lines = changes.map((change) => {
-    const why = kept.get(change);
-    const mark = why !== undefined ? '=' : MARKS[change.action];
+    const { mark, reason } = spared.get(change) ?? { mark: MARKS[change.action], reason: change.reason };
     const text = `${mark} ${change.step.id.padEnd(28)} ${describe(change.step)}`;
-    const colored = change.action === 'none' ? paint({ color }, 'dim', text) : text;
-    const reason = why === undefined ? change.reason : `${change.reason ?? ''}: ${why}`;
+    const colored = mark === MARKS.none ? paint({ color }, 'dim', text) : text;
     return reason === undefined
       ? colored
       : `${colored}\n${' '.repeat(31)}${paint({ color }, 'yellow', reason)}`;
   });
   const count = (action: Change['action']): number =>
-    changes.filter((change) => change.action === action && !kept.has(change)).length;
+    changes.filter((change) => change.action === action && !spared.has(change)).length;
   const summary = hasEffect(changes)
     ? `${count('create')} to create, ${count('update')} to update, ${count('replace')} to replace, ${count('delete')} to delete`
     : 'nothing to do';
@@ -123,7 +133,7 @@ function renderImage({ image }: Plan): string {
   return `  image ${image.reference} ${image.digest}\n${lines.map((line) => `    says ${line}\n`).join('')}`;
 }
 
-function toJson(plans: readonly Plan[], changes: readonly (readonly Change[])[], kept: Kept): unknown {
+function toJson(plans: readonly Plan[], changes: readonly (readonly Change[])[], spared: Spared): unknown {
   return {
     changed: changes.some(hasEffect),
     containers: plans.map((plan, index) => ({
@@ -132,20 +142,24 @@ function toJson(plans: readonly Plan[], changes: readonly (readonly Change[])[],
       lease: plan.lease ?? null,
       image: plan.image ?? null,
       changes: (changes[index] ?? []).map((change) => {
-        const { step, action, reason } = change;
-        const why = kept.get(change);
-        const named = { id: step.id, op: step.op };
-        if (why !== undefined) return { ...named, action: 'none', reason: `${reason ?? ''}: ${why}`, step };
-        return { ...named, action, reason: reason ?? null, step };
+        const { step } = change;
+        const without = spared.get(change);
+        const action = without === undefined ? change.action : 'none';
+        const { reason = null } = without ?? change;
+        return { id: step.id, op: step.op, action, reason, step };
       }),
     })),
   };
 }
 
 function renderScript(plans: readonly Plan[]): string {
-  const body = plans.flatMap((plan) =>
-    plan.steps.flatMap((step) => ['', `# ${step.id}: ${describe(step)}`, ...opOf(step).toShell(step)]),
-  );
+  const all = plans.flatMap(({ steps }) => steps);
+  // What several share is made for the first of them.
+  const isFirst = (step: Step, index: number): boolean =>
+    step.shared !== true || all.findIndex(({ id }) => id === step.id) === index;
+  const body = all
+    .filter(isFirst)
+    .flatMap((step) => ['', `# ${step.id}: ${describe(step)}`, ...opOf(step).toShell(step)]);
   const head = [
     '#!/bin/sh',
     '# All that the specs ask for, as on a host that has nothing of it yet; runspec plan says what is left to do here.',

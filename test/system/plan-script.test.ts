@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { find, pending, succeed } from '../support/containers.ts';
 import { alpine, requireSystem } from '../support/requirements.ts';
-import { copySpec, type PlacedSpec } from '../support/specs.ts';
+import { copySpec, writeSpec, type PlacedSpec } from '../support/specs.ts';
 import { getPage } from '../support/talk.ts';
 import { createTestHost, type TestHost } from '../support/test-host.ts';
 
@@ -61,24 +61,41 @@ describe.skipIf(!hasNginx)('the plan', () => {
     },
   );
 
-  it('names the changes that apply then reports, each once', async () => {
-    const { file } = copySpec(host, 'nginx.yaml');
-    const planned = JSON.parse(await succeed(host, 'plan', '--json', file)) as {
-      readonly containers: readonly {
-        readonly changes: readonly { readonly id: string; readonly action: string }[];
-      }[];
-    };
-    const events = (await succeed(host, 'apply', '--json', file))
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as Readonly<Record<string, string>>)
-      .filter(({ event }) => event === 'step');
-    const text = (id = '', action = ''): string => `${action} ${id}`;
-    const wanted = planned.containers
-      .flatMap(({ changes }) => changes)
-      .filter(({ action }) => action !== 'none')
-      .map(({ id, action }) => text(id, action));
-    expect(events.map(({ step, action }) => text(step, action)).toSorted()).toEqual(wanted.toSorted());
-    expect(events.map(({ outcome }) => outcome)).toEqual(wanted.map(() => 'done'));
+  it('as a script makes once what several share', async () => {
+    const specs = ['one', 'two'].map((name) => writeSpec(host, name, { network: {} }));
+    const files = specs.map(({ file }) => file);
+    await host.output(['sh', host.write('make.sh', await succeed(host, 'plan', '--script', ...files))]);
+    const left = (await succeed(host, 'plan', ...files)).match(/(?<=^ +[-+~±] )\S+/gm);
+    expect(left).toEqual(['bundle', 'process', 'bundle', 'process']);
+    await succeed(host, 'apply', ...files);
   });
+
+  const SPECS = {
+    'of one container': () => [copySpec(host, 'nginx.yaml').file],
+    'of several that share a bridge': () =>
+      ['one', 'two', 'three'].map((name) => writeSpec(host, name, { network: {} }).file),
+  };
+  it.each(Object.entries(SPECS))(
+    '%s names the changes that apply then reports, each once',
+    async (_, write) => {
+      const files = write();
+      const planned = JSON.parse(await succeed(host, 'plan', '--json', ...files)) as {
+        readonly containers: readonly {
+          readonly changes: readonly { readonly id: string; readonly action: string }[];
+        }[];
+      };
+      const events = (await succeed(host, 'apply', '--json', ...files))
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Readonly<Record<string, string>>)
+        .filter(({ event }) => event === 'step');
+      const text = (id = '', action = ''): string => `${action} ${id}`;
+      const wanted = planned.containers
+        .flatMap(({ changes }) => changes)
+        .filter(({ action }) => action !== 'none')
+        .map(({ id, action }) => text(id, action));
+      expect(events.map(({ step, action }) => text(step, action)).toSorted()).toEqual(wanted.toSorted());
+      expect(events.map(({ outcome }) => outcome)).toEqual(wanted.map(() => 'done'));
+    },
+  );
 });
