@@ -1,5 +1,6 @@
 // gc: removes what is on the host without a record that tells of it. Live containers, persistent data and
 // other people's things stay; layers are `image gc`'s.
+import { printable } from '../load/render-diagnostic.ts';
 import { collect, survey, type Collected } from '../run/collect.ts';
 import { withLock } from '../run/lock.ts';
 import { openSession, type Session } from '../run/session.ts';
@@ -60,8 +61,9 @@ async function summarize({ records }: Session, { remains, unused }: Collected): 
 function show(context: CommandContext, { objects, left, unfinished }: Summary, dryRun: boolean): void {
   if (dryRun)
     for (const { container, object } of objects)
-      context.stdout(`- ${container === null ? '' : `${container}  `}${object}\n`);
-  for (const { container, reason } of left) context.stderr(`= ${container}  left alone: ${reason}`);
+      context.stdout(`- ${container === null ? '' : `${container}  `}${printable(object)}\n`);
+  for (const { container, reason } of left)
+    context.stderr(`= ${container}  left alone: ${printable(reason)}`);
   for (const name of unfinished)
     context.stderr(`  ${name}  its apply was cut short: apply it again, or take it down`);
   if (objects.length === 0) context.stderr('nothing is left behind');

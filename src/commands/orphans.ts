@@ -1,6 +1,7 @@
 // Containers that are up although the file that they were applied from, or the folder that it was in, says nothing of
 // them any more: renamed or removed there. They are told of, and stay.
 import { posix } from 'node:path';
+import { printable } from '../load/render-diagnostic.ts';
 import type { HostFacts } from '../plan/facts.ts';
 import type { CommandContext } from './context.ts';
 import type { LoadedSpecs } from './load-specs.ts';
@@ -30,5 +31,7 @@ export async function findOrphans(
 export function tellOrphans({ quiet, stderr }: CommandContext, orphans: readonly Orphan[]): void {
   if (quiet) return;
   for (const { container, spec } of orphans)
-    stderr(`${container} is up, and ${spec} has no spec of it any more: runspec down ${container}`);
+    stderr(
+      `${container} is up, and ${printable(spec)} has no spec of it any more: runspec down ${container}`,
+    );
 }

@@ -1,7 +1,9 @@
 // plan: what apply would do, down to kernel objects. Changes nothing and needs no lock.
 import { posix } from 'node:path';
 import { UsageError } from '../errors.ts';
+import { printable } from '../load/render-diagnostic.ts';
 import { opOf } from '../ops/index.ts';
+import { comment } from '../ops/shell.ts';
 import { unprivileged } from '../host/unprivileged.ts';
 import { STDIN } from '../load/read-sources.ts';
 import { afterJoined, compileAll } from '../plan/compile.ts';
@@ -107,18 +109,18 @@ function renderPlan(
 ): string {
   const lines = changes.map((change) => {
     const { mark, reason } = spared.get(change) ?? { mark: MARKS[change.action], reason: change.reason };
-    const text = `${mark} ${change.step.id.padEnd(28)} ${describe(change.step)}`;
+    const text = printable(`${mark} ${change.step.id.padEnd(28)} ${describe(change.step)}`);
     const colored = mark === MARKS.none ? paint({ color }, 'dim', text) : text;
     return reason === undefined
       ? colored
-      : `${colored}\n${' '.repeat(31)}${paint({ color }, 'yellow', reason)}`;
+      : `${colored}\n${' '.repeat(31)}${paint({ color }, 'yellow', printable(reason))}`;
   });
   const count = (action: Change['action']): number =>
     changes.filter((change) => change.action === action && !spared.has(change)).length;
   const summary = hasEffect(changes)
     ? `${count('create')} to create, ${count('update')} to update, ${count('replace')} to replace, ${count('delete')} to delete`
     : 'nothing to do';
-  const head = `${paint({ color }, 'bold', plan.name)}  by ${plan.runtime.name} (${plan.runtime.path})`;
+  const head = `${paint({ color }, 'bold', plan.name)}  by ${plan.runtime.name} (${printable(plan.runtime.path)})`;
   return `${head}\n${renderImage(plan)}${lines.map((line) => `  ${line}\n`).join('')}${plan.name}: ${summary}\n`;
 }
 
@@ -130,7 +132,7 @@ function renderImage({ image }: Plan): string {
     ...Object.entries(words).map(([word, value]) => `process.${word} ${JSON.stringify(value)}`),
     ...Object.entries(env).map(([name, value]) => `process.env ${JSON.stringify(`${name}=${value}`)}`),
   ];
-  return `  image ${image.reference} ${image.digest}\n${lines.map((line) => `    says ${line}\n`).join('')}`;
+  return `  image ${printable(image.reference)} ${image.digest}\n${lines.map((line) => `    says ${printable(line)}\n`).join('')}`;
 }
 
 function toJson(plans: readonly Plan[], changes: readonly (readonly Change[])[], spared: Spared): unknown {
@@ -159,7 +161,7 @@ function renderScript(plans: readonly Plan[]): string {
     step.shared !== true || all.findIndex(({ id }) => id === step.id) === index;
   const body = all
     .filter(isFirst)
-    .flatMap((step) => ['', `# ${step.id}: ${describe(step)}`, ...opOf(step).toShell(step)]);
+    .flatMap((step) => ['', comment(`${step.id}: ${describe(step)}`), ...opOf(step).toShell(step)]);
   const head = [
     '#!/bin/sh',
     '# All that the specs ask for, as on a host that has nothing of it yet; runspec plan says what is left to do here.',

@@ -1,5 +1,6 @@
 // What differs between two snapshots, for people.
 import type { SnapshotDifference } from '../host/snapshot.ts';
+import { printable } from '../load/render-diagnostic.ts';
 import { paint } from './paint.ts';
 
 export function renderDifference(
@@ -7,5 +8,5 @@ export function renderDifference(
   { class: kind, change, key, note }: SnapshotDifference,
 ): string {
   const mark = change === 'new' ? paint(context, 'red', '+') : paint(context, 'yellow', '-');
-  return `${mark} ${kind.padEnd(10)} ${key}${note === undefined ? '' : `  (${note})`}`;
+  return `${mark} ${kind.padEnd(10)} ${printable(`${key}${note === undefined ? '' : `  (${note})`}`)}`;
 }

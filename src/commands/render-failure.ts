@@ -54,7 +54,7 @@ export function renderFailure(error: unknown, color: boolean): RenderedFailure {
   }
   if (error instanceof OperationError) {
     const place = error.place === undefined ? '' : `${error.place}: `;
-    const step = error.step === undefined ? '' : `${error.step}: `;
+    const step = error.step === undefined ? '' : `${printable(error.step)}: `;
     return {
       status: EXIT.failed,
       lines: [
@@ -98,7 +98,8 @@ function renderCleanup(error: OperationError): readonly string[] {
 
 function renderCause(error: Error): readonly string[] {
   const place = error instanceof OperationError && error.place !== undefined ? `${error.place}: ` : '';
-  const step = error instanceof OperationError && error.step !== undefined ? `${error.step}: ` : '';
+  const step =
+    error instanceof OperationError && error.step !== undefined ? `${printable(error.step)}: ` : '';
   const details =
     error instanceof OperationError
       ? [

@@ -1,4 +1,5 @@
 // Rows of text as columns; the first row is the head.
+import { printable } from '../load/render-diagnostic.ts';
 
 export function renderTable(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
@@ -6,7 +7,7 @@ export function renderTable(rows: readonly (readonly string[])[]): string {
     .map(
       (row) =>
         `${row
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .map((cell, column) => printable(cell).padEnd(widths[column] ?? 0))
           .join('  ')
           .trimEnd()}\n`,
     )

@@ -1,4 +1,5 @@
 // Shows a run as it goes: a line a step for people, one JSON event a line for programs.
+import { printable } from '../load/render-diagnostic.ts';
 import { opOf } from '../ops/index.ts';
 import type { Step } from '../plan/plan.ts';
 import type { Action } from '../run/changes.ts';
@@ -14,6 +15,7 @@ export const MARKS: Readonly<Record<Action, string>> = {
   none: ' ',
 };
 
+/** Names in it are as the spec has them, control characters and all: `printable` before it is shown. */
 export function describe(step: Step): string {
   return opOf(step).describe(step);
 }
@@ -27,11 +29,11 @@ export function createReporter(context: CommandContext): Reporter {
       context.stderr(renderStep(context, report));
     },
     progress(container, step, text) {
-      if (!context.quiet) context.stderr(`  ${container}  ${step}  ${text}`);
+      if (!context.quiet) context.stderr(printable(`  ${container}  ${step}  ${text}`));
     },
     rollback(container, step) {
       const what = step === undefined ? 'interrupted' : `step ${step} failed`;
-      context.stderr(paint(context, 'red', `${container}: ${what}, undoing what was done`));
+      context.stderr(paint(context, 'red', printable(`${container}: ${what}, undoing what was done`)));
     },
   };
 }
@@ -41,7 +43,8 @@ function renderStep(context: CommandContext, report: StepReport): string {
   const color = outcome === 'failed' ? 'red' : action === 'delete' ? 'dim' : 'green';
   const mark = outcome === 'failed' ? '!' : outcome === 'kept' ? '=' : MARKS[action];
   const note = reason === undefined ? '' : ` (${outcome === 'kept' ? 'kept: ' : ''}${reason})`;
-  return `${paint(context, color, mark)} ${container}  ${describe(step)}${note}  ${paint(context, 'dim', `${Math.round(milliseconds)} ms`)}`;
+  const text = printable(`${container}  ${describe(step)}${note}`);
+  return `${paint(context, color, mark)} ${text}  ${paint(context, 'dim', `${Math.round(milliseconds)} ms`)}`;
 }
 
 function jsonReporter(context: CommandContext): Reporter {

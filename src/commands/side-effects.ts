@@ -1,5 +1,6 @@
 // What an apply does beyond the containers that it is asked for, and whose files those were: said before it is done.
 import { STDIN } from '../load/read-sources.ts';
+import { printable } from '../load/render-diagnostic.ts';
 import type { HostFacts } from '../plan/facts.ts';
 import type { Change } from '../run/changes.ts';
 import type { CommandContext } from './context.ts';
@@ -21,7 +22,7 @@ export function tellSideEffects(
     const former = containers[name]?.specFile;
     const isElsewhere = former !== undefined && former !== specFile && [former, specFile].every(isFile);
     if (isElsewhere && changes.some(({ action }) => action !== 'none'))
-      stderr(`${name} was applied from ${former} until now`);
+      stderr(`${name} was applied from ${printable(former)} until now`);
     if (!changes.some(({ step, action }) => step.op === 'process' && action === 'replace')) continue;
     for (const [other, { joinsPidOf = [] }] of Object.entries(containers)) {
       if (!joinsPidOf.includes(name) || called.some((one) => one.name === other)) continue;

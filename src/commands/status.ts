@@ -1,4 +1,5 @@
 // status: one container's steps compared with the kernel.
+import { printable } from '../load/render-diagnostic.ts';
 import { opOf } from '../ops/index.ts';
 import type { Difference, Probe } from '../ops/op.ts';
 import type { Step } from '../plan/plan.ts';
@@ -70,6 +71,6 @@ function renderStep(
   const details = [
     ...differences.map((one) => `${one.property}: ${one.found}, not ${one.wanted}`),
     ...shadows.map((one) => `shadowed: ${one}`),
-  ].map((text) => `${' '.repeat(12)}${text}\n`);
-  return `  ${paint({ color: context.colorOfData }, COLORS[state], state.padEnd(8))}  ${step.id.padEnd(28)} ${describe(step)}\n${details.join('')}`;
+  ].map((text) => `${' '.repeat(12)}${printable(text)}\n`);
+  return `  ${paint({ color: context.colorOfData }, COLORS[state], state.padEnd(8))}  ${printable(`${step.id.padEnd(28)} ${describe(step)}`)}\n${details.join('')}`;
 }

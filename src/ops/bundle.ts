@@ -9,7 +9,7 @@ import { findNamespace, JOINED } from '../runtime/joined-namespaces.ts';
 import { parseConfig } from '../runtime/read-config.ts';
 import type { OciConfig } from '../oci/runtime-spec.ts';
 import type { Difference, Op } from './op.ts';
-import { hereDocument, quote } from './shell.ts';
+import { comment, hereDocument, quote } from './shell.ts';
 
 const TEMPLATE = 'runspec.template';
 const WRITTEN = 'runspec.written';
@@ -69,13 +69,14 @@ export const bundle: Op<'bundle'> = {
     `mkdir -p -m 700 ${quote(step.path)}`,
     ...(step.user === '' || step.user === '0' || step.user === 'root'
       ? []
-      : [`# set process.user to what ${quote(step.rootfs)}/etc/passwd says of ${quote(step.user)}`]),
+      : [comment(`set process.user to what ${quote(step.rootfs)}/etc/passwd says of ${quote(step.user)}`)]),
     ...(step.seccomp === 'unconfined'
       ? []
-      : [`# left out here: linux.seccomp, the filter ${quote(step.seccomp)}; runspec adds it`]),
-    ...step.join.map(
-      ({ type, container }) =>
-        `# left out here: linux.namespaces, the ${type} namespace of ${quote(container)}; runspec adds it`,
+      : [comment(`left out here: linux.seccomp, the filter ${quote(step.seccomp)}; runspec adds it`)]),
+    ...step.join.map(({ type, container }) =>
+      comment(
+        `left out here: linux.namespaces, the ${type} namespace of ${quote(container)}; runspec adds it`,
+      ),
     ),
     ...hereDocument(['tee', configPath(step)], JSON.stringify(step.config, undefined, 2)).map((line, index) =>
       index === 0 ? `${line} >/dev/null` : line,

@@ -2,6 +2,7 @@
 import { readContainerState } from '../runtime/container-state.ts';
 import { readShown, readSysctls, settleSysctls, showsSysctl } from '../runtime/namespace-sysctls.ts';
 import type { Op } from './op.ts';
+import { comment } from './shell.ts';
 
 export const containerSysctls: Op<'container-sysctls'> = {
   describe: ({ sysctls }) =>
@@ -40,5 +41,5 @@ export const containerSysctls: Op<'container-sysctls'> = {
   },
 
   toShell: ({ sysctls }) =>
-    Object.entries(sysctls).map(([name, value]) => `# the runtime has set ${name} = ${value}`),
+    Object.entries(sysctls).map(([name, value]) => comment(`the runtime has set ${name} = ${value}`)),
 };

@@ -1,4 +1,5 @@
-// Quoting for rendered scripts: the one place where text becomes a word of a POSIX shell.
+// Quoting for rendered scripts: the one place where text becomes a word or a comment of a POSIX shell.
+import { printable } from '../load/render-diagnostic.ts';
 
 export function quote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
@@ -6,6 +7,11 @@ export function quote(word: string): string {
 
 export function quoteAll(argv: readonly string[]): string {
   return argv.map(quote).join(' ');
+}
+
+/** Names may have line ends in them, and a comment has one line: what came after would be run. */
+export function comment(text: string): string {
+  return `# ${printable(text)}`;
 }
 
 /** A here-document that takes `text` literally. */

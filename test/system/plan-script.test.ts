@@ -99,3 +99,44 @@ describe.skipIf(!hasNginx)('the plan', () => {
     },
   );
 });
+
+describe.skipIf(!requireSystem())('names with line ends and control characters', () => {
+  let host: TestHost;
+  beforeEach(async () => {
+    host = await createTestHost();
+  });
+  afterEach(() => host.destroy());
+
+  /** As a name in a spec: what comes after a comment's first line, and what clears a screen. */
+  const rude = (): string => `/a\ntouch ${host.folder}/pwned\n#\u001B[2J`;
+  const write = (): PlacedSpec =>
+    writeSpec(host, 'rude', {
+      layers: [{ files: { [rude()]: 'one\n' } }],
+      mounts: [{ type: 'tmpfs', destination: `/mnt${rude()}` }],
+      security: { seccomp: host.write(`profile${rude()}`, '{"defaultAction": "SCMP_ACT_ALLOW"}') },
+      runtime: 'runc',
+    });
+
+  it('are no commands of a script', async () => {
+    const script = await succeed(host, 'plan', '--script', write().file);
+    await host.exec(['sh', host.write('make.sh', script)]);
+    expect(fs.existsSync(`${host.folder}/pwned`)).toBe(false);
+    // Not because the script has stopped before.
+    expect(fs.existsSync(`${host.dataDir}/containers/${host.name('rude')}/bundle/config.json`)).toBe(true);
+  });
+
+  it('are on one line each where people read them, and in JSON as they are', async () => {
+    const { name, file } = write();
+    const plan = await succeed(host, 'plan', file);
+    const { status, stderr } = await host.runspec('apply', file);
+    expect(status).toBe(0);
+    await host.output(['umount', `${host.stateDir}/${name}/rootfs`]);
+    const { stdout } = await host.runspec('status', name);
+    for (const text of [plan, stderr, stdout]) {
+      expect(text).toContain(`touch ${host.folder}/pwned`);
+      expect(text).not.toMatch(/^touch|(?!\n)\p{Cc}/mu);
+    }
+    expect(await succeed(host, 'plan', '--json', file)).toContain(JSON.stringify(`/mnt${rude()}`));
+    await succeed(host, 'down', name);
+  });
+});
