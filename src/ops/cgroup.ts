@@ -80,6 +80,7 @@ export const cgroup: Op<'cgroup'> = {
     step.hierarchies.flatMap((hierarchy) => [
       `mkdir -p ${quote(folderOf(step, hierarchy))}`,
       ...(hierarchy.version === 2 && hierarchy.controllers.length > 0 ? [enableLine(step, hierarchy)] : []),
+      ...(isCpusetOfV1(hierarchy) ? inheritLines(step, hierarchy) : []),
       ...hierarchy.files.map(
         (file) => `echo ${quote(file.value)} > ${quote(`${folderOf(step, hierarchy)}/${file.name}`)}`,
       ),
@@ -99,6 +100,18 @@ function enableLine(step: CgroupStep, hierarchy: CgroupHierarchy): string {
   const file = `${folder.slice(0, folder.lastIndexOf('/'))}/cgroup.subtree_control`;
   const words = hierarchy.controllers.map((controller) => `+${controller}`).join(' ');
   return `echo ${quote(words)} > ${quote(file)}`;
+}
+
+/** As `inheritCpuset` does it, for the folder above all containers and for the container's own. */
+function inheritLines(step: CgroupStep, { mountpoint }: CgroupHierarchy): readonly string[] {
+  const parts = step.path.split('/').slice(1);
+  return parts.flatMap((part, index) => {
+    const parent = [mountpoint, ...parts.slice(0, index)].join('/');
+    return CPUSET_FILES.map((name) => {
+      const [from, to] = [quote(`${parent}/${name}`), quote(`${parent}/${part}/${name}`)];
+      return `grep -q . ${to} || cat ${from} > ${to}`;
+    });
+  });
 }
 
 async function probeHierarchy(
@@ -132,8 +145,7 @@ async function makeFolders(host: Host, step: CgroupStep, hierarchy: CgroupHierar
         const parent = folder;
         folder = `${folder}/${part}`;
         await host.makeDirectory(folder, { mode: 0o755 });
-        if (hierarchy.controllers.includes('cpuset') && hierarchy.version === 1)
-          await inheritCpuset(host, parent, folder);
+        if (isCpusetOfV1(hierarchy)) await inheritCpuset(host, parent, folder);
       }
       return;
     } catch (error) {
@@ -142,9 +154,15 @@ async function makeFolders(host: Host, step: CgroupStep, hierarchy: CgroupHierar
   }
 }
 
-// A v1 cpuset starts empty, and no process can be put into an empty one.
+function isCpusetOfV1({ version, controllers }: CgroupHierarchy): boolean {
+  return version === 1 && controllers.includes('cpuset');
+}
+
+const CPUSET_FILES = ['cpuset.cpus', 'cpuset.mems'];
+
+// A v1 cpuset starts empty: no process can be put into an empty one, and those below it take no value.
 async function inheritCpuset(host: Host, parent: string, folder: string): Promise<void> {
-  for (const name of ['cpuset.cpus', 'cpuset.mems']) {
+  for (const name of CPUSET_FILES) {
     if ((await host.readText(`${folder}/${name}`))?.trim() !== '') continue;
     const value = (await host.readText(`${parent}/${name}`))?.trim() ?? '';
     await host.writeInPlace(`${folder}/${name}`, value);

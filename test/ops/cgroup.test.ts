@@ -270,23 +270,3 @@ describe('a controller', () => {
     expect(ops.machine.dump()).toEqual(clean);
   });
 });
-
-it('is made by a script on v2, whose files are there only with their controllers', () => {
-  const step: CgroupStep = {
-    ...STEPS.cgroup,
-    path: '/runspec/web',
-    hierarchies: [
-      {
-        version: 2,
-        mountpoint: '/sys/fs/cgroup',
-        controllers: ['memory', 'pids'],
-        files: [{ name: 'pids.max', value: '9' }],
-      },
-    ],
-  };
-  expect(opOf(step).toShell(step)).toEqual([
-    'mkdir -p /sys/fs/cgroup/runspec/web',
-    "echo '+memory +pids' > /sys/fs/cgroup/runspec/cgroup.subtree_control",
-    'echo 9 > /sys/fs/cgroup/runspec/web/pids.max',
-  ]);
-});
