@@ -12,7 +12,7 @@ export async function apply(
   const ahead = context.isRoot ? await readAhead(context) : undefined;
   const { loadSpecs } = await import('./load-specs.ts');
   const loaded = await loadSpecs(context, args, { recall: true });
-  requireRoot(context);
+  await requireRoot(context);
   const pinned =
     options.locked === true ? await (await import('./lock.ts')).applyLocks(context, loaded) : loaded;
   const { convergeLocked } = await import('./converge-locked.ts');

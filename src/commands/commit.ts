@@ -46,7 +46,7 @@ export async function commit(
   name: string,
   { output: text, pause }: CommitOptions,
 ): Promise<number> {
-  requireRoot(context);
+  await requireRoot(context);
   const output = parseOutput(context, name, text);
   const plan = await findPlan(context, name);
   const latest = parseEpoch(context.environment['SOURCE_DATE_EPOCH']);

@@ -10,7 +10,7 @@ import { findPlan } from './find-container.ts';
 import { escapeName } from './escape-name.ts';
 
 export async function diff(context: CommandContext, name: string): Promise<number> {
-  requireRoot(context);
+  await requireRoot(context);
   const plan = await findPlan(context, name);
   const container = await readContainerLayers(context.host, plan);
   const changes = await findChanges(context, container);

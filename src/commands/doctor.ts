@@ -4,6 +4,7 @@ import { createKernelView } from '../host/kernel-view.ts';
 import type { Host } from '../host/host.ts';
 import { FIT_HINT, findUnfitMount } from '../host/upper-mount.ts';
 import { whyCrunFails } from '../plan/runtime.ts';
+import { findPlaceFault } from '../run/check-places.ts';
 import { mayRaiseLimits } from '../run/gather-facts.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { firewallFindings } from './doctor-firewall.ts';
@@ -150,11 +151,18 @@ async function placeFindings({
   isRoot,
 }: CommandContext): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
-  for (const [check, place, option] of [
-    ['data folder', dataDir, '--data-dir'],
-    ['state folder', stateDir, '--state-dir'],
+  for (const [kind, place, option] of [
+    ['data', dataDir, '--data-dir'],
+    ['state', stateDir, '--state-dir'],
   ] as const) {
-    if (!isRoot || (await host.isWritable(await nearest(host, place)))) continue;
+    if (!isRoot) continue;
+    const check = `${kind} folder`;
+    const fault = await findPlaceFault(host, kind, place);
+    if (fault !== undefined) {
+      findings.push({ check, result: 'missing', detail: fault.message, hint: fault.hint });
+      continue;
+    }
+    if (await host.isWritable(await nearest(host, place))) continue;
     const hint = `choose another with ${option}`;
     findings.push({ check, result: 'missing', detail: `${place} cannot be written to`, hint });
   }

@@ -34,7 +34,7 @@ export async function down(
     throw new UsageError('nothing to take down', 'give names or specs, or --all');
   if (args.length > 0 && options.all)
     throw new UsageError(`--all and ${args.join(', ')} are given`, 'give names and specs, or --all alone');
-  requireRoot(context);
+  await requireRoot(context);
   const report = createReporter(context);
   return withLock(context.host, context.dataDir, context.lockTimeout, async () => {
     await removeAllStaleWork(context.host, context.dataDir);

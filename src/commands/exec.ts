@@ -25,7 +25,7 @@ export async function exec(
   args: readonly string[],
   options: ExecOptions,
 ): Promise<number> {
-  requireRoot(context);
+  await requireRoot(context);
   const env = options.env.map((entry) => settleVariable(entry, context.environment));
   if (options.cwd !== undefined && !options.cwd.startsWith('/')) {
     throw new UsageError(`--cwd ${options.cwd} is not absolute`, 'it is a path inside the container');

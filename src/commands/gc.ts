@@ -20,7 +20,7 @@ interface Summary {
 }
 
 export async function gc(context: CommandContext, { dryRun }: { readonly dryRun: boolean }): Promise<number> {
-  requireRoot(context);
+  await requireRoot(context);
   // One document on stdout: the steps are for people.
   const report = createReporter({ ...context, json: false, quiet: context.quiet || context.json });
   await withLock(context.host, context.dataDir, context.lockTimeout, async () => {

@@ -29,7 +29,7 @@ import { renderTable } from './render-table.ts';
 import { checkCompiled, type LoadedSpecs } from './load-specs.ts';
 
 export async function showImages(context: CommandContext): Promise<number> {
-  requireRoot(context);
+  await requireRoot(context);
   const { host, dataDir } = context;
   const [images, layers] = await Promise.all([listImages(host, dataDir), listLayers(host, dataDir)]);
   const sizes = new Map(layers.map(({ key, record }) => [key, record?.size]));
@@ -64,7 +64,7 @@ export async function showImages(context: CommandContext): Promise<number> {
 
 /** Puts archives into the store and prints their sha256, one a line, as a spec would pin them. */
 export async function addImages(context: CommandContext, files: readonly string[]): Promise<number> {
-  requireRoot(context);
+  await requireRoot(context);
   const keys: string[] = [];
   await withDisplay(context, async (layers) => {
     for (const file of files)
@@ -76,7 +76,7 @@ export async function addImages(context: CommandContext, files: readonly string[
 
 /** `names`: references of images, or keys of layers or the unambiguous beginnings of keys. */
 export async function removeImages(context: CommandContext, names: readonly string[]): Promise<number> {
-  requireRoot(context);
+  await requireRoot(context);
   const { host, dataDir } = context;
   // A name that stands for nothing is said at once, before anybody is waited for.
   await chooseUnused(context, names);
@@ -147,7 +147,7 @@ function checkUnused(one: StoredImage | StoredLayer): void {
 }
 
 export async function collectImages(context: CommandContext): Promise<number> {
-  requireRoot(context);
+  await requireRoot(context);
   const { layers, leftovers } = await collectGarbage(collecting(context));
   report(
     context,
@@ -167,7 +167,7 @@ export async function pullImages(
   references: readonly string[],
   loaded: LoadedSpecs | undefined,
 ): Promise<number> {
-  requireRoot(context);
+  await requireRoot(context);
   const keys = await withDisplay(context, async (layers) => {
     const pulled: string[] = [];
     for (const text of references)

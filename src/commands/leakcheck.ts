@@ -25,7 +25,7 @@ export async function leakcheck(
   argv: readonly string[],
   options: LeakcheckOptions,
 ): Promise<number> {
-  requireRoot(context);
+  await requireRoot(context);
   const { host } = context;
   if ((await host.which(argv[0] ?? '')) === undefined)
     throw new UsageError(`there is no program ${argv[0] ?? ''}`, 'put the command after --');

@@ -1,10 +1,14 @@
+// What commands that act as root need before anything else.
 import { UsageError } from '../errors.ts';
+import { requireRootsAlone } from '../run/check-places.ts';
 import type { CommandContext } from './context.ts';
 
-export function requireRoot(context: CommandContext): void {
-  if (!context.isRoot)
+/** @throws UsageError also when the folders that it would act on are not root's alone. */
+export async function requireRoot({ isRoot, host, dataDir, stateDir }: CommandContext): Promise<void> {
+  if (!isRoot)
     throw new UsageError(
       'this needs root',
       'run it with sudo; validate, plan, doctor and schema do not need it',
     );
+  await Promise.all([requireRootsAlone(host, 'data', dataDir), requireRootsAlone(host, 'state', stateDir)]);
 }

@@ -30,7 +30,7 @@ export async function run(context: CommandContext, target: string, args: readonl
       `${target} has ${loaded.specs.length} specs`,
       'run takes one; use apply for several',
     );
-  requireRoot(context);
+  await requireRoot(context);
   const { name } = only.spec;
   if (
     (await createRecords(context.host, context.dataDir, await readBootId(context.host)).read(name)) !==

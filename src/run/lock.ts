@@ -4,6 +4,7 @@
 import { BusyError, UsageError } from '../errors.ts';
 import { UNFINISHED_WRITE, type Host, type Lock } from '../host/host.ts';
 import { removeWhenEmpty } from '../host/remove-when-empty.ts';
+import { requireRootsAlone } from './check-places.ts';
 
 const LOCK_FILE = '.lock';
 /** Others may pass through to what is theirs, but not look around. Of nobody else's folders, so ours are known by it. */
@@ -69,6 +70,8 @@ async function takeLock(
     try {
       await host.makeDirectory(dataDir, { mode: OWN_MODE });
       isThere = true;
+      // In a folder of everybody's, somebody else may have made it before us.
+      await requireRootsAlone(host, 'data', dataDir);
       const lock = await host.lock(path, Math.max(0, deadline - host.now()), onMade);
       if (lock !== undefined) return lock;
       throw new BusyError(`another runspec is at work in ${dataDir}`);

@@ -177,4 +177,28 @@ describe.skipIf(!requireSystem())('the command line', () => {
     fs.rmSync(folder, { recursive: true });
     await succeed(host, 'down', spec.name);
   });
+
+  it('does nothing as root by folders that others can write to', async () => {
+    const host = getHost();
+    const { name, file } = writeSpec(host, 'place', keys);
+    await succeed(host, 'apply', file);
+    const commands = [['apply', file], ['down', name], ['exec', name, '--', 'id'], ['gc'], ['image', 'gc']];
+    const expectRefusals = async (what: string): Promise<void> => {
+      for (const words of commands) {
+        const { status, stderr } = await host.runspec(...words);
+        expect(stderr).toMatch(new RegExp(`^error: cannot use the (data|state) folder \\S+: ${what}`, 'm'));
+        expect(status).toBe(2);
+      }
+      expect((await host.runspec('doctor')).stdout).toContain('cannot use the');
+      expect(await host.runspec('validate', file)).toMatchObject({ status: 0 });
+    };
+    fs.chownSync(host.dataDir, 1000, 1000);
+    await expectRefusals('it belongs to user 1000');
+    fs.chownSync(host.dataDir, 0, 0);
+    fs.chmodSync(host.folder, 0o777);
+    await expectRefusals(`${host.folder} can be written by others than root`);
+    fs.chmodSync(host.folder, 0o700);
+    expect(await find(host, name)).toMatchObject({ state: 'running' });
+    await succeed(host, 'down', name);
+  });
 });

@@ -1,0 +1,58 @@
+import { expect, it } from 'vitest';
+import type { FileOptions } from '../../src/host/host.ts';
+import { findPlaceFault } from '../../src/run/check-places.ts';
+import { createFakeHost } from '../support/fake-host.ts';
+import { createGate } from '../support/fake/gate.ts';
+import { createFakeMachine } from '../support/fake/machine.ts';
+
+const PLACE = '/srv/of/data';
+
+/** Folders from /srv down, those left out are not there; @returns the fault found. */
+async function judge(...folders: readonly FileOptions[]): Promise<string | undefined> {
+  const machine = createFakeMachine();
+  const paths = ['/srv', '/srv/of', PLACE];
+  folders.forEach((options, index) =>
+    machine.files.makeDirectory(paths[index] ?? '', { mode: 0o755, ...options }),
+  );
+  const fault = await findPlaceFault(createFakeHost(machine, createGate()), 'data', PLACE);
+  return fault && `${fault.message}; ${fault.hint}`.replaceAll(/^.*?: |; or .*/g, '');
+}
+
+it.each<readonly [string, readonly FileOptions[]]>([
+  ['of root alone', [{}, {}, { mode: 0o700 }]],
+  ['that is not there yet', [{}, {}]],
+  ['below a sticky folder', [{}, { mode: 0o1777 }, {}]],
+  ['of the group of root', [{}, { mode: 0o775 }, { mode: 0o770 }]],
+])('a folder %s is fit', async (_, folders) => {
+  expect(await judge(...folders)).toBeUndefined();
+});
+
+it.each<readonly [string, readonly FileOptions[], string]>([
+  [
+    "of a user's",
+    [{}, {}, { uid: 1000 }],
+    "it belongs to user 1000; make it root's alone: chown root /srv/of/data",
+  ],
+  [
+    "below a user's",
+    [{}, { uid: 1000, mode: 0o700 }, {}],
+    "/srv/of belongs to user 1000; make it root's alone: chown root /srv/of",
+  ],
+  [
+    'below one that all can write to',
+    [{ mode: 0o777 }, {}, {}],
+    "/srv can be written by others than root (mode 777 of group 0); make it root's alone: chmod go-w /srv",
+  ],
+  [
+    'below one that a group can write to',
+    [{}, { mode: 0o775, gid: 50 }, {}],
+    "/srv/of can be written by others than root (mode 775 of group 50); make it root's alone: chmod go-w /srv/of",
+  ],
+  [
+    'that is sticky itself',
+    [{}, {}, { mode: 0o1777 }],
+    "it can be written by others than root (mode 1777 of group 0); make it root's alone: chmod go-w /srv/of/data",
+  ],
+])('a folder %s is not', async (_, folders, fault) => {
+  expect(await judge(...folders)).toBe(fault);
+});
