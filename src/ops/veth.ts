@@ -90,17 +90,6 @@ export const veth: Op<'veth'> = {
     const has = (address: string): boolean =>
       link?.addresses.some((one) => `${one.address}/${one.prefix}` === address) ?? false;
     const [wanted, stale] = [addressesOf(step), addressesOf(former)];
-    await runChecked(host, ['ip', '-batch', '-'], {
-      stdin: lines([
-        `link set dev ${step.link} alias ${step.alias} mtu ${step.mtu} ${step.bridge === undefined ? 'nomaster' : `master ${step.bridge}`} up`,
-        ...portLines(step),
-        ...wanted.filter((one) => !has(one)).map((one) => addAddress(one, step.link)),
-        ...stale
-          .filter((one) => !wanted.includes(one) && has(one))
-          .map((one) => `addr del ${one} dev ${step.link}`),
-      ]),
-    });
-    await setUpHostEnd(host, step);
     await runChecked(host, [
       'ip',
       '-n',
@@ -114,6 +103,18 @@ export const veth: Op<'veth'> = {
       'address',
       step.mac,
     ]);
+    await runChecked(host, ['ip', '-batch', '-'], {
+      stdin: lines([
+        `link set dev ${step.link} alias ${step.alias} mtu ${step.mtu} ${step.bridge === undefined ? 'nomaster' : `master ${step.bridge}`} up`,
+        ...portLines(step),
+        ...wanted.filter((one) => !has(one)).map((one) => addAddress(one, step.link)),
+        ...stale
+          .filter((one) => !wanted.includes(one) && has(one))
+          .map((one) => `addr del ${one} dev ${step.link}`),
+        ...(former.mac === step.mac ? [] : forgetLines(step)),
+      ]),
+    });
+    await setUpHostEnd(host, step);
     await fitBridge(context, step, ({ mtu }) => mtu === step.mtu);
   },
 
@@ -177,6 +178,11 @@ function portLines(step: VethStep): readonly string[] {
   return step.bridge === undefined
     ? []
     : [`link set dev ${step.link} type bridge_slave hairpin ${hairpin(step)}`];
+}
+
+/** What the bridge has learned of it would keep packets for its former MAC address from a neighbour who has that now. */
+function forgetLines(step: VethStep): readonly string[] {
+  return step.bridge === undefined ? [] : [`link set dev ${step.link} type bridge_slave fdb_flush`];
 }
 
 function hairpin(step: VethStep): 'on' | 'off' {

@@ -2,6 +2,7 @@
 // else the first that is free. Leases are derived from live containers and the host's own routes.
 import type { Spec } from '../load/spec.ts';
 import type { HostFacts } from './facts.ts';
+import { givesUp } from './given-up.ts';
 import {
   contains,
   hostRange,
@@ -86,7 +87,13 @@ export function chooseLease(
     );
     return undefined;
   }
-  const holder = taken.get(address) ?? (address === gateway ? `the gateway of ${link}` : undefined);
+  const user = taken.get(address);
+  const holder =
+    user !== undefined && !givesUp(user, 'address', address, together)
+      ? user
+      : address === gateway
+        ? `the gateway of ${link}`
+        : undefined;
   if (holder !== undefined) {
     problems.error(
       'address-taken',

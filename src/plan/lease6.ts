@@ -12,6 +12,7 @@ import {
 } from '../load/ipv6.ts';
 import type { Spec } from '../load/spec.ts';
 import type { HostFacts } from './facts.ts';
+import { givesUp } from './given-up.ts';
 import { parseAddress, parseBlock } from './ipv4.ts';
 import { addressesOfForeign } from './lease.ts';
 import type { Lease } from './plan.ts';
@@ -90,6 +91,7 @@ export function chooseAddress6(
   network: Network6 | undefined,
   facts: HostFacts,
   problems: Problems,
+  together: readonly Spec[],
 ): string | undefined {
   const block = parseBlock6(network?.subnet6 ?? '');
   if (network === undefined || block === undefined || !wantsIpv6(spec, lease.link, facts)) return undefined;
@@ -103,7 +105,8 @@ export function chooseAddress6(
   const { address6 } = spec.network;
   if (address6 !== undefined) {
     const wrong = whyNoHost(block, address6);
-    const holder = taken.get(address6);
+    const user = taken.get(address6);
+    const holder = givesUp(user, 'address6', address6, together) ? undefined : user;
     if (wrong === undefined && holder === undefined) return address6;
     const [code, message, hint] =
       wrong === undefined

@@ -45,7 +45,7 @@ export function compileNetwork(
     return { steps: base, netnsPath };
   }
   const network6 = chooseNetwork6(spec, link, facts, problems, together);
-  const address6 = chooseAddress6(spec, lease4, network6, facts, problems);
+  const address6 = chooseAddress6(spec, lease4, network6, facts, problems, together);
   const lease: Lease =
     network6 === undefined || address6 === undefined ? lease4 : { ...lease4, ...network6, address6 };
   checkPorts(spec, lease, facts, problems, together);

@@ -1,4 +1,5 @@
 // A container that is up goes to another bridge or subnet, and its neighbours stay connected.
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { drift, find, identify, inside, pending, succeed } from '../support/containers.ts';
 import { requireSystem } from '../support/requirements.ts';
@@ -123,6 +124,42 @@ describe.skipIf(!requireSystem())('a network that is changed', () => {
     expect(await answer(8085)).toContain(to);
     expect(await answer(8087)).toContain(from);
     expect(await Promise.all([giver, taker].map(({ name }) => identify(host, name)))).toEqual(processes);
+    for (const file of files) expect(await pending(host, file)).toEqual([]);
+    await succeed(host, 'down', '--all');
+  });
+
+  it('swaps the addresses of two containers in one call', async () => {
+    const host = getHost();
+    const addresses = (last: number) => ({
+      address: `10.78.0.${last}`,
+      address6: `fd00:78::${last}`,
+      subnet: '10.78.0.0/24',
+      subnet6: 'fd00:78::/64',
+    });
+    const [one, two] = [write('one', 8081, addresses(2)), write('two', 8082, addresses(3))];
+    const files = [one.file, two.file];
+    await succeed(host, 'apply', ...files);
+    const processes = await Promise.all([one, two].map(({ name }) => identify(host, name)));
+    const askAt = (address: string) => ask((argv) => host.exec(argv), { address, port: 80 });
+    // From now on the bridge and the host know who has which.
+    expect(await askAt('10.78.0.2')).toContain('one');
+    expect(await askAt('10.78.0.3')).toContain('two');
+    write('one', 8081, addresses(3));
+    write('two', 8082, addresses(2));
+    // Alone, neither of them gives up anything.
+    expect((await host.runspec('plan', one.file)).stderr).toContain(
+      `address 10.78.0.3 is taken by ${two.name}`,
+    );
+    await succeed(host, 'apply', ...files);
+    // Packets for its former MAC address do not come to it any more.
+    const link = `rs${createHash('sha256').update(one.name).digest('hex').slice(0, 8)}`;
+    const learned = await host.output(['bridge', 'fdb', 'show', 'dev', link]);
+    expect(learned).not.toContain('02:42:0a:4e:00:02');
+    expect(await askAt('10.78.0.2')).toContain('two');
+    expect(await askAt('10.78.0.3')).toContain('one');
+    expect(await answer(8081)).toContain('one');
+    expect(await answer(8082)).toContain('two');
+    expect(await Promise.all([one, two].map(({ name }) => identify(host, name)))).toEqual(processes);
     for (const file of files) expect(await pending(host, file)).toEqual([]);
     await succeed(host, 'down', '--all');
   });
