@@ -2,6 +2,7 @@
 // environment; the same input gives the same plan, byte for byte.
 import { checkHidden } from './check-hidden.ts';
 import { checkMounts } from './check-mounts.ts';
+import { checkQuotes } from './check-quotes.ts';
 import { checkSharers } from './check-sharers.ts';
 import { sha256 } from '../crypto.ts';
 import type { Diagnostic } from '../errors.ts';
@@ -132,6 +133,7 @@ export function compile(spec: Spec, facts: HostFacts, together: readonly Spec[] 
 function checkPaths(spec: Spec, facts: HostFacts, problems: Problems): void {
   checkMounts(spec, facts, problems);
   checkHidden(spec, problems);
+  checkQuotes(spec, facts, problems);
   checkResolver(spec, facts, problems);
   const { seccomp } = spec.security;
   if (seccomp.startsWith('/') && !exists(seccomp, facts)) {
