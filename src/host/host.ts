@@ -117,6 +117,8 @@ export interface Host {
   makeSymlink(target: string, path: string): Promise<void>;
   /** Like lstat(2): symlinks are not followed; undefined when nothing is there. */
   status(path: string): Promise<FileStatus | undefined>;
+  /** Like stat(2): of what the path leads to, through the links of /proc too, which are no paths; undefined when that is nothing. */
+  statusOfTarget(path: string): Promise<FileStatus | undefined>;
   /** Names in a folder, sorted; undefined when it does not exist. */
   list(path: string): Promise<readonly string[] | undefined>;
   readLink(path: string): Promise<string>;

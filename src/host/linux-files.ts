@@ -30,6 +30,7 @@ export type FileCalls = Pick<
   | 'rename'
   | 'makeSymlink'
   | 'status'
+  | 'statusOfTarget'
   | 'list'
   | 'readLink'
   | 'realPath'
@@ -55,6 +56,8 @@ export const linuxFiles: FileCalls = {
   rename: async (from, to) => fs.renameSync(from, to),
   makeSymlink: async (target, link) => fs.symlinkSync(target, link),
   status: async (file) => except(() => readStatus(file), undefined, ...MISSING),
+  statusOfTarget: async (file) =>
+    except(() => toStatus(fs.statSync(file, { bigint: true })), undefined, ...MISSING),
   list: async (directory) => listNames(directory),
   readLink: async (link) => fs.readlinkSync(link),
   realPath: async (file) => except(() => fs.realpathSync.native(file), undefined, ...MISSING),
@@ -152,7 +155,10 @@ function listNames(directory: string): readonly string[] | undefined {
 }
 
 export function readStatus(file: string): FileStatus {
-  const found = fs.lstatSync(file, { bigint: true });
+  return toStatus(fs.lstatSync(file, { bigint: true }));
+}
+
+function toStatus(found: fs.BigIntStats): FileStatus {
   const type = typeOf(found);
   return {
     type,

@@ -16,6 +16,7 @@ export function unprivileged(host: Host): Host {
     ...host,
     readText: (path) => orUndefined(host.readText(path)),
     status: (path) => orUndefined(host.status(path)),
+    statusOfTarget: (path) => orUndefined(host.statusOfTarget(path)),
     list: (path) => orUndefined(host.list(path)),
     realPath: (path) => orUndefined(host.realPath(path)),
     run: async (argv, options) => {

@@ -5,13 +5,11 @@ import { readMounts } from '../host/kernel-view.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import { describeEnd, readContainerState } from '../runtime/container-state.ts';
 import { launchProcess, monitorCommand, monitorPidFile } from '../runtime/launch.ts';
-import { findMissingMounts } from '../runtime/missing-mounts.ts';
+import { findMissingMounts, type MissingMount } from '../runtime/missing-mounts.ts';
 import { launchOf, readProcessRecord } from '../runtime/records.ts';
 import { stopProcess } from '../runtime/stop.ts';
 import type { Difference, Op } from './op.ts';
 import { quote, quoteAll } from './shell.ts';
-
-const FORMER = 'deleted or replaced on the host, and the container still has the former one';
 
 export const process: Op<'process'> = {
   // An init that nobody has started: it stands in the root.
@@ -29,12 +27,7 @@ export const process: Op<'process'> = {
     const differences = record === undefined ? [] : compareLaunch(launchOf(step), record.launch);
     if (!state.monitored) differences.push({ property: 'monitor', wanted: 'conmon', found: 'gone' });
     // From outside nothing can be mounted into a container: a new process gets what this one has lost.
-    for (const { destination, isFormer } of await findMissingMounts(host, step.bundle, state.pid))
-      differences.push({
-        property: `mount ${destination}`,
-        wanted: 'mounted',
-        found: isFormer ? FORMER : 'not mounted in the container',
-      });
+    differences.push(...(await findMissingMounts(host, step.bundle, state.pid)).map(describeMissing));
     if (differences.length > 0) return { state: 'drifted', differences, inPlace: false };
     return { state: 'present', owned: true, detail: `pid ${state.pid}` };
   },
@@ -66,6 +59,23 @@ export const process: Op<'process'> = {
     quoteAll([step.runtime.path, '--root', step.runtimeRoot, 'start', step.container]),
   ],
 };
+
+function describeMissing({ destination, source, fault }: MissingMount): Difference {
+  const property = `mount ${destination}`;
+  const former = `what ${source} was when the process started`;
+  switch (fault) {
+    case 'unmounted':
+      return { property, wanted: 'mounted', found: 'not mounted in the container' };
+    case 'deleted': {
+      const found = 'deleted or replaced on the host, and the container still has the former one';
+      return { property, wanted: 'mounted', found };
+    }
+    case 'replaced':
+      return { property, wanted: 'what it is now', found: former };
+    case 'gone':
+      return { property, wanted: 'what it is now, nothing', found: former };
+  }
+}
 
 function compareLaunch(wanted: object, found: object): Difference[] {
   const former = new Map(Object.entries(found).map(([property, value]) => [property, JSON.stringify(value)]));

@@ -21,6 +21,7 @@ describe('reading', () => {
     for (const missing of [at('no'), at('no', 'deeper'), at('file', 'below')]) {
       expect(await host.readText(missing)).toBeUndefined();
       expect(await host.status(missing)).toBeUndefined();
+      expect(await host.statusOfTarget(missing)).toBeUndefined();
       expect(await host.list(missing)).toBeUndefined();
       expect(await host.realPath(missing)).toBeUndefined();
       expect(await host.isWritable(missing)).toBe(false);
@@ -45,6 +46,15 @@ describe('reading', () => {
     fs.writeFileSync(at('file'), 'four');
     fs.chmodSync(at('file'), 0o6711);
     expect(await host.status(at('file'))).toMatchObject({ type: 'file', mode: 0o6711, size: 4 });
+  });
+
+  it('says what a path leads to, through links of /proc as well', async () => {
+    fs.symlinkSync('nothing', at('dangling'));
+    fs.symlinkSync('/proc/self/ns/net', at('link'));
+    expect(await host.statusOfTarget(at('dangling'))).toBeUndefined();
+    const namespace = await host.statusOfTarget(at('link'));
+    expect(namespace?.type).toBe('file');
+    expect(`net:[${namespace?.inode}]`).toBe(await host.readLink('/proc/self/ns/net'));
   });
 
   it('lists names sorted, and refuses to list a file', async () => {

@@ -25,6 +25,7 @@ export function createFakeHost(machine: FakeMachine, gate: Gate): Host {
     readText: (file) =>
       gate.read(() => (file === '/proc/self/mountinfo' ? mounts.table() : files.read(file))),
     status: (file) => gate.read(() => files.find(file)),
+    statusOfTarget: (file) => gate.read(() => files.find(file)),
     list: (folder) => gate.read(() => files.names(folder)),
     readLink: (link) =>
       gate.read(() => {

@@ -92,6 +92,7 @@ function withOverlay({ mounts }: FakeMachine, host: Host): Host {
     ...host,
     readText: (file) => host.readText(seen(file)),
     status: (file) => host.status(seen(file)),
+    statusOfTarget: (file) => host.statusOfTarget(seen(file)),
     list: (folder) => host.list(seen(folder)),
     realPath: async (file) => ((await host.realPath(seen(file))) === undefined ? undefined : file),
   };
