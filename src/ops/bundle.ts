@@ -8,7 +8,7 @@ import { completeConfig } from '../runtime/complete-config.ts';
 import { findNamespace, JOINED } from '../runtime/joined-namespaces.ts';
 import { parseConfig } from '../runtime/read-config.ts';
 import type { OciConfig } from '../oci/runtime-spec.ts';
-import type { Difference, Op } from './op.ts';
+import type { Difference, Op, OpContext } from './op.ts';
 import { comment, hereDocument, quote } from './shell.ts';
 
 const TEMPLATE = 'runspec.template';
@@ -27,18 +27,10 @@ export const bundle: Op<'bundle'> = {
     if (config.annotations[TEMPLATE] !== (await digestOfTemplate(host, step))) {
       return drifted([{ property: 'configuration', wanted: 'of this spec', found: 'of a former one' }]);
     }
-    const differences: Difference[] = [];
-    for (const { type, container } of step.join) {
-      const wanted = (await findNamespace(host, dataDir, type, container))?.id;
-      const found = config.annotations[`${JOINED}${type}`];
-      if (wanted !== found)
-        differences.push({
-          property: `${type} namespace of ${container}`,
-          wanted: wanted ?? 'a running process',
-          found: found ?? 'none',
-        });
-    }
-    return differences.length === 0 ? { state: 'present', owned: true } : drifted(differences);
+    const strays = await compareJoined({ host, dataDir }, step, config);
+    if (strays.length === 0) return { state: 'present', owned: true };
+    const differences = strays.map(({ difference }) => difference);
+    return { ...drifted(differences), leaves: strays.map(({ type }) => type) };
   },
 
   async check({ host, dataDir }, step) {
@@ -83,6 +75,31 @@ export const bundle: Op<'bundle'> = {
     ),
   ],
 };
+
+/** A namespace in which the process is not, and should be. */
+interface Stray {
+  readonly type: string;
+  readonly difference: Difference;
+}
+
+async function compareJoined(
+  { host, dataDir }: Pick<OpContext, 'host' | 'dataDir'>,
+  { join }: BundleStep,
+  { annotations }: OciConfig,
+): Promise<readonly Stray[]> {
+  const strays: Stray[] = [];
+  for (const { type, container } of join) {
+    const wanted = (await findNamespace(host, dataDir, type, container))?.id;
+    const found = annotations[`${JOINED}${type}`];
+    if (wanted === found) continue;
+    const property = `${type} namespace of ${container}`;
+    strays.push({
+      type,
+      difference: { property, wanted: wanted ?? 'a running process', found: found ?? 'none' },
+    });
+  }
+  return strays;
+}
 
 function drifted(differences: readonly Difference[]): {
   state: 'drifted';

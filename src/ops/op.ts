@@ -28,13 +28,15 @@ export type Probe =
     }
   /**
    * There, but different; `inPlace` when `update` can mend it without touching anything else. `heldBy` is the id of the
-   * step whose object alone keeps it: when that goes, it is gone.
+   * step whose object alone keeps it: when that goes, it is gone. `leaves`: OCI's types of namespaces in which the process
+   * is, and is not to be any more.
    */
   | {
       readonly state: 'drifted';
       readonly differences: readonly Difference[];
       readonly inPlace: boolean;
       readonly heldBy?: string;
+      readonly leaves?: readonly string[];
     };
 
 /** What a step found before its first effect, kept in the journal for the way back. */

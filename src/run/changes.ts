@@ -16,6 +16,8 @@ export interface Change {
   readonly reason?: string;
   /** Nothing was in its place. */
   readonly wasAbsent?: true;
+  /** As in Probe. */
+  readonly leaves?: readonly string[];
 }
 
 /** A container's plan, and what may be on the host of it. */
@@ -67,6 +69,7 @@ function isMadeAnew(type: string, container: string, others: Others, seen: reado
   const bundle = changes.find(({ step }) => step.op === 'bundle');
   const joined = joinedBy(bundle?.step, type);
   // It leaves the one that it was in until now.
+  if (bundle?.leaves?.includes(type) === true) return true;
   if (bundle?.former !== undefined && joinedBy(bundle.former, type) !== joined) return true;
   if (joined !== undefined)
     return !seen.includes(container) && isMadeAnew(type, joined, others, [...seen, container]);
@@ -192,6 +195,7 @@ function decide(container: string, step: Step, former: Step | undefined, probe: 
     ...(former === undefined ? {} : { former }),
     ...(reason === undefined ? {} : { reason }),
     ...(probe.state === 'absent' ? { wasAbsent: true } : {}),
+    ...(probe.state === 'drifted' && probe.leaves !== undefined ? { leaves: probe.leaves } : {}),
   });
   const op = opOf(step);
   switch (probe.state) {

@@ -110,6 +110,22 @@ describe.skipIf(!requireSystem())('containers that share namespaces', () => {
     await succeed(host, 'down', '--all');
   });
 
+  it('are one apply away also when the one that they join is elsewhere itself', async () => {
+    const host = getHost();
+    const uts = (name: string): SpecKeys => spec({ namespaces: { uts: `container:${name}` } });
+    const main = writeSpec(host, 'main', spec({}));
+    const middle = writeSpec(host, 'middle', uts(main.name));
+    const far = writeSpec(host, 'far', uts(middle.name));
+    await succeed(host, 'apply', main.file, middle.file, far.file);
+    writeSpec(host, 'main', spec({ hostname: 'other' }));
+    await succeed(host, 'apply', main.file);
+    await succeed(host, 'apply', far.file, middle.file);
+    for (const { name } of [middle, far])
+      expect(await namespaceOf('uts', name)).toBe(await namespaceOf('uts', main.name));
+    for (const { file } of [main, middle, far]) expect(await pending(host, file)).toEqual([]);
+    await succeed(host, 'down', '--all');
+  });
+
   it('come back when their process namespace has gone with its owner', async () => {
     const host = getHost();
     const main = writeSpec(host, 'main', spec({}));
