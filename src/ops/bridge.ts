@@ -8,6 +8,7 @@ import type { BridgeStep } from '../plan/plan.ts';
 import { findMtu } from './bridge-mtu.ts';
 import { deleteLink } from './delete-link.ts';
 import type { Before, Difference, Op } from './op.ts';
+import { removeAddresses } from './remove-addresses.ts';
 import { quote } from './shell.ts';
 
 export const BRIDGE_ALIAS = 'runspec';
@@ -64,8 +65,7 @@ export const bridge: Op<'bridge'> = {
     if (stale.length === 0) return;
     // Its route would go on leading the former subnet here.
     const link = (await readLinks(context.host)).find((one) => one.name === step.name);
-    for (const one of stale.filter((address) => link !== undefined && hasAddress(link, address)))
-      await runChecked(context.host, ['ip', 'addr', 'del', one, 'dev', step.name]);
+    if (link !== undefined) await takeAddresses(context.host, link, stale);
   },
 
   async revert({ host }, step, before) {
@@ -93,13 +93,25 @@ export const bridge: Op<'bridge'> = {
 /** Puts back what joining changed. */
 async function leaveForeign(host: Host, step: BridgeStep, link: LinkState, before: Before): Promise<void> {
   if (before['localnet'] === '0') await host.writeInPlace(routeLocalnet(step.name), '0');
-  const undone = [
-    ...addressesOf(step)
-      .filter((one) => before['addresses'] !== undefined && !wasThere(before, one) && hasAddress(link, one))
-      .map((one) => `addr del ${one} dev ${step.name}`),
-    ...(before['wasUp'] === false && link.up ? [`link set dev ${step.name} down`] : []),
-  ];
-  if (undone.length > 0) await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(undone) });
+  const added = before['addresses'] === undefined ? [] : addressesOf(step);
+  await takeAddresses(
+    host,
+    link,
+    added.filter((one) => !wasThere(before, one)),
+  );
+  if (before['wasUp'] === false && link.up)
+    await runChecked(host, ['ip', 'link', 'set', 'dev', step.name, 'down']);
+}
+
+/** Those of `addresses` that the link has. */
+async function takeAddresses(host: Host, link: LinkState, addresses: readonly string[]): Promise<void> {
+  const all = link.addresses.map((one) => `${one.address}/${one.prefix}`);
+  await removeAddresses(host, {
+    link: link.name,
+    stale: all.filter((one) => addresses.includes(one)),
+    staying: all.filter((one) => !addresses.includes(one)),
+    isOurs: link.alias === BRIDGE_ALIAS,
+  });
 }
 
 function wasThere(before: Before, address: string): boolean {

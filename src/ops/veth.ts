@@ -18,6 +18,7 @@ import {
 import { fitMtu } from './bridge-mtu.ts';
 import { deleteLink } from './delete-link.ts';
 import type { Difference, Op, OpContext } from './op.ts';
+import { removeAddresses } from './remove-addresses.ts';
 import { quote } from './shell.ts';
 
 export const veth: Op<'veth'> = {
@@ -87,9 +88,9 @@ export const veth: Op<'veth'> = {
   async update(context, step, former) {
     const { host } = context;
     const link = (await readLinks(host)).find((one) => one.name === step.link);
-    const has = (address: string): boolean =>
-      link?.addresses.some((one) => `${one.address}/${one.prefix}` === address) ?? false;
-    const [wanted, stale] = [addressesOf(step), addressesOf(former)];
+    const found = link?.addresses.map((one) => `${one.address}/${one.prefix}`) ?? [];
+    const wanted = addressesOf(step);
+    const stale = addressesOf(former).filter((one) => !wanted.includes(one) && found.includes(one));
     await runChecked(host, [
       'ip',
       '-n',
@@ -107,13 +108,12 @@ export const veth: Op<'veth'> = {
       stdin: lines([
         `link set dev ${step.link} alias ${step.alias} mtu ${step.mtu} ${step.bridge === undefined ? 'nomaster' : `master ${step.bridge}`} up`,
         ...portLines(step),
-        ...wanted.filter((one) => !has(one)).map((one) => addAddress(one, step.link)),
-        ...stale
-          .filter((one) => !wanted.includes(one) && has(one))
-          .map((one) => `addr del ${one} dev ${step.link}`),
+        ...wanted.filter((one) => !found.includes(one)).map((one) => addAddress(one, step.link)),
         ...(former.mac === step.mac ? [] : forgetLines(step)),
       ]),
     });
+    const staying = [...wanted, ...found].filter((one) => !stale.includes(one));
+    await removeAddresses(host, { link: step.link, stale, staying, isOurs: true });
     await setUpHostEnd(host, step);
     await fitBridge(context, step, ({ mtu }) => mtu === step.mtu);
   },

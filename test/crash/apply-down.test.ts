@@ -43,6 +43,16 @@ const rewritten: Plan = {
   }),
 };
 
+/** The same container behind another address of its bridge, in the same subnet. */
+const regated: Plan = {
+  ...web,
+  specDigest: 'digest of web with another gateway',
+  steps: web.steps.map((step) => {
+    if (step.op === 'bridge') return { ...step, address: '10.209.0.254/24' };
+    return step.op === 'address' ? { ...step, gateway: '10.209.0.254' } : step;
+  }),
+};
+
 const SCENARIOS: readonly Scenario[] = [
   { name: 'apply of a first container', given: [], work: apply(web), rollsBack: true },
   { name: 'apply of a second container', given: [db], work: apply(web), rollsBack: true },
@@ -50,6 +60,7 @@ const SCENARIOS: readonly Scenario[] = [
   { name: 'apply of a changed spec', given: [web], work: apply(changed), rollsBack: true },
   { name: 'apply of a spec without its network', given: [web], work: apply(alone), rollsBack: true },
   { name: 'apply of another writable layer', given: [web], work: apply(rewritten), rollsBack: true },
+  { name: 'apply of another gateway', given: [web], work: apply(regated), rollsBack: true },
   { name: 'down of the last container', given: [web], work: down('web'), rollsBack: false },
   { name: 'down of one of two', given: [web, db], work: down('web'), rollsBack: false },
 ];

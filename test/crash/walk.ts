@@ -163,9 +163,12 @@ const HOUSEKEEPING = /^unlink .*(pending\.json|journal\.jsonl|\.lock)/;
 const UNKNOWABLE =
   /ip_forward|forwarding|accept_redirects|lan0\/(accept_ra|route_localnet)|\/run\/netns|conf\/runspec0|"name":"runspec0","kind"/;
 
-/** Links that were made anew have other sysctls before, and what was before them is noted anew. */
+/**
+ * Links that were made anew have other sysctls before, and what was before them is noted anew. A link of ours that has
+ * promoted an address may do so again.
+ */
 const isStable = (line: string): boolean =>
-  !/^(\/var\/lib\/runspec\/shared\.json|\/proc\/sys\/net\/ipv4\/conf\/(rs\w+|runspec0)\/forwarding) /.test(
+  !/^(\/var\/lib\/runspec\/shared\.json|\/proc\/sys\/net\/ipv4\/conf\/(rs\w+|runspec0)\/(forwarding|promote_secondaries)) /.test(
     line,
   );
 

@@ -20,6 +20,8 @@ export interface FakeOps {
   revert<K extends OpKind>(step: StepOf<K>, before?: Before, volumes?: boolean): Promise<Reverted>;
   /** `ip` on the machine, as an admin would. */
   ip(netns: string, command: string): void;
+  /** Of a link of the host. */
+  addresses(link: string): Promise<readonly string[] | undefined>;
 }
 
 export function createFakeOps(): FakeOps {
@@ -53,6 +55,7 @@ export function createFakeOps(): FakeOps {
       await op.update(context(), step, former, before);
     },
     revert: (step, before = {}, volumes = false) => opOf(step).revert(context(), step, before, { volumes }),
+    addresses: async (link) => (await context().view.link(link))?.addresses.map((one) => one.address),
     ip: (netns, command) => void machine.network.run(netns, command.split(' ')),
   };
 }

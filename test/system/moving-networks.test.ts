@@ -56,6 +56,39 @@ describe.skipIf(!requireSystem())('a network that is changed', () => {
     await succeed(host, 'down', '--all');
   });
 
+  it.each<readonly [string, string, Readonly<Record<string, string>>]>([
+    ['a bridge', '10.50', { bridge: 'gate0' }],
+    ['a link point to point', '10.51', { mode: 'veth' }],
+  ])('gets another gateway from %s, and connections last', async (_, net, network) => {
+    const host = getHost();
+    const { file, name } = write('gated', 8083, { ...network, subnet: `${net}.0.0/16` });
+    await succeed(host, 'apply', file);
+    // A route of the admin's by the container, as to a VPN in it.
+    const { address } = await find(host, name);
+    await host.output(['ip', 'route', 'add', '10.52.0.0/16', 'via', String(address)]);
+    const script = 'exec 3<>"/dev/tcp/$0/8083"; for i in 1 2; do echo $i >&3; head -n 1 <&3; read -r _; done';
+    await host.output(['mkfifo', '/run/go']);
+    const talk = `exec 0<>/run/go; ${script}`;
+    const connection = await host.remote.start(['bash', '-c', talk, host.address]);
+    await expect.poll(connection.written, { timeout: 10_000 }).toMatch(/ 1\n$/);
+    write('gated', 8083, { ...network, subnet: `${net}.0.0/16`, gateway: `${net}.0.254` });
+    await succeed(host, 'apply', file);
+    expect(await drift(host, name)).toEqual([]);
+    expect(await host.output(['ip', 'route'])).toContain(`10.52.0.0/16 via ${address}`);
+    expect(await host.output(['ip', '-n', `runspec-${name}`, 'route'])).toContain(
+      `default via ${net}.0.254 `,
+    );
+    expect(await host.output(['ip', '-brief', 'address'])).not.toContain(`${net}.0.1/16`);
+    await host.output(['sh', '-c', 'echo >/run/go']);
+    await expect.poll(connection.written, { timeout: 10_000 }).toMatch(/ 2\n$/);
+    await host.output(['sh', '-c', 'echo >/run/go']);
+    await connection.ended;
+    await host.output(['rm', '/run/go']);
+    expect(await answer(8083)).toContain('gated');
+    expect(await pending(host, file)).toEqual([]);
+    await succeed(host, 'down', name);
+  });
+
   it('goes by the least mtu of all on it, which is no drift of the others', async () => {
     const host = getHost();
     const [wide, narrow] = [write('wide', 8081, {}), write('narrow', 8082, { mtu: 1300 })];

@@ -61,7 +61,7 @@ export function createFakeMachine(): FakeMachine {
   });
   const addLinkFolder = (name: string): void => {
     makeFolders(files, `${CONF}/${name}`);
-    for (const key of ['forwarding', 'route_localnet', 'accept_redirects']) {
+    for (const key of ['forwarding', 'route_localnet', 'accept_redirects', 'promote_secondaries']) {
       files.put(`${CONF}/${name}/${key}`, key === 'accept_redirects' ? '1\n' : '0\n', { mode: 0o644 });
     }
     makeFolders(files, `${CONF6}/${name}`);
@@ -104,12 +104,15 @@ export function createFakeMachine(): FakeMachine {
       options: isUnified ? 'rw' : `rw,${controller}`,
     });
   }
-  const network = createFakeNetwork((name, isThere) => {
-    if (isThere) addLinkFolder(name);
-    else {
-      for (const conf of [CONF, CONF6]) files.drop(`${conf}/${name}`);
-      firewall.forgetLink(name);
-    }
+  const network = createFakeNetwork({
+    onLink(name, isThere) {
+      if (isThere) addLinkFolder(name);
+      else {
+        for (const conf of [CONF, CONF6]) files.drop(`${conf}/${name}`);
+        firewall.forgetLink(name);
+      }
+    },
+    promotes: (name) => files.read(`${CONF}/${name}/promote_secondaries`)?.trim() === '1',
   });
   const firewall = createFakeFirewall((name) => network.hasLink(name));
   return {

@@ -43,10 +43,15 @@ export class IpError extends Error {
   override readonly name = 'IpError';
 }
 
-/** Told when a link of the host's own namespace comes or goes: procfs has a folder for each. */
-export type LinkListener = (name: string, isThere: boolean) => void;
+/** What procfs has to do with the links of the host's own namespace. */
+export interface LinkFiles {
+  /** There is a folder for each. */
+  onLink(name: string, isThere: boolean): void;
+  /** promote_secondaries. */
+  promotes(name: string): boolean;
+}
 
-export function createFakeNetwork(onLink: LinkListener): FakeNetwork {
+export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork {
   const namespaces = new Map<string, Namespace>();
   let macs = 1;
 
@@ -170,7 +175,11 @@ export function createFakeNetwork(onLink: LinkListener): FakeNetwork {
       const target = link(netns, name);
       if (!target.addresses.includes(address))
         throw new IpError('RTNETLINK answers: Cannot assign requested address');
-      target.addresses = target.addresses.filter((one) => one !== address);
+      const left = target.addresses.filter((one) => one !== address);
+      // devinet.c, __inet_del_ifa: the first of a subnet takes the others along.
+      const isPrimary = target.addresses.find((one) => subnetOf(one) === subnetOf(address)) === address;
+      const isAlone = !isPrimary || isIpv6(address) || (netns === '' && promotes(name));
+      target.addresses = isAlone ? left : left.filter((one) => subnetOf(one) !== subnetOf(address));
       return '';
     },
     'addr flush': (netns, [, name = '']) => {
@@ -239,6 +248,13 @@ function showLink(one: FakeLink): object {
       return { family: isIpv6(address) ? 'inet6' : 'inet', local, prefixlen: Number(prefix) };
     }),
   };
+}
+
+function subnetOf(address: string): string {
+  if (isIpv6(address)) return address;
+  const [quad = '', prefix] = address.split('/');
+  const bits = quad.split('.').map((part) => Number(part).toString(2).padStart(8, '0'));
+  return bits.join('').slice(0, Number(prefix));
 }
 
 function isIpv6(address: string): boolean {

@@ -1,0 +1,39 @@
+// Takes addresses from a link, and from the addresses that stay nothing.
+import { runChecked } from '../host/commands.ts';
+import type { Host } from '../host/host.ts';
+import { parseBlock, showBlock } from '../plan/ipv4.ts';
+
+/** Of one link; addresses with their prefix length. */
+export interface Removal {
+  readonly link: string;
+  readonly stale: readonly string[];
+  /** What the link keeps. */
+  readonly staying: readonly string[];
+  /** A link of runspec's own: what is set for it goes with it. */
+  readonly isOurs: boolean;
+}
+
+/**
+ * The first address of an IPv4 subnet is its primary one, and with that the kernel removes the later ones of the subnet,
+ * unless promote_secondaries has the next of them take its place and its routes (devinet.c, __inet_del_ifa). To remove
+ * first and add afterwards would cost a link without another address the routes that others have set by it.
+ */
+export async function removeAddresses(host: Host, { link, stale, staying, isOurs }: Removal): Promise<void> {
+  if (stale.length === 0) return;
+  const subnets = new Set(staying.map(subnetOf));
+  const mayBePrimary = stale.some((one) => subnets.has(subnetOf(one)));
+  const file = `/proc/sys/net/ipv4/conf/${link}/promote_secondaries`;
+  const former = mayBePrimary ? (await host.readText(file))?.trim() : undefined;
+  if (former === '0') await host.writeInPlace(file, '1');
+  try {
+    for (const one of stale) await runChecked(host, ['ip', 'addr', 'del', one, 'dev', link]);
+  } finally {
+    if (former === '0' && !isOurs) await host.writeInPlace(file, '0');
+  }
+}
+
+/** The kernel tells subnets apart by network and mask; an IPv6 address has no secondary ones. */
+function subnetOf(address: string): string {
+  const block = parseBlock(address);
+  return block === undefined ? address : showBlock(block);
+}

@@ -1,0 +1,117 @@
+// Bridges and veth pairs: what others have set on theirs stays, and what a change leaves behind goes.
+import { describe, expect, it } from 'vitest';
+import { createFakeOps, type FakeOps } from './fake-context.ts';
+import { stepOf, STEPS, type TestedKind } from './steps.ts';
+
+async function up(...kinds: readonly TestedKind[]): Promise<FakeOps> {
+  const ops = createFakeOps();
+  for (const kind of kinds) await ops.apply(stepOf(kind));
+  return ops;
+}
+
+describe('a bridge', () => {
+  const foreign = async (): Promise<FakeOps> => {
+    const ops = createFakeOps();
+    ops.ip('', 'link add runspec0 type bridge');
+    ops.ip('', 'addr add 192.168.7.1/24 dev runspec0');
+    return ops;
+  };
+
+  it('that was there before is joined and left as it was', async () => {
+    const ops = await foreign();
+    const clean = ops.machine.dump();
+    const before = await ops.apply(STEPS.bridge);
+    expect(await ops.probe(STEPS.bridge)).toMatchObject({ state: 'present', owned: false });
+    expect(await ops.revert(STEPS.bridge, before)).toMatchObject({ outcome: 'kept' });
+    expect(ops.machine.dump()).toEqual(clean);
+  });
+
+  it('keeps an address that it had before', async () => {
+    const ops = await foreign();
+    ops.ip('', 'addr add 10.209.0.1/24 dev runspec0');
+    const clean = ops.machine.dump();
+    const before = await ops.apply(STEPS.bridge);
+    const moved = { ...STEPS.bridge, address: '10.209.5.1/24' } as const;
+    await ops.update(moved, STEPS.bridge, before);
+    expect(await ops.revert(moved, before)).toMatchObject({ outcome: 'kept' });
+    expect(ops.machine.dump()).toEqual(clean);
+  });
+
+  it('of nobody known is not touched when nothing is known of what was before', async () => {
+    const ops = await foreign();
+    const clean = ops.machine.dump();
+    expect(await ops.revert(STEPS.bridge)).toMatchObject({ outcome: 'kept' });
+    expect(ops.machine.dump()).toEqual(clean);
+  });
+
+  it('gives its former address back when it gets another', async () => {
+    const ops = createFakeOps();
+    const before = await ops.apply(STEPS.bridge);
+    const moved = { ...STEPS.bridge, address: '10.210.0.1/24' } as const;
+    await ops.update(moved, STEPS.bridge, before);
+    expect(await ops.addresses('runspec0')).toEqual(['10.210.0.1']);
+  });
+
+  it('has an address when it gets another of the same subnet', async () => {
+    const ops = createFakeOps();
+    const before = await ops.apply(STEPS.bridge);
+    const moved = { ...STEPS.bridge, address: '10.209.0.254/24' } as const;
+    await ops.update(moved, STEPS.bridge, before);
+    expect(await ops.addresses('runspec0')).toEqual(['10.209.0.254']);
+  });
+
+  it('of somebody else keeps an address that it got beside ours', async () => {
+    const ops = createFakeOps();
+    ops.ip('', 'link add runspec0 type bridge');
+    const before = await ops.apply(STEPS.bridge);
+    ops.ip('', 'addr add 10.209.0.77/24 dev runspec0');
+    await ops.revert(STEPS.bridge, before);
+    expect(await ops.addresses('runspec0')).toEqual(['10.209.0.77']);
+    expect(ops.machine.files.read('/proc/sys/net/ipv4/conf/runspec0/promote_secondaries')).toBe('0\n');
+  });
+
+  it('stays while somebody is on it', async () => {
+    const ops = await up('bridge');
+    ops.ip('', 'link add tap0 type veth peer name tap1');
+    ops.ip('', 'link set dev tap0 master runspec0');
+    expect(await ops.revert(STEPS.bridge)).toEqual({
+      outcome: 'kept',
+      reason: 'it still has the ports tap0',
+    });
+  });
+
+  it('is not made of a link of another kind', async () => {
+    const ops = createFakeOps();
+    ops.ip('', 'link add runspec0 type veth peer name x');
+    await expect(ops.probe(STEPS.bridge)).rejects.toThrow('runspec0 is veth, not a bridge');
+  });
+});
+
+describe('a veth', () => {
+  it('of another owner is neither taken nor removed', async () => {
+    const ops = await up('netns-folder', 'netns', 'bridge');
+    ops.ip('', 'link add rs4b5e57f6 type veth peer name other');
+    ops.ip('', 'link set dev rs4b5e57f6 alias runspec:db');
+    const clean = ops.machine.dump();
+    await expect(ops.apply(STEPS.veth)).rejects.toThrow('the link rs4b5e57f6 belongs to another: runspec:db');
+    expect(await ops.revert(STEPS.veth)).toMatchObject({ outcome: 'kept' });
+    expect(ops.machine.dump()).toEqual(clean);
+  });
+
+  it('that a kill left without its name is made anew', async () => {
+    const ops = await up('netns-folder', 'netns', 'bridge');
+    ops.ip('', 'link add rs4b5e57f6 type veth peer name eth0 netns runspec-web');
+    await ops.apply(STEPS.veth);
+    expect(await ops.probe(STEPS.veth)).toMatchObject({ state: 'present' });
+  });
+
+  it.each(['10.2.0.1', '10.1.0.254'])('gives its former address back for %s', async (address) => {
+    const ops = await up('netns-folder', 'netns');
+    const { bridge: _, ...rest } = STEPS.veth;
+    const former = { ...rest, address: '10.1.0.1/24' } as const;
+    const wanted = { ...rest, address: `${address}/24` } as const;
+    await ops.apply(former);
+    await ops.update(wanted, former);
+    expect(await ops.addresses('rs4b5e57f6')).toEqual([address]);
+  });
+});
