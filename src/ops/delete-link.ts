@@ -11,10 +11,12 @@ export const GONE = /Cannot find device|RTNETLINK answers: No such device/;
 /**
  * Deletes a link that may go by itself at any moment.
  *
+ * @param netns the network namespace that it is in; the host's without.
  * @throws OperationError when it is still there.
  */
-export async function deleteLink(host: Host, name: string): Promise<'removed' | 'gone'> {
-  const result = await host.run(['ip', 'link', 'del', 'dev', name]);
+export async function deleteLink(host: Host, name: string, netns?: string): Promise<'removed' | 'gone'> {
+  const where = netns === undefined ? [] : ['-n', netns];
+  const result = await host.run(['ip', ...where, 'link', 'del', 'dev', name]);
   if (result.status === 0) return 'removed';
   if (GONE.test(result.stderr)) return 'gone';
   throw commandError(`cannot delete ${name}`, result);

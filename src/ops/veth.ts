@@ -30,12 +30,11 @@ export const veth: Op<'veth'> = {
     const peer = inside?.links.find((link) => link.name === step.interface);
     if (outside === undefined && peer === undefined) return { state: 'absent' };
     if (outside === undefined || peer === undefined) {
-      const missing = outside === undefined ? step.link : step.interface;
-      return {
-        state: 'drifted',
-        inPlace: false,
-        differences: [{ property: 'link', wanted: missing, found: 'missing' }],
-      };
+      const renamed =
+        outside === undefined ? (await view.links()).find((link) => isHostEnd(link, step)) : undefined;
+      const wanted = outside === undefined ? step.link : step.interface;
+      const found = renamed?.name ?? 'missing';
+      return { state: 'drifted', inPlace: false, differences: [{ property: 'link', wanted, found }] };
     }
     const compare = (property: string, wanted: string, found: string): readonly Difference[] =>
       wanted === found ? [] : [{ property, wanted, found }];
@@ -65,12 +64,11 @@ export const veth: Op<'veth'> = {
   async apply(context, step) {
     const { host, view } = context;
     // What was not there a moment ago, ip itself refuses to make twice.
-    const absent = (await view.link(step.link)) === undefined;
-    const existing = absent ? undefined : (await readLinks(host)).find((link) => link.name === step.link);
-    if (
-      existing !== undefined &&
-      (existing.kind !== 'veth' || (existing.alias ?? step.alias) !== step.alias)
-    ) {
+    const known = await view.links();
+    const mayBeThere = known.some((link) => link.name === step.link || isHostEnd(link, step));
+    const links = mayBeThere ? await readLinks(host) : known;
+    const existing = links.find((link) => link.name === step.link);
+    if (existing !== undefined && !isHostEnd(existing, step)) {
       throw new OperationError(
         `the link ${step.link} belongs to another: ${existing.alias ?? existing.kind ?? 'a device'}`,
         {
@@ -78,8 +76,8 @@ export const veth: Op<'veth'> = {
         },
       );
     }
-    // Half of a pair left by a kill: the kernel removes both ends together, so begin again.
-    if (existing !== undefined) await deleteLink(host, step.link);
+    // Half of a pair left by a kill, or one with another name: the kernel removes both ends together, so begin again.
+    await removePair(context, links, step);
     await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(createLines(step)) });
     await setUpHostEnd(host, step);
     await fitBridge(context, step, ({ mtu }) => mtu === step.mtu);
@@ -119,17 +117,15 @@ export const veth: Op<'veth'> = {
   },
 
   async revert(context, step) {
-    const { host, view } = context;
-    const link = await view.link(step.link);
-    if (link === undefined) return { outcome: 'gone' };
-    if (link.alias !== undefined && link.alias !== step.alias) {
-      return { outcome: 'kept', reason: `its alias ${link.alias} says that it belongs to another` };
+    const links = await context.view.links();
+    const named = links.find((link) => link.name === step.link);
+    if (named?.alias !== undefined && named.alias !== step.alias) {
+      return { outcome: 'kept', reason: `its alias ${named.alias} says that it belongs to another` };
     }
-    const outcome = await deleteLink(host, step.link);
-    const others = (await view.links()).filter(
-      (one) => one.master !== undefined && one.master === link.master,
-    );
-    await fitBridge(context, step, () => others.every(({ mtu }) => mtu <= link.mtu));
+    const outcome = await removePair(context, links, step);
+    const port = links.find((link) => isHostEnd(link, step));
+    const ports = links.filter((one) => port !== undefined && one.master === port.master);
+    await fitBridge(context, step, () => ports.every(({ mtu }) => mtu <= (port?.mtu ?? 0)));
     return { outcome };
   },
 
@@ -150,6 +146,28 @@ async function fitBridge(
   if (step.bridge === undefined) return;
   const bridge = await view.link(step.bridge);
   if (bridge?.alias === BRIDGE_ALIAS && !isFit(bridge)) await fitMtu(host, step.bridge);
+}
+
+/** By its name, or by the alias that it keeps under another one. A kill may have left it without an alias. */
+function isHostEnd(link: LinkState, step: VethStep): boolean {
+  if (link.kind !== 'veth') return false;
+  return link.name === step.link ? (link.alias ?? step.alias) === step.alias : link.alias === step.alias;
+}
+
+/** Whatever its ends are called by now: the kernel removes both with one of them. */
+async function removePair(
+  { host, view }: OpContext,
+  links: readonly LinkState[],
+  step: VethStep,
+): Promise<'removed' | 'gone'> {
+  const ends = links.filter((link) => isHostEnd(link, step));
+  const outcomes: ('removed' | 'gone')[] = [];
+  for (const { name } of ends) outcomes.push(await deleteLink(host, name));
+  if (ends.length > 0) return outcomes.includes('removed') ? 'removed' : 'gone';
+  // A host end that has lost name and alias is known by the other one alone.
+  const inside = await view.netns(step.netns);
+  const peer = inside?.links.find((link) => link.name === step.interface && link.kind === 'veth');
+  return peer === undefined ? 'gone' : deleteLink(host, peer.name, step.netns);
 }
 
 /** Point to point the host end is what a bridge is else. */

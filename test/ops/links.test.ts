@@ -105,6 +105,34 @@ describe('a veth', () => {
     expect(await ops.probe(STEPS.veth)).toMatchObject({ state: 'present' });
   });
 
+  it.each<readonly [string, string, readonly string[], string]>([
+    ['the host end', '', ['link set dev rs4b5e57f6 name foo'], 'foo'],
+    [
+      'the host end, and lost its alias',
+      '',
+      ['link set dev rs4b5e57f6 name foo', 'link set dev foo alias none'],
+      'missing',
+    ],
+    ['the interface', 'runspec-web', ['link set dev eth0 name foo'], 'missing'],
+  ])('of which somebody has renamed %s is made anew, or taken away', async (_, netns, lines, found) => {
+    const ops = await up('netns-folder', 'netns', 'bridge');
+    const clean = ops.machine.dump();
+    await ops.apply(STEPS.veth);
+    const whole = ops.machine.dump();
+    const rename = (): void => lines.forEach((line) => ops.ip(netns, line));
+    rename();
+    expect(await ops.probe(STEPS.veth)).toMatchObject({
+      state: 'drifted',
+      inPlace: false,
+      differences: [{ property: 'link', found }],
+    });
+    await ops.apply(STEPS.veth);
+    expect(ops.machine.dump()).toEqual(whole);
+    rename();
+    expect(await ops.revert(STEPS.veth)).toEqual({ outcome: 'removed' });
+    expect(ops.machine.dump()).toEqual(clean);
+  });
+
   it.each(['10.2.0.1', '10.1.0.254'])('gives its former address back for %s', async (address) => {
     const ops = await up('netns-folder', 'netns');
     const { bridge: _, ...rest } = STEPS.veth;

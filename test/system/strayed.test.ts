@@ -138,6 +138,25 @@ describe.skipIf(!requireSystem())('around a process that runs', () => {
     await succeed(getHost(), 'down', web.name);
   });
 
+  it.each(['', 'ip link set stray0 alias ""'])(
+    'a link whose host end has another name is made anew %s',
+    async (andMore) => {
+      const host = getHost();
+      for (const network of [{ mode: 'bridge' }, { mode: 'veth' }]) {
+        const spec = await start('renamed', { network });
+        const links = await host.output(['ip', '-oneline', 'link']);
+        const link = /rs[0-9a-f]{8}/.exec(links)?.[0] ?? '';
+        const rename = `ip link set ${link} down; ip link set ${link} name stray0; ip link set stray0 up; ${andMore}`;
+        await host.output(['sh', '-ec', rename]);
+        await expectMended(spec);
+        expect(await host.output(['ip', '-oneline', 'link'])).not.toContain('stray0');
+        await host.output(['sh', '-ec', rename]);
+        await succeed(host, 'down', spec.name);
+        expect(await host.output(['ip', '-oneline', 'link'])).not.toContain('stray0');
+      }
+    },
+  );
+
   it('what was moved out of its cgroup is ended with its container', async () => {
     const script = 'trap "" TERM; while :; do sleep 1000 & wait; done';
     const stubborn = { args: ['bash', '-c', script], stopTimeout: '100ms' };

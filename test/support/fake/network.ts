@@ -1,7 +1,7 @@
 // The links, addresses and routes of a fake machine's network namespaces, and the `ip` commands that
 // change and show them. A command it does not know is an error of the test, not of the machine.
 export interface FakeLink {
-  readonly name: string;
+  name: string;
   readonly kind: string | undefined;
   alias: string | undefined;
   mtu: number;
@@ -11,7 +11,7 @@ export interface FakeLink {
   hairpin: boolean;
   addresses: string[];
   /** The other end of a veth pair. */
-  peer: { readonly netns: string; readonly name: string } | undefined;
+  peer: { readonly netns: string; name: string } | undefined;
 }
 
 interface Route {
@@ -97,6 +97,17 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
       removeLink(gone.peer.netns, gone.peer.name);
   };
 
+  const rename = (netns: string, target: FakeLink, name: string): void => {
+    const { links } = namespace(netns);
+    const far = target.peer && namespaces.get(target.peer.netns)?.links.get(target.peer.name);
+    if (far?.peer !== undefined) far.peer.name = name;
+    links.delete(target.name);
+    if (netns === '') onLink(target.name, false);
+    target.name = name;
+    links.set(name, target);
+    if (netns === '') onLink(name, true);
+  };
+
   // addrconf.c, addrconf_ifdown: an IPv4 address stays on a link that is down.
   const dropIpv6 = (netns: string, down: FakeLink): void => {
     down.addresses = down.addresses.filter((one) => !isIpv6(one));
@@ -144,6 +155,7 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
           index += 1;
           const value = words[index] ?? '';
           if (word === 'alias') target.alias = value;
+          else if (word === 'name') rename(netns, target, value);
           else if (word === 'mtu') target.mtu = Number(value);
           else if (word === 'address') target.mac = value;
           else if (word === 'master') target.master = link(netns, value).name;
