@@ -1,23 +1,12 @@
-// Which subnet, gateway and address a container gets: what the spec says, else what it has already,
-// else the first that is free. Leases are derived from live containers and the host's own routes.
+// Which gateway and address a container gets in its subnet: what the spec says, else what it has already,
+// else the first that is free. Leases are derived from live containers.
 import type { Spec } from '../load/spec.ts';
 import type { HostFacts } from './facts.ts';
 import { givesUp } from './given-up.ts';
-import {
-  contains,
-  hostRange,
-  overlap,
-  parseAddress,
-  parseBlock,
-  showAddress,
-  showBlock,
-  type Block,
-} from './ipv4.ts';
+import { contains, hostRange, overlap, parseAddress, showAddress, showBlock, type Block } from './ipv4.ts';
 import type { Lease } from './plan.ts';
 import type { Problems } from './problems.ts';
-
-/** Where subnets are taken from when the spec names none. */
-const POOL = { network: parseAddress('10.209.0.0') ?? 0, count: 256, prefix: 24 };
+import { chooseSubnet, neighbourOn, parsed } from './subnets.ts';
 
 export function chooseLease(
   spec: Spec,
@@ -122,91 +111,6 @@ function whyNoHost(subnet: Block, address: string): string | undefined {
   return value < first || value > last ? 'the network or broadcast address of' : undefined;
 }
 
-function chooseSubnet(
-  spec: Spec,
-  link: string,
-  facts: HostFacts,
-  problems: Problems,
-  own: Lease | undefined,
-  staying: Neighbour | undefined,
-): Block | undefined {
-  const { network } = spec;
-  const inUse = usedBlocks(link, facts, spec.name);
-  const path = network.subnet === undefined ? ['network'] : ['network', 'subnet'];
-  const onLink = blockOfLink(link, facts, spec.name);
-  if (network.subnet !== undefined) {
-    const wanted = parsed(network.subnet);
-    const clash = inUse.find((one) => overlap(one.block, wanted));
-    if (clash !== undefined) {
-      problems.error(
-        'subnet-overlap',
-        path,
-        `subnet ${network.subnet} overlaps ${clash.what}`,
-        'choose another subnet, or leave it out, with address and gateway: then a free one is taken',
-      );
-      return undefined;
-    }
-    const foreign =
-      onLink !== undefined && showBlock(onLink) !== showBlock(wanted) && spec.network.mode === 'bridge';
-    // Those who have a bridge may change it, all of them together.
-    if (foreign && (staying !== undefined || own?.subnet !== showBlock(onLink))) {
-      const [whose, all] =
-        staying === undefined
-          ? ['', '']
-          : [` for ${staying.name}`, ', or change all that are on it in one call'];
-      problems.error(
-        'subnet-mismatch',
-        path,
-        `${link} already carries ${showBlock(onLink)}${whose}, not ${network.subnet}`,
-        `use ${showBlock(onLink)}, or another network.bridge${all}`,
-      );
-      return undefined;
-    }
-    return wanted;
-  }
-  if (onLink !== undefined) return onLink;
-  const around = network.address === undefined ? undefined : parseBlock(`${network.address}/${POOL.prefix}`);
-  // Its former subnet first: after a reboot the container comes back with the same address.
-  const former = own === undefined ? [] : [parsed(own.subnet)];
-  const candidates = around === undefined ? [...former, ...poolBlocks()] : [around];
-  const free = candidates.find((candidate) => !inUse.some((one) => overlap(one.block, candidate)));
-  if (free === undefined) {
-    const clash = around === undefined ? undefined : inUse.find((one) => overlap(one.block, around));
-    const message =
-      clash === undefined
-        ? 'every /24 of 10.209.0.0/16 is in use'
-        : `subnet ${showBlock(clash.block)} of address ${network.address} overlaps ${clash.what}`;
-    problems.error('subnet-overlap', path, message, 'set network.subnet');
-  }
-  return free;
-}
-
-/** The subnet that the link has already, by a container on it or by its own address. */
-function blockOfLink(link: string, facts: HostFacts, name: string): Block | undefined {
-  const neighbour = neighbourOn(link, facts, name);
-  if (neighbour !== undefined) return parsed(neighbour.lease.subnet);
-  const address = facts.network.addresses.find(
-    (one) => one.link === link && parseAddress(one.address) !== undefined,
-  );
-  return address === undefined ? undefined : parsed(`${address.address}/${address.prefix}`);
-}
-
-interface Neighbour {
-  readonly name: string;
-  readonly lease: Lease;
-}
-
-function neighbourOn(
-  link: string,
-  { containers }: HostFacts,
-  name: string,
-  except: readonly Spec[] = [],
-): Neighbour | undefined {
-  return Object.entries(containers)
-    .flatMap(([other, { lease }]) => (lease?.link === link ? [{ name: other, lease }] : []))
-    .find((other) => other.name !== name && !except.some((spec) => spec.name === other.name));
-}
-
 /** The gateway that others on the link go by: a bridge has one. */
 function gatewayOfOthers(spec: Spec, link: string, subnet: Block, facts: HostFacts): string | undefined {
   return Object.entries(facts.containers).find(
@@ -222,47 +126,6 @@ function existingGateway(link: string, subnet: Block, facts: HostFacts): string 
   return (
     address?.address ?? (neighbour?.lease?.subnet === showBlock(subnet) ? neighbour.lease.gateway : undefined)
   );
-}
-
-/**
- * Blocks that may not be chosen: routes and addresses of other links, leases on other links. A default route is
- * none, nor are its halves, by which VPNs take precedence over it.
- */
-function usedBlocks(
-  link: string,
-  facts: HostFacts,
-  name: string,
-): readonly { readonly block: Block; readonly what: string }[] {
-  const left = linkLeft(link, facts, name);
-  const routes = facts.network.routes
-    .filter((route) => route.link !== link && route.link !== left && parsed(route.destination).prefix > 1)
-    .map((route) => ({
-      block: parsed(route.destination),
-      what: `the route ${route.destination} by ${route.link}`,
-    }));
-  const addresses = facts.network.addresses
-    .filter((one) => one.link !== link && one.link !== left && parseAddress(one.address) !== undefined)
-    .map((one) => ({
-      block: parsed(`${one.address}/${one.prefix}`),
-      what: `${one.address}/${one.prefix} of ${one.link}`,
-    }));
-  const leases = Object.entries(facts.containers).flatMap(([other, container]) =>
-    other === name || container.lease === undefined || container.lease.link === link
-      ? []
-      : [{ block: parsed(container.lease.subnet), what: `the network of container ${other}` }],
-  );
-  return [...routes, ...addresses, ...leases];
-}
-
-/** The link that the container is on now and leaves: when it is ours and has no other user, it is gone before the new one comes. */
-export function linkLeft(link: string, facts: HostFacts, name: string): string | undefined {
-  const former = facts.containers[name]?.lease?.link;
-  if (former === undefined || former === link) return undefined;
-  const isOurs = facts.network.links.find((one) => one.name === former)?.alias?.split(':')[0] === 'runspec';
-  const isShared = Object.entries(facts.containers).some(
-    ([other, { lease }]) => other !== name && lease?.link === former,
-  );
-  return isOurs && !isShared ? former : undefined;
 }
 
 function keepOwn(
@@ -282,15 +145,4 @@ function firstFree(subnet: Block, gateway: string, taken: ReadonlyMap<string, st
     if (address !== gateway && !taken.has(address)) return address;
   }
   return undefined;
-}
-
-function poolBlocks(): readonly Block[] {
-  return Array.from({ length: POOL.count }, (_, index) => ({
-    network: POOL.network + index * 256,
-    prefix: POOL.prefix,
-  }));
-}
-
-function parsed(text: string): Block {
-  return parseBlock(text) ?? { network: 0, prefix: 32 };
 }

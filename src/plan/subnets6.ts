@@ -12,8 +12,8 @@ import {
 import { createHash } from '../crypto.ts';
 import type { Spec } from '../load/spec.ts';
 import type { HostFacts } from './facts.ts';
-import { linkLeft } from './lease.ts';
 import type { Lease } from './plan.ts';
+import { linkLeft } from './subnets.ts';
 
 /** Unique local (RFC 4193), with `runsp` as the global identifier: containers are behind NAT, so equal ones on two hosts do not meet. */
 const POOL = parseIpv6('fd72:756e:7370::') ?? 0n;
