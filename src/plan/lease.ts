@@ -6,7 +6,7 @@ import { givesUp } from './given-up.ts';
 import { contains, hostRange, overlap, parseAddress, showAddress, showBlock, type Block } from './ipv4.ts';
 import type { Lease } from './plan.ts';
 import type { Problems } from './problems.ts';
-import { chooseSubnet, neighbourOn, parsed } from './subnets.ts';
+import { chooseSubnet, isOwnLink, parsed } from './subnets.ts';
 
 export function chooseLease(
   spec: Spec,
@@ -20,8 +20,7 @@ export function chooseLease(
   const others = Object.entries(facts.containers).flatMap(([name, container]) =>
     name === spec.name || container.lease === undefined ? [] : [{ name, lease: container.lease }],
   );
-  const staying = neighbourOn(link, facts, spec.name, together);
-  const subnet = chooseSubnet(spec, link, facts, problems, own?.link === link ? own : undefined, staying);
+  const subnet = chooseSubnet(spec, link, facts, problems, own?.link === link ? own : undefined, together);
   if (subnet === undefined) return undefined;
   const present = gatewayOfOthers(spec, link, subnet, facts);
   if (network.gateway !== undefined && present !== undefined && network.gateway !== present) {
@@ -97,8 +96,7 @@ export function chooseLease(
 
 /** What a bridge of somebody else has for itself, and containers on it cannot have; of both families. */
 export function addressesOfForeign(link: string, facts: HostFacts): readonly (readonly [string, string])[] {
-  const isOurs = facts.network.links.find((one) => one.name === link)?.alias?.split(':')[0] === 'runspec';
-  if (isOurs) return [];
+  if (isOwnLink(link, facts)) return [];
   return facts.network.addresses
     .filter((one) => one.link === link)
     .map(({ address }) => [address, `${link} itself`] as const);

@@ -17,7 +17,17 @@ import { parseAddress, parseBlock } from './ipv4.ts';
 import { addressesOfForeign } from './lease.ts';
 import type { Lease } from './plan.ts';
 import type { Problems } from './problems.ts';
-import { askedBy, freeBlock, KEYS6, neighbourOn, presentOn, usedBlocks, type Key6 } from './subnets6.ts';
+import { isOwnLink } from './subnets.ts';
+import {
+  askedBy,
+  freeBlock,
+  KEYS6,
+  neighbourOn,
+  presentOn,
+  usedBlocks,
+  type Key6,
+  type Present,
+} from './subnets6.ts';
 
 /** Of a link, that is of all its containers. */
 export interface Network6 {
@@ -44,7 +54,8 @@ export function chooseNetwork6(
     return undefined;
   };
   const fixed = askedBy(here, 'subnet6');
-  const present = presentOn(spec, link, facts, here);
+  const found = presentOn(spec, link, facts, here);
+  const present = found !== undefined && isLeft(found, link, facts, here) ? undefined : found;
   const wanted = fixed === undefined ? present?.block : parseBlock6(fixed);
   const isBound = present?.isBinding === true;
   if (isBound && wanted !== undefined && formatBlock6(present.block) !== formatBlock6(wanted)) {
@@ -82,6 +93,13 @@ export function chooseNetwork6(
   if (wrong === undefined) return { subnet6: formatBlock6(block), gateway6 };
   const message = `gateway ${gateway6} is ${wrong} ${formatBlock6(block)}`;
   return refuse('outside-subnet', 'gateway6', message, 'set network.subnet6 to the subnet of the gateway');
+}
+
+/** As in IPv4: an address outside of what a link of ours has for this container alone brings its own /64. */
+function isLeft(found: Present, link: string, facts: HostFacts, here: readonly Spec[]): boolean {
+  const around = parseIpv6(askedBy(here, 'address6', 'gateway6') ?? '');
+  if (found.isBinding || around === undefined || askedBy(here, 'subnet6') !== undefined) return false;
+  return isOwnLink(link, facts) && !contains6(found.block, around);
 }
 
 /** @returns the container's share of `network`; undefined when it wants none, or when there is none left. */

@@ -2,7 +2,7 @@
 // free; checked against the host's own routes.
 import type { Spec } from '../load/spec.ts';
 import type { HostFacts } from './facts.ts';
-import { overlap, parseAddress, parseBlock, showBlock, type Block } from './ipv4.ts';
+import { contains, overlap, parseAddress, parseBlock, showBlock, type Block } from './ipv4.ts';
 import type { Lease } from './plan.ts';
 import type { Problems } from './problems.ts';
 
@@ -15,9 +15,10 @@ export function chooseSubnet(
   facts: HostFacts,
   problems: Problems,
   own: Lease | undefined,
-  staying: Neighbour | undefined,
+  together: readonly Spec[],
 ): Block | undefined {
   const { network } = spec;
+  const staying = neighbourOn(link, facts, spec.name, together);
   const inUse = usedBlocks(link, facts, spec.name);
   const path = network.subnet === undefined ? ['network'] : ['network', 'subnet'];
   const onLink = blockOfLink(link, facts, spec.name);
@@ -51,8 +52,8 @@ export function chooseSubnet(
     }
     return wanted;
   }
-  if (onLink !== undefined) return onLink;
-  const around = network.address === undefined ? undefined : parseBlock(`${network.address}/${POOL.prefix}`);
+  const around = blockAround(spec);
+  if (onLink !== undefined && !isLeft(onLink, around, spec, link, facts, together)) return onLink;
   // Its former subnet first: after a reboot the container comes back with the same address.
   const former = own === undefined ? [] : [parsed(own.subnet)];
   const candidates = around === undefined ? [...former, ...poolBlocks()] : [around];
@@ -68,6 +69,38 @@ export function chooseSubnet(
   return free;
 }
 
+/** The subnet that an address brings when the spec names none. */
+function blockAround({ network }: Spec): Block | undefined {
+  return network.address === undefined ? undefined : parseBlock(`${network.address}/${POOL.prefix}`);
+}
+
+/** Whether a link of ours goes to the subnet around an address outside of its present one: with all who are on it, or not. */
+function isLeft(
+  onLink: Block,
+  around: Block | undefined,
+  spec: Spec,
+  link: string,
+  facts: HostFacts,
+  together: readonly Spec[],
+): boolean {
+  if (around === undefined || !isOwnLink(link, facts)) return false;
+  if (contains(onLink, parseAddress(spec.network.address ?? '') ?? -1)) return false;
+  const wanted = showBlock(around);
+  const moving = together.filter((other) => {
+    const block = blockAround(other);
+    return block !== undefined && showBlock(block) === wanted;
+  });
+  return neighboursOn(link, facts, spec.name).every(
+    // Who was compiled before has the new one by now.
+    ({ name, lease }) => lease.subnet === wanted || moving.some((other) => other.name === name),
+  );
+}
+
+/** Runspec has made it; the alias goes on with the container's name where only one has it. */
+export function isOwnLink(link: string, { network }: HostFacts): boolean {
+  return network.links.find((one) => one.name === link)?.alias?.split(':')[0] === 'runspec';
+}
+
 /** The subnet that the link has already, by a container on it or by its own address. */
 function blockOfLink(link: string, facts: HostFacts, name: string): Block | undefined {
   const neighbour = neighbourOn(link, facts, name);
@@ -78,20 +111,24 @@ function blockOfLink(link: string, facts: HostFacts, name: string): Block | unde
   return address === undefined ? undefined : parsed(`${address.address}/${address.prefix}`);
 }
 
-export interface Neighbour {
+interface Neighbour {
   readonly name: string;
   readonly lease: Lease;
 }
 
-export function neighbourOn(
+function neighbourOn(
   link: string,
-  { containers }: HostFacts,
+  facts: HostFacts,
   name: string,
   except: readonly Spec[] = [],
 ): Neighbour | undefined {
-  return Object.entries(containers)
-    .flatMap(([other, { lease }]) => (lease?.link === link ? [{ name: other, lease }] : []))
-    .find((other) => other.name !== name && !except.some((spec) => spec.name === other.name));
+  return neighboursOn(link, facts, name).find((other) => !except.some((spec) => spec.name === other.name));
+}
+
+function neighboursOn(link: string, { containers }: HostFacts, name: string): readonly Neighbour[] {
+  return Object.entries(containers).flatMap(([other, { lease }]) =>
+    lease?.link === link && other !== name ? [{ name: other, lease }] : [],
+  );
 }
 
 /**
@@ -128,11 +165,10 @@ function usedBlocks(
 export function linkLeft(link: string, facts: HostFacts, name: string): string | undefined {
   const former = facts.containers[name]?.lease?.link;
   if (former === undefined || former === link) return undefined;
-  const isOurs = facts.network.links.find((one) => one.name === former)?.alias?.split(':')[0] === 'runspec';
   const isShared = Object.entries(facts.containers).some(
     ([other, { lease }]) => other !== name && lease?.link === former,
   );
-  return isOurs && !isShared ? former : undefined;
+  return isOwnLink(former, facts) && !isShared ? former : undefined;
 }
 
 function poolBlocks(): readonly Block[] {

@@ -30,7 +30,7 @@ export function askedBy(here: readonly Spec[], ...keys: readonly Key6[]): string
   return here.flatMap(({ network }) => keys.map((key) => network[key])).find((one) => one !== undefined);
 }
 
-interface Present {
+export interface Present {
   readonly block: Block6;
   readonly gateway6: string;
   /** Others go by it: not so when only this container brought it. */

@@ -89,6 +89,26 @@ describe.skipIf(!requireSystem())('a network that is changed', () => {
     await succeed(host, 'down', name);
   });
 
+  it.each<readonly [string, Readonly<Record<string, string>>]>([
+    ['bridge', { bridge: 'away0' }],
+    ['link', { mode: 'veth' }],
+  ])('takes a %s that nobody else is on to the subnet of its address', async (_, network) => {
+    const host = getHost();
+    const { file, name } = write('away', 8084, network);
+    await succeed(host, 'apply', file);
+    const process = await identify(host, name);
+    for (const more of [{ address: '10.53.0.2' }, { address: '10.54.0.2', gateway: '10.54.0.1' }]) {
+      write('away', 8084, { ...network, ...more });
+      await succeed(host, 'apply', file);
+      expect((await find(host, name)).address).toBe(more.address);
+      expect(await identify(host, name)).toBe(process);
+      expect(await answer(8084)).toContain('away');
+      expect(await pending(host, file)).toEqual([]);
+    }
+    expect(await host.output(['ip', 'route'])).not.toMatch(/10\.(53|209)\./);
+    await succeed(host, 'down', name);
+  });
+
   it('goes by the least mtu of all on it, which is no drift of the others', async () => {
     const host = getHost();
     const [wide, narrow] = [write('wide', 8081, {}), write('narrow', 8082, { mtu: 1300 })];
