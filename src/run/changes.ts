@@ -219,8 +219,7 @@ function decide(container: string, step: Step, former: Step | undefined, probe: 
       );
     }
     case 'present': {
-      const still = [...(op.passive ?? []), ...(probe.settled ?? [])];
-      const differing = former === undefined ? [] : differingProperties(former, step, still);
+      const differing = former === undefined ? [] : differingProperties(former, step, op.passive ?? []);
       if (differing.length === 0) return change('none');
       // The new folder may be there from before; the former one, or what is in it, must not stay.
       const isMoved =
