@@ -1,5 +1,5 @@
 // Whose the folders are that runspec acts on as root. Records in them say which programs it runs and what it removes:
-// nobody else may write them, or put others in their place. Reads only.
+// nobody else may write them. Folders above may be of a user or a group, as a home is: root has chosen them. Reads only.
 import { UsageError } from '../errors.ts';
 import type { FileStatus, Host } from '../host/host.ts';
 
@@ -13,7 +13,7 @@ export interface PlaceFault {
   readonly hint: string;
 }
 
-/** @throws UsageError when others than root can write to the folder, or put another one in its place. */
+/** @throws UsageError when others than root can write to the folder, or anybody can put another one in its place. */
 export async function requireRootsAlone(host: Host, kind: keyof typeof PLACES, path: string): Promise<void> {
   const fault = await findPlaceFault(host, kind, path);
   if (fault !== undefined) throw new UsageError(fault.message, fault.hint);
@@ -29,7 +29,7 @@ export async function findPlaceFault(
     foldersTo(path).map(async (folder) => ({ folder, status: await host.status(folder) })),
   );
   for (const { folder, status } of found) {
-    const fault = status && faultOf(status, folder === path);
+    const fault = status && (folder === path ? faultOf(status) : faultAbove(status));
     if (fault === undefined) continue;
     return {
       message: `cannot use the ${kind} folder ${path}: ${folder === path ? 'it' : folder} ${fault.what}`,
@@ -44,16 +44,17 @@ interface Fault {
   readonly remedy: string;
 }
 
-/** In a sticky folder, such as /tmp, others can neither remove nor rename what is root's. */
-function faultOf({ type, mode, uid, gid }: FileStatus, isPlace: boolean): Fault | undefined {
+function faultOf({ mode, uid, gid }: FileStatus): Fault | undefined {
   if (uid !== 0) return { what: `belongs to user ${uid}`, remedy: 'chown root' };
-  const isOpen = (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0);
-  const isSticky = (mode & 0o1000) !== 0;
-  if (type !== 'directory' || !isOpen || (isSticky && !isPlace)) return undefined;
-  return {
-    what: `can be written by others than root (mode ${mode.toString(8)} of group ${gid})`,
-    remedy: 'chmod go-w',
-  };
+  if ((mode & 0o002) === 0 && ((mode & 0o020) === 0 || gid === 0)) return undefined;
+  const what = `can be written by others than root (mode ${mode.toString(8)} of group ${gid})`;
+  return { what, remedy: 'chmod go-w' };
+}
+
+/** In a sticky folder, such as /tmp, others can neither remove nor rename what is root's. */
+function faultAbove({ mode }: FileStatus): Fault | undefined {
+  if ((mode & 0o1002) !== 0o002) return undefined;
+  return { what: `can be written by anybody (mode ${mode.toString(8)})`, remedy: 'chmod o-w' };
 }
 
 /** From the root to the folder itself. */

@@ -22,6 +22,8 @@ it.each<readonly [string, readonly FileOptions[]]>([
   ['of root alone', [{}, {}, { mode: 0o700 }]],
   ['that is not there yet', [{}, {}]],
   ['below a sticky folder', [{}, { mode: 0o1777 }, {}]],
+  ["below a user's", [{}, { uid: 1000, mode: 0o700 }, {}]],
+  ['below one that a group can write to', [{}, { mode: 0o2775, gid: 50 }, {}]],
   ['of the group of root', [{}, { mode: 0o775 }, { mode: 0o770 }]],
 ])('a folder %s is fit', async (_, folders) => {
   expect(await judge(...folders)).toBeUndefined();
@@ -34,19 +36,14 @@ it.each<readonly [string, readonly FileOptions[], string]>([
     "it belongs to user 1000; make it root's alone: chown root /srv/of/data",
   ],
   [
-    "below a user's",
-    [{}, { uid: 1000, mode: 0o700 }, {}],
-    "/srv/of belongs to user 1000; make it root's alone: chown root /srv/of",
-  ],
-  [
     'below one that all can write to',
     [{ mode: 0o777 }, {}, {}],
-    "/srv can be written by others than root (mode 777 of group 0); make it root's alone: chmod go-w /srv",
+    "/srv can be written by anybody (mode 777); make it root's alone: chmod o-w /srv",
   ],
   [
-    'below one that a group can write to',
-    [{}, { mode: 0o775, gid: 50 }, {}],
-    "/srv/of can be written by others than root (mode 775 of group 50); make it root's alone: chmod go-w /srv/of",
+    'that a group can write to',
+    [{}, {}, { mode: 0o775, gid: 50 }],
+    "it can be written by others than root (mode 775 of group 50); make it root's alone: chmod go-w /srv/of/data",
   ],
   [
     'that is sticky itself',

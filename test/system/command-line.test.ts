@@ -196,7 +196,7 @@ describe.skipIf(!requireSystem())('the command line', () => {
     await expectRefusals('it belongs to user 1000');
     fs.chownSync(host.dataDir, 0, 0);
     fs.chmodSync(host.folder, 0o777);
-    await expectRefusals(`${host.folder} can be written by others than root`);
+    await expectRefusals(`${host.folder} can be written by anybody`);
     fs.chmodSync(host.folder, 0o700);
     expect(await find(host, name)).toMatchObject({ state: 'running' });
     await succeed(host, 'down', name);
