@@ -1,5 +1,6 @@
 // Whose the folders are that runspec acts on as root. Records in them say which programs it runs and what it removes:
-// nobody else may write them. Folders above may be of a user or a group, as a home is: root has chosen them. Reads only.
+// nobody else may write them. Folders above may be of a user or a group, as a home is: root has chosen them. In a sticky
+// folder, as /tmp and a new tmpfs are, others can neither remove nor rename what is root's. Reads only.
 import { UsageError } from '../errors.ts';
 import type { FileStatus, Host } from '../host/host.ts';
 
@@ -25,11 +26,14 @@ export async function findPlaceFault(
   kind: keyof typeof PLACES,
   path: string,
 ): Promise<PlaceFault | undefined> {
+  // Of others' making it would be there before ours.
+  const records = kind === 'data' ? [`${path}/containers`] : [];
   const found = await Promise.all(
-    foldersTo(path).map(async (folder) => ({ folder, status: await host.status(folder) })),
+    [...foldersTo(path), ...records].map(async (folder) => ({ folder, status: await host.status(folder) })),
   );
   for (const { folder, status } of found) {
-    const fault = status && (folder === path ? faultOf(status) : faultAbove(status));
+    const judge = folder.length < path.length ? faultAbove : faultOf;
+    const fault = status && judge(status);
     if (fault === undefined) continue;
     return {
       message: `cannot use the ${kind} folder ${path}: ${folder === path ? 'it' : folder} ${fault.what}`,
@@ -46,12 +50,12 @@ interface Fault {
 
 function faultOf({ mode, uid, gid }: FileStatus): Fault | undefined {
   if (uid !== 0) return { what: `belongs to user ${uid}`, remedy: 'chown root' };
-  if ((mode & 0o002) === 0 && ((mode & 0o020) === 0 || gid === 0)) return undefined;
+  const isOpen = (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0);
+  if (!isOpen || (mode & 0o1000) !== 0) return undefined;
   const what = `can be written by others than root (mode ${mode.toString(8)} of group ${gid})`;
   return { what, remedy: 'chmod go-w' };
 }
 
-/** In a sticky folder, such as /tmp, others can neither remove nor rename what is root's. */
 function faultAbove({ mode }: FileStatus): Fault | undefined {
   if ((mode & 0o1002) !== 0o002) return undefined;
   return { what: `can be written by anybody (mode ${mode.toString(8)})`, remedy: 'chmod o-w' };

@@ -37,6 +37,7 @@ describe.skipIf(!isRoot)('runspec image', () => {
       host,
       archives,
       dataDir,
+      stateDir: path.join(scratch, 'state'),
       json,
       quiet: false,
       lockTimeout: 20_000,

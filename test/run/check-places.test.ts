@@ -10,7 +10,7 @@ const PLACE = '/srv/of/data';
 /** Folders from /srv down, those left out are not there; @returns the fault found. */
 async function judge(...folders: readonly FileOptions[]): Promise<string | undefined> {
   const machine = createFakeMachine();
-  const paths = ['/srv', '/srv/of', PLACE];
+  const paths = ['/srv', '/srv/of', PLACE, `${PLACE}/containers`];
   folders.forEach((options, index) =>
     machine.files.makeDirectory(paths[index] ?? '', { mode: 0o755, ...options }),
   );
@@ -22,6 +22,7 @@ it.each<readonly [string, readonly FileOptions[]]>([
   ['of root alone', [{}, {}, { mode: 0o700 }]],
   ['that is not there yet', [{}, {}]],
   ['below a sticky folder', [{}, { mode: 0o1777 }, {}]],
+  ['that is sticky itself', [{}, {}, { mode: 0o1777 }, {}]],
   ["below a user's", [{}, { uid: 1000, mode: 0o700 }, {}]],
   ['below one that a group can write to', [{}, { mode: 0o2775, gid: 50 }, {}]],
   ['of the group of root', [{}, { mode: 0o775 }, { mode: 0o770 }]],
@@ -46,9 +47,9 @@ it.each<readonly [string, readonly FileOptions[], string]>([
     "it can be written by others than root (mode 775 of group 50); make it root's alone: chmod go-w /srv/of/data",
   ],
   [
-    'that is sticky itself',
-    [{}, {}, { mode: 0o1777 }],
-    "it can be written by others than root (mode 1777 of group 0); make it root's alone: chmod go-w /srv/of/data",
+    'with records of a user',
+    [{}, {}, { mode: 0o1777 }, { uid: 1000 }],
+    "/srv/of/data/containers belongs to user 1000; make it root's alone: chown root /srv/of/data/containers",
   ],
 ])('a folder %s is not', async (_, folders, fault) => {
   expect(await judge(...folders)).toBe(fault);
