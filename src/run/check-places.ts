@@ -56,8 +56,9 @@ function faultOf({ mode, uid, gid }: FileStatus): Fault | undefined {
   return { what, remedy: 'chmod go-w' };
 }
 
-function faultAbove({ mode }: FileStatus): Fault | undefined {
-  if ((mode & 0o1002) !== 0o002) return undefined;
+function faultAbove({ type, mode }: FileStatus): Fault | undefined {
+  // Every symlink has the mode 777, and none can be written to.
+  if (type !== 'directory' || (mode & 0o1002) !== 0o002) return undefined;
   return { what: `can be written by anybody (mode ${mode.toString(8)})`, remedy: 'chmod o-w' };
 }
 
