@@ -5,7 +5,7 @@ import { sha256 } from '../crypto.ts';
 import type { Host } from '../host/host.ts';
 import type { BundleStep } from '../plan/plan.ts';
 import { completeConfig } from '../runtime/complete-config.ts';
-import { findNamespace, JOINED } from '../runtime/joined-namespaces.ts';
+import { findNamespace, JOINED, readNamed } from '../runtime/joined-namespaces.ts';
 import { parseConfig } from '../runtime/read-config.ts';
 import type { OciConfig } from '../oci/runtime-spec.ts';
 import type { Difference, Op, OpContext } from './op.ts';
@@ -27,7 +27,10 @@ export const bundle: Op<'bundle'> = {
     if (config.annotations[TEMPLATE] !== (await digestOfTemplate(host, step))) {
       return drifted([{ property: 'configuration', wanted: 'of this spec', found: 'of a former one' }]);
     }
-    const strays = await compareJoined({ host, dataDir }, step, config);
+    const strays = [
+      ...(await compareJoined({ host, dataDir }, step, config)),
+      ...(await compareNamed(host, step, config)),
+    ];
     if (strays.length === 0) return { state: 'present', owned: true };
     const differences = strays.map(({ difference }) => difference);
     return { ...drifted(differences), leaves: strays.map(({ type }) => type) };
@@ -99,6 +102,24 @@ async function compareJoined(
     });
   }
   return strays;
+}
+
+async function compareNamed(
+  host: Host,
+  step: BundleStep,
+  { annotations }: OciConfig,
+): Promise<readonly Stray[]> {
+  return (await readNamed(host, step.config as OciConfig)).flatMap(({ type, path, id }) => {
+    const former = annotations[`${JOINED}${type}`];
+    // Configurations of former versions do not tell.
+    if (former === undefined || former === id) return [];
+    const property = `${type} namespace at ${path}`;
+    const difference =
+      id === undefined
+        ? { property, wanted: former, found: 'none there' }
+        : { property, wanted: id, found: former };
+    return [{ type, difference }];
+  });
 }
 
 function drifted(differences: readonly Difference[]): {

@@ -18,6 +18,7 @@ import type {
   ResolvedLayer,
 } from '../plan/facts.ts';
 import { readContainerState } from '../runtime/container-state.ts';
+import { statusOfNamespace } from '../runtime/joined-namespaces.ts';
 import { hearPrograms } from './hear-programs.ts';
 import { recordedSteps, type ContainerRecord, type Records } from './records.ts';
 import { containerFolder } from '../plan/container-folder.ts';
@@ -240,18 +241,20 @@ async function readPaths(
     ...spec.mounts.flatMap((mount) => (mount.type === 'bind' ? [mount.source] : [])),
     ...spec.devices,
     ...spec.resources.io.map((limit) => limit.device),
-    ...Object.values(spec.namespaces).flatMap((namespace) =>
-      namespace.mode === 'path' ? [namespace.path] : [],
-    ),
     ...[spec.runtime, spec.security.seccomp].filter((path) => path.startsWith('/')),
   ]);
-  const statuses = await Promise.all(
-    [...new Set(named)].map(async (path): Promise<[string, FileStatus | null]> => {
-      const real = await host.realPath(path);
-      // /proc/PID/ns/net leads to what has no path: there is nothing behind it but what it is itself.
-      const found = real === undefined ? undefined : await host.status(real);
-      return [path, found ?? (NAMESPACE_LINK.test(path) ? ((await host.status(path)) ?? null) : null)];
-    }),
+  const namespaces = specs.flatMap((spec) =>
+    Object.values(spec.namespaces).flatMap((one) => (one.mode === 'path' ? [one.path] : [])),
   );
+  const readAll = (paths: readonly string[], read: (path: string) => Promise<FileStatus | undefined>) =>
+    [...new Set(paths)].map(async (path): Promise<[string, FileStatus | null]> => {
+      const found = await read(path);
+      // Where a link of another's process leads, only root is told.
+      return [path, found ?? (NAMESPACE_LINK.test(path) ? await host.status(path) : undefined) ?? null];
+    });
+  const statuses = await Promise.all([
+    ...readAll(named, (path) => host.statusOfTarget(path)),
+    ...readAll(namespaces, (path) => statusOfNamespace(host, path)),
+  ]);
   return Object.fromEntries(statuses);
 }

@@ -4,7 +4,7 @@ import { OperationError, type SpecPath } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { BundleStep } from '../plan/plan.ts';
 import { capabilitiesOfMask, settleCapabilities } from '../oci/capabilities.ts';
-import { JOINED, joinNamespaces } from './joined-namespaces.ts';
+import { JOINED, joinNamespaces, readNamed } from './joined-namespaces.ts';
 import type { OciConfig, OciSeccomp } from '../oci/runtime-spec.ts';
 import { checkPlaces, checkProcess } from './check-start.ts';
 import { checkRlimits } from './rlimits.ts';
@@ -38,6 +38,7 @@ export async function completeConfig(host: Host, step: BundleStep, dataDir: stri
   };
   await checkProcess(host, view, process);
   const joined = await joinNamespaces(host, dataDir, step.join);
+  const named = await identifyNamed(host, template);
   const seccomp = await blame(['security', 'seccomp'], () => readSeccomp(host, step.seccomp, sets.bounding));
   return {
     ...template,
@@ -48,7 +49,7 @@ export async function completeConfig(host: Host, step: BundleStep, dataDir: stri
     })),
     annotations: {
       ...template.annotations,
-      ...Object.fromEntries(joined.map(({ type, id }) => [`${JOINED}${type}`, id])),
+      ...Object.fromEntries([...joined, ...named].map(({ type, id }) => [`${JOINED}${type}`, id])),
     },
     process,
     linux: {
@@ -57,6 +58,20 @@ export async function completeConfig(host: Host, step: BundleStep, dataDir: stri
       ...(seccomp === undefined ? {} : { seccomp }),
     },
   };
+}
+
+/** @throws OperationError for a path without a namespace, which runtimes complain of once the former process is gone. */
+async function identifyNamed(
+  host: Host,
+  template: OciConfig,
+): Promise<readonly { readonly type: string; readonly id: string }[]> {
+  return (await readNamed(host, template)).map(({ type, path, id }) => {
+    if (id !== undefined) return { type, id };
+    throw new OperationError(`there is no ${type} namespace at ${path}`, {
+      hint: 'list them with: lsns, ip netns list',
+      path: ['namespaces', type],
+    });
+  });
 }
 
 /** Says which value of the spec it is that cannot be had. */

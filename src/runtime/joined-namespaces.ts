@@ -1,7 +1,9 @@
-// Namespaces taken from another container: found by their names, or through its running process.
+// Namespaces that a container's process is put into. Another container's are found by their names, or through its running
+// process; those that the spec names by paths are whatever is there.
 import { OperationError } from '../errors.ts';
-import type { Host } from '../host/host.ts';
+import type { FileStatus, Host } from '../host/host.ts';
 import { NETNS_FOLDER } from '../host/kernel-view.ts';
+import type { OciConfig } from '../oci/runtime-spec.ts';
 import { netnsOf } from '../plan/names.ts';
 import type { BundleStep } from '../plan/plan.ts';
 import { readContainerState } from './container-state.ts';
@@ -24,6 +26,37 @@ export interface JoinedNamespace {
   readonly path: string;
   /** As in `net:[4026532288]`: the same for as long as the namespace is the same. */
   readonly id: string;
+}
+
+export interface NamedNamespace {
+  /** OCI's. */
+  readonly type: string;
+  readonly path: string;
+  /** Undefined while there is no namespace at the path. */
+  readonly id: string | undefined;
+}
+
+/** Those that the spec names by paths, as they are now; of a configuration as the plan has it, without other containers'. */
+export async function readNamed(
+  host: Host,
+  { annotations, linux }: Pick<OciConfig, 'annotations' | 'linux'>,
+): Promise<readonly NamedNamespace[]> {
+  // The container's own has a path too, and a step that looks after it.
+  const own = `${NETNS_FOLDER}/${netnsOf(annotations['runspec.name'] ?? '')}`;
+  const named: NamedNamespace[] = [];
+  for (const { type, path } of linux.namespaces) {
+    if (path === undefined || path === own) continue;
+    const found = await statusOfNamespace(host, path);
+    named.push({ type, path, id: found && `${FILES[type] ?? type}:[${found.inode}]` });
+  }
+  return named;
+}
+
+/** All namespaces are files of one file system: what is of another one, as a file that has lost its mount, is none. */
+export async function statusOfNamespace(host: Host, path: string): Promise<FileStatus | undefined> {
+  const found = await host.statusOfTarget(path);
+  const known = await host.statusOfTarget('/proc/self/ns/net');
+  return found?.device === known?.device ? found : undefined;
 }
 
 /**
