@@ -163,7 +163,9 @@ async function removePair(
   const ends = links.filter((link) => isHostEnd(link, step));
   const outcomes: ('removed' | 'gone')[] = [];
   for (const { name } of ends) outcomes.push(await deleteLink(host, name));
-  if (ends.length > 0) return outcomes.includes('removed') ? 'removed' : 'gone';
+  if (outcomes.includes('removed')) return 'removed';
+  // What was there when this phase began has taken the other end along.
+  if ((await view.links()).some((link) => isHostEnd(link, step))) return 'gone';
   // A host end that has lost name and alias is known by the other one alone.
   const inside = await view.netns(step.netns);
   const peer = inside?.links.find((link) => link.name === step.interface && link.kind === 'veth');

@@ -137,7 +137,7 @@ export function planOf(name: string, address: string, hostPort: number): Plan {
     },
     { id: 'nft-table:runspec', op: 'nft-table', ...edges(), table: 'runspec', ...FIREWALL, shared: true },
     { ...element('nft:networks', 'networks', 'runspec0', undefined, 'runspec'), shared: true },
-    element('nft:source', 'sources', address, undefined, `runspec:${name}`),
+    element(`nat:${address}`, 'sources', address, undefined, `runspec:${name}`),
     element(`port:tcp/${hostPort}`, 'ports', `tcp . ${hostPort}`, `${address} . 80`, `runspec:${name}`),
   ];
   return {

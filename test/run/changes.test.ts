@@ -49,7 +49,7 @@ describe('what is to be done', () => {
     expect(await decided(machine)).toEqual([
       'create nft-table:runspec: it is gone from the host',
       'create nft:networks: it is gone from the host',
-      'create nft:source: it is gone from the host',
+      'create nat:10.209.0.2: it is gone from the host',
       'create port:tcp/8080: it is gone from the host',
     ]);
   });
@@ -128,7 +128,7 @@ describe('what is to be done', () => {
     const plan = withSteps((step) => (step.op === 'nft-element' && step.shared !== true ? undefined : step));
     expect(await decided(machine, plan)).toEqual([
       'delete port:tcp/8080: no longer in the spec',
-      'delete nft:source: no longer in the spec',
+      'delete nat:10.209.0.2: no longer in the spec',
     ]);
   });
 
