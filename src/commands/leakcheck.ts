@@ -46,7 +46,7 @@ export async function leakcheck(
     env: context.environment,
   });
   if (context.json) child.pipe(1).on('data', context.stderrBytes);
-  const status = await waitForwarding(host, child, context);
+  const status = await waitForwarding(child, context);
   for (const end = host.now() + options.settle; ; await host.sleep(200)) {
     const differences = diffSnapshots(before, await takeSnapshot(host, scope));
     if (differences.length > 0 && host.now() < end) continue;

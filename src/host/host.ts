@@ -79,6 +79,8 @@ export interface Child {
     readonly status: number | undefined;
     readonly signal: NodeJS.Signals | undefined;
   }>;
+  /** Sends a signal; false, and to nobody, once it has exited: its number may be another process's by then. */
+  kill(signal: NodeJS.Signals): boolean;
   /** Lets runspec end while the child goes on. */
   release(): void;
 }
@@ -135,7 +137,7 @@ export interface Host {
   spawn(argv: readonly string[], options: SpawnOptions): Child;
   /** Absolute path of a program on PATH (with /usr/sbin and /sbin added); undefined when there is none. */
   which(program: string): Promise<string | undefined>;
-  /** Sends a signal; false when the process is gone. */
+  /** Sends a signal to what is no child of ours; false when the process is gone. */
   kill(pid: number, signal: NodeJS.Signals): Promise<boolean>;
   /**
    * Takes an exclusive lock that the kernel drops with the process; undefined when `timeoutMs` passes first.

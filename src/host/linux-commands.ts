@@ -161,6 +161,8 @@ function describeChild(child: ChildProcess, program: string): Child {
     pid,
     pipe: (fd) => pipeOf(child, fd),
     exited,
+    // Until Node has reaped the child nobody else has its number, and from then on Node sends nothing.
+    kill: (signal) => child.kill(signal),
     release: () => {
       child.unref();
       for (const stream of child.stdio)

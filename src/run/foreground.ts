@@ -37,7 +37,7 @@ export async function holdForeground(
   });
   return {
     async release() {
-      await host.kill(watcher.pid, 'SIGKILL');
+      watcher.kill('SIGKILL');
       await watcher.exited;
       await host.removeFile(file);
       await lock.release();

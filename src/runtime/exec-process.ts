@@ -100,7 +100,7 @@ async function runExec(
     detached: !request.terminal,
     cwd: step.bundle,
   });
-  const status = await waitForwarding(host, child, request.signals);
+  const status = await waitForwarding(child, request.signals);
   const message = runtimeErrorIn((await host.readText(log)) ?? '');
   // Any other status is the process's own.
   if (message === undefined || (status !== 255 && status !== 1)) return status;
@@ -114,19 +114,16 @@ async function runExec(
  * @returns the status a shell would show: 128 + the number of a signal.
  */
 export async function waitForwarding(
-  host: Host,
   child: Child,
   signals: SignalSource,
   actInstead: (signal: NodeJS.Signals) => Promise<boolean> = async () => false,
 ): Promise<number> {
   // In turn, so that they arrive in the order in which they came.
   let passed = Promise.resolve();
-  let isOver = false;
   const pass = async (signal: NodeJS.Signals): Promise<void> => {
     // A look at the process that fails is no reason to keep a signal from it.
     const isDone = await actInstead(signal).catch(() => false);
-    // Its number may be another one's by then.
-    if (!isDone && !isOver) await host.kill(child.pid, signal);
+    if (!isDone) child.kill(signal);
   };
   const forward = (signal: NodeJS.Signals): void => {
     passed = passed.then(() => pass(signal));
@@ -134,7 +131,6 @@ export async function waitForwarding(
   const stop = signals.onSignal(forward);
   if (signals.signal.aborted) forward(signals.signal.reason as NodeJS.Signals);
   const ended = await child.exited;
-  isOver = true;
   stop();
   await passed;
   return ended.signal === undefined ? (ended.status ?? 125) : 128 + constants.signals[ended.signal];

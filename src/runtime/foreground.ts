@@ -109,7 +109,7 @@ export async function runForeground(
   begun.catch(() => undefined);
   let endedBy: NodeJS.Signals | undefined;
   // Before the signal is passed on: what it makes the process do may be to give up its handlers.
-  const ended = await waitForwarding(host, child, signals, async (signal) => {
+  const ended = await waitForwarding(child, signals, async (signal) => {
     const init = await begun;
     if (init === undefined || !(await isLostOn(host, init, signal))) return false;
     endedBy ??= signal;

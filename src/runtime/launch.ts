@@ -51,7 +51,7 @@ export async function launchProcess(
     await waiting.entered;
   } catch (error) {
     // Left alone it would read the end of its start pipe, and create the container.
-    await host.kill(waiting.child.pid, 'SIGKILL');
+    waiting.child.kill('SIGKILL');
     await waiting.child.exited;
     throw error;
   }

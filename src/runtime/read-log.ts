@@ -41,7 +41,7 @@ export async function readLog(host: Host, path: string, options: ReadLogOptions)
   const output = child.pipe(1);
   output.on('data', take);
   const closed = new Promise<void>((resolve) => output.once('close', resolve));
-  const stop = (): void => void host.kill(child.pid, 'SIGTERM');
+  const stop = (): void => void child.kill('SIGTERM');
   signal.addEventListener('abort', stop, { once: true });
   if (options.follow) {
     while (!signal.aborted && !(await isOver(host, path, options, () => consumed)))

@@ -119,6 +119,20 @@ describe('spawn', () => {
     expect(await child.exited).toEqual({ status: undefined, signal: 'SIGTERM' });
     expect(await host.kill(child.pid, 'SIGTERM')).toBe(false);
   });
+
+  it('signals a child while there is one, and nobody after it', async () => {
+    const child = host.spawn(['sleep', '60'], { stdio: ['null', 'null', 'null'], detached: true });
+    expect(child.kill('SIGTERM')).toBe(true);
+    expect(await child.exited).toEqual({ status: undefined, signal: 'SIGTERM' });
+    const { kill } = process;
+    // Even where its number is another process's by now.
+    process.kill = () => true;
+    try {
+      expect(child.kill('SIGKILL')).toBe(false);
+    } finally {
+      process.kill = kill;
+    }
+  });
 });
 
 describe('which', () => {

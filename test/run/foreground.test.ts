@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { CommandResult, Host } from '../../src/host/host.ts';
-import { isAbandoned, isForeground } from '../../src/run/foreground.ts';
+import { holdForeground, isAbandoned, isForeground } from '../../src/run/foreground.ts';
 import { createFakeHost } from '../support/fake-host.ts';
 import { createGate } from '../support/fake/gate.ts';
 import { createFakeMachine } from '../support/fake/machine.ts';
@@ -36,5 +36,27 @@ describe('a container of a run', () => {
       message: expect.stringContaining('.run.web is locked') as string,
       hint: expect.stringContaining('is flock installed') as string,
     });
+  });
+});
+
+describe('the watcher of a run', () => {
+  it('is signalled as a child: once it has ended, its number may be that of a stranger', async () => {
+    const sent: unknown[] = [];
+    const host: Host = {
+      ...hostWith(),
+      spawn: () => ({
+        pid: 4711,
+        pipe: () => {
+          throw new Error('it has no pipes');
+        },
+        kill: (signal) => sent.push(signal) > 0,
+        exited: Promise.resolve({ status: undefined, signal: 'SIGKILL' }),
+        release: () => undefined,
+      }),
+      kill: (pid) => Promise.reject(new Error(`somebody has killed ${pid}`)),
+    };
+    const { release } = await holdForeground(host, DATA, 'web', ['down']);
+    await release();
+    expect(sent).toEqual(['SIGKILL']);
   });
 });

@@ -123,6 +123,13 @@ function withProcesses({ files }: FakeMachine, host: Host, died: Promise<void>):
           .join('\n'),
       );
   };
+  const kill = (pid: number): boolean => {
+    const isThere = files.find(`/proc/${pid}`) !== undefined;
+    if (isThere) end(pid);
+    // conmon ends with what it keeps.
+    if (isThere && pid === INIT) end(MONITOR);
+    return isThere;
+  };
   return {
     ...host,
     async run(argv, options) {
@@ -148,15 +155,15 @@ function withProcesses({ files }: FakeMachine, host: Host, died: Promise<void>):
       void died.then(() => gate.writableEnded || end(MONITOR));
       begin(MONITOR, 'conmon');
       const pipes = [undefined, undefined, stderr, reply, gate];
-      return { pid: MONITOR, pipe: (fd) => pipes[fd] as Duplex, exited, release: () => undefined };
+      return {
+        pid: MONITOR,
+        pipe: (fd) => pipes[fd] as Duplex,
+        exited,
+        kill: () => kill(MONITOR),
+        release: () => undefined,
+      };
     },
-    async kill(pid) {
-      const isThere = files.find(`/proc/${pid}`) !== undefined;
-      if (isThere) end(pid);
-      // conmon ends with what it keeps.
-      if (isThere && pid === INIT) end(MONITOR);
-      return isThere;
-    },
+    kill: async (pid) => kill(pid),
     // A turn of the event loop, which the pipes need.
     sleep: (milliseconds) =>
       host.sleep(milliseconds).then(() => new Promise((resolve) => setImmediate(resolve))),
