@@ -134,8 +134,8 @@ async function makeContext(
     onSignal,
     stdout: (text) => write('stdout', text),
     stderr,
-    stdoutBytes: (chunk) => write('stdout', chunk),
-    stderrBytes: (chunk) => write('stderr', chunk),
+    stdoutBytes: (chunk) => pass('stdout', chunk),
+    stderrBytes: (chunk) => pass('stderr', chunk),
     unread: { stdout: unread.stdout.signal, stderr: unread.stderr.signal },
     // None, or 0, when the terminal is gone or does not know.
     columns: () => streamOf('stderr')?.columns || 80,
@@ -193,8 +193,17 @@ function streamOf(output: Output): NodeJS.WriteStream | undefined {
   return written.get(output);
 }
 
-function write(output: Output, chunk: string | Uint8Array): void {
-  streamOf(output)?.write(chunk);
+function write(output: Output, text: string): void {
+  streamOf(output)?.write(text);
+}
+
+/** Node calls back for every write, one that fails included. */
+function pass(output: Output, chunk: Uint8Array): Promise<void> {
+  const stream = streamOf(output);
+  return new Promise((resolve) => {
+    if (stream === undefined) resolve();
+    else stream.write(chunk, () => resolve());
+  });
 }
 
 // process.exit would cut off what a pipe has not taken yet.

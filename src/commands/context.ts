@@ -38,9 +38,12 @@ export interface CommandContext {
   stdout(text: string): void;
   /** A line for people. */
   stderr(line: string): void;
-  /** What a process in the foreground writes, byte for byte. */
-  stdoutBytes(chunk: Uint8Array): void;
-  stderrBytes(chunk: Uint8Array): void;
+  /**
+   * What a process in the foreground writes, byte for byte. Resolves when it has been passed on, or nobody is there to take
+   * it: until then it is in memory, so whoever has more waits.
+   */
+  stdoutBytes(chunk: Uint8Array): Promise<void>;
+  stderrBytes(chunk: Uint8Array): Promise<void>;
   /** Fires when the reader of a pipe has had enough, as in `| head`: found out by writing to it. */
   readonly unread: { readonly stdout: AbortSignal; readonly stderr: AbortSignal };
   /** Of the terminal that stderr is. */

@@ -80,6 +80,6 @@ class Bars {
     const erase = this.drawn === 0 ? '' : `\u001B[${this.drawn}A\r\u001B[J`;
     this.drawn = bars.length;
     const all = `${erase}${text}${bars.map((bar) => `${bar}\n`).join('')}`;
-    if (all !== '') this.terminal.stderrBytes(Buffer.from(all));
+    if (all !== '') void this.terminal.stderrBytes(Buffer.from(all));
   }
 }

@@ -1,6 +1,7 @@
 // leakcheck: a picture of the host before and after any command, and what differs. Changes nothing itself.
 import { UsageError } from '../errors.ts';
 import { diffSnapshots, takeSnapshot, type SnapshotScope } from '../host/snapshot.ts';
+import { takeInTurn } from '../host/take-in-turn.ts';
 import { waitForwarding } from '../runtime/exec-process.ts';
 import { requireRoot } from './require-root.ts';
 import { EXIT, type CommandContext } from './context.ts';
@@ -45,7 +46,7 @@ export async function leakcheck(
     cwd: context.workingDirectory,
     env: context.environment,
   });
-  if (context.json) child.pipe(1).on('data', context.stderrBytes);
+  if (context.json) void takeInTurn(child.pipe(1), context.stderrBytes);
   const status = await waitForwarding(child, context);
   for (const end = host.now() + options.settle; ; await host.sleep(200)) {
     const differences = diffSnapshots(before, await takeSnapshot(host, scope));

@@ -18,12 +18,11 @@ export async function logs(context: CommandContext, name: string, options: LogsO
     ...(options.tail === undefined ? {} : { tail: options.tail }),
     signal: AbortSignal.any([signal, unread.stdout, unread.stderr]),
     hasEnded: async () => (await readContainerState(host, records)).status !== 'running',
-    onPiece: (piece) => {
+    onPiece: async (piece) => {
       const text = `${options.timestamps && piece.starts ? `${piece.time} ` : ''}${piece.text}${piece.ends ? '\n' : ''}`;
       // Byte for byte: it may be in any encoding, or in none.
       const bytes = Buffer.from(text, 'latin1');
-      if (piece.stream === 'stdout') context.stdoutBytes(bytes);
-      else context.stderrBytes(bytes);
+      await (piece.stream === 'stdout' ? context.stdoutBytes(bytes) : context.stderrBytes(bytes));
     },
   });
   return EXIT.done;

@@ -95,7 +95,7 @@ async function runThrough(
     if (plan === undefined) throw new OperationError('there is no plan to run');
     const mounts = await createKernelView(host).mounts();
     const status = await attach(context, plan, mounts, loaded.specs[0]);
-    if (context.json) emit(context, { event: 'exited', container: name, status });
+    if (context.json) context.stdout(`${JSON.stringify({ event: 'exited', container: name, status })}\n`);
     return status;
   } finally {
     // The signal that ended the process must not end the way back.
@@ -144,11 +144,12 @@ async function attach(
 function outputOf(context: CommandContext, container: string): Omit<ForegroundOutput, 'created'> {
   const { stdoutBytes, stderrBytes, unread } = context;
   if (!context.json) return { stdout: stdoutBytes, stderr: stderrBytes, unread };
-  const told = (stream: 'stdout' | 'stderr'): ((chunk: Buffer) => void) => {
+  const told = (stream: 'stdout' | 'stderr'): ((chunk: Buffer) => Promise<void>) => {
     const decoder = new TextDecoder();
-    return (chunk) => {
+    return async (chunk) => {
       const text = decoder.decode(chunk, { stream: true });
-      if (text !== '') emit(context, { event: 'output', container, stream, text });
+      const event = { event: 'output', container, stream, text };
+      if (text !== '') await stdoutBytes(Buffer.from(`${JSON.stringify(event)}\n`));
     };
   };
   return {
@@ -156,10 +157,6 @@ function outputOf(context: CommandContext, container: string): Omit<ForegroundOu
     stderr: told('stderr'),
     unread: { stdout: unread.stdout, stderr: unread.stdout },
   };
-}
-
-function emit(context: CommandContext, event: Readonly<Record<string, unknown>>): void {
-  context.stdout(`${JSON.stringify(event)}\n`);
 }
 
 /** What the watcher calls; it waits long for other runspecs, as nobody will call it again. */

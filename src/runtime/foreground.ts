@@ -3,6 +3,7 @@
 import { constants } from 'node:os';
 import type { Child, Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
+import { takeInTurn } from '../host/take-in-turn.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import { shownSysctls } from '../plan/process-steps.ts';
 import { awaitProgram } from './begun.ts';
@@ -24,8 +25,9 @@ const KILLED = 128 + constants.signals.SIGKILL;
 export interface ForegroundOutput {
   /** The process is there: what comes from now on is its own. */
   created(): void;
-  stdout(chunk: Buffer): void;
-  stderr(chunk: Buffer): void;
+  /** Resolve when the chunk has been passed on, or nobody is there to take it. */
+  stdout(chunk: Buffer): Promise<void>;
+  stderr(chunk: Buffer): Promise<void>;
   /** Fires when nobody reads it any more. */
   readonly unread: { readonly stdout: AbortSignal; readonly stderr: AbortSignal };
 }
@@ -64,7 +66,7 @@ export async function runForeground(
   const tell = (what: string, error: unknown): void => {
     // Somebody takes it down meanwhile, and nothing is to be kept.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    if (!told.has(what)) output.stderr(Buffer.from(`runspec: ${what}: ${(error as Error).message}\n`));
+    if (!told.has(what)) void output.stderr(Buffer.from(`runspec: ${what}: ${(error as Error).message}\n`));
     told.add(what);
   };
   const entries = createLogEntries(host, step.log);
@@ -136,11 +138,12 @@ function ignore(): void {}
  * its log too, and told with the failure.
  */
 function createGate(output: ForegroundOutput, created: Promise<boolean>): ForegroundOutput {
-  let held: (() => void)[] | undefined = [];
+  let held: (() => Promise<void>)[] | undefined = [];
   let isOpen = false;
-  const pass = (write: () => void): void => {
+  const pass = async (write: () => Promise<void>): Promise<void> => {
+    // Not waited for: a runtime that has more to say first could not go on.
     if (held !== undefined) held.push(write);
-    else if (isOpen) write();
+    else if (isOpen) await write();
   };
   void created.then((isCreated) => {
     const writes = held ?? [];
@@ -148,7 +151,7 @@ function createGate(output: ForegroundOutput, created: Promise<boolean>): Foregr
     isOpen = isCreated;
     if (!isCreated) return;
     output.created();
-    for (const write of writes) write();
+    for (const write of writes) void write();
     // Whoever made the promise waits for it too, and hears of its failure.
   }, ignore);
   return {
@@ -196,16 +199,31 @@ function tee(
 ): Promise<void> {
   const name = fd === 1 ? 'stdout' : 'stderr';
   const stream = child.pipe(fd);
-  return new Promise((resolve) => {
-    stream.on('data', (chunk: Buffer) => {
-      output[name](chunk);
-      stream.pause();
-      void keep(name, chunk).then(() => stream.resume());
-    });
-    // As in a pipeline without runspec, a process whose reader has gone is told so when it writes again.
-    const hangUp = (): void => void stream.destroy();
-    if (output.unread[name].aborted) hangUp();
-    output.unread[name].addEventListener('abort', hangUp, { once: true });
-    stream.once('close', resolve);
+  // As in a pipeline without runspec, a process whose reader has gone is told so when it writes again,
+  const hangUp = (): void => void stream.destroy();
+  if (output.unread[name].aborted) hangUp();
+  output.unread[name].addEventListener('abort', hangUp, { once: true });
+  // and one whose reader is slow waits for it.
+  const pass = untilExit(child);
+  return takeInTurn(stream, (chunk) => Promise.all([pass(output[name](chunk)), keep(name, chunk)]));
+}
+
+/**
+ * Awaits one promise after the other while the child runs. What it leaves behind at its end is what the kernel holds of
+ * it, and a reader that takes none of that must not keep the container from being taken down.
+ */
+function untilExit(child: Child): (passed: Promise<void>) => Promise<void> {
+  let isOver = false;
+  let giveUp = ignore;
+  void child.exited.then(() => {
+    isOver = true;
+    giveUp();
   });
+  // Not Promise.race: for each of them that would leave something with `exited`.
+  return (passed) =>
+    new Promise((resolve) => {
+      giveUp = resolve;
+      if (isOver) resolve();
+      void passed.then(resolve);
+    });
 }

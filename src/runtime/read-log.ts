@@ -1,6 +1,7 @@
 // Reading a container's log from its beginning, and on as it grows until the container has ended.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { takeInTurn } from '../host/take-in-turn.ts';
 import { createLogParser, createTail, type LogPiece } from './log-lines.ts';
 
 export interface ReadLogOptions {
@@ -11,8 +12,8 @@ export interface ReadLogOptions {
   readonly signal: AbortSignal;
   /** Whether nothing more will be written; asked now and then while following. */
   hasEnded(): Promise<boolean>;
-  /** Each character of its text is a byte that the process wrote. */
-  onPiece(piece: LogPiece): void;
+  /** Each character of its text is a byte that the process wrote. The next piece comes when it resolves. */
+  onPiece(piece: LogPiece): Promise<void>;
 }
 
 const END_CHECK_MS = 100;
@@ -24,23 +25,23 @@ export async function readLog(host: Host, path: string, options: ReadLogOptions)
   const parser = createLogParser();
   const tail = options.tail === undefined ? undefined : createTail(options.tail);
   let consumed = 0;
-  const take = (chunk: Buffer): void => {
+  const passOn = async (pieces: readonly LogPiece[]): Promise<void> => {
+    for (const piece of pieces) if (!signal.aborted) await onPiece(piece);
+  };
+  const take = async (chunk: Buffer): Promise<void> => {
     const wasPresent = consumed < present;
     consumed += chunk.length;
     const pieces = parser.push(chunk.toString('latin1'));
-    if (tail === undefined || !wasPresent) {
-      pieces.forEach(onPiece);
-      return;
-    }
-    pieces.forEach((piece) => tail.push(piece));
-    if (consumed >= present) tail.pieces().forEach(onPiece);
+    if (tail === undefined || !wasPresent) return passOn(pieces);
+    for (const piece of pieces) tail.push(piece);
+    if (consumed >= present) await passOn(tail.pieces());
   };
   // tail(1) reads in constant memory and is woken by the kernel when the file grows.
   const argv = ['tail', '-c', '+1', ...(options.follow ? ['-f'] : []), path];
   const child = host.spawn(argv, { stdio: ['null', 'pipe', 'null'] });
-  const output = child.pipe(1);
-  output.on('data', take);
-  const closed = new Promise<void>((resolve) => output.once('close', resolve));
+  const taken = takeInTurn(child.pipe(1), take);
+  // Awaited when tail has ended.
+  taken.catch(() => undefined);
   const stop = (): void => void child.kill('SIGTERM');
   signal.addEventListener('abort', stop, { once: true });
   if (options.follow) {
@@ -49,7 +50,7 @@ export async function readLog(host: Host, path: string, options: ReadLogOptions)
     stop();
   }
   const { status } = await child.exited;
-  await closed;
+  await taken;
   signal.removeEventListener('abort', stop);
   if (!options.follow && !signal.aborted && status !== 0) throw new OperationError(`cannot read ${path}`);
 }

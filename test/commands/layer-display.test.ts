@@ -28,7 +28,7 @@ function createTerminal(settings: Partial<typeof TERMINAL> = {}) {
     host: { now: () => state.now },
     columns: () => 80,
     stderr: (line: string) => write(`${line}\n`),
-    stderrBytes: (chunk: Uint8Array) => write(Buffer.from(chunk).toString()),
+    stderrBytes: async (chunk: Uint8Array) => write(Buffer.from(chunk).toString()),
   } as unknown as Terminal;
   return { terminal, state, screen };
 }

@@ -1,7 +1,7 @@
 // What a pipeline around runspec sees: readers that have had enough, colours, and events one a line.
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { list, succeed } from '../support/containers.ts';
+import { list, succeed, waitForEnd } from '../support/containers.ts';
 import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
 import { WAIT, writeSpec, type PlacedSpec } from '../support/specs.ts';
@@ -41,6 +41,43 @@ describe.skipIf(!requireSystem())('a pipeline', () => {
     const { stdout, status } = await shell(`${process.execPath} ${CLI} logs -f ${spec.name} | head -n 1`);
     expect({ stdout, status }).toEqual({ stdout: '1\n', status: 0 });
     await succeed(getHost(), 'down', spec.name);
+  });
+
+  /** A hundred megabytes: several times what Node itself takes. */
+  const MUCH = ['perl', '-e', 'print "x" x 999, "\\n" for 1..100_000'];
+  /** Its reader sets out when the writer has had time to fill all of the pipe, and is asked for its memory in kB. */
+  const readSlowly = (command: string): ReturnType<typeof shell> =>
+    shell(
+      `{ ${process.execPath} ${CLI} ${command} & sleep 6; grep VmHWM /proc/$!/status >&2; wait $!; } |
+         { sleep 7; wc; }`,
+    );
+
+  it.each([
+    ['logs', /^ *100000 +100000 +100000000$/],
+    ['run', /^ *100000 +100000 +100000000$/],
+    ['run --json', /^ *\d+ +\d+ +10\d{7}$/],
+  ])('has %s wait for a reader that is slow', async (command, expected) => {
+    const spec = write('much', ...MUCH);
+    const isOfLog = command === 'logs';
+    if (isOfLog) {
+      await succeed(getHost(), 'apply', spec.file);
+      await waitForEnd(getHost(), spec.name);
+    }
+    const { stdout, stderr } = await readSlowly(`${command} ${isOfLog ? spec.name : spec.file}`);
+    const used = Number(/(\d+) kB/.exec(stderr)?.[1]);
+    expect(used).toBeGreaterThan(10_000);
+    expect(used).toBeLessThan(130_000);
+    expect(stdout.trimEnd()).toMatch(expected);
+    if (isOfLog) await succeed(getHost(), 'down', spec.name);
+  });
+
+  it('does not keep a container up for what nobody has read when it ends', async () => {
+    const spec = write('unread', 'perl', '-e', 'print "x" x 150_000');
+    const self = `${process.execPath} ${CLI}`;
+    const { stdout } = await shell(
+      `${self} run ${spec.file} | { sleep 2; while ${self} ps | grep -q ${spec.name}; do sleep 0.5; done; wc -c; }`,
+    );
+    expect(stdout).toBe('150000\n');
   });
 
   it('gets no colours on standard output, whatever standard error is', async () => {
