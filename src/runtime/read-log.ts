@@ -1,5 +1,5 @@
 // Reading a container's log from its beginning, and on as it grows until the container has ended.
-import { OperationError } from '../errors.ts';
+import { commandError } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import { takeInTurn } from '../host/take-in-turn.ts';
 import { createLogParser, createTail, type LogPiece } from './log-lines.ts';
@@ -18,6 +18,7 @@ export interface ReadLogOptions {
 
 const END_CHECK_MS = 100;
 
+/** @throws OperationError when the reading ends before the log does. */
 export async function readLog(host: Host, path: string, options: ReadLogOptions): Promise<void> {
   const { onPiece, signal } = options;
   const present = (await host.status(path))?.size;
@@ -44,15 +45,23 @@ export async function readLog(host: Host, path: string, options: ReadLogOptions)
   taken.catch(() => undefined);
   const stop = (): void => void child.kill('SIGTERM');
   signal.addEventListener('abort', stop, { once: true });
+  const exit = { seen: false };
+  void child.exited.then(() => (exit.seen = true));
+  let isWhole = false;
   if (options.follow) {
-    while (!signal.aborted && !(await isOver(host, path, options, () => consumed)))
-      await host.sleep(END_CHECK_MS);
+    while (!signal.aborted && !exit.seen && !isWhole) {
+      isWhole = await isOver(host, path, options, () => consumed);
+      if (!isWhole) await host.sleep(END_CHECK_MS);
+    }
     stop();
   }
-  const { status } = await child.exited;
+  const ended = await child.exited;
   await taken;
   signal.removeEventListener('abort', stop);
-  if (!options.follow && !signal.aborted && status !== 0) throw new OperationError(`cannot read ${path}`);
+  isWhole ||= options.follow ? await isOver(host, path, options, () => consumed) : ended.status === 0;
+  if (isWhole || signal.aborted) return;
+  const stderr = ended.signal === undefined ? '' : `tail was ended by ${ended.signal}\n`;
+  throw commandError(`cannot read ${path} any further`, { argv, status: ended.status, stdout: '', stderr });
 }
 
 /** The last of a log, of which a process may write as much as the disk holds; empty when there is none. */

@@ -82,4 +82,15 @@ describe.skipIf(!requireSystem())('logs', () => {
     expect(await follower.ended).toMatchObject({ status: 0 });
     expect(follower.written()).toBe('first\nsecond\n');
   });
+
+  it('says so when it can follow no further', async () => {
+    const name = await start('cut', 'echo first; sleep 1000');
+    const follower = await getHost().startRunspec('logs', '-f', name);
+    await expect.poll(follower.written, { timeout: 10_000 }).toContain('first\n');
+    const pid = await getHost().output(['pgrep', '-f', `^tail .*/${name}/log$`]);
+    await getHost().output(['kill', '-KILL', pid.trim()]);
+    expect(await follower.ended).toMatchObject({ status: 1 });
+    expect(follower.written()).toMatch(/error: cannot read .* any further[^]*tail was ended by SIGKILL/);
+    await succeed(getHost(), 'down', name);
+  });
 });
