@@ -39,23 +39,48 @@ export function createLogParser(): LogParser {
   };
 }
 
+/** Of a line that is longer, half of that or more from its end: a process may write without ever ending one. */
+const LINE_BYTES = 4 * 2 ** 20;
+/** What a piece takes beside its text: a process that writes dot by dot makes one of each. */
+const PIECE_BYTES = 128;
+
+interface TailLine {
+  readonly pieces: LogPiece[];
+  bytes: number;
+}
+
 /** The last `count` lines of a log that is read from its beginning, in memory for that many only. */
 export function createTail(count: number): { push(piece: LogPiece): void; pieces(): readonly LogPiece[] } {
-  const lines: LogPiece[][] = [];
-  const open = new Map<string, LogPiece[]>();
+  // By their number: the first of an array is removed by moving all others.
+  const lines = new Map<number, TailLine>();
+  let begun = 0;
+  const open = new Map<string, TailLine>();
   return {
     push(piece) {
       if (count === 0) return;
       let line = piece.starts ? undefined : open.get(piece.stream);
       if (line === undefined) {
-        line = [];
-        lines.push(line);
-        if (lines.length > count) lines.shift();
+        line = { pieces: [], bytes: 0 };
+        lines.set(begun, line);
+        lines.delete(begun - count);
+        begun += 1;
       }
-      line.push(piece);
+      addTo(line, piece);
       if (piece.ends) open.delete(piece.stream);
       else open.set(piece.stream, line);
     },
-    pieces: () => lines.flat(),
+    pieces: () => [...lines.values()].flatMap(({ pieces }) => pieces),
   };
+}
+
+function addTo(line: TailLine, piece: LogPiece): void {
+  line.pieces.push(piece);
+  line.bytes += sizeOf(piece);
+  if (line.bytes <= LINE_BYTES) return;
+  const dropped = line.pieces.splice(0, Math.ceil(line.pieces.length / 2));
+  for (const one of dropped) line.bytes -= sizeOf(one);
+}
+
+function sizeOf({ text }: LogPiece): number {
+  return text.length + PIECE_BYTES;
 }

@@ -48,4 +48,18 @@ describe('a log', () => {
     parse([LOG]).forEach((piece) => tail.push(piece));
     expect(show(tail.pieces())).toBe(lines);
   });
+
+  it.each([
+    ['in large pieces', 8192],
+    ['byte by byte', 1],
+  ])('keeps the end of a line that does not end, written %s', (_, size) => {
+    const tail = createTail(1);
+    const parser = createLogParser();
+    for (let at = 0; at < 200_000; at += 1)
+      for (const piece of parser.push(`t${at} stdout P ${'x'.repeat(size)}\n`)) tail.push(piece);
+    const kept = tail.pieces();
+    expect(kept.at(-1)?.time).toBe('t199999');
+    expect(kept.length * (size + 128)).toBeGreaterThanOrEqual(2 ** 21 - 8320);
+    expect(kept.length * (size + 128)).toBeLessThanOrEqual(2 ** 22);
+  });
 });
