@@ -6,6 +6,11 @@ import { BLOCK, isZero, paxNumber, readHeader, refuse, type TarHeader } from './
 
 /** Long names and pax records, which are held in memory. */
 const META_MAX = 4 * 2 ** 20;
+/**
+ * The map of one sparse file, held in memory too, by us and by GNU tar: at 21 pieces a block those of 688,128, beyond what
+ * any file of an image has.
+ */
+const MAP_MAX = 16 * 2 ** 20;
 const DAMAGED = 'the archive is damaged or was cut short; fetch it again';
 
 export interface TarEntry extends TarHeader {
@@ -30,7 +35,7 @@ export class TarReader {
   #entries = 0;
   #empty = true;
   #meta: { readonly header: Buffer; readonly size: number; readonly parts: Buffer[] } | undefined;
-  #sparse: { readonly header: TarHeader; readonly block: Buffer } | undefined;
+  #sparse: { readonly header: TarHeader; readonly block: Buffer; mapped: number } | undefined;
   /** By type: the headers that describe the entry to come. */
   readonly #long = new Map<string, string>();
   #pax: ReadonlyMap<string, string> | undefined;
@@ -102,10 +107,7 @@ export class TarReader {
         if (this.#remaining === 0) this.#endMeta();
         return;
       case 'sparse-map':
-        this.#held.push(Buffer.from(block));
-        // Byte 504 of a map block says whether another follows.
-        if (block[504] !== 1 && this.#sparse !== undefined)
-          this.#takeEntry(this.#sparse.header, this.#sparse.block);
+        this.#takeMapBlock(block);
         return;
       case 'end':
         if (!isZero(block)) throw this.#trailing();
@@ -113,6 +115,17 @@ export class TarReader {
       case 'data':
         return;
     }
+  }
+
+  #takeMapBlock(block: Buffer): void {
+    const sparse = this.#sparse;
+    if (sparse === undefined) return;
+    sparse.mapped += BLOCK;
+    if (sparse.mapped > MAP_MAX)
+      throw refuse(`the map of a sparse file is over the limit of ${MAP_MAX} bytes`);
+    this.#held.push(Buffer.from(block));
+    // Byte 504 of a map block says whether another follows.
+    if (block[504] !== 1) this.#takeEntry(sparse.header, sparse.block);
   }
 
   #trailing(): Error {
@@ -137,7 +150,7 @@ export class TarReader {
     const own = Buffer.from(block);
     this.#held.push(own);
     if (header.sparse?.extended === true) {
-      this.#sparse = { header, block: own };
+      this.#sparse = { header, block: own, mapped: 0 };
       this.#expect = 'sparse-map';
     } else {
       this.#takeEntry(header, own);
@@ -170,7 +183,8 @@ export class TarReader {
     this.#verdict = this.#receive(
       entry.type === '0' && entry.name.endsWith('/') ? { ...entry, type: '5' } : entry,
     );
-    if (this.#verdict === 'keep') this.#out.push(...this.#held);
+    // One by one: a call takes only so many arguments.
+    if (this.#verdict === 'keep') for (const held of this.#held) this.#out.push(held);
     this.#held = [];
     this.#expectData('data', size);
   }

@@ -195,6 +195,16 @@ export const HOSTILE_CONTENTS: readonly HostileArchive[] = [
     refusal: /more than 250 times its size/,
   },
   {
+    name: 'sparse file whose map does not end',
+    bytes: () => {
+      const more = Buffer.alloc(512);
+      more[504] = 1;
+      const map = Buffer.alloc(17 * 2 ** 20, more);
+      return gzipSync(archive(entry({ name: 'a', type: 'S', magic: gnu, patch: { 482: '\x01' } }), map));
+    },
+    refusal: /map of a sparse file is over the limit of 16777216 bytes/,
+  },
+  {
     name: 'endless name',
     bytes: () => archive(entry({ name: 'l', type: 'L', size: 2 ** 30 })),
     refusal: /over the limit/,
