@@ -3,6 +3,7 @@
 // interface, an address) is not weighed: it may catch, and whoever looks should know of it.
 import { runChecked } from './commands.ts';
 import type { Host } from './host.ts';
+import { asList, isRecord, parseJson, record, text, type Fields } from './json-fields.ts';
 import { NFT_TABLE } from './nft-table.ts';
 import { readTexts } from './nft-chains.ts';
 
@@ -22,8 +23,6 @@ export interface Published {
 /** Where runspec's own chains stand: plan/firewall.ts. */
 const PRIORITY = -100;
 
-type Fields = Readonly<Record<string, unknown>>;
-
 /** @throws OperationError when a firewall cannot be read. */
 export async function readEarlierNat(host: Host): Promise<readonly NatRule[]> {
   const legacy = LEGACY.map((one) => readLegacy(host, one));
@@ -31,56 +30,59 @@ export async function readEarlierNat(host: Host): Promise<readonly NatRule[]> {
 }
 
 async function readNft(host: Host): Promise<readonly NatRule[]> {
-  const [json, listing] = await Promise.all([
-    runChecked(host, ['nft', '-j', 'list', 'ruleset']),
-    runChecked(host, ['nft', '-s', '-a', 'list', 'ruleset']),
-  ]);
-  const objects = (JSON.parse(json.stdout) as { readonly nftables: readonly Fields[] }).nftables;
-  const texts = readTexts(listing.stdout);
-  const chains = objects.flatMap((one) => (one['chain'] === undefined ? [] : [one['chain'] as Fields]));
-  const rules = objects.flatMap((one) => (one['rule'] === undefined ? [] : [one['rule'] as Fields]));
-  const nameOf = (one: Fields, chain: unknown): string =>
-    `${String(one['family'])} ${String(one['table'])} ${String(chain)}`;
-  const reached = new Set(
-    chains
-      .filter(
-        (chain) =>
-          chain['type'] === 'nat' &&
-          (chain['hook'] === 'prerouting' || chain['hook'] === 'output') &&
-          Number(chain['prio']) <= PRIORITY &&
-          !(chain['family'] === 'inet' && chain['table'] === NFT_TABLE),
-      )
-      .map((chain) => nameOf(chain, chain['name'])),
-  );
+  // Terse: a set in a rule is shown all the same, but not what is in those with a name, which may be a hundred thousand.
+  const { stdout } = await runChecked(host, ['nft', '-j', '-t', 'list', 'ruleset']);
+  const objects = asList(record(parseJson(stdout, 'nft'))['nftables']);
+  const chains = objects.map((one) => record(one['chain']));
+  const rules = objects.flatMap((one) => ('rule' in one ? [record(one['rule'])] : []));
+  const reached = new Set(chains.filter(isEarlier).map((chain) => nameOf(chain, chain['name'])));
   // A set is walked in the order of insertion: chains that are jumped to are appended and walked in turn.
   for (const chain of reached)
     for (const rule of rules)
       if (nameOf(rule, rule['chain']) === chain)
         for (const target of jumpsOf(rule)) reached.add(nameOf(rule, target));
-  return rules
-    .filter((rule) => reached.has(nameOf(rule, rule['chain'])) && statements(rule).some(redirects))
-    .map((rule) => {
-      const chain = nameOf(rule, rule['chain']);
-      const said = texts.get(`${chain} ${String(rule['handle'])}`) ?? `rule ${String(rule['handle'])}`;
-      return { text: `nft chain ${chain}: ${said}`, catches: (asked) => mayCatch(rule, asked) };
-    });
+  const found = rules.filter(
+    (rule) => reached.has(nameOf(rule, rule['chain'])) && statements(rule).some(redirects),
+  );
+  // On most hosts there are none, and nft need not start once more.
+  const texts = found.length === 0 ? new Map<string, string>() : await readListing(host);
+  return found.map((rule) => {
+    const chain = nameOf(rule, rule['chain']);
+    const handle = String(rule['handle']);
+    const said = texts.get(`${chain} ${handle}`) ?? `rule ${handle}`;
+    return { text: `nft chain ${chain}: ${said}`, catches: (asked) => mayCatch(rule, asked) };
+  });
+}
+
+async function readListing(host: Host): Promise<ReadonlyMap<string, string>> {
+  return readTexts((await runChecked(host, ['nft', '-s', '-a', '-t', 'list', 'ruleset'])).stdout);
+}
+
+function nameOf(one: Fields, chain: unknown): string {
+  return [one['family'], one['table'], chain].map((part) => text(part) ?? '').join(' ');
+}
+
+function isEarlier({ family, table, type, hook, prio }: Fields): boolean {
+  const isOurs = family === 'inet' && table === NFT_TABLE;
+  const isOnTheWay = type === 'nat' && (hook === 'prerouting' || hook === 'output');
+  return isOnTheWay && Number(prio) <= PRIORITY && !isOurs;
 }
 
 function statements(rule: Fields): readonly Fields[] {
-  return (rule['expr'] as readonly Fields[] | undefined) ?? [];
+  return asList(rule['expr']);
 }
 
 function redirects(statement: Fields): boolean {
   if ('dnat' in statement || 'redirect' in statement || 'tproxy' in statement) return true;
   // iptables-nft: nft knows but the name of the target.
-  const foreign = statement['xt'] as Fields | null | undefined;
-  return foreign?.['type'] === 'target' && /^(DNAT|REDIRECT|NETMAP)$/.test(String(foreign['name']));
+  const { type, name } = record(statement['xt']);
+  return type === 'target' && /^(DNAT|REDIRECT|NETMAP)$/.test(text(name) ?? '');
 }
 
 function jumpsOf(rule: Fields): readonly unknown[] {
   return statements(rule).flatMap((statement) => {
-    const verdict = (statement['jump'] ?? statement['goto']) as Fields | undefined;
-    return verdict === undefined ? [] : [verdict['target']];
+    const verdict = statement['jump'] ?? statement['goto'];
+    return verdict === undefined ? [] : [record(verdict)['target']];
   });
 }
 
@@ -94,55 +96,53 @@ const FAMILY_WORDS: ReadonlyMap<unknown, Published['family']> = new Map([
 
 function isOfFamily(statement: Fields, family: Published['family']): boolean {
   const isMeant = (name: unknown): boolean => (FAMILY_WORDS.get(name) ?? family) === family;
-  const match = statement['match'] as { op: string; left: Fields; right: unknown } | undefined;
-  const payload = match?.left['payload'] as Fields | undefined;
-  const dnat = statement['dnat'] as Fields | null | undefined;
-  if (!isMeant(payload?.['protocol']) || !isMeant(dnat?.['family'])) return false;
-  const key = (match?.left['meta'] as Fields | undefined)?.['key'];
-  if (match === undefined || (key !== 'nfproto' && key !== 'protocol')) return true;
-  return !FAMILY_WORDS.has(match.right) || isMeant(match.right) === (match.op !== '!=');
+  const { op, left, right } = record(statement['match']);
+  const { payload, meta } = record(left);
+  if (!isMeant(record(payload)['protocol']) || !isMeant(record(statement['dnat'])['family'])) return false;
+  const { key } = record(meta);
+  if (key !== 'nfproto' && key !== 'protocol') return true;
+  return !FAMILY_WORDS.has(right) || isMeant(right) === (op !== '!=');
 }
 
 function mayCatch(rule: Fields, { family, protocol, port }: Published): boolean {
   if ((FAMILY_WORDS.get(rule['family']) ?? family) !== family) return false;
   if (!statements(rule).every((statement) => isOfFamily(statement, family))) return false;
   return statements(rule).every((statement) => {
-    const match = statement['match'] as { op: string; left: Fields; right: unknown } | undefined;
     const mapped = findPortMap(statement);
     if (mapped !== undefined) return mapped.some((one) => isIn(port, one));
-    if (match === undefined || (match.op !== '==' && match.op !== 'in')) return true;
-    const payload = match.left['payload'] as Fields | undefined;
-    const meta = match.left['meta'] as Fields | undefined;
-    if (payload?.['field'] === 'dport') {
+    const { op, left, right } = record(statement['match']);
+    if (op !== '==' && op !== 'in') return true;
+    const payload = record(record(left)['payload']);
+    if (payload['field'] === 'dport') {
       const isProtocol = payload['protocol'] === protocol || payload['protocol'] === 'th';
-      return isProtocol && isIn(port, match.right);
+      return isProtocol && isIn(port, right);
     }
-    if (payload?.['field'] === 'protocol' || meta?.['key'] === 'l4proto')
-      return JSON.stringify(match.right).includes(`"${protocol}"`);
+    if (payload['field'] === 'protocol' || record(record(left)['meta'])['key'] === 'l4proto')
+      return JSON.stringify(right ?? '').includes(`"${protocol}"`);
     return true;
   });
 }
 
-/** Keys of `dnat to tcp dport map { 8080 : … }`. */
-function findPortMap(statement: Fields): readonly unknown[] | undefined {
-  const found = /\{"map":\{"key":\{"payload":\{[^}]*"field":"dport"\}\},"data":\{"set":(\[.*\])\}\}\}/.exec(
-    JSON.stringify(statement),
-  );
-  return found === null
-    ? undefined
-    : (JSON.parse(found[1] ?? '[]') as readonly [unknown, unknown][]).map(([key]) => key);
+/** Keys of `dnat to tcp dport map { 8080 : … }`, wherever in a statement it stands. */
+function findPortMap(value: unknown): readonly unknown[] | undefined {
+  if (!isRecord(value)) return undefined;
+  const { key, data } = record(value['map']);
+  const pairs = record(data)['set'];
+  if (Array.isArray(pairs) && record(record(key)['payload'])['field'] === 'dport')
+    return pairs.map((pair: unknown) => (Array.isArray(pair) ? (pair[0] as unknown) : pair));
+  for (const part of Object.values(value)) {
+    const found = findPortMap(part);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** A number, a range, or a set of both. What is none of them (a named set) may hold it. */
 function isIn(port: number, value: unknown): boolean {
   if (typeof value === 'number') return value === port;
-  if (typeof value !== 'object' || value === null) return true;
-  const { range, set } = value as {
-    readonly range?: readonly [number, number];
-    readonly set?: readonly unknown[];
-  };
-  if (range !== undefined) return port >= range[0] && port <= range[1];
-  return set === undefined || set.some((one) => isIn(port, one));
+  const { range, set } = record(value);
+  if (Array.isArray(range)) return port >= Number(range[0]) && port <= Number(range[1]);
+  return !Array.isArray(set) || set.some((one) => isIn(port, one));
 }
 
 const LEGACY = [

@@ -13,8 +13,8 @@ function nftHost(family: string, ...expr: readonly object[]) {
   const rule = { family, table: 't', chain: 'c', handle: 4, expr: [...expr, { dnat: { port: 1 } }] };
   return createFixtureHost({
     commands: {
-      'nft -j list ruleset': { stdout: JSON.stringify({ nftables: [{ chain }, { rule }] }) },
-      'nft -s -a list ruleset': {
+      'nft -j -t list ruleset': { stdout: JSON.stringify({ nftables: [{ chain }, { rule }] }) },
+      'nft -s -a -t list ruleset': {
         stdout: `table ${family} t {\n\tchain c {\n\t\tdnat to :1 # handle 4\n\t}\n}\n`,
       },
     },
@@ -32,6 +32,24 @@ describe('a rule of others that comes first', () => {
   });
   const daddr = (protocol: string): object => ({
     match: { op: '==', left: { payload: { protocol, field: 'daddr' } }, right: 'any' },
+  });
+
+  const mapped = (port: unknown): object => {
+    const key = { payload: { protocol: 'tcp', field: 'dport' } };
+    return { dnat: { addr: { map: { key, data: { set: [[port, '10.0.0.2']] } } } } };
+  };
+
+  it.each([
+    ['one port', 8080, ['ipv4']],
+    ['a range', { range: [8000, 8100] }, ['ipv4']],
+    ['another port', 9090, []],
+  ])('catches what its map has: %s', async (_, port, families) => {
+    expect(await caught(nftHost('ip', mapped(port)))).toEqual(families);
+  });
+
+  it('is told as nft lists it', async () => {
+    const host = nftHost('ip', dport);
+    expect((await readEarlierNat(host)).map(({ text }) => text)).toEqual(['nft chain ip t c: dnat to :1']);
   });
 
   it.each([
@@ -60,8 +78,8 @@ describe('a rule of others that comes first', () => {
     const host = createFixtureHost({
       files: { [names]: 'nat\nfilter\n' },
       commands: {
-        'nft -j list ruleset': { stdout: '{"nftables": []}' },
-        'nft -s -a list ruleset': {},
+        // Once, and no second time for the text of no rule.
+        'nft -j -t list ruleset': { stdout: '{"nftables": []}' },
         [`${tool}-save -t nat`]: { stdout: `*nat\n${rule}\nCOMMIT\n` },
       },
     });
