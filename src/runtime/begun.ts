@@ -1,15 +1,22 @@
 // Whether a container's init is its program by now: runtimes answer before execve(2).
 import type { Host } from '../host/host.ts';
+import { readLinkOrNothing } from '../host/proc-files.ts';
 import { readProcFile, waitUntil } from './proc.ts';
 
 /** As runc's and crun's init call themselves until then; whoever wraps a runtime starts one of these. */
 const RUNTIMES = /^(?:runc:|exe$|crun|libcrun|\d+$)/;
+
+/** What it executes. runc's is a copy of itself that has no path: `/`, or a file in memory. */
+export function readExecutable(host: Host, pid: number): Promise<string | undefined> {
+  return readLinkOrNothing(host, `/proc/${pid}/exe`);
+}
 
 /** For execve(2) on a slow machine. Only a program that has the name of a runtime is waited for that long. */
 const BEGIN_MS = 2000;
 
 /**
  * Waits until the process is the program, or has ended.
+ * @param own what the runtime's init executes, where that is known: a program that has the name of a runtime is told from it by that.
  * @param isOver tells of an end that /proc does not show yet.
  * @returns false when the time is over.
  */
@@ -17,11 +24,15 @@ export async function awaitProgram(
   host: Host,
   pid: number,
   runtime: string,
+  own: string | undefined,
   isOver: () => Promise<boolean>,
 ): Promise<boolean> {
   return waitUntil(host, BEGIN_MS, async () => {
     const name = (await readProcFile(host, `/proc/${pid}/comm`))?.trim();
     if (name === undefined || (await isOver())) return true;
-    return name !== runtime && !RUNTIMES.test(name);
+    if (name !== runtime && !RUNTIMES.test(name)) return true;
+    const executed = await readExecutable(host, pid);
+    // On the way to the program runc may pass through another file in memory.
+    return own !== undefined && executed !== undefined && executed !== own && !executed.startsWith('/memfd:');
   });
 }

@@ -170,7 +170,7 @@ async function whenBegun(
 ): Promise<ProcessIdentity | undefined> {
   if (init === undefined) return undefined;
   const exit = watchExit(child);
-  await awaitProgram(host, init.pid, runtime, async () => exit.seen);
+  await awaitProgram(host, init.pid, runtime, undefined, async () => exit.seen);
   return init;
 }
 

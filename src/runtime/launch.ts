@@ -7,7 +7,7 @@ import type { MountState } from '../host/kernel-view.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import type { Phase } from '../plan/step-base.ts';
 import { cgroupFolders, type CgroupFolder } from './cgroup-processes.ts';
-import { awaitProgram } from './begun.ts';
+import { awaitProgram, readExecutable } from './begun.ts';
 import { checkPlaces, checkProcess } from './check-start.ts';
 import { awaitExitFile, readOomKills } from './container-state.ts';
 import { enterMonitorCgroup, keepMovesQuick, makeMonitorCgroup } from './monitor-cgroup.ts';
@@ -64,6 +64,7 @@ export async function launchProcess(
   isWhole.catch(() => undefined);
   const pid = await created;
   const init = await readIdentity(host, pid);
+  const own = await readExecutable(host, pid);
   await isWhole;
   // Asked once more: a signal may have come since, and from the start on it would be too late.
   await reached('start');
@@ -81,7 +82,7 @@ export async function launchProcess(
     launch: launchOf(step),
     ...(oom === undefined ? {} : { oom }),
   };
-  await failIfNeverExecuted(host, step, record);
+  await failIfNeverExecuted(host, step, record, own);
   await writeProcessRecord(host, step.records, record);
   return record;
 }
@@ -230,9 +231,10 @@ async function failIfNeverExecuted(
   host: Host,
   step: ProcessStep,
   { init: { pid }, monitor, startedAt }: ProcessRecord,
+  own: string | undefined,
 ): Promise<void> {
   const hasEnded = async (): Promise<boolean> => (await readIdentity(host, pid)) === undefined;
-  const isKnown = await awaitProgram(host, pid, step.runtime.name, hasEnded);
+  const isKnown = await awaitProgram(host, pid, step.runtime.name, own, hasEnded);
   if (!isKnown || !(await hasEnded())) return;
   if (monitor !== undefined) await awaitExitFile(host, step.records, monitor);
   const message = execErrorIn(await readLogEnd(host, step.log), startedAt);
