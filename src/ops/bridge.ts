@@ -30,7 +30,9 @@ export const bridge: Op<'bridge'> = {
     const differences = [
       ...differencesOf(link, step, await view.links()),
       ...(await routeDifference(host.readText(routeLocalnet(step.name)))),
-      ...(link.alias === BRIDGE_ALIAS ? await advertisementDifference(host, step.name) : []),
+      ...(link.alias === BRIDGE_ALIAS
+        ? await advertisementDifference(host, step.name)
+        : await macDifference(host, link, await view.links())),
     ];
     return differences.length === 0
       ? { state: 'present', owned: link.alias === BRIDGE_ALIAS }
@@ -52,7 +54,9 @@ export const bridge: Op<'bridge'> = {
     // A kill between making it and naming it leaves ours without its alias.
     const nameless = link !== undefined && link.alias === undefined && before['existed'] === false;
     const claim = nameless ? [`link set dev ${step.name} alias ${BRIDGE_ALIAS}`] : [];
-    const wanted = link === undefined ? createLines(step) : [...claim, ...mendLines(link, step, links)];
+    const keep = link === undefined || nameless ? [] : await keepMacLines(host, link, links);
+    const wanted =
+      link === undefined ? createLines(step) : [...claim, ...keep, ...mendLines(link, step, links)];
     if (wanted.length > 0) await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(wanted) });
     await host.writeInPlace(routeLocalnet(step.name), '1');
     if (before['existed'] !== true) await refuseAdvertisements(host, step.name);
@@ -148,6 +152,35 @@ function mendLines(link: LinkState, step: BridgeStep, links: readonly LinkState[
     ...(mtu === undefined ? [] : [`link set dev ${step.name} mtu ${mtu}`]),
     ...(link.up ? [] : [`link set dev ${step.name} up`]),
   ];
+}
+
+/** addr_assign_type of a MAC address that somebody has set: linux/netdevice.h, NET_ADDR_SET. */
+const SET = '3';
+
+/**
+ * A bridge whose MAC address nobody has set takes the lowest of its ports', and none at all when the last of them goes
+ * (br_stp_recalculate_bridge_id). Only its own address, set before our port comes, is still there afterwards; a bridge
+ * with ports already goes by them, and comes back to theirs.
+ */
+async function macDifference(
+  host: Host,
+  link: LinkState,
+  links: readonly LinkState[],
+): Promise<readonly Difference[]> {
+  if (link.alias === BRIDGE_ALIAS || link.mac === '00:00:00:00:00:00') return [];
+  if (links.some((one) => one.master === link.name)) return [];
+  const assigned = (await host.readText(`/sys/class/net/${link.name}/addr_assign_type`))?.trim();
+  if (assigned === SET) return [];
+  return [{ property: 'mac', wanted: `${link.mac} kept`, found: `${link.mac} until it has a port` }];
+}
+
+async function keepMacLines(
+  host: Host,
+  link: LinkState,
+  links: readonly LinkState[],
+): Promise<readonly string[]> {
+  const differences = await macDifference(host, link, links);
+  return differences.map(() => `link set dev ${link.name} address ${link.mac}`);
 }
 
 function differencesOf(

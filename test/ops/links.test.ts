@@ -60,6 +60,36 @@ describe('a bridge', () => {
     expect(await ops.addresses('runspec0')).toEqual(['10.209.0.254']);
   });
 
+  it('of somebody else keeps its MAC address, with a port of ours and after', async () => {
+    const ops = await up('netns-folder', 'netns');
+    ops.ip('', 'link add runspec0 type bridge');
+    const mac = async (): Promise<string | undefined> => (await ops.context().view.link('runspec0'))?.mac;
+    const own = await mac();
+    const before = await ops.apply(STEPS.bridge);
+    await ops.apply(STEPS.veth);
+    expect(await mac()).toBe(own);
+    await ops.revert(STEPS.veth);
+    await ops.revert(STEPS.bridge, before);
+    expect(await mac()).toBe(own);
+  });
+
+  it('of somebody else that goes by its ports goes by them again', async () => {
+    const ops = await up('netns-folder', 'netns');
+    const lines = [
+      'link add runspec0 type bridge',
+      'link add tap0 address 02:00:00:00:00:77 type veth peer name tap1',
+      'link set dev tap0 master runspec0',
+    ];
+    for (const line of lines) ops.ip('', line);
+    const before = await ops.apply(STEPS.bridge);
+    await ops.apply(STEPS.veth);
+    await ops.revert(STEPS.veth);
+    await ops.revert(STEPS.bridge, before);
+    expect((await ops.context().view.link('runspec0'))?.mac).toBe('02:00:00:00:00:77');
+    ops.ip('', 'link set dev tap0 nomaster');
+    expect((await ops.context().view.link('runspec0'))?.mac).toBe('00:00:00:00:00:00');
+  });
+
   it('of somebody else keeps an address that it got beside ours', async () => {
     const ops = createFakeOps();
     ops.ip('', 'link add runspec0 type bridge');

@@ -14,7 +14,7 @@ const temporary = (file: string): string =>
 
 /** One runspec process on the machine; a later one finds what this one left, and its locks free. */
 export function createFakeHost(machine: FakeMachine, gate: Gate): Host {
-  const { files, mounts } = machine;
+  const { files, mounts, network } = machine;
   const held = new Set<string>();
   let clock = 1_700_000_000_000;
   const refuseMountPoint = (file: string): void => {
@@ -23,7 +23,11 @@ export function createFakeHost(machine: FakeMachine, gate: Gate): Host {
   return {
     environment: {},
     readText: (file) =>
-      gate.read(() => (file === '/proc/self/mountinfo' ? mounts.table() : files.read(file))),
+      gate.read(() => {
+        const link = /^\/sys\/class\/net\/([^/]+)\/addr_assign_type$/.exec(file)?.[1];
+        if (link !== undefined) return showAssignment(network.isMacSet(link));
+        return file === '/proc/self/mountinfo' ? mounts.table() : files.read(file);
+      }),
     status: (file) => gate.read(() => files.find(file)),
     statusOfTarget: (file) => gate.read(() => files.find(file)),
     list: (folder) => gate.read(() => files.names(folder)),
@@ -122,4 +126,9 @@ export function createFakeHost(machine: FakeMachine, gate: Gate): Host {
     sleep: (milliseconds) => gate.read(() => void (clock += milliseconds)),
     now: () => (clock += 1),
   };
+}
+
+/** linux/netdevice.h: 1 is NET_ADDR_RANDOM, 3 NET_ADDR_SET. */
+function showAssignment(isSet: boolean | undefined): string | undefined {
+  return isSet === undefined ? undefined : `${isSet ? 3 : 1}\n`;
 }

@@ -1,11 +1,15 @@
 // The links, addresses and routes of a fake machine's network namespaces, and the `ip` commands that
 // change and show them. A command it does not know is an error of the test, not of the machine.
+import { isIpv6, pairs, shape, splitAt, subnetOf, unknown } from './ip-words.ts';
+
 export interface FakeLink {
   name: string;
   readonly kind: string | undefined;
   alias: string | undefined;
   mtu: number;
   mac: string;
+  /** Somebody has set it: a bridge does not take another one from its ports. */
+  isMacSet: boolean;
   up: boolean;
   master: string | undefined;
   hairpin: boolean;
@@ -33,6 +37,8 @@ export interface FakeNetwork {
   run(netns: string, words: readonly string[]): string;
   /** In the host's own namespace. */
   hasLink(name: string): boolean;
+  /** As sysfs tells it; undefined without such a link. */
+  isMacSet(name: string): boolean | undefined;
   dump(): readonly string[];
   /** @returns what brings back all of it as it is now. */
   keep(): () => void;
@@ -76,6 +82,7 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
       alias: undefined,
       mtu: 1500,
       mac,
+      isMacSet: false,
       up: false,
       master: undefined,
       hairpin: false,
@@ -85,6 +92,14 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
     namespace(netns).links.set(name, { ...fresh, ...rest });
     if (netns === '') onLink(name, true);
   };
+  // br_stp_recalculate_bridge_id.
+  const recalculate = (netns: string, bridge: string | undefined): void => {
+    const { links } = namespace(netns);
+    const target = links.get(bridge ?? '');
+    if (target === undefined || target.isMacSet) return;
+    const macs = [...links.values()].filter((one) => one.master === bridge).map((one) => one.mac);
+    target.mac = macs.toSorted()[0] ?? '00:00:00:00:00:00';
+  };
   const removeLink = (netns: string, name: string): void => {
     const { links, routes } = namespace(netns);
     const gone = links.get(name);
@@ -93,6 +108,7 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
     if (netns === '') onLink(name, false);
     for (const [key, route] of routes) if (route.link === name) routes.delete(key);
     for (const other of links.values()) if (other.master === name) other.master = undefined;
+    recalculate(netns, gone.master);
     if (gone.peer !== undefined && namespaces.has(gone.peer.netns))
       removeLink(gone.peer.netns, gone.peer.name);
   };
@@ -150,16 +166,21 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
         if (word === 'up' || word === 'down') {
           target.up = word === 'up';
           if (!target.up) dropIpv6(netns, target);
-        } else if (word === 'nomaster') target.master = undefined;
-        else {
+        } else if (word === 'nomaster') {
+          const former = target.master;
+          target.master = undefined;
+          recalculate(netns, former);
+        } else {
           index += 1;
           const value = words[index] ?? '';
           if (word === 'alias') target.alias = value;
           else if (word === 'name') rename(netns, target, value);
           else if (word === 'mtu') target.mtu = Number(value);
-          else if (word === 'address') target.mac = value;
-          else if (word === 'master') target.master = link(netns, value).name;
-          else if (word === 'hairpin') target.hairpin = value === 'on';
+          else if (word === 'address') Object.assign(target, { mac: value, isMacSet: true });
+          else if (word === 'master') {
+            target.master = link(netns, value).name;
+            recalculate(netns, value);
+          } else if (word === 'hairpin') target.hairpin = value === 'on';
           else if (word === 'type' && value === 'bridge_slave') continue;
           else throw unknown(['link', 'set', ...rest]);
         }
@@ -226,10 +247,12 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
       return command(netns, rest);
     },
     hasLink: (name) => namespace('').links.has(name),
+    isMacSet: (name) => namespace('').links.get(name)?.isMacSet,
     dump: () =>
       [...namespaces].flatMap(([name, { links, routes }]) => [
         ...[...links.values()].map(
-          (one) => `link ${name}/${one.name} ${JSON.stringify({ ...one, mac: undefined })}`,
+          (one) =>
+            `link ${name}/${one.name} ${JSON.stringify({ ...one, mac: one.kind === 'bridge' ? one.mac : undefined, isMacSet: undefined })}`,
         ),
         ...[...routes.values()].map((route) => `route ${name} ${JSON.stringify(route)}`),
       ]),
@@ -260,37 +283,4 @@ function showLink(one: FakeLink): object {
       return { family: isIpv6(address) ? 'inet6' : 'inet', local, prefixlen: Number(prefix) };
     }),
   };
-}
-
-function subnetOf(address: string): string {
-  if (isIpv6(address)) return address;
-  const [quad = '', prefix] = address.split('/');
-  const bits = quad.split('.').map((part) => Number(part).toString(2).padStart(8, '0'));
-  return bits.join('').slice(0, Number(prefix));
-}
-
-function isIpv6(address: string): boolean {
-  return address.includes(':');
-}
-
-function shape(options: ReadonlyMap<string, string>): Partial<FakeLink> {
-  const mtu = options.get('mtu');
-  const mac = options.get('address');
-  return { ...(mtu === undefined ? {} : { mtu: Number(mtu) }), ...(mac === undefined ? {} : { mac }) };
-}
-
-function splitAt(words: readonly string[], word: string): readonly [readonly string[], readonly string[]] {
-  const index = words.indexOf(word);
-  return index < 0 ? [words, []] : [words.slice(0, index), words.slice(index + 1)];
-}
-
-function pairs(words: readonly string[]): ReadonlyMap<string, string> {
-  const found = new Map<string, string>();
-  for (let index = 0; index + 1 < words.length; index += 2)
-    found.set(words[index] ?? '', words[index + 1] ?? '');
-  return found;
-}
-
-function unknown(words: readonly string[]): Error {
-  return new Error(`the fake host does not know: ip ${words.join(' ')}`);
 }
