@@ -9,12 +9,12 @@ import { isName, recordedSteps } from '../run/records.ts';
 import { openSession, type Session } from '../run/session.ts';
 import { removeAllStaleWork } from '../run/stale-work.ts';
 import { readContainerState } from '../runtime/container-state.ts';
+import { containerFolder } from '../plan/container-folder.ts';
 import { requireRoot } from './require-root.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
 import { createReporter } from './reporter.ts';
 import { mendShared, removeKept, removeUnusedShared, takeDown } from './take-down.ts';
-import { containerFolder } from '../plan/container-folder.ts';
 
 export interface DownOptions {
   readonly all: boolean;

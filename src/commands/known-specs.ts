@@ -5,8 +5,8 @@ import type { LoadedSpec } from '../load/load.ts';
 import type { SourceText } from '../load/read-sources.ts';
 import type { Spec } from '../load/spec.ts';
 import { seal, unseal } from '../run/seal.ts';
-import type { CommandContext } from './context.ts';
 import { containerFolder, RECORD_FILES } from '../plan/container-folder.ts';
+import type { CommandContext } from './context.ts';
 
 /** A text without anything to complain of. */
 export interface UnderstoodText {

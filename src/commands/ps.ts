@@ -3,10 +3,10 @@ import { listKept } from '../run/kept-data.ts';
 import { createRecords, type ContainerRecord, type Records } from '../run/records.ts';
 import { readBootId } from '../runtime/proc.ts';
 import { readContainerState, type ContainerState } from '../runtime/container-state.ts';
+import { containerFolder } from '../plan/container-folder.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { renderTable } from './render-table.ts';
 import { showPorts } from './show-place.ts';
-import { containerFolder } from '../plan/container-folder.ts';
 
 interface Row {
   readonly name: string;

@@ -3,6 +3,7 @@ import { printable } from '../load/render-diagnostic.ts';
 import { opOf } from '../ops/index.ts';
 import type { Difference, Probe } from '../ops/op.ts';
 import type { Step } from '../plan/plan.ts';
+import { containerFolder } from '../plan/container-folder.ts';
 import { recordedSteps } from '../run/records.ts';
 import { findShadows } from '../run/shadows.ts';
 import { opContext, openSession } from '../run/session.ts';
@@ -12,7 +13,6 @@ import { paint } from './paint.ts';
 import { showState, toRow } from './ps.ts';
 import { describe } from './reporter.ts';
 import { unknownContainer } from './unknown-container.ts';
-import { containerFolder } from '../plan/container-folder.ts';
 
 export async function status(context: CommandContext, name: string): Promise<number> {
   const session = await openSession(context);

@@ -1,11 +1,11 @@
 // What apply says of a container that is as its spec wants it.
 import type { Plan } from '../plan/plan.ts';
+import { containerFolder } from '../plan/container-folder.ts';
 import { hasEffect } from '../run/changes.ts';
 import { describeEnd, readContainerState } from '../runtime/container-state.ts';
 import type { CommandContext } from './context.ts';
 import type { Work } from './prepare.ts';
 import { showAddresses, showPorts } from './show-place.ts';
-import { containerFolder } from '../plan/container-folder.ts';
 
 export async function tellApplied(
   context: CommandContext,

@@ -1,6 +1,7 @@
 // One cgroup in every hierarchy the host has, with its limits. v1 and v2 hierarchies may be mixed.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { removeWhenEmpty } from '../host/remove-when-empty.ts';
 import type { CgroupHierarchy, CgroupStep } from '../plan/plan.ts';
 import { liftLimits, sameLimit, specPathOf, type LimitFile } from './cgroup-limits.ts';
 import { removeCgroupFolder } from '../runtime/cgroup-processes.ts';
@@ -8,7 +9,6 @@ import { bringBack, findStrayed, folderOf, type Strayed } from '../runtime/cgrou
 import type { Difference, Op, OpContext } from './op.ts';
 import { quote } from './shell.ts';
 import { containerFolder } from '../plan/container-folder.ts';
-import { removeWhenEmpty } from '../host/remove-when-empty.ts';
 
 export const cgroup: Op<'cgroup'> = {
   describe: (step) => {

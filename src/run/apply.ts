@@ -3,6 +3,7 @@ import { InterruptedError, OperationError, UnreachedError } from '../errors.ts';
 import type { Before, OpContext } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
 import type { OpKind, Plan } from '../plan/plan.ts';
+import { containerFolder } from '../plan/container-folder.ts';
 import { perform, reversalOf, type Application } from './application.ts';
 import { hasEffect, type Change } from './changes.ts';
 import { walk, type Reached } from './graph.ts';
@@ -13,7 +14,6 @@ import { rollBack } from './roll-back.ts';
 import { type JournalEntry } from './records.ts';
 import { isSeeded } from './seed-gathering.ts';
 import { isSamePlan } from './settled.ts';
-import { containerFolder } from '../plan/container-folder.ts';
 
 /** @throws OperationError or InterruptedError after everything done was undone. */
 export async function applyChanges(application: Application): Promise<void> {

@@ -2,8 +2,8 @@
 // this container's. A record that a disk has damaged must never lead to a removal elsewhere. Pure.
 import { PLAN_VERSION, type OpKind, type Plan, type Step, type StepOf } from '../plan/plan.ts';
 import { predecessors, type Awaits } from '../plan/step-base.ts';
-import { unseal } from './seal.ts';
 import { containerFolder } from '../plan/container-folder.ts';
+import { unseal } from './seal.ts';
 
 /** plan.json and pending.json. */
 export interface StoredPlan {

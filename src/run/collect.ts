@@ -1,11 +1,11 @@
 // Removes what no record tells of: by container first, then what containers shared and none uses any more.
 import type { Step } from '../plan/plan.ts';
 import { cgroupFolders } from '../runtime/cgroup-processes.ts';
+import { removeWhenEmpty } from '../host/remove-when-empty.ts';
 import { CGROUP_ROOT, findNames } from './inventory.ts';
 import { findRemains, findUnused, removeRemains, removeUnused, type Remains } from './remains.ts';
 import type { Reporter } from './report.ts';
 import type { Session } from './session.ts';
-import { removeWhenEmpty } from '../host/remove-when-empty.ts';
 
 export interface Collected {
   readonly remains: readonly Remains[];

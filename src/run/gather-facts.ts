@@ -17,11 +17,11 @@ import type {
   ListeningSocket,
   ResolvedLayer,
 } from '../plan/facts.ts';
+import { containerFolder } from '../plan/container-folder.ts';
 import { readContainerState } from '../runtime/container-state.ts';
 import { statusOfNamespace } from '../runtime/joined-namespaces.ts';
 import { hearPrograms } from './hear-programs.ts';
 import { recordedSteps, type ContainerRecord, type Records } from './records.ts';
-import { containerFolder } from '../plan/container-folder.ts';
 
 /** Programs whose absence or place matters to a plan. */
 const PROGRAMS = ['crun', 'runc', 'conmon', 'ip', 'nft', 'mount', 'umount', 'tar'];

@@ -10,8 +10,6 @@ import { STATE_MODE } from '../ops/private-mount.ts';
 import { vethName } from '../plan/network.ts';
 import type { DockerUserStep } from '../plan/docker-user-step.ts';
 import type { CgroupStep, DirectoryStep, NftElementStep, Step, VethStep } from '../plan/plan.ts';
-import { cgroupFolders } from '../runtime/cgroup-processes.ts';
-import { isName } from './records.ts';
 import {
   containerFolder,
   GROWING_FILES,
@@ -19,6 +17,8 @@ import {
   RECORD_FOLDERS,
   SET_ASIDE,
 } from '../plan/container-folder.ts';
+import { cgroupFolders } from '../runtime/cgroup-processes.ts';
+import { isName } from './records.ts';
 
 export interface Places {
   readonly host: Host;

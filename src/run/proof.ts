@@ -9,11 +9,11 @@ import {
   type SnapshotScope,
 } from '../host/snapshot.ts';
 import type { Step } from '../plan/plan.ts';
+import { containerFolder, RECORD_FILES } from '../plan/container-folder.ts';
 import { foreignNames } from './foreign-names.ts';
 import { recordedSteps } from './records.ts';
 import { seal, unseal } from './seal.ts';
 import type { Session } from './session.ts';
-import { containerFolder, RECORD_FILES } from '../plan/container-folder.ts';
 
 export interface KeptSnapshot {
   readonly version: number;

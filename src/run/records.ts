@@ -4,9 +4,9 @@ import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Before } from '../ops/op.ts';
 import { PLAN_VERSION, type Plan, type Step } from '../plan/plan.ts';
+import { containerFolder, RECORD_FILES, GROWING_FILES, SET_ASIDE } from '../plan/container-folder.ts';
 import { isBefore, parseStoredPlan, type RecordFault, type StoredPlan } from './check-record.ts';
 import { seal, unseal } from './seal.ts';
-import { containerFolder, RECORD_FILES, GROWING_FILES, SET_ASIDE } from '../plan/container-folder.ts';
 
 export interface ContainerRecord {
   readonly name: string;

@@ -1,8 +1,8 @@
 // Whether a container's process runs, or how it ended, from its records and the kernel. Reads only.
 import type { Host } from '../host/host.ts';
+import { RECORD_FILES } from '../plan/container-folder.ts';
 import { type ProcessIdentity, isAlive, readBootId, waitUntil } from './proc.ts';
 import { type ProcessRecord, readProcessRecord } from './records.ts';
-import { RECORD_FILES } from '../plan/container-folder.ts';
 
 export type ContainerState =
   | {

@@ -6,6 +6,7 @@ import type { MountState } from '../host/kernel-view.ts';
 import { takeInTurn } from '../host/take-in-turn.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import { shownSysctls } from '../plan/process-steps.ts';
+import { RECORD_FILES } from '../plan/container-folder.ts';
 import { awaitProgram } from './begun.ts';
 import { isLostOn } from './default-action.ts';
 import { type SignalSource, waitForwarding } from './exec-process.ts';
@@ -17,7 +18,6 @@ import { readConfig } from './read-config.ts';
 import { RECORD_VERSION, launchOf, makeFolders, writeProcessRecord } from './records.ts';
 import { readLogEnd } from './read-log.ts';
 import { createError, execErrorIn, startError } from './runtime-errors.ts';
-import { RECORD_FILES } from '../plan/container-folder.ts';
 
 /** What a shell shows of a process that SIGKILL ended. */
 const KILLED = 128 + constants.signals.SIGKILL;

@@ -6,8 +6,8 @@ import { NETNS_FOLDER } from '../host/kernel-view.ts';
 import type { OciConfig } from '../oci/runtime-spec.ts';
 import { netnsOf } from '../plan/names.ts';
 import type { BundleStep } from '../plan/plan.ts';
-import { readContainerState } from './container-state.ts';
 import { containerFolder } from '../plan/container-folder.ts';
+import { readContainerState } from './container-state.ts';
 
 /** By OCI's type, the name below /proc/PID/ns. */
 const FILES: Readonly<Record<string, string>> = {

@@ -3,8 +3,8 @@
 // started when runspec was killed is found again. A dot cannot be part of a container's name.
 import type { Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
-import { type CgroupFolder, cgroupFolders, removeCgroupFolder, trackingFolder } from './cgroup-processes.ts';
 import { removeWhenEmpty } from '../host/remove-when-empty.ts';
+import { type CgroupFolder, cgroupFolders, removeCgroupFolder, trackingFolder } from './cgroup-processes.ts';
 
 export function monitorCgroup(
   mounts: readonly MountState[],

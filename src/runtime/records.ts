@@ -1,8 +1,8 @@
 // What is kept of a container's process below its records folder: who it is, and how it ended.
 import type { Host } from '../host/host.ts';
 import type { ProcessStep } from '../plan/plan.ts';
-import type { ProcessIdentity } from './proc.ts';
 import { RECORD_FILES } from '../plan/container-folder.ts';
+import type { ProcessIdentity } from './proc.ts';
 
 /** Bumped when newer code can no longer read it. */
 export const RECORD_VERSION: number = 1;

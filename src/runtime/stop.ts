@@ -5,11 +5,11 @@ import type { Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
 import { listPids } from '../host/proc-files.ts';
 import type { ProcessStep } from '../plan/plan.ts';
+import { RECORD_FILES } from '../plan/container-folder.ts';
 import { cgroupFolders, killProcesses, listProcesses } from './cgroup-processes.ts';
 import { monitorCgroup, removeMonitorCgroup } from './monitor-cgroup.ts';
 import { isAlive, type ProcessIdentity, readBootId, readProcFile, waitUntil } from './proc.ts';
 import { readProcessRecord } from './records.ts';
-import { RECORD_FILES } from '../plan/container-folder.ts';
 
 /** For processes that have been sent SIGKILL; only one stuck in the kernel takes longer. */
 const KILL_MS = 10_000;

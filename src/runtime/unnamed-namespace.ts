@@ -2,10 +2,10 @@
 import type { Host } from '../host/host.ts';
 import { NETNS_FOLDER, readNetns, type NetnsState } from '../host/kernel-view.ts';
 import { readLinkOrNothing } from '../host/proc-files.ts';
+import { containerFolder, RECORD_FOLDERS } from '../plan/container-folder.ts';
 import { findLivingTask } from './proc.ts';
 import { readContainerState } from './container-state.ts';
 import { readConfig } from './read-config.ts';
-import { containerFolder, RECORD_FOLDERS } from '../plan/container-folder.ts';
 
 /**
  * @returns the pid of the container's init, or of a thread of it, when that was put into the namespace of this name; to be
