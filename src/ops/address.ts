@@ -3,7 +3,7 @@ import { runChecked } from '../host/commands.ts';
 import { NETNS_FOLDER } from '../host/kernel-view.ts';
 import type { AddressStep } from '../plan/plan.ts';
 import { readInside } from '../runtime/unnamed-namespace.ts';
-import { lines } from './bridge.ts';
+import { lines } from './host-link.ts';
 import type { Difference, Op } from './op.ts';
 
 export const address: Op<'address'> = {

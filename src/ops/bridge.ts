@@ -10,8 +10,16 @@ import { deleteLink } from './delete-link.ts';
 import type { Before, Difference, Op } from './op.ts';
 import { removeAddresses } from './remove-addresses.ts';
 import { quote } from './shell.ts';
-
-export const BRIDGE_ALIAS = 'runspec';
+import {
+  addAddress,
+  advertisementDifference,
+  BRIDGE_ALIAS,
+  lines,
+  refuseAdvertisements,
+  refuseAdvertisementsLine,
+  routeLocalnet,
+} from './host-link.ts';
+import { macOf } from '../plan/ipv4.ts';
 
 export const bridge: Op<'bridge'> = {
   // From its first port on it goes by its ports.
@@ -128,11 +136,6 @@ function addressesOf(step: BridgeStep): readonly string[] {
   return [step.address, ...(step.address6 === undefined ? [] : [step.address6])];
 }
 
-/** An IPv6 address without duplicate address detection: on a bridge that has no port yet it would never end. */
-export function addAddress(address: string, link: string): string {
-  return `addr add ${address} dev ${link}${address.includes(':') ? ' nodad' : ''}`;
-}
-
 function createLines(step: BridgeStep): readonly string[] {
   return [
     // A fixed address: otherwise the bridge takes the lowest of its ports' and changes it as they come and go.
@@ -218,40 +221,4 @@ function showAddresses(link: LinkState, families: readonly string[]): string {
       .map((one) => `${one.address}/${one.prefix}`)
       .join(', ') || 'none'
   );
-}
-
-export function routeLocalnet(link: string): string {
-  return `/proc/sys/net/ipv4/conf/${link}/route_localnet`;
-}
-
-/** A container must not tell the host where its routes lead, whether it has IPv6 from us or not. */
-export async function refuseAdvertisements(host: Host, link: string): Promise<void> {
-  if ((await advertisementDifference(host, link)).length > 0) await host.writeInPlace(acceptRa(link), '0');
-}
-
-/** None in a kernel without IPv6. */
-export async function advertisementDifference(host: Host, link: string): Promise<readonly Difference[]> {
-  const found = (await host.readText(acceptRa(link)))?.trim() ?? '0';
-  return found === '0' ? [] : [{ property: 'accept_ra', wanted: '0', found }];
-}
-
-export function refuseAdvertisementsLine(link: string): string {
-  const path = quote(acceptRa(link));
-  return `if [ -e ${path} ]; then echo 0 > ${path}; fi`;
-}
-
-function acceptRa(link: string): string {
-  return `/proc/sys/net/ipv6/conf/${link}/accept_ra`;
-}
-
-/** A locally administered MAC address made of an IPv4 address, as Docker does: `02:42` and the four bytes. */
-export function macOf(address: string): string {
-  const bytes = (address.split('/')[0] ?? '')
-    .split('.')
-    .map((part) => Number(part).toString(16).padStart(2, '0'));
-  return ['02', '42', ...bytes].join(':');
-}
-
-export function lines(all: readonly string[]): string {
-  return all.map((line) => `${line}\n`).join('');
 }

@@ -7,7 +7,7 @@ import { NETNS_FOLDER, readMounts } from '../host/kernel-view.ts';
 import { topMount } from '../host/mount-lookup.ts';
 import type { NetnsStep } from '../plan/plan.ts';
 import { findUnnamed } from '../runtime/unnamed-namespace.ts';
-import { lines } from './bridge.ts';
+import { lines } from './host-link.ts';
 import type { Op } from './op.ts';
 import { quoteAll } from './shell.ts';
 import { RELEASE } from './unmount.ts';

@@ -1,7 +1,7 @@
 // A sysctl of the host. Its former value comes back with its last user.
 import type { Host } from '../host/host.ts';
 import type { LinkState } from '../host/kernel-view.ts';
-import { BRIDGE_ALIAS } from './bridge.ts';
+import { BRIDGE_ALIAS } from './host-link.ts';
 import type { Before, Op } from './op.ts';
 import { quote } from './shell.ts';
 

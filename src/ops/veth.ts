@@ -14,7 +14,7 @@ import {
   refuseAdvertisements,
   refuseAdvertisementsLine,
   routeLocalnet,
-} from './bridge.ts';
+} from './host-link.ts';
 import { fitMtu } from './bridge-mtu.ts';
 import { deleteLink } from './delete-link.ts';
 import type { Difference, Op, OpContext } from './op.ts';

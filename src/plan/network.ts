@@ -14,6 +14,7 @@ import { checkPorts } from './ports.ts';
 import type { Problems } from './problems.ts';
 import { LOOPBACK6 } from './subnets6.ts';
 import { netnsSteps } from './netns-steps.ts';
+import { macOf } from './ipv4.ts';
 
 export interface CompiledNetwork {
   readonly steps: readonly Step[];
@@ -261,11 +262,4 @@ function mtuOf({ network }: Spec, facts: HostFacts): number {
 function egressMtu(facts: HostFacts): number {
   const egress = facts.network.routes.find((route) => route.destination === '0.0.0.0/0');
   return facts.network.links.find((link) => link.name === egress?.link)?.mtu ?? 1500;
-}
-
-/** A locally administered MAC address made of the IPv4 address, as Docker does. */
-function macOf(address: string): string {
-  return ['02', '42', ...address.split('.').map((part) => Number(part).toString(16).padStart(2, '0'))].join(
-    ':',
-  );
 }

@@ -5,7 +5,7 @@ import { NETNS_FOLDER, type KernelView, type MountState } from '../host/kernel-v
 import { NFT_TABLE } from '../host/nft-table.ts';
 import { jumpsTo } from '../host/docker-user.ts';
 import { topMount } from '../host/mount-lookup.ts';
-import { BRIDGE_ALIAS } from '../ops/bridge.ts';
+import { BRIDGE_ALIAS } from '../ops/host-link.ts';
 import { STATE_MODE } from '../ops/private-mount.ts';
 import { vethName } from '../plan/network.ts';
 import type { DockerUserStep } from '../plan/docker-user-step.ts';

@@ -1,0 +1,42 @@
+// What the host's links to containers have in common, be they bridges or host ends of veth pairs; and how ip(8) is told.
+import type { Host } from '../host/host.ts';
+import type { Difference } from './op.ts';
+import { quote } from './shell.ts';
+
+/** Of the bridges that are runspec's own. */
+export const BRIDGE_ALIAS = 'runspec';
+
+/** For the standard input of `ip -batch -`. */
+export function lines(all: readonly string[]): string {
+  return all.map((line) => `${line}\n`).join('');
+}
+
+/** An IPv6 address without duplicate address detection: on a bridge that has no port yet it would never end. */
+export function addAddress(address: string, link: string): string {
+  return `addr add ${address} dev ${link}${address.includes(':') ? ' nodad' : ''}`;
+}
+
+/** The file that lets packets of 127.0.0.0/8 through it, as local ones to published ports are. */
+export function routeLocalnet(link: string): string {
+  return `/proc/sys/net/ipv4/conf/${link}/route_localnet`;
+}
+
+/** A container must not tell the host where its routes lead, whether it has IPv6 from us or not. */
+export async function refuseAdvertisements(host: Host, link: string): Promise<void> {
+  if ((await advertisementDifference(host, link)).length > 0) await host.writeInPlace(acceptRa(link), '0');
+}
+
+/** None in a kernel without IPv6. */
+export async function advertisementDifference(host: Host, link: string): Promise<readonly Difference[]> {
+  const found = (await host.readText(acceptRa(link)))?.trim() ?? '0';
+  return found === '0' ? [] : [{ property: 'accept_ra', wanted: '0', found }];
+}
+
+export function refuseAdvertisementsLine(link: string): string {
+  const path = quote(acceptRa(link));
+  return `if [ -e ${path} ]; then echo 0 > ${path}; fi`;
+}
+
+function acceptRa(link: string): string {
+  return `/proc/sys/net/ipv6/conf/${link}/accept_ra`;
+}
