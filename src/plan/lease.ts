@@ -22,9 +22,9 @@ export function chooseLease(
   );
   const subnet = chooseSubnet(spec, link, facts, problems, own?.link === link ? own : undefined, together);
   if (subnet === undefined) return undefined;
-  const present = gatewayOfOthers(spec, link, subnet, facts);
+  const present = gatewayOfOthers(spec, link, subnet, facts, together);
   if (network.gateway !== undefined && present !== undefined && network.gateway !== present) {
-    const hint = `use ${present}, or another network.bridge`;
+    const hint = `use ${present}, or another network.bridge, or change all that are on it in one call`;
     problems.error(
       'gateway-mismatch',
       ['network', 'gateway'],
@@ -109,10 +109,21 @@ function whyNoHost(subnet: Block, address: string): string | undefined {
   return value < first || value > last ? 'the network or broadcast address of' : undefined;
 }
 
-/** The gateway that others on the link go by: a bridge has one. */
-function gatewayOfOthers(spec: Spec, link: string, subnet: Block, facts: HostFacts): string | undefined {
+/** The gateway that others on the link go by, and stay with: a bridge has one. */
+function gatewayOfOthers(
+  spec: Spec,
+  link: string,
+  subnet: Block,
+  facts: HostFacts,
+  together: readonly Spec[],
+): string | undefined {
+  const { gateway } = spec.network;
+  const moving = new Set(
+    together.filter(({ network }) => network.gateway === gateway).map(({ name }) => name),
+  );
   return Object.entries(facts.containers).find(
-    ([name, { lease }]) => name !== spec.name && lease?.link === link && lease.subnet === showBlock(subnet),
+    ([name, { lease }]) =>
+      name !== spec.name && !moving.has(name) && lease?.link === link && lease.subnet === showBlock(subnet),
   )?.[1].lease?.gateway;
 }
 
