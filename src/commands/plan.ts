@@ -28,10 +28,10 @@ export async function plan(
 ): Promise<number> {
   if (options.script && context.json)
     throw new UsageError('--script and --json are given', 'choose one of them');
-  const host = context.isRoot ? context.host : unprivileged(context.host);
+  const readable = context.isRoot ? {} : unprivileged(context.host, context.archives);
   if (!context.isRoot)
     context.stderr('without root, what is up already cannot be seen: this is the plan for an empty host');
-  const session = await openSession({ ...context, host });
+  const session = await openSession({ ...context, ...readable });
   // The kernel is asked while the spec is read: the answers take longer than the asking.
   session.view.warmUp({ sockets: true, foreignRules: true });
   const loaded = await loadSpecs(context, args, { recall: context.isRoot });
@@ -69,7 +69,7 @@ export async function plan(
   tellSideEffects(context, facts, called);
   const spared = findSpared(changes, await findKept(session.shared, plans, changes));
   // Nothing is left to ask: its programs may end while the plan is written.
-  void host.close();
+  void session.host.close();
   if (options.script) context.stdout(renderScript(plans));
   else if (context.json) context.stdout(`${JSON.stringify(toJson(plans, changes, spared), undefined, 2)}\n`);
   else plans.forEach((one, index) => context.stdout(renderPlan(context, one, changes[index] ?? [], spared)));
@@ -117,7 +117,9 @@ function renderPlan(
   });
   const count = (action: Change['action']): number =>
     changes.filter((change) => change.action === action && !spared.has(change)).length;
-  const summary = hasEffect(changes)
+  // What another container does for it is no work of its own.
+  const own = changes.filter((change) => spared.get(change)?.mark !== MARKS.none);
+  const summary = hasEffect(own)
     ? `${count('create')} to create, ${count('update')} to update, ${count('replace')} to replace, ${count('delete')} to delete`
     : 'nothing to do';
   const head = `${paint({ color }, 'bold', plan.name)}  by ${plan.runtime.name} (${printable(plan.runtime.path)})`;

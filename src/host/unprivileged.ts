@@ -1,8 +1,34 @@
 // A Host for those who may read only part of the machine: what may not be read counts as not there.
 // For `plan` without root; the command says that its answer is that of an empty host.
+import { OperationError } from '../errors.ts';
+import type { Archives } from './archives.ts';
 import type { Host } from './host.ts';
 
-export function unprivileged(host: Host): Host {
+export interface Readable {
+  readonly host: Host;
+  readonly archives: Archives;
+}
+
+export function unprivileged(host: Host, archives: Archives): Readable {
+  return { host: readableHost(host), archives: { ...archives, digest: digestOfReadable(archives) } };
+}
+
+/** Of a folder in which something may not be read only root's plan has the name of the layer. */
+function digestOfReadable({ digest }: Archives): Archives['digest'] {
+  return async (root, signal) => {
+    try {
+      return await digest(root, signal);
+    } catch (error) {
+      const isRefused =
+        error instanceof OperationError &&
+        /Permission denied/.test(error.message + (error.command?.stderr ?? ''));
+      if (isRefused) return '';
+      throw error;
+    }
+  };
+}
+
+function readableHost(host: Host): Host {
   const orUndefined = async <T>(reading: Promise<T>): Promise<T | undefined> => {
     try {
       return await reading;

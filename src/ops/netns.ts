@@ -6,6 +6,7 @@ import type { Host } from '../host/host.ts';
 import { NETNS_FOLDER, readMounts } from '../host/kernel-view.ts';
 import { topMount } from '../host/mount-lookup.ts';
 import type { NetnsStep } from '../plan/plan.ts';
+import { dropSysctls } from '../runtime/drop-sysctls.ts';
 import { findUnnamed } from '../runtime/unnamed-namespace.ts';
 import { lines } from './host-link.ts';
 import type { Op } from './op.ts';
@@ -13,9 +14,6 @@ import { quoteAll } from './shell.ts';
 import { RELEASE } from './unmount.ts';
 
 export const netns: Op<'netns'> = {
-  // What is dropped from a spec would stay set in a namespace that outlives the process.
-  fixed: ['sysctls'],
-
   describe: (step) => `network namespace ${step.name}`,
 
   async probe({ host, view, dataDir, container }, step) {
@@ -50,7 +48,7 @@ export const netns: Op<'netns'> = {
     } else await raiseLoopback(host, step);
   },
 
-  async update({ host, dataDir, container }, step) {
+  async update({ host, dataDir, container }, step, former) {
     if (!(await isMounted(host, step))) {
       const pid = await findUnnamed(host, dataDir, container, step.name);
       if (pid === undefined)
@@ -61,6 +59,9 @@ export const netns: Op<'netns'> = {
       await runChecked(host, ['ip', 'netns', 'attach', step.name, String(pid)]);
     }
     await raiseLoopback(host, step);
+    // It outlives the process, and others may be in it.
+    const dropped = (former.sysctls ?? []).filter((name) => step.sysctls?.includes(name) !== true);
+    if (dropped.length > 0) await dropSysctls(host, pathOf(step), dropped);
   },
 
   async revert({ host }, step) {

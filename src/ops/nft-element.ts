@@ -80,8 +80,8 @@ async function findElement(view: KernelView, step: NftElementStep): Promise<NftE
   return elements.find((element) => element.key === step.key);
 }
 
-/** For another container of the same call that gives it up. */
-const OWNER_MS = 3000;
+/** For another container of the same call that gives it up, and whose process may take all of the usual stopTimeout to end. */
+const OWNER_MS = 15_000;
 
 /** What is there once whoever has it has let go of it, or is not going to. */
 async function awaitOwner(host: Host, step: NftElementStep): Promise<NftElementState | undefined> {

@@ -70,8 +70,6 @@ export interface RevertOptions {
 export interface Op<K extends OpKind> {
   /** Properties that only matter when the step is made or reverted: a change of one changes nothing now. */
   readonly passive?: readonly string[];
-  /** Properties that `update` cannot change: with another value it is made anew. */
-  readonly fixed?: readonly string[];
   /** A kill in its `apply` may leave what `probe` calls absent, and what holds the things it needs all the same. */
   readonly halvesUnseen?: true;
   /** What needs it is not lost with it: where it is made again, that stays. */

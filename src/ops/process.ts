@@ -39,9 +39,15 @@ export const process: Op<'process'> = {
     try {
       await launchProcess(host, step, { mounts, dataDir, signal, reached });
     } catch (error) {
-      // Half a start of a container that is kept: nobody else would end it.
-      await stopProcess(host, { ...step, stopTimeout: 0 }, mounts);
-      throw await nameFullDisk(host, step, error);
+      const named = await nameFullDisk(host, step, error);
+      try {
+        // Half a start of a container that is kept: nobody else would end it.
+        await stopProcess(host, { ...step, stopTimeout: 0 }, mounts);
+      } catch (second) {
+        if (!(named instanceof OperationError) || !(second instanceof Error)) throw second;
+        throw named.with({ cleanup: [...named.cleanup, second] });
+      }
+      throw named;
     }
   },
 

@@ -151,7 +151,7 @@ export interface NetnsFolderStep extends StepBase {
 export interface NetnsStep extends StepBase {
   readonly op: 'netns';
   readonly name: string;
-  /** Names of those that the spec sets in it, sorted. Nothing can tell later what they were before. */
+  /** Names of those that the spec sets in it, sorted: one that is dropped goes back to what a new namespace has. */
   readonly sysctls?: readonly string[];
 }
 

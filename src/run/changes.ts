@@ -226,9 +226,8 @@ function decide(container: string, step: Step, former: Step | undefined, probe: 
         step.op === 'directory' &&
         step.shared !== true &&
         (differing.includes('path') || differing.includes('layers'));
-      const isFixed = differing.some((property) => op.fixed?.includes(property) === true);
       return change(
-        op.update === undefined || isMoved || isFixed ? 'replace' : 'update',
+        op.update === undefined || isMoved ? 'replace' : 'update',
         `changed in the spec: ${differing.join(', ')}`,
       );
     }

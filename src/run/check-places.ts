@@ -9,6 +9,9 @@ const PLACES = {
   state: 'choose another one with --state-dir or RUNSPEC_STATE_DIR',
 } as const;
 
+/** What is root's alone in a data folder: DESIGN section 5. */
+const CONTENT = ['containers', 'images', 'volumes', 'writable'];
+
 export interface PlaceFault {
   readonly message: string;
   readonly hint: string;
@@ -26,10 +29,10 @@ export async function findPlaceFault(
   kind: keyof typeof PLACES,
   path: string,
 ): Promise<PlaceFault | undefined> {
-  // Of others' making it would be there before ours.
-  const records = kind === 'data' ? [`${path}/containers`] : [];
+  // In a sticky one others may have made them before us.
+  const within = kind === 'data' ? CONTENT.map((name) => `${path}/${name}`) : [];
   const found = await Promise.all(
-    [...foldersTo(path), ...records].map(async (folder) => ({ folder, status: await host.status(folder) })),
+    [...foldersTo(path), ...within].map(async (folder) => ({ folder, status: await host.status(folder) })),
   );
   for (const { folder, status } of found) {
     const judge = folder.length < path.length ? faultAbove : faultOf;

@@ -70,8 +70,13 @@ export async function readSysctls(
   // With a name before each line, and with status 2 when one file of several cannot be read.
   const { stdout } = await host.run([...enter, 'grep', '-sH', '', ...paths]);
   if (stdout === '' && !(await isAlive(host, init))) return undefined;
-  const values = names.flatMap((name, index): [string, string][] => {
-    const start = `${paths[index]}:`;
+  return parseShown(stdout, names);
+}
+
+/** By name, from what `grep -H '' FILE…` says of their files. */
+export function parseShown(stdout: string, names: readonly string[]): SysctlValues {
+  const values = names.flatMap((name): [string, string][] => {
+    const start = `${pathOf(name)}:`;
     const lines = stdout.split('\n').filter((line) => line.startsWith(start));
     return lines.length === 0 ? [] : [[name, lines.map((line) => line.slice(start.length)).join('\n')]];
   });
@@ -130,6 +135,6 @@ function numbersIn(list: string): ReadonlySet<number> {
 }
 
 /** As runtimes take a name: every dot is a slash. */
-function pathOf(name: string): string {
+export function pathOf(name: string): string {
   return `/proc/sys/${name.replaceAll('.', '/')}`;
 }

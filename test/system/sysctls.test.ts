@@ -36,12 +36,38 @@ describe.skipIf(!requireSystem())('sysctls of a container', () => {
     expect(await read(name)).toEqual([fresh[0], '80', '32']);
     write({}, 'tuned0');
     expect((await host.runspec('plan', file)).stdout).toMatch(
-      /^ +± netns:\S+ .*\n +changed in the spec: sysctls$/m,
+      /^ +~ netns:\S+ .*\n +changed in the spec: sysctls$/m,
     );
     await succeed(host, 'apply', file);
     expect(await read(name)).toEqual(fresh);
     expect(await pending(host, file)).toEqual([]);
     await succeed(host, 'down', name);
+  });
+
+  it('that are dropped are so for those who share its network too', async () => {
+    const host = getHost();
+    const { file, name } = write({ [BACKLOG]: '1000', 'net.ipv4.conf.eth0.rp_filter': '2' }, 'tuned2');
+    const beside = writeSpec(host, 'beside', {
+      process: { args: WAIT, stopTimeout: '0s' },
+      namespaces: { network: `container:${name}` },
+    });
+    await succeed(host, 'apply', file, beside.file);
+    write({ [TTL]: '32' }, 'tuned2');
+    await succeed(host, 'apply', file, beside.file);
+    const filter = [
+      'cat',
+      '/proc/sys/net/ipv4/conf/eth0/rp_filter',
+      '/proc/sys/net/ipv4/conf/default/rp_filter',
+    ];
+    for (const one of [name, beside.name]) {
+      expect((await read(one))[2]).toBe('32');
+      expect((await read(one))[0]).not.toBe('1000');
+      const [own, fresh] = (await inside(host, one)(filter)).stdout.trim().split('\n');
+      expect(own).toBe(fresh);
+    }
+    expect(await pending(host, file)).toEqual([]);
+    expect(await pending(host, beside.file)).toEqual([]);
+    await succeed(host, 'down', name, beside.name);
   });
 
   it('that an apply has set are gone when it fails', async () => {
