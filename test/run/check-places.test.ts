@@ -10,7 +10,7 @@ const PLACE = '/srv/of/data';
 /** Folders from /srv down, those left out are not there; @returns the fault found. */
 async function judge(...folders: readonly FileOptions[]): Promise<string | undefined> {
   const machine = createFakeMachine();
-  const paths = ['/srv', '/srv/of', PLACE, `${PLACE}/containers`];
+  const paths = ['/srv', '/srv/of', PLACE, `${PLACE}/containers`, `${PLACE}/volumes`];
   folders.forEach((options, index) =>
     machine.files.makeDirectory(paths[index] ?? '', { mode: 0o755, ...options }),
   );
@@ -45,6 +45,11 @@ it.each<readonly [string, readonly FileOptions[], string]>([
     'that a group can write to',
     [{}, {}, { mode: 0o775, gid: 50 }],
     "it can be written by others than root (mode 775 of group 50); make it root's alone: chmod go-w /srv/of/data",
+  ],
+  [
+    'with volumes that a user has made',
+    [{}, {}, { mode: 0o1777 }, {}, { uid: 1000 }],
+    "/srv/of/data/volumes belongs to user 1000; make it root's alone: chown root /srv/of/data/volumes",
   ],
   [
     'with records of a user',
