@@ -4,6 +4,7 @@ import type { Host } from '../host/host.ts';
 import { readMounts } from '../host/kernel-view.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import { describeEnd, readContainerState } from '../runtime/container-state.ts';
+import { forgetEnd } from '../runtime/former-end.ts';
 import { launchProcess, monitorCommand, monitorPidFile } from '../runtime/launch.ts';
 import { findMissingMounts, type MissingMount } from '../runtime/missing-mounts.ts';
 import { launchOf, readProcessRecord } from '../runtime/records.ts';
@@ -49,6 +50,7 @@ export const process: Op<'process'> = {
       }
       throw named;
     }
+    await forgetEnd(host, step.records);
   },
 
   // How it is to be stopped: it is enough that the record says so. The rest is compared with what it was launched with.

@@ -22,6 +22,8 @@ export const RECORD_FOLDERS = {
   etc: 'etc',
   mountpoints: 'mountpoints',
   writable: 'writable',
+  /** What tells how the process ended, while a start of it is tried again. */
+  ended: 'ended',
 } as const;
 
 /** Ends the name of a record that cannot be read. */

@@ -9,6 +9,7 @@ import type { Change } from './changes.ts';
 import { walk, type Reached } from './graph.ts';
 import { forgetBeginnings, notedVolumes } from './kept-data.ts';
 import { recordedSteps, stepsOfNeither } from './records.ts';
+import { bringEndBack } from '../runtime/former-end.ts';
 import { asFailure, revertSteps } from './revert.ts';
 
 /** Back to the applied plan, or to nothing; a former step that was taken away or changed is made again. */
@@ -78,7 +79,8 @@ async function restore(
 ): Promise<void> {
   const { context, record, shared } = application;
   // It had ended, and what it did is not to be done twice. After a kill nobody knows: then it is as it was applied.
-  if (step.op === 'process' && change?.wasAbsent === true && record?.pending === undefined) return;
+  if (step.op === 'process' && change?.wasAbsent === true && record?.pending === undefined)
+    return bringEndBack(context.host, step.records);
   const op = opOf(step);
   const probe = await op.probe(context, step);
   // What an update added beyond the former step, such as one more limit, no probe of that step sees.

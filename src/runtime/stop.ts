@@ -6,6 +6,8 @@ import type { MountState } from '../host/kernel-view.ts';
 import { listPids } from '../host/proc-files.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import { RECORD_FILES } from '../plan/container-folder.ts';
+import { readContainerState } from './container-state.ts';
+import { layEndAside } from './former-end.ts';
 import { cgroupFolders, killProcesses, listProcesses } from './cgroup-processes.ts';
 import { monitorCgroup, removeMonitorCgroup } from './monitor-cgroup.ts';
 import { isAlive, type ProcessIdentity, readBootId, readProcFile, waitUntil } from './proc.ts';
@@ -16,7 +18,10 @@ const KILL_MS = 10_000;
 /** For conmon to write the last output and the exit status once the process is gone. */
 const MONITOR_MS = 2000;
 
-/** @returns whether anything was there. */
+/**
+ * How a process ended that did so by itself is laid aside, see former-end.ts.
+ * @returns whether anything was there.
+ */
 export async function stopProcess(
   host: Host,
   step: ProcessStep,
@@ -25,6 +30,7 @@ export async function stopProcess(
   const container = cgroupFolders(mounts, step.cgroup);
   const monitor = monitorCgroup(mounts, step.cgroup);
   const monitors = monitor === undefined ? [] : [monitor];
+  const state = await readContainerState(host, step.records);
   const known = await readProcessRecord(host, step.records);
   // After a reboot its numbers may be those of a process of anybody's.
   const record = known?.bootId === (await readBootId(host)) ? known : undefined;
@@ -53,6 +59,7 @@ export async function stopProcess(
     await killProcesses(host, monitors, KILL_MS);
     await killProcesses(host, container, KILL_MS);
   }
+  if (state.status === 'exited' && state.exitStatus !== undefined) await layEndAside(host, step.records);
   const wasKnown = await forgetProcess(host, step);
   if (monitor !== undefined) await removeMonitorCgroup(host, monitor);
   return isThere || wasKnown;

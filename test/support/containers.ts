@@ -24,6 +24,7 @@ export interface Row {
   readonly state: string;
   readonly pid: number | null;
   readonly exitStatus: number | null;
+  readonly finishedAt: string | null;
   readonly oom: boolean;
   readonly address: string | null;
   readonly address6: string | null;

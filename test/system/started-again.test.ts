@@ -53,18 +53,19 @@ describe.skipIf(!requireSystem())('a process that is started again', () => {
 describe.skipIf(!requireSystem())('a job that has ended', () => {
   const getHost = shareHost();
 
-  it('does nothing once more for an apply that fails', async () => {
+  it('does nothing once more for an apply that fails, and keeps how it ended', async () => {
     const host = getHost();
     const write = (keys: object) =>
       writeSpec(host, 'job', {
         mounts: [{ type: 'volume', source: 'told', destination: '/told' }],
-        process: { args: ['bash', '-c', 'echo done >>/told/log'], stopTimeout: '0s' },
+        process: { args: ['bash', '-c', 'echo done >>/told/log; exit 7'], stopTimeout: '0s' },
         ...keys,
       });
     const { file, name } = write({});
     const before = await host.snapshot();
     await succeed(host, 'apply', file);
     await waitForEnd(host, name);
+    const { finishedAt } = await find(host, name);
     const told = path.join(host.dataDir, 'volumes/told/log');
     for (const keys of [
       { sysctls: { 'net.ipv4.ip_default_ttl': '999' } },
@@ -74,6 +75,7 @@ describe.skipIf(!requireSystem())('a job that has ended', () => {
       const failed = await host.runspec('apply', file);
       expect(failed.status).toBeGreaterThan(0);
       expect(fs.readFileSync(told, 'utf8')).toBe('done\n');
+      expect(await find(host, name)).toMatchObject({ exitStatus: 7, finishedAt });
     }
     write({});
     await succeed(host, 'apply', file);
