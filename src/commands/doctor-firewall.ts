@@ -14,7 +14,7 @@ export async function firewallFindings(context: CommandContext): Promise<readonl
   const { host } = context;
   if (!context.isRoot || (await host.which('nft')) === undefined) return [];
   const view = createKernelView(host);
-  const network = await readNetwork(host, view, { firewall: true, docker: view.hasDocker('thorough') });
+  const network = await readNetwork(host, view, { firewall: true, docker: () => view.hasDocker('thorough') });
   const found = [
     ...(network.unreadable ?? []).map((reason) => warning(`cannot be read: ${reason}`)),
     ...(await readEndpoints(context, network)).flatMap(([whose, endpoint]) =>

@@ -21,7 +21,7 @@ export interface Finding {
 const PROGRAMS = [
   ['conmon', 'keeps the log and exit status of each process', 'conmon'],
   ['ip', 'namespaces, bridges and veths', 'iproute2'],
-  ['nft', 'published ports and NAT', 'nftables'],
+  ['nft', 'networks of their own, published ports and NAT', 'nftables'],
   ['mount', 'overlays', 'util-linux'],
   ['flock', 'the lock between two runspecs', 'util-linux'],
   ['tar', 'unpacking archives', 'tar'],

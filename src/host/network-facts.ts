@@ -6,25 +6,23 @@ import type { KernelView, LinkState } from './kernel-view.ts';
 import { bytesOf, hexAddress } from './listening.ts';
 
 /**
- * @param what whether rules of others matter: to a plan without a network of its own they do not. Whether a container
- *   that is up has a way through Docker's.
+ * @param what whether rules of others matter: to a plan without a network of its own they do not, and nft may be missing
+ *   then. Whether Docker's are among them is asked for apart.
  */
 export async function readNetwork(
   host: Host,
   view: KernelView,
-  what: { readonly firewall: boolean; readonly docker?: Promise<boolean> },
+  what: { readonly firewall: boolean; readonly docker: () => Promise<boolean> },
 ): Promise<NetworkFacts> {
   const sysctl = async (name: string): Promise<string | undefined> =>
     (await host.readText(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`))?.trim();
-  const hasDocker = async (): Promise<boolean> =>
-    (await what.docker) === true || (await view.hasDocker('cheap'));
   const [links, table, table6, all, fresh, docker, foreign] = await Promise.all([
     view.links(),
     host.readText('/proc/net/route'),
     host.readText('/proc/net/ipv6_route'),
     sysctl('all'),
     sysctl('default'),
-    hasDocker().then((isThere) => (isThere ? view.dockerUser() : undefined)),
+    what.docker().then((isThere) => (isThere ? view.dockerUser() : undefined)),
     what.firewall ? view.foreignRules() : undefined,
   ]);
   const unreadable = [

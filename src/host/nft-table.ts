@@ -62,6 +62,9 @@ export async function hasOwnLink(host: Host): Promise<boolean> {
  */
 export async function readOutline(host: Host): Promise<FirewallOutline> {
   const listed = await host.run(['nft', '-j', 'list chains; list tables']);
+  // Without nft nobody has tables, and what needs none of its own gets on: who has to make or remove one fails there.
+  if (listed.status === undefined && (await host.which('nft')) === undefined)
+    return { baseChains: [], hasDockerUser: false, tables: [] };
   // Who may not look is told so as if nothing were there.
   if (listed.status !== 0 && !isMissing(listed.stderr))
     throw commandError('cannot read the tables of nft', listed);

@@ -40,6 +40,7 @@ export function compileNetwork(
 
   const link = hostLink(spec);
   checkBridge(spec, facts, problems);
+  checkPrograms(facts, problems);
   const lease4 = chooseLease(spec, link, facts, problems, together);
   if (lease4 === undefined) {
     checkPorts(spec, undefined, facts, problems, together);
@@ -69,6 +70,16 @@ function checkBridge({ network }: Spec, facts: HostFacts, problems: Problems): v
     ['network', 'bridge'],
     `${network.bridge} is ${what}, not a bridge`,
     'choose another network.bridge',
+  );
+}
+
+function checkPrograms({ programs }: HostFacts, problems: Problems): void {
+  if (programs['nft'] !== undefined) return;
+  problems.error(
+    'no-nft',
+    ['network'],
+    'nft is not installed; it separates networks, publishes ports and makes nat',
+    'apt-get install nftables, or use network.mode none or host; runspec doctor says more',
   );
 }
 

@@ -54,7 +54,11 @@ export async function gatherFacts(
     findPrograms(host),
     readNetwork(host, view, {
       firewall: what.foreignRules && specs.some(hasNetwork),
-      docker: reading.then((known) => Object.values(known).some((one) => one.passesDocker === true)),
+      docker: async () => {
+        if (!specs.some(hasNetwork)) return false;
+        const known = Object.values(await reading);
+        return known.some((one) => one.passesDocker === true) || view.hasDocker('cheap');
+      },
     }),
     reading.then((known) => listeningInTheWay(sources, specs, known)),
     reading,

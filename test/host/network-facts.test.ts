@@ -3,6 +3,7 @@ import { createKernelView } from '../../src/host/kernel-view.ts';
 import { readNetwork } from '../../src/host/network-facts.ts';
 import { createFixtureHost, fixture } from './fixture-host.ts';
 
+const ALONE = { firewall: false, docker: () => Promise.resolve(false) };
 const NO_RULES = { 'nft -j list chains; list tables': { stdout: '{"nftables": []}' } };
 
 describe('the network of a host', () => {
@@ -11,7 +12,7 @@ describe('the network of a host', () => {
       files: { '/proc/net/route': fixture('proc-net-route.txt') },
       commands: { 'ip -j -d addr show': { stdout: fixture('ip-addr.json') }, ...NO_RULES },
     });
-    const found = await readNetwork(host, createKernelView(host), { firewall: false });
+    const found = await readNetwork(host, createKernelView(host), ALONE);
     expect(found.links).toContainEqual({ name: 'br0', alias: 'runspec', kind: 'bridge', mtu: 1500 });
     expect(found.links).toContainEqual({ name: 'rs12345678', alias: 'runspec:web', kind: 'veth', mtu: 1500 });
     expect(found.links).toContainEqual({ name: 'lo', mtu: 65536 });
@@ -30,7 +31,7 @@ describe('the network of a host', () => {
     const host = createFixtureHost({
       commands: { 'ip -j -d addr show': { stdout: '' }, ...NO_RULES },
     });
-    expect(await readNetwork(host, createKernelView(host), { firewall: false })).toEqual({
+    expect(await readNetwork(host, createKernelView(host), ALONE)).toEqual({
       ipv6: 'off',
       links: [],
       addresses: [],
@@ -48,7 +49,10 @@ describe('the network of a host', () => {
       },
     });
     host.which = (program) => Promise.resolve(`/usr/sbin/${program}`);
-    const found = await readNetwork(host, createKernelView(host), { firewall: false });
+    const found = await readNetwork(host, createKernelView(host), {
+      firewall: false,
+      docker: () => Promise.resolve(true),
+    });
     expect(found.dockerUser).toBeUndefined();
     expect(found.unreadable).toEqual([`iptables -S failed: ${stderr.trim()}`]);
   });
