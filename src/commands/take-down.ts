@@ -3,13 +3,14 @@
 import { OperationError } from '../errors.ts';
 import type { RevertOptions } from '../ops/op.ts';
 import { forgetForeground } from '../run/foreground.ts';
-import { noteVolumes, removeKeptData } from '../run/kept-data.ts';
+import { removeKeptData } from '../run/kept-data.ts';
 import { isOwnFolder } from '../run/inventory.ts';
 import { recordedSteps } from '../run/records.ts';
 import { findRemains, findUnused, removeRemains, removeUnused } from '../run/remains.ts';
 import type { Reporter } from '../run/report.ts';
 import { revertSteps } from '../run/revert.ts';
 import { opContext, type Session } from '../run/session.ts';
+import { noteVolumes } from '../run/volume-notes.ts';
 import type { CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
 

@@ -7,7 +7,7 @@ import { containerFolder } from '../plan/container-folder.ts';
 import { perform, reversalOf, type Application } from './application.ts';
 import { hasEffect, type Change } from './changes.ts';
 import { walk, type Reached } from './graph.ts';
-import { noteBeginning, noteVolumes } from './kept-data.ts';
+import { noteBeginning, noteVolumes } from './volume-notes.ts';
 import { createOutcomes, type Outcomes } from './outcomes.ts';
 import { asFailure, hintForErrno, revertSteps } from './revert.ts';
 import { rollBack } from './roll-back.ts';

@@ -5,7 +5,7 @@ import { createKernelView } from '../host/kernel-view.ts';
 import type { Step } from '../plan/plan.ts';
 import { bridgeOf, findClaim, findDoubt, findForeignUser } from './claims.ts';
 import { isSharedStep } from './check-record.ts';
-import { findUnclaimedVolumes } from './kept-data.ts';
+import { findUnclaimedVolumes } from './unclaimed-volumes.ts';
 import { takeInventory, takeSharedInventory } from './inventory.ts';
 import { recordedSteps, type FoundRecord } from './records.ts';
 import type { Reporter } from './report.ts';

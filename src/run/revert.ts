@@ -9,7 +9,7 @@ import type { Step } from '../plan/plan.ts';
 import { bridgeOf, findForeignUser } from './claims.ts';
 import { findForeignMount } from './foreign-mounts.ts';
 import { walk } from './graph.ts';
-import { findNoteOwner } from './kept-data.ts';
+import { findNoteOwner } from './volume-notes.ts';
 import type { Records } from './records.ts';
 import type { Reporter } from './report.ts';
 import { isFull, type SharedState } from './shared.ts';

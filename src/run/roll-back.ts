@@ -7,7 +7,7 @@ import type { Step } from '../plan/plan.ts';
 import { perform, reversalOf, type Application } from './application.ts';
 import type { Change } from './changes.ts';
 import { walk, type Reached } from './graph.ts';
-import { forgetBeginnings, notedVolumes } from './kept-data.ts';
+import { forgetBeginnings, notedVolumes } from './volume-notes.ts';
 import { recordedSteps, stepsOfNeither } from './records.ts';
 import { bringEndBack } from '../runtime/former-end.ts';
 import { asFailure, revertSteps } from './revert.ts';

@@ -1,7 +1,7 @@
 // Whether an apply would find nothing to do: neither on the host nor in what runspec keeps of it. Reads only.
 import type { Plan } from '../plan/plan.ts';
 import { hasEffect, type Change } from './changes.ts';
-import { areVolumesNoted } from './kept-data.ts';
+import { areVolumesNoted } from './volume-notes.ts';
 import { listLeftovers } from './lock.ts';
 import type { ContainerRecord } from './records.ts';
 import type { Session } from './session.ts';
