@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
+import { OperationError } from '../../src/errors.ts';
 import type { OpContext } from '../../src/ops/op.ts';
 import { process as op } from '../../src/ops/process.ts';
 import type { ProcessStep } from '../../src/plan/plan.ts';
 import { readContainerState } from '../../src/runtime/container-state.ts';
 import { readBootId, readIdentity } from '../../src/runtime/proc.ts';
+import { bringEndBack } from '../../src/runtime/former-end.ts';
 import {
   launchOf,
   type ProcessRecord,
@@ -136,5 +138,42 @@ describe('the process', () => {
     expect(await readContainerState(host, step.records)).toMatchObject({ oom: true });
     await host.writeAtomic(file, 'oom 5\noom_kill 1\n');
     expect(await readContainerState(host, step.records)).toMatchObject({ oom: false });
+  });
+
+  /** A machine without conmon, where nothing can be started. */
+  const withoutConmon = (removeTree = host.removeTree): OpContext =>
+    ({
+      host: { ...host, which: () => Promise.resolve(undefined), removeTree },
+      view: { mounts: () => Promise.resolve([]) },
+      dataDir: folder,
+      signal: new AbortController().signal,
+      reached: () => Promise.resolve(),
+    }) as unknown as OpContext;
+
+  it('has ended as it had once another start has failed and is taken back', async () => {
+    const gone = { pid: process.pid, startTime: '1' };
+    const step = await makeRecord('tried again', { init: gone, monitor: gone });
+    await host.writeAtomic(`${step.records}/exit`, '7');
+    const before = await readContainerState(host, step.records);
+    await expect(op.apply(withoutConmon(), step, {})).rejects.toThrow('conmon is not installed');
+    expect(await readContainerState(host, step.records)).toEqual({ status: 'absent' });
+    await bringEndBack(host, step.records);
+    expect(await readContainerState(host, step.records)).toEqual(before);
+    expect(await host.list(step.records)).toEqual(['exit', 'process.json']);
+  });
+
+  it('tells why it did not start, also when what was begun cannot be removed', async () => {
+    const step = await makeRecord('stuck', { bootId: 'another' });
+    let calls = 0;
+    const context = withoutConmon(async (path) => {
+      calls += path.startsWith(step.runtimeRoot) ? 1 : 0;
+      if (calls > 1) throw new OperationError('the state is stuck');
+      return host.removeTree(path);
+    });
+    const failed = await Promise.resolve(op.apply(context, step, {})).catch((error: unknown) => error);
+    expect(failed).toMatchObject({
+      message: 'conmon is not installed',
+      cleanup: [{ message: 'the state is stuck' }],
+    });
   });
 });
