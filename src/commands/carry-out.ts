@@ -4,7 +4,7 @@ import type { LoadedSpec } from '../load/load.ts';
 import type { Spec } from '../load/spec.ts';
 import { afterJoined } from '../plan/compile.ts';
 import type { OpKind } from '../plan/plan.ts';
-import type { Application, SharedRuns } from '../run/application.ts';
+import { type Application, findSharedUpdates, type SharedRuns } from '../run/application.ts';
 import { applyChanges } from '../run/apply.ts';
 import type { Change } from '../run/changes.ts';
 import type { Reporter } from '../run/report.ts';
@@ -43,6 +43,7 @@ export async function carryOutAll(
   { warn, ...options }: ApplyOptions & { readonly warn: () => Promise<void> },
 ): Promise<void> {
   const sharedRuns: SharedRuns = new Map();
+  const sharedUpdates = findSharedUpdates(works.flatMap(({ changes }) => changes));
   const running = new Map<string, Promise<void>>();
   const names = afterJoined(sources.map(({ spec }) => spec)).map(({ name }) => name);
   const inOrder = works.toSorted(
@@ -71,7 +72,13 @@ export async function carryOutAll(
         ...options,
         sharedRuns,
         seeds,
-        whenFailed: () => letGoOf(session, waitingFor(name, inOrder, loadedOf)),
+        sharedUpdates,
+        whenFailed: () => {
+          const waiting = waitingFor(name, inOrder, loadedOf);
+          letGoOf(session, waiting);
+          for (const ids of sharedUpdates.values())
+            for (const { plan } of [work, ...waiting]) ids.delete(plan.name);
+        },
         whileCreating: warn,
       }),
     );
@@ -132,7 +139,8 @@ async function carryOut(
   session: Session,
   work: Work,
   report: Reporter,
-  options: ApplyOptions & Pick<Application, 'sharedRuns' | 'seeds' | 'whenFailed' | 'whileCreating'>,
+  options: ApplyOptions &
+    Pick<Application, 'sharedRuns' | 'sharedUpdates' | 'seeds' | 'whenFailed' | 'whileCreating'>,
 ): Promise<void> {
   const started = context.host.now();
   const { plan } = work;
@@ -142,6 +150,7 @@ async function carryOut(
     context: opContext(session, plan.name, progress),
     records: session.records,
     shared: session.shared,
+    bootId: session.bootId,
     report,
     ...options,
   });

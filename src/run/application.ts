@@ -15,12 +15,14 @@ export interface Application {
   readonly records: Records;
   readonly shared: SharedState;
   readonly sharedRuns: SharedRuns;
+  readonly sharedUpdates: SharedUpdates;
   readonly seeds?: SeedGathering | undefined;
   readonly report: Reporter;
   readonly plan: Plan;
   readonly changes: readonly Change[];
   readonly record: ContainerRecord | undefined;
   readonly specFile: string;
+  readonly bootId: string;
   readonly keepOnFailure: boolean;
   /** A kind of step that the caller carries out itself, once the others are through: `run` has the process. */
   readonly leaveOut?: OpKind | undefined;
@@ -32,6 +34,18 @@ export interface Application {
 
 /** Shared steps of one call, so that twenty containers make their bridge once. */
 export type SharedRuns = Map<string, Promise<void>>;
+
+/** Containers of one call that have not failed, by the id of each shared step that they change: it is changed for all or none. */
+export type SharedUpdates = Map<string, Set<string>>;
+
+export function findSharedUpdates(changes: readonly Change[]): SharedUpdates {
+  const found: SharedUpdates = new Map();
+  for (const { step, action, container } of changes) {
+    if (step.shared !== true || action !== 'update') continue;
+    found.set(step.id, (found.get(step.id) ?? new Set()).add(container));
+  }
+  return found;
+}
 
 export async function perform(
   context: OpContext,

@@ -2,15 +2,15 @@
 import { InterruptedError, OperationError, UnreachedError } from '../errors.ts';
 import type { Before, OpContext } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
-import type { OpKind, Plan } from '../plan/plan.ts';
+import type { OpKind } from '../plan/plan.ts';
 import { containerFolder } from '../plan/container-folder.ts';
 import { perform, reversalOf, type Application } from './application.ts';
 import { hasEffect, type Change } from './changes.ts';
 import { walk, type Reached } from './graph.ts';
 import { noteBeginning, noteVolumes } from './volume-notes.ts';
 import { createOutcomes, type Outcomes } from './outcomes.ts';
-import { asFailure, hintForErrno, revertSteps } from './revert.ts';
-import { rollBack } from './roll-back.ts';
+import { asFailure, attempt, recordFailure, revertSteps } from './revert.ts';
+import { findTaken, rollBack } from './roll-back.ts';
 import { type JournalEntry } from './records.ts';
 import { isSeeded } from './seed-gathering.ts';
 import { isSamePlan } from './settled.ts';
@@ -19,32 +19,52 @@ import { isSamePlan } from './settled.ts';
 export async function applyChanges(application: Application): Promise<void> {
   const { context, records, plan, changes, record } = application;
   if (!hasEffect(changes) && record?.pending === undefined && record?.applied !== undefined) {
-    if (!isSamePlan(record.applied, plan)) await records.finish(plan, record.before, application.specFile);
+    if (!isSamePlan(record.applied, plan)) {
+      await records.finish(plan, record.before, application.specFile);
+      await records.settle(plan.name);
+    }
     await noteVolumes(context, plan.name, plan.steps);
     return;
   }
+  const refuse = (cause: unknown): unknown => {
+    application.whenFailed?.();
+    return cause instanceof OperationError
+      ? cause.with({ cleanup: [...cause.cleanup, ...findTaken(application)] })
+      : cause;
+  };
   try {
     await checkAhead(application);
   } catch (cause) {
-    application.whenFailed?.();
-    throw cause;
+    throw refuse(cause);
   }
   const before: Record<string, Before> = { ...record?.before };
   try {
     await records.begin(plan, record, application.specFile);
   } catch (cause) {
+    const failure = recordFailure(plan.name, cause);
     // Nothing was changed yet but the records themselves.
-    if (record === undefined) await records.remove(plan.name);
-    throw recordFailure(plan, cause);
+    const left = record === undefined ? await attempt(plan.name, () => records.remove(plan.name)) : [];
+    throw refuse(failure.with({ cleanup: left }));
   }
   const failure = await carryOut(application, before);
-  if (failure === undefined) return;
+  if (failure === undefined) return settle(application);
   if (application.keepOnFailure) throw context.signal.aborted ? interrupted(context, [failure]) : failure;
   application.whenFailed?.();
   application.report.rollback(context.container, failure.step);
   const cleanup = await rollBack(application, before);
   if (context.signal.aborted) throw interrupted(context, cleanup);
   throw failure.with({ cleanup });
+}
+
+/** Too late to take anything back: the host is as the record says. */
+async function settle({ records, plan }: Application): Promise<void> {
+  try {
+    await records.settle(plan.name);
+  } catch (cause) {
+    throw recordFailure(plan.name, cause).with({
+      hint: 'it is up; the next apply or down tidies its record up',
+    });
+  }
 }
 
 /**
@@ -85,7 +105,7 @@ async function carryOut(
   } catch (cause) {
     // On a disk that fails, the record's own failure is the one to hear of, and what was done is undone all the same.
     await noted?.undo().catch(() => undefined);
-    return recordFailure(plan, cause);
+    return recordFailure(plan.name, cause);
   }
 }
 
@@ -99,15 +119,6 @@ function withShared(
     return found === undefined ? [] : [[step.id, found]];
   });
   return { ...before, ...Object.fromEntries(known) };
-}
-
-function recordFailure(plan: Plan, cause: unknown): OperationError {
-  const error = cause as NodeJS.ErrnoException;
-  return new OperationError(`cannot keep the record of ${plan.name}: ${error.message}`, {
-    cause,
-    container: plan.name,
-    hint: hintForErrno(error),
-  });
 }
 
 async function carryOutChanges(
@@ -162,7 +173,7 @@ async function carryOutChanges(
   const stopped = (): boolean => failures.length > 0 || (context.signal.aborted && !isTooLate);
   if (!stopped()) failures.push(...(await takeAway(last)));
   const unwritten = await (stopped() ? outcomes.write() : outcomes.end());
-  if (unwritten !== undefined) failures.push(recordFailure(application.plan, unwritten));
+  if (unwritten !== undefined) failures.push(recordFailure(application.plan.name, unwritten));
   if (stopped()) return failures[0] ?? new OperationError(`interrupted by ${String(context.signal.reason)}`);
   return undefined;
 }

@@ -7,10 +7,14 @@ import { PLAN_VERSION, type Plan, type Step } from '../plan/plan.ts';
 import { containerFolder, RECORD_FILES, GROWING_FILES, SET_ASIDE } from '../plan/container-folder.ts';
 import { isBefore, parseStoredPlan, type RecordFault, type StoredPlan } from './check-record.ts';
 import { seal, unseal } from './seal.ts';
+import { survivesReboot } from './reboot.ts';
 
 export interface ContainerRecord {
   readonly name: string;
+  /** Of the latest plan. */
   readonly bootId: string;
+  /** Boot in which the applied plan was applied. */
+  readonly appliedIn: string | undefined;
   readonly specFile: string;
   readonly at: number;
   /** Applied as a whole; absent while the first apply has not finished. */
@@ -29,6 +33,8 @@ export interface JournalEntry {
   readonly direction: 'apply' | 'update' | 'revert';
   readonly step: string;
   readonly before?: Before;
+  /** Boot it was written in; absent from journals of earlier versions. */
+  readonly bootId?: string;
   readonly error?: string;
 }
 
@@ -50,8 +56,10 @@ export interface Records {
   /** Makes the folder and stores the plan about to be applied, before its first effect. */
   begin(plan: Plan, former: ContainerRecord | undefined, specFile: string): Promise<void>;
   journal(name: string, entry: JournalEntry): Promise<void>;
-  /** The pending plan has become the applied one. */
+  /** The pending plan has become the applied one. A kill right after it leaves a pending plan that says the same. */
   finish(plan: Plan, before: Readonly<Record<string, Before>>, specFile: string): Promise<void>;
+  /** Nothing is pending any more. */
+  settle(name: string): Promise<void>;
   /** The pending plan was rolled back to the applied one, which `former` has. */
   abandon(former: ContainerRecord): Promise<void>;
   /** Forgets the container: the last thing a complete `down` does. */
@@ -67,13 +75,17 @@ export function isName(text: string): boolean {
 
 export function createRecords(host: Host, dataDir: string, bootId: string): Records {
   const folderOf = (name: string): string => containerFolder(dataDir, name);
-  const read = createReader(host, dataDir);
+  const read = createReader(host, dataDir, bootId);
   const store = (path: string, stored: StoredPlan): Promise<void> =>
     host.writeAtomic(path, seal(stored), { mode: 0o600 });
   const tidy = async (): Promise<void> => {
     if (((await host.list(`${dataDir}/containers`)) ?? ['']).length === 0)
       await host.removeDirectory(`${dataDir}/containers`);
     if (((await host.list(dataDir)) ?? ['']).length === 0) await host.removeDirectory(dataDir);
+  };
+  const settle = async (name: string): Promise<void> => {
+    await host.removeFile(`${folderOf(name)}/${RECORD_FILES.pending}`);
+    await host.removeFile(`${folderOf(name)}/${GROWING_FILES.journal}`);
   };
   const stored = (plan: Plan, before: Readonly<Record<string, Before>>, specFile: string): StoredPlan => ({
     version: PLAN_VERSION,
@@ -111,23 +123,20 @@ export function createRecords(host: Host, dataDir: string, bootId: string): Reco
         ...(leftover.length === 0 ? {} : { leftover }),
       });
     },
-    journal: (name, entry) => host.append(`${folderOf(name)}/${GROWING_FILES.journal}`, seal(entry)),
-    async finish(plan, before, specFile) {
-      const folder = folderOf(plan.name);
-      // In this order: a kill in between leaves a pending plan that equals the applied one.
-      await store(`${folder}/${RECORD_FILES.applied}`, stored(plan, before, specFile));
-      await host.removeFile(`${folder}/${RECORD_FILES.pending}`);
-      await host.removeFile(`${folder}/${GROWING_FILES.journal}`);
-    },
-    async abandon({ name, applied, before, specFile, at }) {
+    journal: (name, entry) =>
+      host.append(`${folderOf(name)}/${GROWING_FILES.journal}`, seal({ ...entry, bootId })),
+    finish: (plan, before, specFile) =>
+      store(`${folderOf(plan.name)}/${RECORD_FILES.applied}`, stored(plan, before, specFile)),
+    settle,
+    async abandon({ name, applied, appliedIn = bootId, before, specFile, at }) {
       // It may be the new plan that is stored as applied, when only what comes after that failed.
       if (applied !== undefined)
         await store(`${folderOf(name)}/${RECORD_FILES.applied}`, {
           ...stored(applied, before, specFile),
+          bootId: appliedIn,
           at,
         });
-      await host.removeFile(`${folderOf(name)}/${RECORD_FILES.pending}`);
-      await host.removeFile(`${folderOf(name)}/${GROWING_FILES.journal}`);
+      await settle(name);
     },
     async remove(name) {
       await host.removeTree(folderOf(name));
@@ -139,7 +148,7 @@ export function createRecords(host: Host, dataDir: string, bootId: string): Reco
 
 type Stored = { readonly stored: StoredPlan } | FoundRecord['faults'][number] | undefined;
 
-function createReader(host: Host, dataDir: string): (name: string) => Promise<FoundRecord> {
+function createReader(host: Host, dataDir: string, bootId: string): (name: string) => Promise<FoundRecord> {
   // A call asks for a record several times; checking what it says takes longer than reading it.
   const known = new Map<string, { readonly text: string; readonly parsed: Stored }>();
   const readStored = async (path: string, name: string): Promise<Stored> => {
@@ -159,29 +168,47 @@ function createReader(host: Host, dataDir: string): (name: string) => Promise<Fo
       readStored(`${folder}/${RECORD_FILES.pending}`, name),
       readLenient(host, `${folder}/${GROWING_FILES.journal}`),
     ]);
-    return asRecord(name, first, second, journal);
+    return asRecord(name, bootId, first, second, journal);
   };
 }
 
-function asRecord(name: string, first: Stored, second: Stored, journal: string | undefined): FoundRecord {
+function asRecord(
+  name: string,
+  bootId: string,
+  first: Stored,
+  second: Stored,
+  journal: string | undefined,
+): FoundRecord {
   const faults = [first, second].flatMap((one) => (one !== undefined && 'kind' in one ? [one] : []));
   const applied = first !== undefined && 'stored' in first ? first.stored : undefined;
   const pending = second !== undefined && 'stored' in second ? second.stored : undefined;
   const latest = pending ?? applied;
   if (latest === undefined) return { record: undefined, faults };
+  const steps = [...(latest.leftover ?? []), ...latest.plan.steps, ...(applied?.plan.steps ?? [])];
+  const onDisk = new Set(steps.filter(survivesReboot).map((step) => step.id));
   const before: Record<string, Before> = {};
+  // The first look counts, and of the kernel's things only one of this boot.
+  const note = (id: string, found: Before, lookedIn: string): void => {
+    if (lookedIn === bootId || onDisk.has(id)) before[id] ??= found;
+  };
+  for (const stored of [applied, pending]) {
+    if (stored === undefined) continue;
+    for (const [id, found] of Object.entries(stored.before)) note(id, found, stored.bootId);
+  }
   for (const entry of parseJournal(journal ?? '')) {
-    if (entry.event === 'intent' && entry.before !== undefined) before[entry.step] ??= entry.before;
+    if (entry.event === 'intent' && entry.before !== undefined)
+      note(entry.step, entry.before, entry.bootId ?? latest.bootId);
   }
   const record: ContainerRecord = {
     name,
     bootId: latest.bootId,
+    appliedIn: applied?.bootId,
     specFile: latest.specFile,
     at: (applied ?? latest).at,
     applied: applied?.plan,
     pending: pending?.plan,
     leftover: pending?.leftover ?? [],
-    before: { ...before, ...pending?.before, ...applied?.before },
+    before,
   };
   return { record, faults };
 }

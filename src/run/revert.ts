@@ -12,7 +12,7 @@ import { walk } from './graph.ts';
 import { findNoteOwner } from './volume-notes.ts';
 import type { Records } from './records.ts';
 import type { Reporter } from './report.ts';
-import { isFull, type SharedState } from './shared.ts';
+import type { SharedState } from './shared.ts';
 
 export interface Reversal {
   readonly context: OpContext;
@@ -32,8 +32,7 @@ export async function revertSteps(
   const foreign = steps.length === 0 ? undefined : await findForeignMount(reversal.context);
   if (foreign !== undefined) return [foreign];
   const failures: OperationError[] = [];
-  const unannounced = await announce(reversal, steps);
-  if (unannounced !== undefined) return [unannounced];
+  await announce(reversal, steps);
   const blocked = new Set<string>();
   const block = (step: Step): void => step.needs.forEach((id) => blocked.add(id));
   await walk(steps, 'backward', async (step) => {
@@ -51,20 +50,15 @@ export async function revertSteps(
   return failures;
 }
 
-/** Journals every intent ahead of the first effect, with one sync of the disk. */
-async function announce(
-  { context, records }: Reversal,
-  steps: readonly Step[],
-): Promise<OperationError | undefined> {
-  if (records === undefined) return undefined;
+/**
+ * Journals every intent ahead of the first effect, with one sync of the disk. For people: the way back goes by the stored plan,
+ * and a disk that is full or no longer to be written must not keep the kernel's things up.
+ */
+async function announce({ context, records }: Reversal, steps: readonly Step[]): Promise<void> {
+  if (records === undefined) return;
   const journal = (step: Step): Promise<void> =>
     records.journal(context.container, { event: 'intent', direction: 'revert', step: step.id });
-  const results = await Promise.allSettled(steps.map(journal));
-  // The stored plan alone is enough for the way back, and on a full disk the way back is what makes room.
-  const failed = results.find((one) => one.status === 'rejected' && !isFull(one.reason));
-  const last = steps.at(-1);
-  if (failed?.status !== 'rejected' || last === undefined) return undefined;
-  return asFailure(context, last, failed.reason);
+  await Promise.allSettled(steps.map(journal));
 }
 
 async function revertStep(reversal: Reversal, step: Step): Promise<void> {
@@ -124,6 +118,28 @@ export function asFailure({ container }: OpContext, step: Step, cause: unknown):
     cause: error,
     hint: hintForErrno(error),
   });
+}
+
+export function recordFailure(container: string, cause: unknown): OperationError {
+  const error = cause as NodeJS.ErrnoException;
+  return new OperationError(`cannot keep the record of ${container}: ${error.message}`, {
+    cause,
+    container,
+    hint: hintForErrno(error),
+  });
+}
+
+/** Work on a container's record; @returns what it failed with. */
+export async function attempt(
+  container: string,
+  work: () => Promise<void>,
+): Promise<readonly OperationError[]> {
+  try {
+    await work();
+    return [];
+  } catch (cause) {
+    return [recordFailure(container, cause)];
+  }
 }
 
 export function hintForErrno(error: NodeJS.ErrnoException): string | undefined {

@@ -1,64 +1,98 @@
 // The way back of an apply that failed: to what was applied before, or to nothing.
-import type { OperationError } from '../errors.ts';
+import { OperationError } from '../errors.ts';
 import { createKernelView } from '../host/kernel-view.ts';
 import type { Before } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
-import type { Step } from '../plan/plan.ts';
+import type { Plan, Step } from '../plan/plan.ts';
 import { perform, reversalOf, type Application } from './application.ts';
 import type { Change } from './changes.ts';
 import { walk, type Reached } from './graph.ts';
 import { forgetBeginnings, notedVolumes } from './volume-notes.ts';
-import { recordedSteps, stepsOfNeither } from './records.ts';
+import { survivesReboot } from './reboot.ts';
+import { type ContainerRecord, recordedSteps, stepsOfNeither } from './records.ts';
 import { bringEndBack } from '../runtime/former-end.ts';
-import { asFailure, revertSteps } from './revert.ts';
+import { asFailure, attempt, revertSteps } from './revert.ts';
 
-/** Back to the applied plan, or to nothing; a former step that was taken away or changed is made again. */
+/**
+ * Back to what was there before: the applied plan, or nothing. A former step that was taken away or changed is made again,
+ * but for what was gone with the boot in which it was applied.
+ *
+ * @returns what could not be undone.
+ */
 export async function rollBack(
   application: Application,
   before: Record<string, Before>,
 ): Promise<readonly OperationError[]> {
-  const { context, records, record, changes, plan } = application;
+  const { context, records, record, plan } = application;
   // An interrupt must not stop the way back.
   const calm: Application = {
     ...application,
     context: { ...context, signal: new AbortController().signal, view: createKernelView(context.host) },
   };
-  await forgetBeginnings(context, context.container);
-  const touched = changes.filter((change) => change.action !== 'none' && change.action !== 'delete');
+  const failures: OperationError[] = [];
+  const noted = record?.applied === undefined ? await notedVolumes(context) : new Set<string>();
+  // A record that cannot be written is no reason to leave the kernel's things up.
+  failures.push(...(await attempt(plan.name, () => forgetBeginnings(context, context.container))));
   if (record?.applied === undefined) {
-    const left = record === undefined ? plan.steps : [...plan.steps, ...recordedSteps(record)];
-    const noted = await notedVolumes(context);
-    const wasMadeByKilled = (step: Step): boolean =>
-      record?.before[step.id]?.['existed'] === false && step.op === 'directory' && !noted.has(step.path);
-    const failures = await revertSteps(
-      reversalOf(calm, before),
-      left.map((step) => withoutKeeping(changes, step, wasMadeByKilled(step))),
-    );
-    if (failures.length === 0) await records.remove(plan.name);
-    return failures;
+    failures.push(...(await undoAll(calm, before, noted)));
+    return failures.length > 0 ? failures : attempt(plan.name, () => records.remove(plan.name));
   }
-  const created = touched.filter((change) => change.former === undefined || change.action === 'replace');
-  // What a plan had made that a kill cut short goes too: nobody will know of it any more.
-  const ids = new Set(record.applied.steps.map((step) => step.id));
-  const unknown = stepsOfNeither(record, plan).filter((step) => !ids.has(step.id));
-  const failures = [
-    ...(await revertSteps(reversalOf(calm, before), [
-      ...unknown,
-      ...created.map((change) => withoutKeeping(changes, change.step)),
-    ])),
-  ];
-  const byId = new Map(changes.map((change) => [change.step.id, change]));
+  failures.push(...(await undoTouched(calm, record, record.applied, before)));
   calm.context.view.forget();
+  const byId = new Map(calm.changes.map((change) => [change.step.id, change]));
   // Of all steps: a runtime that fails to create a container removes its cgroup, limits and all.
   await walk(record.applied.steps, 'forward', async (step, reached) => {
     try {
-      await restore(calm, step, byId.get(step.id), reached);
+      await restore(calm, record, step, byId.get(step.id), reached);
     } catch (cause) {
       failures.push(asFailure(calm.context, step, cause));
     }
   });
-  if (failures.length === 0) await records.abandon(record);
-  return failures;
+  return failures.length > 0 ? failures : attempt(plan.name, () => records.abandon(record));
+}
+
+/** Of a first apply: whatever it or one before it may have made. */
+function undoAll(
+  application: Application,
+  before: Record<string, Before>,
+  noted: ReadonlySet<string>,
+): Promise<readonly OperationError[]> {
+  const { record, changes, plan } = application;
+  const left = record === undefined ? plan.steps : [...plan.steps, ...recordedSteps(record)];
+  const wasMadeByKilled = (step: Step): boolean =>
+    record?.before[step.id]?.['existed'] === false && step.op === 'directory' && !noted.has(step.path);
+  return revertSteps(
+    reversalOf(application, before),
+    left.map((step) => withoutKeeping(changes, step, wasMadeByKilled(step))),
+  );
+}
+
+/** Of an update: what it made, and what a plan had made that a kill cut short, as nobody will know of it any more. */
+function undoTouched(
+  application: Application,
+  record: ContainerRecord,
+  applied: Plan,
+  before: Record<string, Before>,
+): Promise<readonly OperationError[]> {
+  const { changes, plan } = application;
+  const created = changes.filter(
+    ({ action, former, step }) =>
+      action === 'replace' ||
+      ((action === 'create' || action === 'update') &&
+        (former === undefined || wentWithBoot(application, record, step))),
+  );
+  const ids = new Set(applied.steps.map((step) => step.id));
+  const unknown = stepsOfNeither(record, plan).filter((step) => !ids.has(step.id));
+  return revertSteps(reversalOf(application, before), [
+    ...unknown,
+    ...created.map((change) => withoutKeeping(changes, change.step)),
+  ]);
+}
+
+/** It was not there when this apply began: the machine has been started anew since it was applied. */
+function wentWithBoot({ bootId, context }: Application, { appliedIn }: ContainerRecord, step: Step): boolean {
+  if (appliedIn === bootId) return false;
+  return !survivesReboot(step) || (step.op === 'directory' && step.path.startsWith(`${context.stateDir}/`));
 }
 
 /** Volumes and writable layers outlive a container, but not an apply that made them and failed, or was killed and then failed. */
@@ -73,22 +107,27 @@ function withoutKeeping(changes: readonly Change[], step: Step, wasMadeByKilled 
 
 async function restore(
   application: Application,
+  record: ContainerRecord,
   step: Step,
   change: Change | undefined,
   reached: Reached,
 ): Promise<void> {
-  const { context, record, shared } = application;
+  const { context, shared } = application;
+  const isGone = wentWithBoot(application, record, step);
   // It had ended, and what it did is not to be done twice. After a kill nobody knows: then it is as it was applied.
-  if (step.op === 'process' && change?.wasAbsent === true && record?.pending === undefined)
+  if (step.op === 'process' && (isGone || (change?.wasAbsent === true && record.pending === undefined)))
     return bringEndBack(context.host, step.records);
+  if (isGone) return;
   const op = opOf(step);
   const probe = await op.probe(context, step);
   // What an update added beyond the former step, such as one more limit, no probe of that step sees.
   const wasUpdated = change?.action === 'update' && probe.state !== 'absent';
   if (probe.state === 'present' && !wasUpdated) return;
+  const taken = wasUpdated ? whyTaken(application, step, change.step) : undefined;
+  if (taken !== undefined) throw taken;
   const inPlace = wasUpdated || (probe.state === 'drifted' && probe.inPlace);
   const action = inPlace && op.update !== undefined ? 'update' : 'create';
-  let before = record?.before[step.id];
+  let before = record.before[step.id];
   if (step.shared === true) {
     // It was forgotten when it was let go of, and is to be undone once more by the next `down`.
     shared.hold(step.id, context.container);
@@ -97,4 +136,21 @@ async function restore(
   }
   const former = wasUpdated ? change.step : step;
   await perform(context, op, { container: context.container, action, step, former }, before ?? {}, reached);
+}
+
+/** What is shared and was changed by others of the call, or is being, from what this container was applied with. */
+export function findTaken(application: Application): readonly OperationError[] {
+  return application.changes.flatMap(({ action, former, step }) => {
+    if (action !== 'update' || former === undefined) return [];
+    const taken = whyTaken(application, former, step);
+    return taken === undefined ? [] : [asFailure(application.context, step, taken)];
+  });
+}
+
+function whyTaken({ sharedUpdates }: Application, former: Step, step: Step): OperationError | undefined {
+  const users = [...(sharedUpdates.get(step.id) ?? [])];
+  if (users.length === 0 || JSON.stringify(former) === JSON.stringify(step)) return undefined;
+  return new OperationError(`${opOf(step).describe(step)} stays as ${users.join(', ')} needs it`, {
+    hint: 'apply this one again once it is mended; until then it may be out of reach',
+  });
 }

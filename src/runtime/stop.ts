@@ -59,7 +59,8 @@ export async function stopProcess(
     await killProcesses(host, monitors, KILL_MS);
     await killProcesses(host, container, KILL_MS);
   }
-  if (state.status === 'exited' && state.exitStatus !== undefined) await layEndAside(host, step.records);
+  if (state.status === 'exited' && state.exitStatus !== undefined)
+    await unlessReadOnly(() => layEndAside(host, step.records));
   const wasKnown = await forgetProcess(host, step);
   if (monitor !== undefined) await removeMonitorCgroup(host, monitor);
   return isThere || wasKnown;
@@ -87,7 +88,7 @@ async function forgetProcess(host: Host, step: ProcessStep): Promise<boolean> {
   const ofMonitor = ['attach', 'ctl', 'winsz', 'container.pid', 'monitor.pid', 'oom', 'runtime.log'].map(
     (name) => `${step.bundle}/${name}`,
   );
-  for (const file of [...files, ...ofMonitor]) await removeEntry(host, file);
+  for (const file of [...files, ...ofMonitor]) await unlessReadOnly(() => removeEntry(host, file));
   return known;
 }
 
@@ -95,6 +96,15 @@ async function forgetProcess(host: Host, step: ProcessStep): Promise<boolean> {
 async function removeEntry(host: Host, path: string): Promise<void> {
   if ((await host.status(path))?.type === 'directory') await host.removeTree(path);
   else await host.removeFile(path);
+}
+
+/** A disk that is read-only by now must not keep the container up: whoever removes the folder after this says so. */
+async function unlessReadOnly(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EROFS') throw error;
+  }
 }
 
 /**

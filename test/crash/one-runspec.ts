@@ -4,6 +4,7 @@ import type { CommandContext } from '../../src/commands/context.ts';
 import { ps as showContainers } from '../../src/commands/ps.ts';
 import { removeUnusedShared, takeDown } from '../../src/commands/take-down.ts';
 import type { Plan } from '../../src/plan/plan.ts';
+import { findSharedUpdates } from '../../src/run/application.ts';
 import { applyChanges } from '../../src/run/apply.ts';
 import { computeChanges } from '../../src/run/changes.ts';
 import { collect } from '../../src/run/collect.ts';
@@ -50,16 +51,25 @@ export const apply =
   (...plans: readonly Plan[]) =>
   async (session: Session): Promise<void> => {
     const sharedRuns = new Map<string, Promise<void>>();
-    const runs = plans.map(async (plan) => {
-      const context = opContext(session, plan.name, () => undefined);
-      const record = await session.records.read(plan.name);
-      const changes = await computeChanges(context, plan, record === undefined ? [] : recordedSteps(record));
-      const { records, shared } = session;
+    const works = await Promise.all(
+      plans.map(async (plan) => {
+        const context = opContext(session, plan.name, () => undefined);
+        const record = await session.records.read(plan.name);
+        const former = record === undefined ? [] : recordedSteps(record);
+        return { context, plan, record, changes: await computeChanges(context, plan, former) };
+      }),
+    );
+    const sharedUpdates = findSharedUpdates(works.flatMap(({ changes }) => changes));
+    const runs = works.map(async ({ context, plan, record, changes }) => {
+      const { records, shared, bootId } = session;
       await applyChanges({
         context,
         records,
         shared,
         sharedRuns,
+        sharedUpdates,
+        bootId,
+        whenFailed: () => sharedUpdates.forEach((names) => names.delete(plan.name)),
         report: silent,
         plan,
         changes,

@@ -167,8 +167,8 @@ const UNKNOWABLE =
  * Links that were made anew have other sysctls before, and what was before them is noted anew. A link of ours that has
  * promoted an address may do so again.
  */
-const isStable = (line: string): boolean =>
-  !/^(\/var\/lib\/runspec\/shared\.json|\/proc\/sys\/net\/ipv4\/conf\/(rs\w+|runspec0)\/(forwarding|promote_secondaries)) /.test(
+export const isStable = (line: string): boolean =>
+  !/^(?:[-+] )?(\/var\/lib\/runspec\/shared\.json|\/proc\/sys\/net\/ipv4\/conf\/(rs\w+|runspec0)\/(forwarding|promote_secondaries)) /.test(
     line,
   );
 

@@ -44,6 +44,8 @@ export async function apply(
     records: session.records,
     shared: session.shared,
     sharedRuns,
+    sharedUpdates: new Map(),
+    bootId: session.bootId,
     report: {
       step: (report) => {
         reports.push(report);

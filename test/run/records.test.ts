@@ -51,6 +51,7 @@ describe('the record of a container', () => {
       before: { 'dir:upper': { existed: false } },
     });
     await records.finish(web, { 'dir:upper': { existed: false } }, 'web.yaml');
+    await records.settle(web.name);
     expect(await records.read('web')).toMatchObject({
       bootId: 'this boot',
       specFile: 'web.yaml',
@@ -61,10 +62,38 @@ describe('the record of a container', () => {
     expect(await records.names()).toEqual(['web']);
   });
 
+  it('tells of what was before in another boot only where that is on the disk', async () => {
+    const { host, records } = prepare();
+    const before = { 'dir:upper': { existed: true }, 'bridge:runspec0': { existed: false } };
+    await records.begin(web, undefined, 'web.yaml');
+    await records.finish(web, before, 'web.yaml');
+    await records.settle(web.name);
+    const next = createRecords(host, DATA, 'next boot');
+    const former = await next.read('web');
+    expect(former).toMatchObject({ appliedIn: 'this boot', before: { 'dir:upper': { existed: true } } });
+    expect(former?.before).not.toHaveProperty('bridge:runspec0');
+    await next.begin(changed, former, 'web.yaml');
+    await next.journal('web', {
+      event: 'intent',
+      direction: 'apply',
+      step: 'bridge:runspec0',
+      before: { existed: true },
+    });
+    expect(await next.read('web')).toMatchObject({
+      bootId: 'next boot',
+      appliedIn: 'this boot',
+      before: { 'dir:upper': { existed: true }, 'bridge:runspec0': { existed: true } },
+    });
+    // And of that nothing to the boot after it.
+    const last = await createRecords(host, DATA, 'last boot').read('web');
+    expect(last?.before).toEqual({ 'dir:upper': { existed: true } });
+  });
+
   it('has the steps of both plans while one follows the other, each once', async () => {
     const { records } = prepare();
     await records.begin(web, undefined, 'web.yaml');
     await records.finish(web, {}, 'web.yaml');
+    await records.settle(web.name);
     await records.begin(changed, await records.read('web'), 'web.yaml');
     const record = await records.read('web');
     const ids = record === undefined ? [] : recordedSteps(record).map((step) => step.id);
@@ -77,6 +106,7 @@ describe('the record of a container', () => {
     const { machine, records } = prepare();
     await records.begin(web, undefined, 'web.yaml');
     await records.finish(web, {}, 'web.yaml');
+    await records.settle(web.name);
     const former = await records.read('web');
     await records.begin(changed, former, 'web.yaml');
     if (former !== undefined) await records.abandon(former);
@@ -116,6 +146,7 @@ describe('the record of a container', () => {
     const { machine, records } = prepare();
     await records.begin(web, undefined, 'web.yaml');
     await records.finish(web, {}, 'web.yaml');
+    await records.settle(web.name);
     machine.files.put(`${folder}/plan.json`, text);
     expect(await records.read('web')).toBeUndefined();
     const found = await records.look('web');
@@ -129,6 +160,7 @@ describe('the record of a container', () => {
     const { machine, records } = prepare();
     await records.begin(web, undefined, 'web.yaml');
     await records.finish(web, {}, 'web.yaml');
+    await records.settle(web.name);
     const whole = await records.read('web');
     const text = machine.files.read(`${folder}/plan.json`) ?? '';
     for (let at = 0; at < text.length; at += 3) {
@@ -144,6 +176,7 @@ describe('the record of a container', () => {
     const { machine, records } = prepare();
     await records.begin(web, undefined, 'web.yaml');
     await records.finish(web, {}, 'web.yaml');
+    await records.settle(web.name);
     machine.files.put(`${folder}/pending.json`, '{"version":1,');
     expect(await records.read('web')).toMatchObject({ applied: web, pending: undefined });
   });

@@ -138,4 +138,33 @@ describe.skipIf(!requireSystem())('after a reboot', () => {
     fs.rmSync(file);
     await expectClean();
   });
+
+  it('an apply that fails makes nothing of the former plan, nor takes a port from who has it now', async () => {
+    const host = getHost();
+    const { file, name } = writeSpec(host, 'web', WEB);
+    await succeed(host, 'apply', file);
+    await reboot(host);
+    const rebooted = await host.snapshot();
+    writeSpec(host, 'web', {
+      ...WEB,
+      network: { ports: ['8081:80'] },
+      layers: [{ files: { '/etc/motd': 'changed' } }],
+      sysctls: { 'net.core.somaxconn': 'nonsense' },
+    });
+    const failed = await host.runspec('apply', file);
+    expect(failed.status).toBe(1);
+    expect(failed.stderr).not.toContain('not cleaned up');
+    const left = await host.settledDiff(rebooted);
+    // The spec; what is made anew with the process; what was before the reboot, which matters no more.
+    const isOther = (line: string): boolean =>
+      ![file, '/bundle/', '/plan.json', '/shared.json'].some((part) => line.includes(part));
+    expect(left.filter(isOther)).toEqual([]);
+    expect(await find(host, name)).toMatchObject({ state: 'rebooted' });
+    writeSpec(host, 'web', WEB);
+    await succeed(host, 'apply', file);
+    expect(await ask((argv) => host.exec(argv), { address: '127.0.0.1', port: 8080 })).toContain('web');
+    await succeed(host, 'down', name);
+    fs.rmSync(file);
+    await expectClean();
+  });
 });

@@ -3,7 +3,9 @@ export type Breakage =
   /** The nth change fails once, without effect; what follows works. */
   | { readonly at: number; readonly how: 'fail' }
   /** SIGKILL in the nth change: at most half of it happens, and no call ever answers again. */
-  | { readonly at: number; readonly how: 'die' };
+  | { readonly at: number; readonly how: 'die' }
+  /** From the nth change on nothing is written below that folder any more. */
+  | { readonly at: number; readonly how: 'read-only'; readonly folder: string };
 
 export interface Gate {
   /** Changes so far. */
@@ -42,6 +44,10 @@ export function createGate(breakage?: Breakage): Gate {
       await Promise.resolve();
       if (dead) return never();
       changes.push(name);
+      if (breakage?.how === 'read-only') {
+        if (changes.length < breakage.at || !name.includes(breakage.folder)) return effect();
+        throw Object.assign(new Error(`EROFS: fake read-only disk, ${name}`), { code: 'EROFS' });
+      }
       if (breakage?.at !== changes.length) return effect();
       if (breakage.how === 'fail')
         throw Object.assign(new Error(`EIO: fake failure, ${name}`), { code: 'EIO' });
