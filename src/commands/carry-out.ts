@@ -142,7 +142,7 @@ async function carryOut(
   options: ApplyOptions &
     Pick<Application, 'sharedRuns' | 'sharedUpdates' | 'seeds' | 'whenFailed' | 'whileCreating'>,
 ): Promise<void> {
-  const started = context.host.now();
+  const started = context.host.monotonic();
   const { plan } = work;
   const progress = (text: string): void => report.progress(plan.name, '', text);
   await applyChanges({
@@ -155,5 +155,5 @@ async function carryOut(
     ...options,
   });
   if (work.understood !== undefined) await rememberSpec(context, work.understood, plan.name);
-  await tellApplied(context, work, Math.round(context.host.now() - started));
+  await tellApplied(context, work, context.host.monotonic() - started);
 }

@@ -59,7 +59,7 @@ class Bars {
     const isNews = event.phase === 'unpacked' || !this.layers.has(event.layer);
     if (event.phase === 'unpacked') this.layers.delete(event.layer);
     else this.layers.set(event.layer, event);
-    const now = this.terminal.host.now();
+    const now = this.terminal.host.monotonic();
     if (!isNews && now < this.next) return;
     this.next = now + REDRAW_MS;
     this.draw('');

@@ -48,9 +48,9 @@ export async function leakcheck(
   });
   if (context.json) void takeInTurn(child.pipe(1), context.stderrBytes);
   const status = await waitForwarding(child, context);
-  for (const end = host.now() + options.settle; ; await host.sleep(200)) {
+  for (const end = host.monotonic() + options.settle; ; await host.sleep(200)) {
     const differences = diffSnapshots(before, await takeSnapshot(host, scope));
-    if (differences.length > 0 && host.now() < end) continue;
+    if (differences.length > 0 && host.monotonic() < end) continue;
     const clean = differences.length === 0;
     if (context.json)
       context.stdout(`${JSON.stringify({ command: argv, status, clean, differences }, undefined, 2)}\n`);

@@ -8,7 +8,7 @@ import type { CommandContext } from './context.ts';
 export interface ReadAhead {
   readonly view: KernelView;
   readonly generation: string;
-  /** Milliseconds since the epoch. */
+  /** By Host.monotonic. */
   readonly at: number;
 }
 
@@ -20,7 +20,7 @@ export async function readAhead({ host, dataDir }: CommandContext): Promise<Read
   if (generation === undefined) return undefined;
   const view = createKernelView(host);
   view.warmUp({ sockets: false, foreignRules: false });
-  return { view, generation, at: host.now() };
+  return { view, generation, at: host.monotonic() };
 }
 
 /** A view that is true as long as the lock has that generation; without one while somebody holds the lock. */
@@ -35,7 +35,7 @@ export async function viewOf(
 ): Promise<DatedView> {
   const generation = await lockGeneration(host, dataDir);
   if (ahead === undefined) return { view: createKernelView(host), generation };
-  const isTrue = host.now() - ahead.at < STALE_MS && ahead.generation === generation;
+  const isTrue = host.monotonic() - ahead.at < STALE_MS && ahead.generation === generation;
   if (!isTrue) await forget(host, ahead.view);
   return { view: ahead.view, generation };
 }

@@ -123,12 +123,12 @@ async function attach(
   const { name: container } = plan;
   const step = processOf(plan);
   const report = createReporter(context);
-  const started = host.now();
+  const started = host.monotonic();
   let isSaid = false;
   const say = (outcome: 'done' | 'failed'): void => {
     if (isSaid) return;
     isSaid = true;
-    report.step({ container, step, action: 'create', outcome, milliseconds: host.now() - started });
+    report.step({ container, step, action: 'create', outcome, milliseconds: host.monotonic() - started });
   };
   const output = { ...outputOf(context, container), created: () => say('done') };
   try {

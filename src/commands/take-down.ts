@@ -25,7 +25,7 @@ export async function takeDown(
   report: Reporter,
   { volumes, together }: RevertOptions,
 ): Promise<boolean> {
-  const started = context.host.now();
+  const started = context.host.monotonic();
   const { records, shared } = session;
   const isDamaged = await setAsideUnreadable(session, name, report);
   const record = await records.read(name);
@@ -61,7 +61,7 @@ export async function takeDown(
   const removed = volumes ? await removeKeptData(session, name, together) : [];
   // Steps have told of what the spec has, and nothing yet of what it has no more.
   if (removed.length > 0 && record !== undefined) report.progress(name, '', `removed ${removed.join(', ')}`);
-  sayDown(context, name, Math.round(context.host.now() - started));
+  sayDown(context, name, context.host.monotonic() - started);
   return isLost && found;
 }
 

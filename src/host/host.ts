@@ -149,6 +149,8 @@ export interface Host {
   close(): Promise<void>;
 
   sleep(milliseconds: number): Promise<void>;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, for records and logs: it jumps whenever somebody sets the clock. */
   now(): number;
+  /** Milliseconds of a clock that nobody sets, for waits and durations; only differences mean anything. */
+  monotonic(): number;
 }

@@ -7,6 +7,7 @@ import { createIpSessions } from './linux-ip.ts';
 import { takeLock } from './linux-lock.ts';
 import { removeTree } from './linux-remove-tree.ts';
 import { createLinuxWrites } from './linux-writes.ts';
+import { monotonic } from './monotonic.ts';
 
 export function createLinuxHost(): Host {
   const ip = createIpSessions();
@@ -21,5 +22,6 @@ export function createLinuxHost(): Host {
     lock: takeLock,
     sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
     now: () => Date.now(),
+    monotonic: () => Math.floor(monotonic()),
   };
 }

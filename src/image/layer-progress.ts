@@ -21,16 +21,16 @@ export function followLayer(
   layer: string,
   total: number,
 ): { passed(done: number): void; unpacked(how: string): void } {
-  const started = host.now();
+  const started = host.monotonic();
   const tell = (phase: LayerProgress['phase'], done: number): void =>
-    layerProgress?.({ layer, phase, done, total, milliseconds: host.now() - started });
+    layerProgress?.({ layer, phase, done, total, milliseconds: host.monotonic() - started });
   let spoken = started;
   tell('unpacking', 0);
   return {
     passed(done) {
       tell('unpacking', done);
-      if (layerProgress !== undefined || host.now() < spoken + SPOKEN_MS) return;
-      spoken = host.now();
+      if (layerProgress !== undefined || host.monotonic() < spoken + SPOKEN_MS) return;
+      spoken = host.monotonic();
       progress(`unpacked ${megabytes(done)} of ${megabytes(total)}`);
     },
     unpacked(how) {

@@ -246,9 +246,9 @@ async function runStep(
 ): Promise<void> {
   const { context, report } = application;
   const { step, action, reason } = change;
-  const started = context.host.now();
+  const started = context.host.monotonic();
   const say = (outcome: 'done' | 'failed', error?: string): void => {
-    const milliseconds = context.host.now() - started;
+    const milliseconds = context.host.monotonic() - started;
     const because = reason === undefined ? {} : { reason };
     report.step({ container: context.container, step, action, outcome, milliseconds, ...because });
     const direction = action === 'update' ? 'update' : 'apply';

@@ -64,7 +64,7 @@ async function takeLock(
   timeoutMs: number,
   onMade?: () => void,
 ): Promise<Lock> {
-  const deadline = host.now() + timeoutMs;
+  const deadline = host.monotonic() + timeoutMs;
   for (;;) {
     let isThere = false;
     try {
@@ -72,13 +72,13 @@ async function takeLock(
       isThere = true;
       // In a folder of everybody's, somebody else may have made it before us.
       await requireRootsAlone(host, 'data', dataDir);
-      const lock = await host.lock(path, Math.max(0, deadline - host.now()), onMade);
+      const lock = await host.lock(path, Math.max(0, deadline - host.monotonic()), onMade);
       if (lock !== undefined) return lock;
       throw new BusyError(`another runspec is at work in ${dataDir}`);
     } catch (error) {
       // The holder before us has just removed the folder with its lock.
       const isLost = isThere && (error as NodeJS.ErrnoException).code === 'ENOENT';
-      if (isLost && host.now() <= deadline) continue;
+      if (isLost && host.monotonic() <= deadline) continue;
       if (!(error instanceof BusyError)) await removeIfOwn(host, dataDir);
       throw asUnusable(error, dataDir);
     }

@@ -104,7 +104,7 @@ export async function prove(
   // What was before the folder of volumes is known as long as one is kept.
   const volumes = kept.length === 0 ? [] : [...kept, `${session.dataDir}/shared.json`];
   let earlier: ReadonlySet<string> | undefined;
-  for (const end = host.now() + SETTLE_MS; ; await host.sleep(200)) {
+  for (const end = host.monotonic() + SETTLE_MS; ; await host.sleep(200)) {
     const after = await takeSnapshot(host, scopeOf(session));
     const known = new Set([container, ...owners.keys()]);
     for (const [name, names] of foreignNames([snapshot, after], known)) owners.set(name, names);
@@ -120,7 +120,7 @@ export async function prove(
     }));
     earlier = new Set(found.map(textOf));
     const residue = differences.flatMap(({ one, owner }) => (owner === undefined ? [one] : []));
-    if (residue.length > 0 && host.now() < end) continue;
+    if (residue.length > 0 && host.monotonic() < end) continue;
     return {
       container,
       clean: residue.length === 0,

@@ -63,7 +63,7 @@ async function announce({ context, records }: Reversal, steps: readonly Step[]):
 
 async function revertStep(reversal: Reversal, step: Step): Promise<void> {
   const { context, shared, report } = reversal;
-  const started = context.host.now();
+  const started = context.host.monotonic();
   const result =
     step.shared === true
       ? await shared.release(step.id, context.container, () => undoShared(reversal, step))
@@ -73,7 +73,7 @@ async function revertStep(reversal: Reversal, step: Step): Promise<void> {
     step,
     action: 'delete',
     outcome: result.outcome,
-    milliseconds: context.host.now() - started,
+    milliseconds: context.host.monotonic() - started,
     ...(result.outcome === 'kept' ? { reason: result.reason } : {}),
   });
 }

@@ -22,7 +22,7 @@ export async function awaitReply(
   { monitor, signal }: { readonly monitor: () => Promise<number | undefined>; readonly signal: AbortSignal },
 ): Promise<string> {
   const pause = (): Promise<undefined> => host.sleep(PAUSE_MS).then(() => undefined);
-  for (let waited = 0; waited < CREATE_MS; waited += PAUSE_MS) {
+  for (const end = host.monotonic() + CREATE_MS; host.monotonic() < end;) {
     const line = await Promise.race([reply, pause()]);
     if (line !== undefined) return line;
     if (signal.aborted) throw new UnreachedError(step.id);

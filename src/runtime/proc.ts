@@ -74,10 +74,10 @@ export async function waitUntil(
   milliseconds: number,
   test: () => Promise<boolean>,
 ): Promise<boolean> {
-  const end = host.now() + milliseconds;
+  const end = host.monotonic() + milliseconds;
   for (let pause = 1; ; pause = Math.min(pause * 2, 20)) {
     if (await test()) return true;
-    if (host.now() >= end) return false;
+    if (host.monotonic() >= end) return false;
     await host.sleep(pause);
   }
 }

@@ -25,7 +25,7 @@ function createTerminal(settings: Partial<typeof TERMINAL> = {}) {
   const terminal = {
     ...TERMINAL,
     ...settings,
-    host: { now: () => state.now },
+    host: { monotonic: () => state.now },
     columns: () => 80,
     stderr: (line: string) => write(`${line}\n`),
     stderrBytes: async (chunk: Uint8Array) => write(Buffer.from(chunk).toString()),

@@ -73,6 +73,28 @@ describe('the lock', () => {
     expect(await withLock(racing, DATA, 60_000, () => Promise.resolve('in'))).toBe('in');
   });
 
+  it('waits for the rest of its time after a folder that went, also when the clock is set meanwhile', async () => {
+    const real = createFakeHost(createFakeMachine(), createGate());
+    const missing = Object.assign(new Error('ENOENT: no such file or directory'), { code: 'ENOENT' });
+    const clock = { wall: 1_700_000_000_000, passed: 0 };
+    const waits: number[] = [];
+    const host: Host = {
+      ...real,
+      now: () => clock.wall,
+      monotonic: () => clock.passed,
+      lock: (_path, timeoutMs) => {
+        waits.push(timeoutMs);
+        clock.passed += 400;
+        clock.wall += waits.length === 1 ? 3_600_000 : -7_200_000;
+        return waits.length > 4 ? Promise.resolve(undefined) : Promise.reject(missing);
+      },
+    };
+    await expect(withLock(host, DATA, 1000, () => Promise.resolve())).rejects.toThrow(
+      /cannot use the data folder/,
+    );
+    expect(waits).toEqual([1000, 600, 200]);
+  });
+
   it('lets the failure of the work be heard, whatever comes of its own file', async () => {
     const real = createFakeHost(createFakeMachine(), createGate());
     const host: Host = { ...real, removeFile: () => Promise.reject(new Error('EROFS: read-only')) };

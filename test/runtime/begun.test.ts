@@ -10,7 +10,7 @@ async function waited(comm: string, exe: string, own: string | undefined): Promi
   let time = 0;
   const host: Host = {
     ...createFixtureHost({ files: { '/proc/7/comm': `${comm}\n` }, links: { '/proc/7/exe': exe } }),
-    now: () => time,
+    monotonic: () => time,
     sleep: async (milliseconds) => void (time += milliseconds),
   };
   const isKnown = await awaitProgram(host, 7, 'runc', own, async () => false);

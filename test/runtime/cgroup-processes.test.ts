@@ -12,7 +12,7 @@ test.each(['ENOENT', 'ENODEV'])(
       readText: () => Promise.resolve(members),
       list: () => Promise.resolve(undefined),
       status: () => Promise.resolve({ type: 'file' }),
-      now: () => 0,
+      monotonic: () => 0,
       sleep: () => Promise.resolve(),
       kill: (pid: number) => Promise.resolve(void killed.push(pid)),
       writeInPlace: () => {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { expect, it } from 'vitest';
 import type { Host } from '../../src/host/host.ts';
 import { createLinuxHost } from '../../src/host/linux.ts';
-import { findLivingTask, readIdentity, readProcFile } from '../../src/runtime/proc.ts';
+import { findLivingTask, readIdentity, readProcFile, waitUntil } from '../../src/runtime/proc.ts';
 
 const failing = (code: string): Host =>
   ({ readText: () => Promise.reject(Object.assign(new Error(code), { code })) }) as unknown as Host;
@@ -55,6 +55,26 @@ it.each([
     expect(await findLivingTask(host, 7)).toBe(found);
   },
 );
+
+it.each([
+  ['ahead', 3_600_000],
+  ['back', -3_600_000],
+])('waits as long as it was told to, also when the clock is set %s meanwhile', async (_, jump) => {
+  const clock = { wall: 1_700_000_000_000, waited: 0 };
+  const host = {
+    now: () => clock.wall,
+    monotonic: () => clock.waited,
+    sleep: async (milliseconds: number) => {
+      if (clock.waited === 0) clock.wall += jump;
+      clock.wall += milliseconds;
+      clock.waited += milliseconds;
+      if (clock.waited > 10_000) throw new Error('it waits for ever');
+    },
+  } as unknown as Host;
+  expect(await waitUntil(host, 8000, async () => clock.waited >= 2000)).toBe(true);
+  expect(await waitUntil(host, 1000, async () => false)).toBe(false);
+  expect(clock.waited).toBeLessThan(3100);
+});
 
 it('passes on what else went wrong', async () => {
   await expect(readProcFile(failing('EACCES'), '/proc/1/stat')).rejects.toThrow('EACCES');

@@ -16,7 +16,7 @@ const temporary = (file: string): string =>
 export function createFakeHost(machine: FakeMachine, gate: Gate): Host {
   const { files, mounts, network } = machine;
   const held = new Set<string>();
-  let clock = 1_700_000_000_000;
+  let clock = 0;
   const refuseMountPoint = (file: string): void => {
     if (mounts.has(file)) throw fault('EBUSY', 'resource busy or locked', file);
   };
@@ -124,7 +124,9 @@ export function createFakeHost(machine: FakeMachine, gate: Gate): Host {
     },
     close: async () => undefined,
     sleep: (milliseconds) => gate.read(() => void (clock += milliseconds)),
-    now: () => (clock += 1),
+    // Set back again and again: what waited by it would not end.
+    now: () => 1_700_000_000_000 - (clock += 1),
+    monotonic: () => (clock += 1),
   };
 }
 

@@ -31,7 +31,7 @@ export function createAuthorizer(context: SourceContext, place: Place): Authoriz
   let held: { readonly value: string; readonly until: number } | undefined;
   let asking: Promise<string | undefined> | undefined;
   const current = (): string | undefined =>
-    held !== undefined && host.now() < held.until ? held.value : undefined;
+    held !== undefined && host.monotonic() < held.until ? held.value : undefined;
   const ask = async (header: string): Promise<string | undefined> => {
     const challenges = parseChallenges(header);
     const credentials = await findCredentials(context, place.registry, place.repository);
@@ -91,7 +91,7 @@ async function fetchToken(
       credentials === undefined ? {} : { authorization: basic(credentials.username, credentials.password) };
     request = { url: url.href, headers, ...shared };
   }
-  const asked = host.now();
+  const asked = host.monotonic();
   const response = await archives.fetch(request);
   const what = `the answer of ${response.url}`;
   if (response.status !== 200) {
