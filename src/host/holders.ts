@@ -67,13 +67,19 @@ async function howItUses(host: Host, folder: string, target: string): Promise<st
 /**
  * Who else has the network namespace at `path`: processes in it or with an open descriptor of it, and mounts of it at
  * other places.
+ * @param among looks at these processes only.
  */
-export async function findNamespaceHolders(host: Host, path: string): Promise<readonly Holder[]> {
+export async function findNamespaceHolders(
+  host: Host,
+  path: string,
+  among?: readonly Holder[],
+): Promise<readonly Holder[]> {
   const inode = (await host.status(path))?.inode;
   const name = `net:[${inode}]`;
   const own = await readLinkOrNothing(host, '/proc/self/ns/mnt');
   const seen = new Set<string>();
-  return findHolders(host, async (folder) => {
+  const pids = among?.map(({ pid }) => String(pid)) ?? (await listPids(host));
+  return findHoldersAmong(host, pids, async (folder) => {
     if ((await readLinkOrNothing(host, `${folder}/ns/net`)) === name) return 'it runs in it';
     const descriptor = await findDescriptor(host, folder, path, inode);
     if (descriptor !== undefined) return `open as its file descriptor ${descriptor}`;
@@ -115,8 +121,16 @@ async function findHolders(
   host: Host,
   look: (folder: string) => Promise<string | undefined>,
 ): Promise<readonly Holder[]> {
+  return findHoldersAmong(host, await listPids(host), look);
+}
+
+async function findHoldersAmong(
+  host: Host,
+  pids: readonly string[],
+  look: (folder: string) => Promise<string | undefined>,
+): Promise<readonly Holder[]> {
   const holders: Holder[] = [];
-  for (const name of await listPids(host)) {
+  for (const name of pids) {
     const by = await look(`/proc/${name}`);
     if (by === undefined) continue;
     const command = (await readOrNothing(host, `/proc/${name}/comm`))?.trim() ?? 'a process';
