@@ -3,6 +3,7 @@ import { InterruptedError, OperationError } from '../errors.ts';
 import type { LoadedSpec } from '../load/load.ts';
 import type { Spec } from '../load/spec.ts';
 import { afterJoined } from '../plan/compile.ts';
+import type { OpContext } from '../ops/op.ts';
 import type { OpKind } from '../plan/plan.ts';
 import { type Application, findSharedUpdates, type SharedRuns } from '../run/application.ts';
 import { applyChanges } from '../run/apply.ts';
@@ -72,6 +73,7 @@ export async function carryOutAll(
         ...options,
         sharedRuns,
         seeds,
+        together: works.map(({ plan }) => plan.name),
         sharedUpdates,
         whenFailed: () => {
           const waiting = waitingFor(name, inOrder, loadedOf);
@@ -139,7 +141,11 @@ async function carryOut(
   session: Session,
   work: Work,
   report: Reporter,
-  options: ApplyOptions &
+  {
+    together,
+    ...options
+  }: ApplyOptions &
+    Pick<OpContext, 'together'> &
     Pick<Application, 'sharedRuns' | 'sharedUpdates' | 'seeds' | 'whenFailed' | 'whileCreating'>,
 ): Promise<void> {
   const started = context.host.monotonic();
@@ -147,7 +153,7 @@ async function carryOut(
   const progress = (text: string): void => report.progress(plan.name, '', text);
   await applyChanges({
     ...work,
-    context: opContext(session, plan.name, progress),
+    context: opContext(session, plan.name, progress, together),
     records: session.records,
     shared: session.shared,
     bootId: session.bootId,

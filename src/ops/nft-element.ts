@@ -38,13 +38,18 @@ export const nftElement: Op<'nft-element'> = {
   },
 
   // One transaction: no packet meets the map without the element.
-  async update({ host, view }, step) {
+  async update({ host, view, together }, step) {
     const found = await findElement(view, step);
-    const left = found !== undefined && found.comment !== step.comment ? await awaitOwner(host, step) : found;
+    const isOthers = found !== undefined && found.comment !== step.comment;
+    const left = isOthers ? await awaitOwner(host, step, together) : found;
     const owner = left?.comment ?? step.comment;
     if (owner !== step.comment) {
+      const name = owner.replace('runspec:', '');
+      const remedy = together.includes(name)
+        ? `its process may take long to end: apply again when ${name} has let go of it`
+        : `take ${name} down with the --data-dir and --state-dir that it was applied with`;
       throw new OperationError(`${step.key} in the nft set ${step.set} belongs to ${owner}`, {
-        hint: `take ${owner.replace('runspec:', '')} down, or: nft delete element inet ${step.table} ${step.set} '{ ${keyOf(step)} }'`,
+        hint: `${remedy}; or: nft delete element inet ${step.table} ${step.set} '{ ${keyOf(step)} }'`,
       });
     }
     await runNft(host, (left === undefined ? '' : deleteScript(step)) + addScript(step));
@@ -83,13 +88,21 @@ async function findElement(view: KernelView, step: NftElementStep): Promise<NftE
 /** For another container of the same call that gives it up, and whose process may take all of the usual stopTimeout to end. */
 const OWNER_MS = 15_000;
 
-/** What is there once whoever has it has let go of it, or is not going to. */
-async function awaitOwner(host: Host, step: NftElementStep): Promise<NftElementState | undefined> {
-  for (let waited = 0; ; waited += 20) {
+/** Each look is a program. */
+const LONGEST_PAUSE_MS = 200;
+
+/** What is there once whoever has it has let go of it, or is not going to: nobody else than those of this call is. */
+async function awaitOwner(
+  host: Host,
+  step: NftElementStep,
+  together: readonly string[],
+): Promise<NftElementState | undefined> {
+  const letGo = new Set(together.map((name) => `runspec:${name}`).filter((owner) => owner !== step.comment));
+  const end = host.monotonic() + OWNER_MS;
+  for (let pause = 20; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     const found = await findElement(createKernelView(host), step);
-    const isOthers = found?.comment?.startsWith('runspec:') === true && found.comment !== step.comment;
-    if (!isOthers || waited >= OWNER_MS) return found;
-    await host.sleep(20);
+    if (!letGo.has(found?.comment ?? '') || host.monotonic() >= end) return found;
+    await host.sleep(pause);
   }
 }
 

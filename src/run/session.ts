@@ -35,8 +35,13 @@ export async function openSession(
   };
 }
 
-export function opContext(session: Session, container: string, progress: (text: string) => void): OpContext {
+export function opContext(
+  session: Session,
+  container: string,
+  progress: (text: string) => void,
+  together: readonly string[] = [],
+): OpContext {
   const { host, archives, stateDir, dataDir, signal, view } = session;
   const reached = (): Promise<void> => Promise.resolve();
-  return { host, archives, view, stateDir, dataDir, container, signal, reached, progress };
+  return { host, archives, view, stateDir, dataDir, container, together, signal, reached, progress };
 }

@@ -149,6 +149,7 @@ function contextOf(host: TestHost): OpContext {
     stateDir: host.stateDir,
     dataDir: host.dataDir,
     container: 'tree',
+    together: ['tree'],
     signal: new AbortController().signal,
     reached: async () => undefined,
     progress: () => undefined,

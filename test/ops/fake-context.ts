@@ -35,6 +35,7 @@ export function createFakeOps(): FakeOps {
     stateDir: '/run/runspec',
     dataDir: '/var/lib/runspec',
     container: 'web',
+    together: ['web'],
     signal: new AbortController().signal,
     reached: async () => undefined,
     progress: () => undefined,
