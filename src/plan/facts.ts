@@ -17,6 +17,8 @@ export interface HostFacts {
   readonly programs: Readonly<Record<string, string>>;
   readonly network: NetworkFacts;
   readonly listening: readonly ListeningSocket[];
+  /** Of those that the specs want to publish. */
+  readonly portsElsewhere: readonly PortElsewhere[];
   /** Containers with a live record, by name; the one being compiled may be among them. */
   readonly containers: Readonly<Record<string, ContainerFacts>>;
   /** Layers of each spec, by container name, lowest first, the root file system included. */
@@ -78,6 +80,13 @@ export interface ListeningSocket {
   /** Socket inode, by which the owner is looked up when it matters. */
   readonly inode: string;
   readonly owner?: { readonly pid: number; readonly command: string };
+}
+
+/** A port that a container publishes of which no record here tells. */
+export interface PortElsewhere extends Pick<PortSpec, 'protocol' | 'hostPort' | 'hostIP'> {
+  readonly container: string;
+  /** Its data folder, where that is another one. */
+  readonly where?: string;
 }
 
 export interface ContainerFacts {

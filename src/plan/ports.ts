@@ -66,6 +66,21 @@ export function checkPorts(
       )
     )
       return;
+    const elsewhere = facts.portsElsewhere.find((other) => overlap(port, other));
+    if (elsewhere !== undefined) {
+      const { container, where } = elsewhere;
+      const down =
+        where === undefined
+          ? `runspec down ${container}`
+          : `take it down with the --data-dir and --state-dir that it was applied with`;
+      problems.error(
+        'port-taken',
+        path,
+        `port ${shown} is published by container ${container}${where === undefined ? '' : ` of ${where}`}`,
+        `choose another host port, or: ${down}`,
+      );
+      return;
+    }
     const socket = facts.listening.find((one) => listensOn(one, port));
     if (socket !== undefined) {
       const owner =

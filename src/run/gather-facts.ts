@@ -8,7 +8,7 @@ import { findSocketOwners } from '../host/listening.ts';
 import { readNetwork } from '../host/network-facts.ts';
 import { readResolver } from '../host/resolver-facts.ts';
 import { resolveLayers, type Unfetched } from '../image/resolve-layers.ts';
-import type { Spec } from '../load/spec.ts';
+import type { PortSpec, Spec } from '../load/spec.ts';
 import type { Step } from '../plan/plan.ts';
 import type {
   ContainerFacts,
@@ -21,6 +21,7 @@ import { containerFolder } from '../plan/container-folder.ts';
 import { readContainerState } from '../runtime/container-state.ts';
 import { statusOfNamespace } from '../runtime/joined-namespaces.ts';
 import { hearPrograms } from './hear-programs.ts';
+import { findPortsElsewhere } from './ports-elsewhere.ts';
 import { recordedSteps, type ContainerRecord, type Records } from './records.ts';
 
 /** Programs whose absence or place matters to a plan. */
@@ -49,23 +50,28 @@ export async function gatherFacts(
   const { host, view, stateDir, dataDir, bootId } = sources;
   await hearPrograms();
   const reading = readContainers(sources, specs);
-  const [cgroups, programs, network, listening, containers, layers, paths, resolver] = await Promise.all([
-    readCgroups(host, view),
-    findPrograms(host),
-    readNetwork(host, view, {
-      firewall: what.foreignRules && specs.some(hasNetwork),
-      docker: async () => {
-        if (!specs.some(hasNetwork)) return false;
-        const known = Object.values(await reading);
-        return known.some((one) => one.passesDocker === true) || view.hasDocker('cheap');
-      },
-    }),
-    reading.then((known) => listeningInTheWay(sources, specs, known)),
-    reading,
-    resolveAllLayers(sources, specs, what.mayWrite),
-    readPaths(host, specs),
-    readResolver(host),
-  ]);
+  const [cgroups, programs, network, listening, portsElsewhere, containers, layers, paths, resolver] =
+    await Promise.all([
+      readCgroups(host, view),
+      findPrograms(host),
+      readNetwork(host, view, {
+        firewall: what.foreignRules && specs.some(hasNetwork),
+        docker: async () => {
+          if (!specs.some(hasNetwork)) return false;
+          const known = Object.values(await reading);
+          return known.some((one) => one.passesDocker === true) || view.hasDocker('cheap');
+        },
+      }),
+      reading.then((known) => listeningInTheWay(sources, freshPorts(specs, known))),
+      reading.then((known) => {
+        const told = new Set([...Object.keys(known), ...specs.map(({ name }) => name)]);
+        return findPortsElsewhere(sources, freshPorts(specs, known), told);
+      }),
+      reading,
+      resolveAllLayers(sources, specs, what.mayWrite),
+      readPaths(host, specs),
+      readResolver(host),
+    ]);
   return {
     bootId,
     mayRaiseLimits: await mayRaiseLimits(host),
@@ -75,6 +81,7 @@ export async function gatherFacts(
     programs,
     network,
     listening,
+    portsElsewhere,
     containers,
     layers: layers.byName,
     images: layers.images,
@@ -113,19 +120,19 @@ async function findPrograms(host: Host): Promise<Readonly<Record<string, string>
   );
 }
 
-/** Only for ports that are not published already: for a second apply there is nothing to look for. */
+/** Ports that are not published already: for a second apply there is nothing to look for. */
+function freshPorts(specs: readonly Spec[], containers: HostFacts['containers']): readonly PortSpec[] {
+  return specs.flatMap(({ name, network }) => {
+    const published = new Set(containers[name]?.ports.map((port) => port.hostPort));
+    return network.ports.filter((port) => !published.has(port.hostPort));
+  });
+}
+
 async function listeningInTheWay(
   { host, view }: FactSources,
-  specs: readonly Spec[],
-  containers: HostFacts['containers'],
+  ports: readonly PortSpec[],
 ): Promise<readonly ListeningSocket[]> {
-  const published = (name: string): ReadonlySet<number> =>
-    new Set(containers[name]?.ports.map((port) => port.hostPort));
-  const wanted = new Set(
-    specs.flatMap((spec) =>
-      spec.network.ports.map((port) => port.hostPort).filter((port) => !published(spec.name).has(port)),
-    ),
-  );
+  const wanted = new Set(ports.map((port) => port.hostPort));
   if (wanted.size === 0) return [];
   const sockets = (await view.listening()).filter((socket) => wanted.has(socket.port));
   return findSocketOwners(host, sockets);

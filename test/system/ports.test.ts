@@ -1,4 +1,5 @@
 // Published ports: who reaches them, from where and under which address, and what is refused.
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { find, inside, succeed } from '../support/containers.ts';
 import { requireSystem } from '../support/requirements.ts';
@@ -173,6 +174,17 @@ describe.skipIf(!requireSystem())('published ports', () => {
     expect(status).toBe(2);
     expect(stderr).toMatch(new RegExp(`late\\.json:\\d+:\\d+: .*published by container ${web.name}`));
     expect(await host.settledDiff(before)).toEqual([]);
+  });
+
+  it('that a container of another data folder has are refused with both names', async () => {
+    const host = getHost();
+    const folder = (name: string): string => path.join(host.folder, 'specs', `foreign-${name}`);
+    const abroad = ['--state-dir', folder('state'), '--data-dir', folder('data')];
+    const spec = writeServer(host, 'late', { bridge: 'late0', subnet: '10.62.0.0/24', ports: ['8080:80'] });
+    const { status, stderr } = await host.runspec(...abroad, 'apply', spec.file);
+    expect(status).toBe(2);
+    expect(stderr).toContain(`published by container ${web.name} of ${host.dataDir}`);
+    expect(stderr).toContain('choose another host port, or: take it down with the --data-dir');
   });
 
   it('may be the same number for another protocol or another address', async () => {

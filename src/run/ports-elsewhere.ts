@@ -1,0 +1,52 @@
+// Ports that containers publish of which no record here tells: those of other data folders, and of lost records. The
+// firewall's own elements tell of them. Reads only.
+import { NFT_TABLE } from '../host/nft-table.ts';
+import { overlap } from '../load/ports.ts';
+import type { PortSpec } from '../load/spec.ts';
+import type { PortElsewhere } from '../plan/facts.ts';
+import { findClaim } from './claims.ts';
+import { OWNER, type Places } from './inventory.ts';
+
+type HostPort = Pick<PortSpec, 'protocol' | 'hostPort' | 'hostIP'>;
+
+/** The maps of ports, and what an element means that names no address. */
+const MAPS = [
+  ['ports', '0.0.0.0'],
+  ['ports_on', ''],
+  ['ports6', '::'],
+  ['ports6_on', ''],
+] as const;
+
+/**
+ * @param wanted nothing is looked for that is in nobody's way.
+ * @param known containers that are told of otherwise.
+ */
+export async function findPortsElsewhere(
+  places: Places,
+  wanted: readonly HostPort[],
+  known: ReadonlySet<string>,
+): Promise<readonly PortElsewhere[]> {
+  if (wanted.length === 0) return [];
+  const sets = (await places.view.nftTable(NFT_TABLE))?.sets;
+  const found = MAPS.flatMap(([set, everywhere]) =>
+    (sets?.get(set) ?? []).flatMap(({ key, comment }): readonly PortElsewhere[] => {
+      const port = parseKey(key, everywhere);
+      const container = comment?.startsWith(OWNER) === true ? comment.slice(OWNER.length) : undefined;
+      if (port === undefined || container === undefined || known.has(container)) return [];
+      return wanted.some((one) => overlap(one, port)) ? [{ ...port, container }] : [];
+    }),
+  );
+  return Promise.all(
+    found.map(async (one) => {
+      const claim = await findClaim(places, one.container);
+      return claim.by === 'others' ? { ...one, where: claim.where } : one;
+    }),
+  );
+}
+
+/** `tcp . 8080`, with the address of the host before it in maps of such. */
+function parseKey(key: string, everywhere: string): Required<HostPort> | undefined {
+  const [, hostIP = everywhere, protocol, port] = /^(?:(\S+) \. )?(tcp|udp) \. (\d+)$/.exec(key) ?? [];
+  if (protocol !== 'tcp' && protocol !== 'udp') return undefined;
+  return { protocol, hostPort: Number(port), hostIP };
+}
