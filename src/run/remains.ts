@@ -73,8 +73,26 @@ function objectOf(step: Step): string {
       return `mount ${step.target}`;
     case 'private-mount':
     case 'directory':
+    case 'mountpoints':
       return `folder ${step.path}`;
-    default:
+    case 'file':
+    case 'bundle':
+      return `${step.op} ${step.path}`;
+    case 'layer':
+      return `layer ${step.layer.path}`;
+    case 'sysctl':
+      return `sysctl ${step.key}`;
+    case 'controller':
+      return `controller ${step.mountpoint} ${step.controller}`;
+    case 'address':
+      return `address ${step.netns} ${step.interface}`;
+    // Of these a host has one, or a container has: of two containers they are never compared.
+    case 'netns-folder':
+    case 'nft-table':
+    case 'cgroup':
+    case 'nft-ingress':
+    case 'process':
+    case 'container-sysctls':
       return step.op;
   }
 }

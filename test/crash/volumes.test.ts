@@ -46,6 +46,15 @@ it('go when they are empty, and their folder with the last', async () => {
   expect(machine.dump()).toEqual(clean);
 });
 
+it('lose a note that a kill has cut short, also while a container is up', async () => {
+  const machine = createFakeMachine();
+  expect((await runspec(machine, apply(withData))).error).toBeUndefined();
+  const up = machine.dump();
+  machine.files.put(`${dataDir}/volumes/..db.runspec-new`, 'da');
+  expect((await runspec(machine, gc)).error).toBeUndefined();
+  expect(difference(up, machine.dump())).toEqual([]);
+});
+
 it('stay when something is in them, or a container is noted for them', async () => {
   const machine = withVolumes({
     full: undefined,
