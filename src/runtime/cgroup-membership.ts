@@ -83,9 +83,12 @@ async function move(host: Host, pid: number, folder: string): Promise<void> {
 async function listDescendants(host: Host, init: number): Promise<readonly number[]> {
   const pids = (await listPids(host)).map(Number);
   const parents = await Promise.all(pids.map((pid) => readParent(host, pid)));
-  const below = (parent: number): readonly number[] =>
-    pids.flatMap((pid, index) => (parents[index] === parent ? [pid, ...below(pid)] : []));
-  return below(init);
+  // The parents were read one after the other: with a number that is used again meanwhile they can form a circle.
+  // The set grows while it is walked: who is found is asked for its children in turn.
+  const found = new Set([init]);
+  for (const parent of found) pids.forEach((pid, index) => parents[index] === parent && found.add(pid));
+  found.delete(init);
+  return [...found];
 }
 
 /** By controller; of v2 by no name. man 7 cgroups: `ID:CONTROLLERS:PATH` a line. */
