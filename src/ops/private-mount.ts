@@ -1,6 +1,8 @@
 // A folder bound on itself with private propagation. Where /run is shared (systemd), mounts made below
 // it would be copied into every other mount namespace and stay busy there; below a private one they are not.
+import { OperationError } from '../errors.ts';
 import { runChecked } from '../host/commands.ts';
+import type { Host } from '../host/host.ts';
 import { readMounts, type MountState } from '../host/kernel-view.ts';
 import { topMount } from '../host/mount-lookup.ts';
 import type { Op } from './op.ts';
@@ -34,7 +36,7 @@ export const privateMount: Op<'private-mount'> = {
   },
 
   async apply({ host }, step) {
-    await host.makeDirectory(step.path, { mode: STATE_MODE });
+    await makeFolder(host, step.path);
     if (topMount(await readMounts(host), step.path) !== undefined) return;
     await runChecked(host, bindCommand(step.path));
   },
@@ -63,6 +65,19 @@ export const privateMount: Op<'private-mount'> = {
 
   toShell: (step) => [`mkdir -p -m 711 ${quoteAll([step.path])}`, quoteAll(bindCommand(step.path))],
 };
+
+/** Those above it are not ours to make: nobody would remove them again. */
+async function makeFolder(host: Host, path: string): Promise<void> {
+  try {
+    await host.makeDirectory(path, { mode: STATE_MODE });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
+    throw new OperationError(`cannot make the state folder ${path}: no such file or directory`, {
+      cause,
+      hint: 'make the folder above it first, or choose another one with --state-dir or RUNSPEC_STATE_DIR',
+    });
+  }
+}
 
 /** What is mounted there is something else than the folder itself. */
 function isForeign(mounts: readonly MountState[], mount: MountState | undefined): boolean {

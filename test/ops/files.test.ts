@@ -163,6 +163,14 @@ describe('the private mount', () => {
     expect(await ops.probe(step)).toMatchObject({ state: 'present' });
   });
 
+  it('is not made below a folder that is not there', async () => {
+    const apply = createFakeOps().apply({ ...step, path: '/run/no/state' });
+    await expect(apply).rejects.toMatchObject({
+      message: 'cannot make the state folder /run/no/state: no such file or directory',
+      hint: expect.stringContaining('make the folder above it first, or choose another one') as string,
+    });
+  });
+
   it('stays while something is mounted below it', async () => {
     const ops = createFakeOps();
     const before = await ops.apply(step);
