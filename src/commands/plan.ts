@@ -83,6 +83,8 @@ function createAll({ name, steps }: Plan): readonly Change[] {
 
 /** An object of the container's own that is there although nothing of it was applied. */
 function isRemnant({ action, step }: Change): boolean {
+  // An element with another owner's comment has that owner.
+  if (step.op === 'nft-element' && action !== 'none') return false;
   return action !== 'create' && step.shared !== true && OF_ONE.has(step.op);
 }
 

@@ -29,12 +29,18 @@ export function checkPorts(
       );
       return;
     }
+    const isPublished = own.some(
+      (other) =>
+        other.hostPort === port.hostPort && other.protocol === port.protocol && other.hostIP === port.hostIP,
+    );
     if (port.hostIP !== undefined && !isOwnAddress(port.hostIP, facts)) {
       const isIpv6 = port.hostIP.includes(':');
       const known = facts.network.addresses
         .map((one) => one.address)
         .filter((one) => one.includes(':') === isIpv6);
-      problems.error(
+      // An address may go and come back while a port of it is published, as by DHCP: the rest is kept in order.
+      const tell = isPublished ? problems.warning : problems.error;
+      tell(
         'not-an-address',
         path,
         `${port.hostIP} is not an address of this host`,
@@ -57,15 +63,7 @@ export function checkPorts(
       return;
     }
     // What is ours already is DNATed before any socket sees it; a listener that came later is drift, not a reason to fail.
-    if (
-      own.some(
-        (other) =>
-          other.hostPort === port.hostPort &&
-          other.protocol === port.protocol &&
-          other.hostIP === port.hostIP,
-      )
-    )
-      return;
+    if (isPublished) return;
     const elsewhere = facts.portsElsewhere.find((other) => overlap(port, other));
     if (elsewhere !== undefined) {
       const { container, where } = elsewhere;

@@ -1,7 +1,10 @@
 // What stands before things of ours, so that they are there and yet nothing reaches them: an earlier rule for
-// a published port, a route that leads a container's address elsewhere, a mount over one of ours. Reads only;
+// a published port, a host address that is gone, a route that leads a container's address elsewhere, a mount over one of
+// ours. Reads only;
 // nothing here can be repaired by runspec, as it belongs to others.
+import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
+import { asList, parseJson, text } from '../host/json-fields.ts';
 import { readEarlierNat, type NatRule, type Published } from '../host/nat-rules.ts';
 import type { MountState } from '../host/kernel-view.ts';
 import { lookUpMount } from '../host/mount-lookup.ts';
@@ -20,6 +23,7 @@ export async function findShadows(
   for (const step of steps) {
     const shadows = [
       ...shadowingRules(step, nat),
+      ...(await missingAddress(context, step)),
       ...shadowingMounts(step, mounts),
       ...(step.op === 'address' ? await shadowingRoutes(context, steps, step) : []),
     ];
@@ -32,6 +36,17 @@ function shadowingRules(step: Step, rules: readonly NatRule[]): readonly string[
   const port = publishedPort(step);
   if (port === undefined) return [];
   return rules.filter((rule) => rule.catches(port)).map((rule) => rule.text);
+}
+
+/** A port of one address of the host, which has lost it. */
+async function missingAddress({ view }: OpContext, step: Step): Promise<readonly string[]> {
+  if (publishedPort(step) === undefined || step.op !== 'nft-element') return [];
+  const words = step.key.split(' . ');
+  const [address = ''] = words;
+  if (words.length < 3 || address.startsWith('127.')) return [];
+  const links = await view.links();
+  const isThere = links.some((link) => link.addresses.some((one) => one.address === address));
+  return isThere ? [] : [`${address} is no address of this host any more`];
 }
 
 /** The last two words of a key are protocol and port, whatever address comes first; the family is the map's. */
@@ -80,19 +95,42 @@ async function shadowingRoute(
   address: string,
 ): Promise<readonly string[]> {
   const [target = '', prefix] = address.split('/');
+  const isOurs = (route: Route): boolean => route.dev !== undefined && links.includes(route.dev);
   const result = await host.run(['ip', '-j', 'route', 'get', 'fibmatch', target]);
-  // Without any route our own is gone, which is drift of the bridge or the veth.
-  if (result.status !== 0) return [];
-  const [route] = JSON.parse(result.stdout) as readonly {
-    readonly dst?: string;
-    readonly dev?: string;
-    readonly type?: string;
-  }[];
-  // So it is where a wider one answers, such as the default route.
-  if (route !== undefined && prefixOf(route.dst) < Number(prefix)) return [];
-  if (route === undefined || (route.dev !== undefined && links.includes(route.dev))) return [];
+  const [route] = result.status === 0 ? parseRoutes(result.stdout) : [];
+  if (route !== undefined && isOurs(route)) return [];
+  const isWider = route === undefined || prefixOf(route.dst) < Number(prefix);
+  // Where only a wider one answers, such as the default route, or none, our own is gone, which is drift of the bridge or
+  // the veth; or it is in its table, and a rule leads elsewhere.
+  if (isWider && !(await listMainRoutes(host, target)).some(isOurs)) return [];
+  if (route === undefined) return [`the host's rules (ip rule) do not let ${target} be reached`];
   const way = route.dev === undefined ? (route.type ?? 'nowhere') : `by ${route.dev}`;
-  return [`the host's route ${route.dst ?? 'default'} leads ${target} ${way}`];
+  const which = isWider ? "the host's rules (ip rule) and the route" : "the host's route";
+  return [`${which} ${route.dst ?? 'default'} leads ${target} ${way}`];
+}
+
+interface Route {
+  readonly dst?: string;
+  readonly dev?: string;
+  readonly type?: string;
+}
+
+/** Of the main table, those that match the address, whatever the rules say of it. */
+async function listMainRoutes(host: Host, target: string): Promise<readonly Route[]> {
+  const family = target.includes(':') ? '-6' : '-4';
+  const argv = ['ip', family, '-j', 'route', 'show', 'table', 'main', 'match', target];
+  return parseRoutes((await runChecked(host, argv)).stdout);
+}
+
+function parseRoutes(stdout: string): readonly Route[] {
+  return asList(parseJson(stdout, 'ip')).map((route) => {
+    const [dst, dev, type] = [text(route['dst']), text(route['dev']), text(route['type'])];
+    return {
+      ...(dst === undefined ? {} : { dst }),
+      ...(dev === undefined ? {} : { dev }),
+      ...(type === undefined ? {} : { type }),
+    };
+  });
 }
 
 /** A destination without a prefix is one address, and none at all is everything. */

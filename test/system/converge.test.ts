@@ -195,64 +195,6 @@ esac
     expect((await inside(host, name)(['cat', '/etc/resolv.conf'])).stdout).toBe('nameserver 4.2.2.4\n');
   });
 
-  it.each<readonly [string, string, string, RegExp, string]>([
-    [
-      'a rule of another table for its port',
-      'nft add table ip first; nft "add chain ip first c { type nat hook prerouting priority -150; }"; nft add rule ip first c tcp dport { 90, 8080 } dnat to 192.0.2.1',
-      'port:tcp/8080 shadowed',
-      /shadowed: nft chain ip first c: tcp dport \{ 90, 8080 \} dnat to 192\.0\.2\.1/,
-      'nft delete table ip first',
-    ],
-    [
-      'a rule of iptables in a chain of its own',
-      'iptables-nft -t nat -N MINE; iptables-nft -t nat -A PREROUTING -j MINE; iptables-nft -t nat -A MINE -p tcp --dport 8000:8100 -j REDIRECT --to-ports 1',
-      'port:tcp/8080 shadowed',
-      /shadowed: nft chain ip nat MINE: .*8000-8100/,
-      'nft delete table ip nat',
-    ],
-    [
-      'a more specific route',
-      'ip route add 10.70.0.0/28 via 198.51.100.1',
-      'address:eth0 shadowed',
-      /shadowed: the host's route 10\.70\.0\.0\/28 leads 10\.70\.0\.2 by eth0/,
-      'ip route delete 10.70.0.0/28',
-    ],
-    [
-      'a mount over its root',
-      'mount -t tmpfs -o mode=755 shadow "$RUNSPEC_STATE_DIR/$name/rootfs"',
-      'overlay:rootfs shadowed',
-      /shadowed: tmpfs of shadow mounted over it/,
-      'umount "$RUNSPEC_STATE_DIR/$name/rootfs"',
-    ],
-  ])('tells what shadows it: %s', async (_, command, step, said, undo) => {
-    const host = getHost();
-    const shell = (script: string) => host.output(['sh', '-ec', `name=$1; ${script}`, 'sh', name]);
-    await shell(command);
-    expect(await drift(host, name)).toEqual([step]);
-    const { stdout, status } = await host.runspec('status', name);
-    expect(stdout).toMatch(said);
-    expect(status).toBe(3);
-    // It is another's: apply leaves it, and the container, alone; of a route in its subnet it complains.
-    const applied = await host.runspec('apply', writeSpec(host, 'web', WEB).file);
-    expect(applied.status).toBe(step.startsWith('address') ? 2 : 0);
-    expect(await identify(host, name)).toBe(identity);
-    expect(await drift(host, name)).toEqual([step]);
-    await shell(undo);
-    expect(await drift(host, name)).toEqual([]);
-  });
-
-  it('is not shadowed by rules for other ports, or that come later', async () => {
-    const host = getHost();
-    const rules = [
-      'nft add table ip other; nft "add chain ip other c { type nat hook prerouting priority -150; }"',
-      'nft add rule ip other c tcp dport 8081 dnat to 192.0.2.1; nft add rule ip other c udp dport 8080 dnat to 192.0.2.1',
-      'nft "add chain ip other late { type nat hook prerouting priority -50; }"; nft add rule ip other late tcp dport 8080 dnat to 192.0.2.1',
-    ];
-    await host.output(['sh', '-ec', rules.join('; ')]);
-    expect(await drift(host, name)).toEqual([]);
-    await host.output(['nft', 'delete', 'table', 'ip', 'other']);
-  });
-
   it.each<readonly [string, (pid: string) => string, RegExp, string]>([
     [
       'was unmounted in it',
