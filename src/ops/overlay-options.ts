@@ -2,8 +2,8 @@
 // layers of the store go by short links beside them, seen from the store's folder. Pure.
 import type { OverlayStep } from '../plan/plan.ts';
 
-/** One page, less the final zero and what mount(8) adds. */
-const ROOM = 4000;
+/** One page, less the final zero and what mount(8) adds; with another number mounts that run would count as drifted. */
+const ROOM = 4010;
 
 /** Digits of a key that name its link: as good as unique among the layers of one machine, and checked besides. */
 const DIGITS = 16;
@@ -53,10 +53,12 @@ function placeInStore(
 function render({ upper, work }: Stack, lower: readonly string[]): string {
   // The kernel takes the topmost layer first.
   const lowerdir = lower.toReversed().map(escapeOption).join(':');
-  if (upper === undefined || work === undefined) return `ro,lowerdir=${lowerdir}`;
-  // Some kernels have these on by default: a folder that was renamed, or a file that got another owner, would then
-  // be no more than a mark in the writable layer, which `diff` and `commit` could not tell from the thing itself.
-  return `redirect_dir=off,metacopy=off,lowerdir=${lowerdir},upperdir=${escapeOption(upper)},workdir=${escapeOption(work)}`;
+  // An index (CONFIG_OVERLAY_FS_INDEX makes it the default) ties a writable layer to the layers that it was first mounted
+  // over, and refuses it while a copy of its mount lives on in another mount namespace. Without one there is no nfs_export.
+  if (upper === undefined || work === undefined) return `ro,index=off,lowerdir=${lowerdir}`;
+  // These two are the default of some kernels as well: a folder that was renamed, or a file that got another owner, would
+  // then be no more than a mark in the writable layer, which `diff` and `commit` could not tell from the thing itself.
+  return `index=off,redirect_dir=off,metacopy=off,lowerdir=${lowerdir},upperdir=${escapeOption(upper)},workdir=${escapeOption(work)}`;
 }
 
 /** overlayfs splits lowerdir at `:` and options at `,`; a backslash takes both literally. */

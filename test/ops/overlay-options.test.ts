@@ -11,7 +11,7 @@ describe('the options of an overlay', () => {
   it('name layers by their whole paths, topmost first, where that fits', () => {
     const lower = ['/srv/a:b', '/srv/c,d\\e'];
     expect(overlayOptions({ ...base, lower })).toEqual({
-      options: 'ro,lowerdir=/srv/c\\,d\\\\e:/srv/a\\:b',
+      options: 'ro,index=off,lowerdir=/srv/c\\,d\\\\e:/srv/a\\:b',
       links: [],
     });
     expect(overlayOptions({ ...base, lower: [...layers(30), top] }).folder).toBeUndefined();
@@ -27,6 +27,13 @@ describe('the options of an overlay', () => {
     const lowerdir = optionValue(options, 'lowerdir')?.split(':');
     expect(lowerdir?.slice(0, 2)).toEqual([top, links.at(-1)?.path]);
     expect(optionValue(options, 'upperdir')).toBe('/up\\,per');
+  });
+
+  it('leave nothing to what a kernel was configured with', () => {
+    const step = { ...base, lower: ['/srv/a'], upper: '/upper', work: '/work' };
+    expect(overlayOptions(step).options).toBe(
+      'index=off,redirect_dir=off,metacopy=off,lowerdir=/srv/a,upperdir=/upper,workdir=/work',
+    );
   });
 
   it('do not fit for folders that are nowhere near the store', () => {

@@ -7,6 +7,7 @@ import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
 import { WAIT, writeSpec } from '../support/specs.ts';
 
+const CLI = path.resolve(import.meta.dirname, '../../dist/cli.js');
 const PASSWD = 'root:x:0:0:root:/root:/bin/bash\n';
 
 describe.skipIf(!requireSystem())('what a container has written', () => {
@@ -35,6 +36,36 @@ describe.skipIf(!requireSystem())('what a container has written', () => {
     expect((await inside(host, name)(['cat', '/etc/app.conf'])).stdout).toBe(config);
     expect((await inside(host, name)(['cat', '/more'])).status === 0).toBe(isThere);
     expect(await pending(host, file)).toEqual([]);
+    await succeed(host, 'down', '--volumes', name);
+  });
+
+  it('serves over other layers also where the kernel has an index by default', async () => {
+    const host = getHost();
+    // As CONFIG_OVERLAY_FS_INDEX does it: on, unless the options say otherwise.
+    const wrapper = `#!/bin/sh
+for word in "$@"; do
+  shift
+  case $word in *upperdir=*) word="index=on,$word";; esac
+  set -- "$@" "$word"
+done
+exec /bin/mount "$@"
+`;
+    const mount = host.write('specs/indexed/mount', wrapper);
+    fs.chmodSync(mount, 0o755);
+    const PATH = `${path.dirname(mount)}:${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`;
+    const write = (text: string) =>
+      writeSpec(host, 'indexed', {
+        process: { args: WAIT, stopTimeout: '0s' },
+        layers: [{ files: { '/etc/passwd': PASSWD, '/etc/app.conf': text } }],
+        writable: 'persistent',
+      });
+    const { file, name } = write('old\n');
+    const apply = (): Promise<string> =>
+      host.output([process.execPath, CLI, 'apply', file], { env: { PATH } });
+    await apply();
+    write('new\n');
+    await apply();
+    expect((await inside(host, name)(['cat', '/etc/app.conf'])).stdout).toBe('new\n');
     await succeed(host, 'down', '--volumes', name);
   });
 
