@@ -5,6 +5,7 @@ import { removeWhenEmpty } from '../host/remove-when-empty.ts';
 import type { CgroupHierarchy, CgroupStep } from '../plan/plan.ts';
 import { liftLimits, sameLimit, specPathOf, type LimitFile } from './cgroup-limits.ts';
 import { removeCgroupFolder } from '../runtime/cgroup-processes.ts';
+import { findFrozen, thaw, type FreezerState } from '../runtime/freeze.ts';
 import { bringBack, findStrayed, folderOf, type Strayed } from '../runtime/cgroup-membership.ts';
 import type { Difference, Op, OpContext } from './op.ts';
 import { quote } from './shell.ts';
@@ -39,7 +40,12 @@ export const cgroup: Op<'cgroup'> = {
       wanted: step.path,
       found: one.found,
     }));
-    const differences = [...limits, ...strayed];
+    const held = (await findFrozenOf(context, step)).map(({ file, frozen, thawed }) => ({
+      property: file,
+      wanted: thawed,
+      found: frozen,
+    }));
+    const differences = [...limits, ...strayed, ...held];
     return differences.length === 0
       ? { state: 'present', owned: true }
       : { state: 'drifted', differences, inPlace: true };
@@ -53,6 +59,7 @@ export const cgroup: Op<'cgroup'> = {
     }
     // Its process was moved out, and the empty cgroup removed.
     await bringBack(host, step, await findStrayedOf(context, step));
+    await thaw(host, await findFrozenOf(context, step));
   },
 
   async update(context, step, former) {
@@ -63,6 +70,8 @@ export const cgroup: Op<'cgroup'> = {
       await writeLimits(host, step, hierarchy, before);
     }
     await bringBack(host, step, await findStrayedOf(context, step));
+    // Nothing starts in a frozen one either, as a `down` leaves that was killed when it had ended all processes.
+    await thaw(host, await findFrozenOf(context, step));
   },
 
   async revert({ host }, step) {
@@ -92,6 +101,10 @@ async function findStrayedOf(
   step: CgroupStep,
 ): Promise<readonly Strayed[]> {
   return findStrayed(host, step, containerFolder(dataDir, container), await view.mounts());
+}
+
+async function findFrozenOf({ host, view }: OpContext, step: CgroupStep): Promise<readonly FreezerState[]> {
+  return findFrozen(host, await view.mounts(), step.path);
 }
 
 /** For the folder above all containers; for the root each controller is a step. */

@@ -7,6 +7,7 @@ import { describeEnd, readContainerState } from '../runtime/container-state.ts';
 import { forgetEnd } from '../runtime/former-end.ts';
 import { launchProcess, monitorCommand, monitorPidFile } from '../runtime/launch.ts';
 import { findMissingMounts, type MissingMount } from '../runtime/missing-mounts.ts';
+import { isDoomed } from '../runtime/proc.ts';
 import { launchOf, readProcessRecord } from '../runtime/records.ts';
 import { stopProcess } from '../runtime/stop.ts';
 import type { Difference, Op } from './op.ts';
@@ -27,6 +28,8 @@ export const process: Op<'process'> = {
     const record = await readProcessRecord(host, step.records);
     const differences = record === undefined ? [] : compareLaunch(launchOf(step), record.launch);
     if (!state.monitored) differences.push({ property: 'monitor', wanted: 'conmon', found: 'gone' });
+    if (await isDoomed(host, state.pid))
+      differences.push({ property: 'state', wanted: 'running', found: 'killed' });
     // From outside nothing can be mounted into a container: a new process gets what this one has lost.
     differences.push(...(await findMissingMounts(host, step.bundle, state.pid)).map(describeMissing));
     if (differences.length > 0) return { state: 'drifted', differences, inPlace: false };

@@ -105,7 +105,7 @@ async function killOnce(host: Host, folders: readonly CgroupFolder[]): Promise<v
 }
 
 /** A runtime in the foreground removes the cgroup itself as soon as its process has ended. */
-async function writeIfThere(host: Host, file: string, text: string): Promise<void> {
+export async function writeIfThere(host: Host, file: string, text: string): Promise<void> {
   try {
     await host.writeInPlace(file, text);
   } catch (error) {

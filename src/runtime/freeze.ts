@@ -1,10 +1,12 @@
 // Holds a container's processes still while its files are read. Whoever holds them may be killed: so the thaw is
-// a small process's, which waits for the end of a pipe that only this runspec has open.
+// a small process's, which waits for the end of a pipe that only this runspec has open. What is held without such
+// a guard, as by a `down` that was killed, is found and thawed here too.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
-import { cgroupFolders, listProcesses } from './cgroup-processes.ts';
-import { waitUntil } from './proc.ts';
+import { listPids } from '../host/proc-files.ts';
+import { cgroupFolders, listProcesses, writeIfThere } from './cgroup-processes.ts';
+import { readProcFile, waitUntil } from './proc.ts';
 
 /** Storage that does not answer can keep a process from stopping. */
 const PATIENCE_MS = 10_000;
@@ -12,10 +14,13 @@ const PATIENCE_MS = 10_000;
 /** Waits for the end of its input, however it comes, and then writes $1 to the file $2. */
 const THAW = 'cat >/dev/null; printf %s "$1" >"$2"';
 
-interface Freezer {
+export interface FreezerState {
   readonly file: string;
   readonly frozen: string;
   readonly thawed: string;
+}
+
+interface Freezer extends FreezerState {
   isFrozen(): Promise<boolean>;
 }
 
@@ -48,6 +53,42 @@ export async function whileFrozen<T>(
     const { status } = await guard.exited;
     if (status !== 0) await host.writeInPlace(freezer.file, freezer.thawed);
   }
+}
+
+/** Freezers that hold the cgroup still, without a `commit` that is at work; not those of the cgroups around it. */
+export async function findFrozen(
+  host: Host,
+  mounts: readonly MountState[],
+  cgroup: string,
+): Promise<readonly FreezerState[]> {
+  const frozen: FreezerState[] = [];
+  const isSet = async (file: string): Promise<boolean> => (await readProcFile(host, file))?.trim() === '1';
+  for (const { version, controllers, folder } of cgroupFolders(mounts, cgroup)) {
+    if (version === 2) {
+      const file = `${folder}/cgroup.freeze`;
+      if (await isSet(file)) frozen.push({ file, frozen: '1', thawed: '0' });
+    } else if (controllers.includes('freezer') && (await isSet(`${folder}/freezer.self_freezing`)))
+      frozen.push({ file: `${folder}/freezer.state`, frozen: 'FROZEN', thawed: 'THAWED' });
+  }
+  if (frozen.length === 0) return [];
+  const guarded = await listGuarded(host);
+  return frozen.filter(({ file }) => !guarded.has(file));
+}
+
+/** Whoever holds it: its processes go on. */
+export async function thaw(host: Host, frozen: readonly FreezerState[]): Promise<void> {
+  for (const { file, thawed } of frozen) await writeIfThere(host, file, thawed);
+}
+
+/** Files that a guard will write to. */
+async function listGuarded(host: Host): Promise<ReadonlySet<string>> {
+  const files = new Set<string>();
+  for (const pid of await listPids(host)) {
+    const argv = ((await readProcFile(host, `/proc/${pid}/cmdline`)) ?? '').split('\0');
+    const [file] = argv[2] === THAW ? argv.slice(5) : [];
+    if (file !== undefined) files.add(file);
+  }
+  return files;
 }
 
 async function findFreezer(host: Host, mounts: readonly MountState[], cgroup: string): Promise<Freezer> {

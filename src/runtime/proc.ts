@@ -1,7 +1,10 @@
 // Processes as /proc shows them. A pid alone proves nothing, since numbers are used again: a process is
 // known by its pid together with the clock tick of its start.
+import { constants } from 'node:os';
 import type { Host } from '../host/host.ts';
 import { listOrNothing } from '../host/proc-files.ts';
+
+const { SIGKILL } = constants.signals;
 
 export interface ProcessIdentity {
   readonly pid: number;
@@ -49,6 +52,12 @@ export async function findLivingTask(host: Host, pid: number): Promise<number | 
 
 export async function isAlive(host: Host, process: ProcessIdentity): Promise<boolean> {
   return (await readIdentity(host, process.pid))?.startTime === process.startTime;
+}
+
+/** SIGKILL has come (field 31), and waits for what keeps the process in the kernel, as a frozen cgroup of v1 does. */
+export async function isDoomed(host: Host, pid: number): Promise<boolean> {
+  const pending = Number((await readStat(host, pid))?.[28] ?? 0);
+  return (pending & (1 << (SIGKILL - 1))) !== 0;
 }
 
 export async function readBootId(host: Host): Promise<string> {

@@ -8,6 +8,7 @@ import type { ProcessStep } from '../plan/plan.ts';
 import { RECORD_FILES } from '../plan/container-folder.ts';
 import { readContainerState } from './container-state.ts';
 import { layEndAside } from './former-end.ts';
+import { findFrozen, thaw } from './freeze.ts';
 import { cgroupFolders, killProcesses, listProcesses } from './cgroup-processes.ts';
 import { monitorCgroup, removeMonitorCgroup } from './monitor-cgroup.ts';
 import { isAlive, type ProcessIdentity, readBootId, readProcFile, waitUntil } from './proc.ts';
@@ -41,6 +42,8 @@ export async function stopProcess(
       !(await isAlive(host, record.init)));
   if (record !== undefined && step.stopTimeout > 0 && (await isAlive(host, record.init))) {
     await host.kill(record.init.pid, step.stopSignal as NodeJS.Signals);
+    // A process that is held still hears of it only when it goes on.
+    await thaw(host, await findFrozen(host, mounts, step.cgroup));
     await waitUntil(host, step.stopTimeout, async () => !(await isAlive(host, record.init)));
   }
   // A start that was cut short may go on by itself: first whoever could still make processes, then the rest. It

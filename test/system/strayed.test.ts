@@ -157,6 +157,58 @@ describe.skipIf(!requireSystem())('around a process that runs', () => {
     },
   );
 
+  const freezersOf = (name: string): readonly (readonly [string, string])[] =>
+    foldersOf(name)
+      .flatMap((folder) => [
+        [`${folder}/cgroup.freeze`, '1'] as const,
+        [`${folder}/freezer.state`, 'FROZEN'] as const,
+      ])
+      .filter(([file]) => fs.existsSync(file));
+
+  it('goes on when somebody had frozen it, as a down does that is killed', async () => {
+    const web = await start('frozen', {});
+    const freezers = freezersOf(web.name);
+    expect(freezers).not.toEqual([]);
+    for (const [file, frozen] of freezers) {
+      fs.writeFileSync(file, frozen);
+      const { status, stdout } = await getHost().runspec('status', web.name);
+      expect({ status, stdout }).toEqual({
+        status: 3,
+        stdout: expect.stringContaining(`${file}: ${frozen}, not`) as unknown,
+      });
+      await expectMended(web);
+      expect(fs.readFileSync(file, 'utf8').trim()).not.toBe(frozen);
+    }
+    await succeed(getHost(), 'down', web.name);
+  });
+
+  it('is started again when the down that was killed had killed it already', async () => {
+    const web = await start('doomed', {});
+    for (const [file, frozen] of freezersOf(web.name)) {
+      const [init] = members(web.name);
+      fs.writeFileSync(file, frozen);
+      process.kill(init ?? 0, 'SIGKILL');
+      await succeed(getHost(), 'apply', web.file);
+      expect(members(web.name)).not.toContain(init);
+      expect(await getHost().runspec('status', web.name)).toMatchObject({ status: 0 });
+    }
+    await succeed(getHost(), 'down', web.name);
+  });
+
+  it('has its time to stop when it is frozen', async () => {
+    const kept = getHost().write('specs/kept/log', '');
+    const script = 'trap "echo saved >/kept/log; exit" TERM; while :; do sleep 1000 & wait; done';
+    const web = await start('saves', {
+      process: { args: ['bash', '-c', script], stopTimeout: '10s' },
+      mounts: [{ type: 'bind', source: path.dirname(kept), destination: '/kept' }],
+    });
+    // The trap comes before the child.
+    await expect.poll(() => members(web.name).length).toBe(2);
+    for (const [file, frozen] of freezersOf(web.name)) fs.writeFileSync(file, frozen);
+    await succeed(getHost(), 'down', web.name);
+    expect(fs.readFileSync(kept, 'utf8')).toBe('saved\n');
+  });
+
   it('what was moved out of its cgroup is ended with its container', async () => {
     const script = 'trap "" TERM; while :; do sleep 1000 & wait; done';
     const stubborn = { args: ['bash', '-c', script], stopTimeout: '100ms' };
