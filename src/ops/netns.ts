@@ -18,18 +18,26 @@ export const netns: Op<'netns'> = {
   describe: (step) => `network namespace ${step.name}`,
 
   async probe({ host, view, dataDir, container }, step) {
-    const found = await view.netns(step.name);
-    if (found === undefined) {
-      const pid = await findUnnamed(host, dataDir, container, step.name);
-      if (pid === undefined) return { state: 'absent' };
-      const found = `missing, and process ${pid} is in the namespace`;
+    const [found, pid] = await Promise.all([
+      view.netns(step.name),
+      findUnnamed(host, dataDir, container, step.name),
+    ]);
+    if (pid !== undefined) {
+      const what = found === undefined ? 'missing' : 'of another namespace';
       return {
         state: 'drifted',
         inPlace: true,
         heldBy: 'process',
-        differences: [{ property: 'name', wanted: pathOf(step), found }],
+        differences: [
+          {
+            property: 'name',
+            wanted: pathOf(step),
+            found: `${what}, and process ${pid} is in the namespace`,
+          },
+        ],
       };
     }
+    if (found === undefined) return { state: 'absent' };
     const loopback = found.links.find((link) => link.name === 'lo');
     if (loopback?.up === true) return { state: 'present', owned: true };
     return {
@@ -50,15 +58,15 @@ export const netns: Op<'netns'> = {
   },
 
   async update({ host, dataDir, container }, step, former) {
-    if (!(await isMounted(host, step))) {
-      const pid = await findUnnamed(host, dataDir, container, step.name);
-      if (pid === undefined)
-        throw new OperationError(`the process in the network namespace of ${container} has just ended`, {
-          hint: 'apply it again',
-        });
-      await host.removeFile(pathOf(step));
+    const pid = await findUnnamed(host, dataDir, container, step.name);
+    if (pid !== undefined) {
+      // A kill in between leaves the namespace without a name.
+      await removeName(host, step);
       await runChecked(host, ['ip', 'netns', 'attach', step.name, String(pid)]);
-    }
+    } else if (!(await isMounted(host, step)))
+      throw new OperationError(`the process in the network namespace of ${container} has just ended`, {
+        hint: 'apply it again',
+      });
     await raiseLoopback(host, step);
     // It outlives the process, and others may be in it.
     const dropped = (former.sysctls ?? []).filter((name) => step.sysctls?.includes(name) !== true);
@@ -66,12 +74,8 @@ export const netns: Op<'netns'> = {
   },
 
   async revert({ host }, step) {
-    const path = pathOf(step);
-    if ((await host.status(path)) === undefined) return { outcome: 'gone' };
-    if (await isMounted(host, step)) {
-      await expectFree(host, path);
-      await runChecked(host, ['ip', 'netns', 'delete', step.name]);
-    } else await host.removeFile(path);
+    if ((await host.status(pathOf(step))) === undefined) return { outcome: 'gone' };
+    await removeName(host, step);
     return { outcome: 'removed' };
   },
 
@@ -91,6 +95,15 @@ async function isMounted(host: Host, step: NetnsStep): Promise<boolean> {
 
 async function raiseLoopback(host: Host, { name }: NetnsStep): Promise<void> {
   await runChecked(host, ['ip', '-n', name, 'link', 'set', 'lo', 'up']);
+}
+
+/** @throws OperationError when somebody is in what has the name. */
+async function removeName(host: Host, step: NetnsStep): Promise<void> {
+  const path = pathOf(step);
+  if (await isMounted(host, step)) {
+    await expectFree(host, path);
+    await runChecked(host, ['ip', 'netns', 'delete', step.name]);
+  } else await host.removeFile(path);
 }
 
 /** For processes that were just killed to leave the namespace. */

@@ -8,6 +8,7 @@ import { netnsOf } from '../plan/names.ts';
 import type { BundleStep } from '../plan/plan.ts';
 import { containerFolder } from '../plan/container-folder.ts';
 import { readContainerState } from './container-state.ts';
+import { findUnnamed } from './unnamed-namespace.ts';
 
 /** By OCI's type, the name below /proc/PID/ns. */
 const FILES: Readonly<Record<string, string>> = {
@@ -71,9 +72,11 @@ export async function findNamespace(
   container: string,
 ): Promise<JoinedNamespace | undefined> {
   const file = FILES[type] ?? type;
-  const pinned = `${NETNS_FOLDER}/${netnsOf(container)}`;
+  const name = netnsOf(container);
+  const pinned = `${NETNS_FOLDER}/${name}`;
   const named = type === 'network' ? await host.status(pinned) : undefined;
-  if (named !== undefined) return { path: pinned, id: `${file}:[${named.inode}]` };
+  if (named !== undefined && (await findUnnamed(host, dataDir, container, name)) === undefined)
+    return { path: pinned, id: `${file}:[${named.inode}]` };
   const state = await readContainerState(host, containerFolder(dataDir, container));
   if (state.status !== 'running') return undefined;
   const path = `/proc/${state.pid}/ns/${file}`;

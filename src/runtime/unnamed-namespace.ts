@@ -1,15 +1,17 @@
-// A container's network namespace that has lost its name below /run/netns: its process is in it still.
-import type { Host } from '../host/host.ts';
+// A container's network namespace that has lost its name below /run/netns, or whose name is another namespace's by now: its
+// process is in it still.
+import type { FileStatus, Host } from '../host/host.ts';
 import { NETNS_FOLDER, readNetns, type NetnsState } from '../host/kernel-view.ts';
-import { readLinkOrNothing } from '../host/proc-files.ts';
+import { orNothing } from '../host/proc-files.ts';
+import type { OciConfig } from '../oci/runtime-spec.ts';
 import { containerFolder, RECORD_FOLDERS } from '../plan/container-folder.ts';
 import { findLivingTask } from './proc.ts';
 import { readContainerState } from './container-state.ts';
 import { readConfig } from './read-config.ts';
 
 /**
- * @returns the pid of the container's init, or of a thread of it, when that was put into the namespace of this name; to be
- * asked once that is gone.
+ * @returns the pid of the container's init, or of a thread of it, when that was put into the namespace of this name, and the
+ * name does not lead to where it is.
  */
 export async function findUnnamed(
   host: Host,
@@ -20,18 +22,31 @@ export async function findUnnamed(
   const records = containerFolder(dataDir, container);
   const state = await readContainerState(host, records);
   if (state.status !== 'running') return undefined;
+  const path = `${NETNS_FOLDER}/${name}`;
+  const task = await findLivingTask(host, state.pid);
+  const [own, hosts, named] = await Promise.all(
+    [`/proc/${task}/ns/net`, '/proc/self/ns/net', path].map((file) => orNothing(host.statusOfTarget(file))),
+  );
+  // A configuration that was written anew says nothing of a process that is in the host's.
+  if (own === undefined || isSame(own, hosts) || isSame(own, named)) return undefined;
   const config = await readConfig(host, `${records}/${RECORD_FOLDERS.bundle}`);
   const network = config?.linux.namespaces.find(({ type }) => type === 'network');
-  if (network?.path !== `${NETNS_FOLDER}/${name}`) return undefined;
-  const task = await findLivingTask(host, state.pid);
-  // A configuration that was written anew says nothing of a process that is in the host's.
-  const [own, hosts] = await Promise.all(
-    [task, 'self'].map((pid) => readLinkOrNothing(host, `/proc/${pid}/ns/net`)),
-  );
-  return own === undefined || own === hosts ? undefined : task;
+  if (config === undefined || network?.path !== path) return undefined;
+  // A file of another file system is none: it has lost its mount.
+  const isNamespace = named?.device === own.device;
+  return isNamespace && mayUnshare(config) ? undefined : task;
 }
 
-/** What is in the namespace, by its name or without; undefined when there is none. */
+function isSame(one: FileStatus, other: FileStatus | undefined): boolean {
+  return one.device === other?.device && one.inode === other.inode;
+}
+
+/** It may have left for a namespace of its own making, which is its own affair. */
+function mayUnshare({ process, linux }: OciConfig): boolean {
+  return process.capabilities.bounding.includes('CAP_SYS_ADMIN') || linux.seccomp === undefined;
+}
+
+/** What is in the container's namespace, by its name or without; undefined when there is none. */
 export async function readInside(
   {
     host,
@@ -46,8 +61,6 @@ export async function readInside(
   },
   name: string,
 ): Promise<NetnsState | undefined> {
-  const named = await view.netns(name);
-  if (named !== undefined) return named;
   const pid = await findUnnamed(host, dataDir, container, name);
-  return pid === undefined ? undefined : readNetns(host, `/proc/${pid}/ns/net`);
+  return pid === undefined ? view.netns(name) : readNetns(host, `/proc/${pid}/ns/net`);
 }
