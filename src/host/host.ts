@@ -45,7 +45,7 @@ export interface WriteOptions extends FileOptions {
 export interface RunOptions {
   readonly stdin?: string;
   readonly cwd?: string;
-  /** Added to runspec's own environment. */
+  /** Variables of the command beside PATH and LC_ALL: of runspec's own it gets no other. */
   readonly env?: Readonly<Record<string, string>>;
   /** Kills the command when it fires, and fails with its reason. For commands that may wait for somebody. */
   readonly signal?: AbortSignal;

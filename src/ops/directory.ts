@@ -54,7 +54,6 @@ export const directory: Op<'directory'> = {
   },
 
   async revert({ host }, step, before, { volumes }) {
-    if (step.removal === 'keep') return { outcome: 'kept', reason: 'kept until runspec image gc' };
     if (step.removal === 'volume') {
       if (volumes) return { outcome: (await host.removeTree(step.path)) ? 'removed' : 'gone' };
       if ((await host.status(step.path)) === undefined) return { outcome: 'gone' };

@@ -72,9 +72,9 @@ export interface RevertOptions {
 export interface Op<K extends OpKind> {
   /** Properties that only matter when the step is made or reverted: a change of one changes nothing now. */
   readonly passive?: readonly string[];
-  /** A kill in its `apply` may leave what `probe` calls absent, and what holds the things it needs all the same. */
+  /** A kill in its `apply` may leave half of it: `probe` calls that absent, yet it holds the things that the step needs. */
   readonly halvesUnseen?: true;
-  /** What needs it is not lost with it: where it is made again, that stays. */
+  /** Steps that need it outlive it: when it alone is lost and made again, they stay as they are. */
   readonly isOutlived?: true;
   /** What the step is in one line for people, naming the kernel object. */
   describe(step: StepOf<K>): string;

@@ -1,4 +1,4 @@
-// What compile must know about the machine, gathered before (see host/facts.ts) and passed as data.
+// What compile must know about the machine, gathered before (run/gather-facts.ts) and passed as data.
 import type { Diagnostic } from '../errors.ts';
 import type { FileStatus } from '../host/host.ts';
 import type { ForeignChain } from './foreign-chains.ts';

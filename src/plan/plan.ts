@@ -56,8 +56,8 @@ export interface DirectoryStep extends StepBase {
   readonly op: 'directory';
   readonly path: string;
   readonly mode: number;
-  /** On revert: `empty` removes it when nothing is in it, `tree` with all below it, `keep` never, `volume` only by down --volumes. */
-  readonly removal: 'empty' | 'tree' | 'keep' | 'volume';
+  /** On revert: `empty` removes it when nothing is in it, `tree` with all below it, `volume` only by down --volumes. */
+  readonly removal: 'empty' | 'tree' | 'volume';
   /** Folders of the layers that its content was written over: over others it would hide what is new in them. */
   readonly layers?: readonly string[];
   /** A new one begins as the first of these folders with anything in it: with its content, owner and mode. */
@@ -138,7 +138,7 @@ export interface CgroupHierarchy {
   readonly mountpoint: string;
   /** v2: controllers to enable on the way down; v1: the hierarchy's controllers. */
   readonly controllers: readonly string[];
-  /** Limit file to the text to write, in the order given (memory before memory+swap when growing is the op's care). */
+  /** Limit file to the text to write, in the order given, but that the op writes memory+swap first where that grows. */
   readonly files: readonly { readonly name: string; readonly value: string }[];
 }
 

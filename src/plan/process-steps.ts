@@ -8,7 +8,7 @@ export interface ProcessStep extends StepBase {
   readonly runtime: { readonly name: string; readonly path: string };
   /** Runtime's state below the state dir. */
   readonly runtimeRoot: string;
-  /** Where conmon keeps pid files and the exit status. */
+  /** The container's folder: conmon writes the exit status there, runspec who the process is. */
   readonly records: string;
   readonly log: string;
   readonly terminal: boolean;

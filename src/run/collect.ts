@@ -43,7 +43,7 @@ async function findGoing({ host }: Session, steps: readonly Step[]): Promise<rea
   const pathOf = (step: Step): string => (step.op === 'directory' ? step.path : '');
   for (const step of steps.toSorted((one, other) => pathOf(other).length - pathOf(one).length)) {
     if (step.op === 'directory') {
-      if (step.removal === 'volume' || step.removal === 'keep') continue;
+      if (step.removal === 'volume') continue;
       const content = step.removal === 'empty' ? ((await host.list(step.path)) ?? []) : [];
       if (content.some((name) => !folders.has(`${step.path}/${name}`))) continue;
       folders.add(step.path);

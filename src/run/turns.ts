@@ -1,5 +1,6 @@
-// Which of the steps that are ready goes next: the one with the longest way from it to the end of the walk. Each
-// begins in a round of its own of the event loop, which in between hears of the programs that have ended.
+// Which of the steps that are ready goes next: the one with the longest way from it to the end of the walk,
+// and with it those of its kind. Each kind begins in a round of its own of the event loop, which in between hears of the
+// programs that have ended.
 import type { OpKind, Step } from '../plan/plan.ts';
 import type { Phase } from '../plan/step-base.ts';
 

@@ -36,7 +36,6 @@ describe('a folder', () => {
   it.each([
     ['empty', 'kept'],
     ['tree', 'removed'],
-    ['keep', 'kept'],
     ['volume', 'kept'],
   ] as const)('of the kind %s with something in it is %s', async (removal, outcome) => {
     const ops = createFakeOps();
