@@ -1,10 +1,11 @@
 // /run/netns as `ip netns add` wants it: bound on itself and shared, so that deleting a namespace reaches
 // every mount namespace that has seen it. Made by the first `ip netns add` on a host; when that was
 // ours, it goes with the last namespace.
-import { runChecked } from '../host/commands.ts';
-import { NETNS_FOLDER, readMounts } from '../host/kernel-view.ts';
+import { commandError, runChecked } from '../host/commands.ts';
+import { NETNS_FOLDER, readMounts, type MountState } from '../host/kernel-view.ts';
 import { topMount } from '../host/mount-lookup.ts';
-import type { Op } from './op.ts';
+import { removeWhenEmpty } from '../host/remove-when-empty.ts';
+import type { Op, Reverted } from './op.ts';
 
 export const netnsFolder: Op<'netns-folder'> = {
   // Names in it are lost with it, each of which its own step looks for; the namespaces are where their processes are.
@@ -13,8 +14,7 @@ export const netnsFolder: Op<'netns-folder'> = {
   describe: () => `shared mount ${NETNS_FOLDER}`,
 
   async probe({ view }) {
-    const mount = topMount(await view.mounts(), NETNS_FOLDER);
-    return mount === undefined ? { state: 'absent' } : { state: 'present', owned: true };
+    return isUsable(await view.mounts()) ? { state: 'present', owned: true } : { state: 'absent' };
   },
 
   async before({ host, view }) {
@@ -26,7 +26,7 @@ export const netnsFolder: Op<'netns-folder'> = {
 
   async apply({ host }) {
     await host.makeDirectory(NETNS_FOLDER, { mode: 0o755 });
-    if (topMount(await readMounts(host), NETNS_FOLDER) !== undefined) return;
+    if (isUsable(await readMounts(host))) return;
     await runChecked(host, ['mount', '--bind', '--make-shared', NETNS_FOLDER, NETNS_FOLDER]);
   },
 
@@ -35,13 +35,26 @@ export const netnsFolder: Op<'netns-folder'> = {
     if (names === undefined) return { outcome: 'gone' };
     // `ip netns add` makes the very same mount: nothing tells whose it is but what was found first.
     if (before['mounted'] !== false) return { outcome: 'kept', reason: 'it was there before', foreign: true };
-    if (names.length > 0)
-      return { outcome: 'kept', reason: `it still holds ${names.slice(0, 3).join(', ')}` };
-    if (topMount(await readMounts(host), NETNS_FOLDER) !== undefined)
-      await runChecked(host, ['umount', NETNS_FOLDER]);
-    if (before['existed'] !== true) await host.removeDirectory(NETNS_FOLDER);
+    if (names.length > 0) return keptFor(names);
+    if (topMount(await readMounts(host), NETNS_FOLDER) !== undefined) {
+      const result = await host.run(['umount', NETNS_FOLDER]);
+      // Somebody may just have made a namespace; umount(2) refuses then.
+      const late = result.status === 0 ? [] : ((await host.list(NETNS_FOLDER)) ?? []);
+      if (late.length > 0) return keptFor(late);
+      if (result.status !== 0) throw commandError(`cannot unmount ${NETNS_FOLDER}`, result);
+    }
+    if (before['existed'] !== true) await removeWhenEmpty(host, NETNS_FOLDER);
     return { outcome: 'removed' };
   },
 
   toShell: () => [`mkdir -p ${NETNS_FOLDER}`, `mount --bind --make-shared ${NETNS_FOLDER} ${NETNS_FOLDER}`],
 };
+
+/** Without the mount there may be names in it, of a namespace made while another runspec took it: bound now, it would hide them. */
+function isUsable(mounts: readonly MountState[]): boolean {
+  return mounts.some(({ target }) => target === NETNS_FOLDER || target.startsWith(`${NETNS_FOLDER}/`));
+}
+
+function keptFor(names: readonly string[]): Reverted {
+  return { outcome: 'kept', reason: `it still holds ${names.slice(0, 3).join(', ')}` };
+}

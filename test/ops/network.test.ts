@@ -226,3 +226,16 @@ describe('the table', () => {
     expect(await ops.probe(STEPS['nft-element'])).toMatchObject({ state: 'present' });
   });
 });
+
+describe('/run/netns', () => {
+  it('is not mounted over a name that came while another runspec unmounted it', async () => {
+    const ops = await up('netns-folder');
+    const folder = { target: '/run/netns', type: 'ext4', source: '/dev/root', root: '/run/netns' };
+    ops.machine.mounts.remove(folder.target);
+    expect(await ops.probe(STEPS['netns-folder'])).toEqual({ state: 'absent' });
+    ops.machine.mounts.add({ ...folder, target: '/run/netns/runspec-web', type: 'nsfs', root: 'net:[1]' });
+    expect(await ops.probe(STEPS['netns-folder'])).toMatchObject({ state: 'present' });
+    await ops.apply(STEPS['netns-folder']);
+    expect(ops.machine.mounts.has(folder.target)).toBe(false);
+  });
+});

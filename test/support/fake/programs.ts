@@ -85,7 +85,15 @@ async function runIpNetns(
     if (files.find(file) !== undefined)
       throw new Refusal(`Cannot create namespace file "${file}": File exists`);
     await gate.pass(`ip netns add ${name}: folder`, () => files.makeDirectory(NETNS, { mode: 0o755 }));
-    await gate.pass(`ip netns add ${name}: file`, () => files.put(file, '', { mode: 0o444 }));
+    if (!mounts.has(NETNS))
+      await gate.pass(`ip netns add ${name}: shared mount`, () =>
+        mounts.add({ target: NETNS, type: 'ext4', source: '/dev/root', root: NETNS, propagation: 'shared' }),
+      );
+    await gate.pass(`ip netns add ${name}: file`, () => {
+      if (files.find(NETNS) === undefined)
+        throw new Refusal(`Cannot create namespace file "${file}": No such file or directory`);
+      files.put(file, '', { mode: 0o444 });
+    });
     await gate.pass(`ip netns add ${name}: mount`, () => {
       network.addNamespace(name);
       mounts.add({ target: file, type: 'nsfs', source: 'nsfs', root: 'net:[1]' });
