@@ -1,13 +1,14 @@
 // A bridge of runspec's own, or a foreign one to join. Ours carries the alias `runspec`; it goes with
 // its last port, a foreign one is never changed beyond what joining needs and never removed.
 import { OperationError } from '../errors.ts';
-import { runChecked } from '../host/commands.ts';
+import { sha256 } from '../crypto.ts';
+import { commandError, runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import { readLinks, type LinkState } from '../host/kernel-view.ts';
 import type { BridgeStep } from '../plan/plan.ts';
 import { findMtu } from './bridge-mtu.ts';
-import { deleteLink } from './delete-link.ts';
-import type { Before, Difference, Op } from './op.ts';
+import { GONE } from './delete-link.ts';
+import type { Before, Difference, Op, Reverted } from './op.ts';
 import { removeAddresses } from './remove-addresses.ts';
 import { quote } from './shell.ts';
 import {
@@ -80,19 +81,15 @@ export const bridge: Op<'bridge'> = {
     if (link !== undefined) await takeAddresses(context.host, link, stale);
   },
 
-  async revert({ host }, step, before) {
-    const links = await readLinks(host);
-    const link = links.find((one) => one.name === step.name);
+  async revert({ host, dataDir }, step, before) {
+    const link = (await readLinks(host)).find((one) => one.name === step.name);
     if (link === undefined) return { outcome: 'gone' };
     const ours = link.alias === BRIDGE_ALIAS || (link.alias === undefined && before['existed'] === false);
     if (before['existed'] === true || !ours) {
       await leaveForeign(host, step, link, before);
       return { outcome: 'kept', reason: 'it was there before', foreign: true };
     }
-    const ports = links.filter((one) => one.master === step.name).map((one) => one.name);
-    if (ports.length > 0)
-      return { outcome: 'kept', reason: `it still has the ports ${ports.slice(0, 3).join(', ')}` };
-    return { outcome: await deleteLink(host, step.name) };
+    return deleteUnlessUsed(host, step.name, dataDir);
   },
 
   toShell: (step) => [
@@ -101,6 +98,30 @@ export const bridge: Op<'bridge'> = {
     refuseAdvertisementsLine(step.name),
   ],
 };
+
+/**
+ * The kernel has no way to remove a bridge only if it has no port. It has one to remove what is in a group: a bridge is put
+ * into one before it is looked at, and whoever adds a port takes it out of there.
+ */
+async function deleteUnlessUsed(host: Host, name: string, dataDir: string): Promise<Reverted> {
+  const listPorts = async (): Promise<readonly string[]> =>
+    (await readLinks(host)).filter((one) => one.master === name).map((one) => one.name);
+  // Of this runspec and this bridge alone.
+  const group = String(Number.parseInt(sha256(`${dataDir} ${name}`).slice(0, 7), 16));
+  let ports = await listPorts();
+  if (ports.length === 0) {
+    const marked = await host.run(['ip', 'link', 'set', 'dev', name, 'group', group]);
+    if (GONE.test(marked.stderr)) return { outcome: 'gone' };
+    if (marked.status !== 0) throw commandError(`cannot delete ${name}`, marked);
+    ports = await listPorts();
+  }
+  if (ports.length > 0)
+    return { outcome: 'kept', reason: `it still has the ports ${ports.slice(0, 3).join(', ')}` };
+  const result = await host.run(['ip', 'link', 'del', 'group', group]);
+  if (result.status === 0) return { outcome: 'removed' };
+  if (GONE.test(result.stderr)) return { outcome: 'kept', reason: 'another runspec uses it by now' };
+  throw commandError(`cannot delete ${name}`, result);
+}
 
 /** Puts back what joining changed. */
 async function leaveForeign(host: Host, step: BridgeStep, link: LinkState, before: Before): Promise<void> {

@@ -39,7 +39,11 @@ export const controller: Op<'controller'> = {
         return { outcome: 'kept', reason: 'other cgroups use it' };
       throw new OperationError(`cannot switch off ${step.controller}`, { cause });
     }
-    return { outcome: 'removed' };
+    // Who has come since found it on: docs/network.md, "Two data folders".
+    const late = await findUser(host, step);
+    if (late === undefined) return { outcome: 'removed' };
+    await host.writeInPlace(switchOf(step), `+${step.controller}`);
+    return { outcome: 'kept', reason: `used by the cgroup ${late}` };
   },
 
   toShell: (step) => [`echo ${quote(`+${step.controller}`)} > ${quote(switchOf(step))}`],

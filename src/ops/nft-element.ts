@@ -9,6 +9,7 @@ import { runNft, tryNft } from '../host/nft.ts';
 import { LINK_SETS } from '../plan/firewall.ts';
 import type { NftElementStep } from '../plan/plan.ts';
 import type { Op } from './op.ts';
+import { touch } from './nft-table.ts';
 import { hereDocument } from './shell.ts';
 
 export const nftElement: Op<'nft-element'> = {
@@ -33,7 +34,7 @@ export const nftElement: Op<'nft-element'> = {
   },
 
   async apply({ host, view }, step) {
-    await runNft(host, addScript(step));
+    await runNft(host, addScript(step) + touch(step.table));
     await forgetDatagrams(host, view, step);
   },
 
@@ -52,7 +53,7 @@ export const nftElement: Op<'nft-element'> = {
         hint: `${remedy}; or: nft delete element inet ${step.table} ${step.set} '{ ${keyOf(step)} }'`,
       });
     }
-    await runNft(host, (left === undefined ? '' : deleteScript(step)) + addScript(step));
+    await runNft(host, (left === undefined ? '' : deleteScript(step)) + addScript(step) + touch(step.table));
     await forgetDatagrams(host, view, step);
   },
 

@@ -1,9 +1,10 @@
 // The table `inet runspec`: hooks, sets and maps without elements. One transaction makes or mends it; it
 // goes with its last element, and no other table is ever touched.
 import { sha256 } from '../crypto.ts';
+import { commandError } from '../host/commands.ts';
 import { createKernelView } from '../host/kernel-view.ts';
 import type { NftTableState } from '../host/nft-table.ts';
-import { runNft } from '../host/nft.ts';
+import { runNft, tryNft } from '../host/nft.ts';
 import type { NftTableStep } from '../plan/plan.ts';
 import type { Difference, Op } from './op.ts';
 import { hereDocument } from './shell.ts';
@@ -28,21 +29,46 @@ export const nftTable: Op<'nft-table'> = {
     await runNft(host, renderTable(step));
   },
 
-  async revert({ host }, step) {
-    const found = await createKernelView(host).nftTable(step.table);
+  // The kernel has no way to remove a table only if it is empty: one that was touched since it was looked at stays.
+  async revert({ host, view }, { table }) {
+    const known = (await view.nftTable(table)) ?? (await createKernelView(host).nftTable(table));
+    if (known === undefined) return { outcome: 'gone' };
+    const untouched = await tryNft(host, `${touch(table)}delete ${markOf(table)}`);
+    const found = await createKernelView(host).nftTable(table);
     if (found === undefined) return { outcome: 'gone' };
-    const owners = [...found.sets.values()].flat().map((element) => element.comment ?? element.key);
-    if (owners.length > 0)
+    if (untouched.status !== 0) throw commandError(`cannot change the nft table ${table}`, untouched);
+    const owners = [...found.sets].flatMap(([name, elements]) =>
+      name === TOUCHED ? [] : elements.map(({ comment, key }) => comment ?? key),
+    );
+    if (owners.length > 0) {
+      await runNft(host, touch(table));
       return {
         outcome: 'kept',
         reason: `it still holds elements of ${[...new Set(owners)].slice(0, 3).join(', ')}`,
       };
-    await runNft(host, `delete table inet ${step.table}\n`);
-    return { outcome: 'removed' };
+    }
+    // Unlike `add`, `create` fails where the element is.
+    const deleted = await tryNft(host, `create ${markOf(table)}delete table inet ${table}\n`);
+    if (deleted.status === 0) return { outcome: 'removed' };
+    if (/No such file or directory/.test(deleted.stderr)) return { outcome: 'gone' };
+    if (/File exists/.test(deleted.stderr))
+      return { outcome: 'kept', reason: 'another runspec uses it by now' };
+    throw commandError(`cannot delete the nft table ${table}`, deleted);
   },
 
   toShell: (step) => hereDocument(['nft', '-f', '-'], renderTable(step)),
 };
+
+/** A set that is not in the plan: made and filled in the transaction of whoever adds an element. */
+const TOUCHED = 'touched';
+
+export function touch(table: string): string {
+  return `add set inet ${table} ${TOUCHED} { type mark; }\nadd ${markOf(table)}`;
+}
+
+function markOf(table: string): string {
+  return `element inet ${table} ${TOUCHED} { 1 }\n`;
+}
 
 // Declaring what exists changes nothing; chains are flushed and filled again, elements stay.
 function renderTable(step: NftTableStep): string {

@@ -27,9 +27,16 @@ export const sysctl: Op<'sysctl'> = {
     return { value, ...(await readValues(host, await companionsOf(host, step.key))) };
   },
 
-  async apply({ host, view }, step) {
+  async apply({ host, view }, step, before) {
     if (step.key === IP6_FORWARD) await keepRouterAdvertisements(host, await view.links());
-    await host.writeInPlace(sysctlPath(step.key), step.value);
+    const path = sysctlPath(step.key);
+    const former = before['value'];
+    // When two runspecs put it back at once, it may be there without its companions: they follow a change only.
+    const values = Object.entries(await readValues(host, await companionsOf(host, step.key)));
+    const isAlone = values.some(([one, value]) => one.endsWith('/forwarding') && value !== step.value);
+    const isThere = isAlone && (await host.readText(path))?.trim() === step.value;
+    if (isThere && former !== undefined) await host.writeInPlace(path, String(former));
+    await host.writeInPlace(path, step.value);
   },
 
   async update(context, step, _former, before) {

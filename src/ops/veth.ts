@@ -78,14 +78,17 @@ export const veth: Op<'veth'> = {
     }
     // Half of a pair left by a kill, or one with another name: the kernel removes both ends together, so begin again.
     await removePair(context, links, step);
-    await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(createLines(step)) });
+    await runChecked(host, ['ip', '-batch', '-'], {
+      stdin: lines([...createLines(step), ...keepLines(step, links)]),
+    });
     await setUpHostEnd(host, step);
     await fitBridge(context, step, ({ mtu }) => mtu === step.mtu);
   },
 
   async update(context, step, former) {
     const { host } = context;
-    const link = (await readLinks(host)).find((one) => one.name === step.link);
+    const links = await readLinks(host);
+    const link = links.find((one) => one.name === step.link);
     const found = link?.addresses.map((one) => `${one.address}/${one.prefix}`) ?? [];
     const wanted = addressesOf(step);
     const stale = addressesOf(former).filter((one) => !wanted.includes(one) && found.includes(one));
@@ -105,6 +108,7 @@ export const veth: Op<'veth'> = {
     await runChecked(host, ['ip', '-batch', '-'], {
       stdin: lines([
         `link set dev ${step.link} alias ${step.alias} mtu ${step.mtu} ${step.bridge === undefined ? 'nomaster' : `master ${step.bridge}`} up`,
+        ...keepLines(step, links),
         ...portLines(step),
         ...wanted.filter((one) => !found.includes(one)).map((one) => addAddress(one, step.link)),
         ...(former.mac === step.mac ? [] : forgetLines(step)),
@@ -198,6 +202,13 @@ function portLines(step: VethStep): readonly string[] {
   return step.bridge === undefined
     ? []
     : [`link set dev ${step.link} type bridge_slave hairpin ${hairpin(step)}`];
+}
+
+/** For who is about to remove our bridge (docs/network.md): from the group that it was put into it is taken back. */
+function keepLines({ bridge }: VethStep, links: readonly LinkState[]): readonly string[] {
+  const found = links.find(({ name }) => name === bridge);
+  if (bridge === undefined || (found !== undefined && found.alias !== BRIDGE_ALIAS)) return [];
+  return [`link set dev ${bridge} group 0`];
 }
 
 /** What the bridge has learned of it would keep packets for its former MAC address from a neighbour who has that now. */

@@ -4,6 +4,7 @@ import type { Before, OpContext } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
 import type { OpKind } from '../plan/plan.ts';
 import { containerFolder } from '../plan/container-folder.ts';
+import { announce } from './announce.ts';
 import { perform, reversalOf, type Application } from './application.ts';
 import { hasEffect, type Change } from './changes.ts';
 import { walk, type Reached } from './graph.ts';
@@ -11,7 +12,7 @@ import { noteBeginning, noteVolumes } from './volume-notes.ts';
 import { createOutcomes, type Outcomes } from './outcomes.ts';
 import { asFailure, attempt, recordFailure, revertSteps } from './revert.ts';
 import { findTaken, rollBack } from './roll-back.ts';
-import { type JournalEntry } from './records.ts';
+import { lookAgain, onFoundations, type Remake } from './second-look.ts';
 import { isSeeded } from './seed-gathering.ts';
 import { isSamePlan } from './settled.ts';
 
@@ -144,6 +145,19 @@ async function carryOutChanges(
   const stop = (): boolean => failures.length > 0 || context.signal.aborted;
   if (!stop()) failures.push(...(await announce(application, [...byStep.values()], before)));
   let left = byStep.size;
+  const remake: Remake = async (changed, change) => {
+    const [failure] = await announce(changed, [change], before);
+    if (failure !== undefined) throw failure;
+    const found = { [change.step.id]: changed.shared.before(change.step.id) ?? {} };
+    await runStep(changed, change, found, () => Promise.resolve(true), outcomes);
+  };
+  let looking: Promise<void> | undefined;
+  const look = (): Promise<void> => {
+    looking ??= lookAgain(application, remake).catch(
+      (cause: unknown) => void failures.push(cause as OperationError),
+    );
+    return looking;
+  };
   await walk(
     [...byStep.keys()],
     'forward',
@@ -151,6 +165,8 @@ async function carryOutChanges(
       const reached: Reached = async (phase) => {
         const isReached = await phases(phase);
         if (phase === 'start') void application.whileCreating?.();
+        // By its link and its root others know of it now: nothing is waited for but the runtime.
+        if (phase === 'start' && isReached) void look();
         return isReached;
       };
       const change = byStep.get(step) as Change;
@@ -158,8 +174,8 @@ async function carryOutChanges(
       try {
         if (change.action !== 'none')
           await (step.shared === true
-            ? runShared(application, change, reached, outcomes)
-            : runStep(application, change, before, reached, outcomes));
+            ? runShared(application, change, reached, outcomes, remake)
+            : runStep(application, change, before, reached, outcomes, remake));
         left -= 1;
       } catch (cause) {
         // What kept it from going on is told by the step that failed.
@@ -168,6 +184,8 @@ async function carryOutChanges(
     },
     stop,
   );
+  if (failures.length === 0 && !context.signal.aborted) await look();
+  else await looking;
   // A signal that comes when all is made comes too late: to end the process may take its whole stopTimeout.
   const isTooLate = left === 0;
   const stopped = (): boolean => failures.length > 0 || (context.signal.aborted && !isTooLate);
@@ -186,56 +204,6 @@ function holdsWrites({ context }: Application, { former, step }: Change): boolea
   return former === step || step.op !== 'directory' || step.path !== former.path;
 }
 
-/**
- * Journals every intent, with what was there before, ahead of the first effect: one sync of the disk and not
- * one for each step, which took a third of an apply.
- */
-async function announce(
-  application: Application,
-  changes: readonly Change[],
-  before: Record<string, Before>,
-): Promise<readonly OperationError[]> {
-  const { context, records, shared, leaveOut } = application;
-  const failures: OperationError[] = [];
-  const attempt = async (change: Change, work: () => Promise<void>): Promise<void> => {
-    try {
-      await work();
-    } catch (cause) {
-      failures.push(asFailure(context, change.step, cause));
-    }
-  };
-  const wanted = changes.filter((change) => change.action !== 'none' && change.step.op !== leaveOut);
-  const looks = new Map<Change, Before | undefined>();
-  const look = async (change: Change): Promise<void> => {
-    const { step } = change;
-    // Only the first look counts: later ones would see our own work.
-    const known = step.shared === true ? shared.before(step.id) : before[step.id];
-    looks.set(change, known ?? (await opOf(step).before?.(context, step)));
-  };
-  await Promise.all(wanted.map((change) => attempt(change, () => look(change))));
-  if (failures.length > 0) return failures;
-  const keep = async (change: Change): Promise<void> => {
-    const { id } = change.step;
-    const found = looks.get(change);
-    // Of a shared step too: should shared.json be lost, the records tell what was before.
-    if (found !== undefined) before[id] = found;
-    const direction = change.action === 'update' ? 'update' : 'apply';
-    const intent: JournalEntry = {
-      event: 'intent',
-      direction,
-      step: id,
-      ...(found === undefined ? {} : { before: found }),
-    };
-    const isShared = change.step.shared === true && found !== undefined;
-    await Promise.all([
-      records.journal(context.container, intent),
-      ...(isShared ? [shared.remember(change.step, found)] : []),
-    ]);
-  };
-  await Promise.all(wanted.map((change) => attempt(change, () => keep(change))));
-  return failures;
-}
-
 /** Performs a change, says how it went, and leaves the outcome for the journal. */
 async function runStep(
   application: Application,
@@ -243,6 +211,7 @@ async function runStep(
   before: Readonly<Record<string, Before>>,
   reached: Reached,
   outcomes: Outcomes,
+  remake?: Remake,
 ): Promise<void> {
   const { context, report } = application;
   const { step, action, reason } = change;
@@ -255,7 +224,9 @@ async function runStep(
     outcomes.add({ event: outcome, direction, step: step.id, ...(error === undefined ? {} : { error }) });
   };
   try {
-    await perform(context, opOf(step), change, before[step.id] ?? {}, reached);
+    await onFoundations(application, step, remake, (from) =>
+      perform(from, opOf(step), change, before[step.id] ?? {}, reached),
+    );
   } catch (cause) {
     if (cause instanceof UnreachedError) throw cause;
     say('failed', cause instanceof Error ? cause.message : String(cause));
@@ -269,11 +240,12 @@ function runShared(
   change: Change,
   reached: Reached,
   outcomes: Outcomes,
+  remake: Remake,
 ): Promise<void> {
   const { context, shared, sharedRuns, seeds } = application;
   const { step } = change;
   const run = (one: Change): Promise<void> =>
-    runStep(application, one, { [step.id]: shared.before(step.id) ?? {} }, reached, outcomes);
+    runStep(application, one, { [step.id]: shared.before(step.id) ?? {} }, reached, outcomes, remake);
   seeds?.arrive(context.container, step);
   const begin = async (): Promise<void> => {
     if (step.op !== 'directory' || seeds === undefined || !isSeeded(step)) return run(change);

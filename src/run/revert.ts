@@ -3,9 +3,10 @@
 // apply are the same code.
 import { OperationError } from '../errors.ts';
 import { despiteSignals } from '../host/commands.ts';
+import { createKernelView } from '../host/kernel-view.ts';
 import type { Before, OpContext, Reverted, RevertOptions } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
-import type { Step } from '../plan/plan.ts';
+import type { OpKind, Step } from '../plan/plan.ts';
 import { bridgeOf, findForeignUser } from './claims.ts';
 import { findForeignMount } from './foreign-mounts.ts';
 import { walk } from './graph.ts';
@@ -78,16 +79,33 @@ async function revertStep(reversal: Reversal, step: Step): Promise<void> {
   });
 }
 
+/** Their users are known by links of other data folders; of a bridge, where it is theirs too, or somebody else's. */
+const SEEN_BY_LINKS: ReadonlySet<OpKind> = new Set(['bridge', 'docker-user', 'nft-element', 'sysctl']);
+
 async function undoShared(reversal: Reversal, step: Step): Promise<Reverted> {
-  // Unlike a bridge or a table, these do not show who needs them; what was before stays known, for `gc`.
-  const needsLook = step.op === 'sysctl' || step.op === 'nft-element' || step.op === 'docker-user';
-  const { context } = reversal;
-  const user = needsLook ? await findForeignUser(context, context.container, bridgeOf(step)) : undefined;
-  if (user !== undefined) return { outcome: 'kept', reason: `used by ${user.name} of ${user.where}` };
+  const { context, shared } = reversal;
+  const before = shared.before(step.id);
+  const findUser = async (from: OpContext): Promise<Reverted | undefined> => {
+    if (!SEEN_BY_LINKS.has(step.op)) return undefined;
+    const user = await findForeignUser(from, context.container, bridgeOf(step));
+    // What was before stays known, for `gc`.
+    return user && { outcome: 'kept', reason: `used by ${user.name} of ${user.where}` };
+  };
+  const used = await findUser(context);
+  if (used !== undefined) return used;
   const owner = await findOtherOwner(reversal, step);
   if (owner !== undefined) return { outcome: 'kept', reason: `${owner} had it too, and is down` };
-  const result = await undo(reversal, step, reversal.shared.before(step.id));
-  if (result.outcome !== 'kept' || result.foreign === true) await reversal.shared.forget(step.id);
+  const result = await undo(reversal, step, before);
+  if (result.outcome === 'removed' || (result.outcome === 'kept' && result.foreign === true)) {
+    // Whoever has come up since had seen it there: docs/network.md, "Two data folders".
+    const fresh = { ...context, view: createKernelView(context.host) };
+    const late = await findUser(fresh);
+    if (late !== undefined) {
+      await despiteSignals(() => opOf(step).apply(fresh, step, before ?? {}));
+      return late;
+    }
+  }
+  if (result.outcome !== 'kept' || result.foreign === true) await shared.forget(step.id);
   return result;
 }
 

@@ -19,6 +19,12 @@ import type { FakeMachine } from '../support/fake/machine.ts';
 const silent: Reporter = { step: () => undefined, progress: () => undefined, rollback: () => undefined };
 export const dataDir = '/var/lib/runspec';
 
+/** Those of a runspec with other options, on the same machine. */
+export interface Folders {
+  readonly dataDir: string;
+  readonly stateDir: string;
+}
+
 interface Outcome {
   readonly gate: Gate;
   readonly end: 'done' | 'failed' | 'killed';
@@ -30,17 +36,17 @@ export async function runspec(
   machine: FakeMachine,
   work: (session: Session) => Promise<void>,
   breakage?: Breakage,
+  folders: Folders = { dataDir, stateDir: '/run/runspec' },
 ): Promise<Outcome> {
   const gate = createGate(breakage);
   const host = createFakeHost(machine, gate);
   const places = {
     host,
     archives: {} as Archives,
-    stateDir: '/run/runspec',
-    dataDir,
+    ...folders,
     signal: new AbortController().signal,
   };
-  const finished = withLock(host, dataDir, 0, async () => work(await openSession(places))).then(
+  const finished = withLock(host, folders.dataDir, 0, async () => work(await openSession(places))).then(
     (): Outcome => ({ gate, end: 'done' }),
     (error: unknown): Outcome => ({ gate, end: 'failed', error }),
   );

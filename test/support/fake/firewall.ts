@@ -35,7 +35,8 @@ export class NftError extends Error {
 const DECLARATION = /^(?:set|map) (\S+) \{.*\}$/;
 const CHAIN = /^chain (\S+) \{.*\}$/;
 const RULE = /^add rule inet (\S+) (\S+) (.*?)(?: comment "([^"]*)")?$/;
-const ADD_ELEMENT = /^add element inet (\S+) (\S+) \{ (.+?)(?: comment "([^"]*)")?(?: : (.+))? \}$/;
+const ADD_ELEMENT =
+  /^(?:add|create) element inet (\S+) (\S+) \{ (.+?)(?: comment "([^"]*)")?(?: : (.+))? \}$/;
 const INGRESS = /^type filter hook ingress device "(\S+)" priority \S+ policy accept;$/;
 const INGRESS_RULE = /^.* comment "([^"]*)"$/;
 const DELETE_ELEMENT = /^delete element inet (\S+) (\S+) \{ (.+) \}$/;
@@ -155,16 +156,23 @@ function change(tables: Map<string, Table>, line: string): Table | undefined {
     tables.set(table, there);
     return brace === undefined ? undefined : there;
   }
+  const [, own = '', added = ''] = /^add set inet (\S+) (\S+) \{ .* \}$/.exec(line) ?? [];
+  if (added !== '') {
+    declare(find(tables, own), `set ${added} { }`);
+    return undefined;
+  }
   const [, flushed = '', chain = ''] = /^flush chain inet (\S+) (\S+)$/.exec(line) ?? [];
   const rule = RULE.exec(line);
-  const added = ADD_ELEMENT.exec(line);
+  const element = ADD_ELEMENT.exec(line);
   const removed = DELETE_ELEMENT.exec(line);
   if (chain !== '') part(find(tables, flushed).chains.get(chain)).length = 0;
   else if (rule !== null) part(find(tables, rule[1] ?? '').chains.get(rule[2] ?? '')).push(rule[4] ?? '');
-  else if (added !== null) {
-    const [, table = '', set = '', key = '', comment, value] = added;
+  else if (element !== null) {
+    const [, table = '', set = '', key = '', comment, value] = element;
     const elements = part(find(tables, table).sets.get(set));
     const known = elements.get(key);
+    if (known !== undefined && line.startsWith('create'))
+      throw new NftError('Error: Could not process rule: File exists');
     if (known !== undefined && known.value !== value)
       throw new NftError('Error: Could not process rule: File exists');
     if (known === undefined) elements.set(key, { key, comment, value });

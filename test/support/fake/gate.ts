@@ -5,11 +5,15 @@ export type Breakage =
   /** SIGKILL in the nth change: at most half of it happens, and no call ever answers again. */
   | { readonly at: number; readonly how: 'die' }
   /** From the nth change on nothing is written below that folder any more. */
-  | { readonly at: number; readonly how: 'read-only'; readonly folder: string };
+  | { readonly at: number; readonly how: 'read-only'; readonly folder: string }
+  /** Others do something before the nth call, be it a change or a read. */
+  | { readonly at: number; readonly how: 'wait'; readonly meanwhile: () => Promise<void> };
 
 export interface Gate {
   /** Changes so far. */
   readonly count: number;
+  /** Changes and reads so far. */
+  readonly calls: number;
   /** What each change was, in order: for messages of tests. */
   readonly changes: readonly string[];
   /** Resolves when the machine's process has been killed. */
@@ -26,6 +30,14 @@ export interface Gate {
 
 export function createGate(breakage?: Breakage): Gate {
   let dead = false;
+  let calls = 0;
+  /** What others do meanwhile holds up all that comes after. */
+  let held: Promise<void> = Promise.resolve();
+  const arrive = (): Promise<void> => {
+    calls += 1;
+    if (breakage?.how === 'wait' && breakage.at === calls) held = breakage.meanwhile();
+    return held;
+  };
   const changes: string[] = [];
   let die = (): void => undefined;
   const died = new Promise<void>((resolve) => (die = resolve));
@@ -34,6 +46,9 @@ export function createGate(breakage?: Breakage): Gate {
     get count() {
       return changes.length;
     },
+    get calls() {
+      return calls;
+    },
     get isDead() {
       return dead;
     },
@@ -41,14 +56,14 @@ export function createGate(breakage?: Breakage): Gate {
     died,
     async pass(name, effect, half) {
       // Real calls take turns; a change in the same tick would hide races.
-      await Promise.resolve();
+      await arrive();
       if (dead) return never();
       changes.push(name);
       if (breakage?.how === 'read-only') {
         if (changes.length < breakage.at || !name.includes(breakage.folder)) return effect();
         throw Object.assign(new Error(`EROFS: fake read-only disk, ${name}`), { code: 'EROFS' });
       }
-      if (breakage?.at !== changes.length) return effect();
+      if (breakage?.at !== changes.length || breakage.how === 'wait') return effect();
       if (breakage.how === 'fail')
         throw Object.assign(new Error(`EIO: fake failure, ${name}`), { code: 'EIO' });
       half?.();
@@ -57,7 +72,7 @@ export function createGate(breakage?: Breakage): Gate {
       return never();
     },
     async read(look) {
-      await Promise.resolve();
+      await arrive();
       return dead ? never() : look();
     },
   };

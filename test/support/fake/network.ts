@@ -10,6 +10,7 @@ export interface FakeLink {
   mac: string;
   /** Somebody has set it: a bridge does not take another one from its ports. */
   isMacSet: boolean;
+  group: string;
   up: boolean;
   master: string | undefined;
   hairpin: boolean;
@@ -83,6 +84,7 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
       mtu: 1500,
       mac,
       isMacSet: false,
+      group: '0',
       up: false,
       master: undefined,
       hairpin: false,
@@ -173,7 +175,8 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
         } else {
           index += 1;
           const value = words[index] ?? '';
-          if (word === 'alias') target.alias = value;
+          if (word === 'group') target.group = value;
+          else if (word === 'alias') target.alias = value;
           else if (word === 'name') rename(netns, target, value);
           else if (word === 'mtu') target.mtu = Number(value);
           else if (word === 'address') Object.assign(target, { mac: value, isMacSet: true });
@@ -188,7 +191,10 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
       return '';
     },
     'link del': (netns, rest) => {
-      const name = rest.at(-1) ?? '';
+      const last = rest.at(-1) ?? '';
+      const inGroup = [...namespace(netns).links.values()].filter(({ group }) => group === last);
+      if (rest[0] === 'group' && inGroup.length === 0) throw new IpError('RTNETLINK answers: No such device');
+      const name = rest[0] === 'group' ? (inGroup[0]?.name ?? '') : last;
       link(netns, name);
       removeLink(netns, name);
       return '';
@@ -252,7 +258,7 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
       [...namespaces].flatMap(([name, { links, routes }]) => [
         ...[...links.values()].map(
           (one) =>
-            `link ${name}/${one.name} ${JSON.stringify({ ...one, mac: one.kind === 'bridge' ? one.mac : undefined, isMacSet: undefined })}`,
+            `link ${name}/${one.name} ${JSON.stringify({ ...one, mac: one.kind === 'bridge' ? one.mac : undefined, isMacSet: undefined, group: undefined })}`,
         ),
         ...[...routes.values()].map((route) => `route ${name} ${JSON.stringify(route)}`),
       ]),

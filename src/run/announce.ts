@@ -1,0 +1,58 @@
+// Intents ahead of effects: what is about to be done, and what was there before it.
+import type { OperationError } from '../errors.ts';
+import { opOf } from '../ops/index.ts';
+import type { Before } from '../ops/op.ts';
+import type { Application } from './application.ts';
+import type { Change } from './changes.ts';
+import type { JournalEntry } from './records.ts';
+import { asFailure } from './revert.ts';
+
+/**
+ * Journals every intent, with what was there before, ahead of the first effect: one sync of the disk and not
+ * one for each step, which took a third of an apply.
+ */
+export async function announce(
+  application: Application,
+  changes: readonly Change[],
+  before: Record<string, Before>,
+): Promise<readonly OperationError[]> {
+  const { context, records, shared, leaveOut } = application;
+  const failures: OperationError[] = [];
+  const attempt = async (change: Change, work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (cause) {
+      failures.push(asFailure(context, change.step, cause));
+    }
+  };
+  const wanted = changes.filter((change) => change.action !== 'none' && change.step.op !== leaveOut);
+  const looks = new Map<Change, Before | undefined>();
+  const look = async (change: Change): Promise<void> => {
+    const { step } = change;
+    // Only the first look counts: later ones would see our own work.
+    const known = step.shared === true ? shared.before(step.id) : before[step.id];
+    looks.set(change, known ?? (await opOf(step).before?.(context, step)));
+  };
+  await Promise.all(wanted.map((change) => attempt(change, () => look(change))));
+  if (failures.length > 0) return failures;
+  const keep = async (change: Change): Promise<void> => {
+    const { id } = change.step;
+    const found = looks.get(change);
+    // Of a shared step too: should shared.json be lost, the records tell what was before.
+    if (found !== undefined) before[id] = found;
+    const direction = change.action === 'update' ? 'update' : 'apply';
+    const intent: JournalEntry = {
+      event: 'intent',
+      direction,
+      step: id,
+      ...(found === undefined ? {} : { before: found }),
+    };
+    const isShared = change.step.shared === true && found !== undefined;
+    await Promise.all([
+      records.journal(context.container, intent),
+      ...(isShared ? [shared.remember(change.step, found)] : []),
+    ]);
+  };
+  await Promise.all(wanted.map((change) => attempt(change, () => keep(change))));
+  return failures;
+}
