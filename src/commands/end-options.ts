@@ -2,7 +2,7 @@
 import type { Command, Option } from 'commander';
 
 /** How many operands go before the user's command. */
-const BEFORE: Readonly<Record<string, number>> = { exec: 1, run: 1, leakcheck: 0 };
+export const OPERANDS_BEFORE: Readonly<Record<string, number>> = { exec: 1, run: 1, leakcheck: 0 };
 
 /** The same arguments with `--` before the user's command, unless the user has put one somewhere. */
 export function endOptions(argv: readonly string[], program: Command): readonly string[] {
@@ -15,7 +15,7 @@ export function endOptions(argv: readonly string[], program: Command): readonly 
       if (takesNext(word, options)) index += 1;
     } else if (left === undefined) {
       const command = program.commands.find((one) => one.name() === word);
-      left = BEFORE[word];
+      left = OPERANDS_BEFORE[word];
       if (command === undefined || left === undefined) return argv;
       options = [...program.options, ...command.options];
     } else if (left === 0) {

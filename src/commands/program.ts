@@ -2,6 +2,7 @@
 import { Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../load/units.ts';
 import { EXIT, type CommandContext } from './context.ts';
+import { passOverEmptyVariables, refuseEmptyOperands } from './empty-values.ts';
 import { endOptions } from './end-options.ts';
 import { addImageCommands } from './image-commands.ts';
 import { absolutePath } from './working-directory.ts';
@@ -59,6 +60,7 @@ export function createProgram(
     .option('--verbose', 'more progress on stderr', false)
     .option('--no-color', 'no colour on stderr (also NO_COLOR)')
     .exitOverride()
+    .hook('preAction', (_, called) => refuseEmptyOperands(called))
     .configureOutput({ outputError: () => undefined })
     .configureHelp({ optionDescription: describeOption });
 
@@ -247,6 +249,7 @@ export function createProgram(
 
   return async (argv) => {
     for (const name of namesIn(argv, Object.keys(commands))) commands[name]?.();
+    passOverEmptyVariables(program);
     try {
       await program.parseAsync([...endOptions(argv, program)], { from: 'user' });
     } catch (error) {

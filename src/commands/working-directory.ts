@@ -11,8 +11,9 @@ export function workingDirectory(): string {
   }
 }
 
-/** Without a slash at its end. */
+/** Without a slash at its end. @throws UsageError when it is empty. */
 export function absolutePath(path: string): string {
+  if (path === '') throw new UsageError('the name of a folder is empty', 'write . for the working folder');
   return path.startsWith('/')
     ? path.replace(/(?<=.)\/+$/, '')
     : `${workingDirectory()}/${path}`.replace(/\/+$/, '');

@@ -9,6 +9,10 @@ it('is where relative paths begin', () => {
   expect(['data/', '/data//', '/'].map(absolutePath)).toEqual(['/srv/data', '/data', '/']);
 });
 
+it('is not meant by an empty text, as a variable that is not set gives it', () => {
+  expect(() => absolutePath('')).toThrow(UsageError);
+});
+
 it('is missed with a word of what to do when it was removed', () => {
   vi.spyOn(process, 'cwd').mockImplementation(() => {
     throw Object.assign(new Error('ENOENT: no such file or directory, uv_cwd'), { code: 'ENOENT' });
