@@ -160,12 +160,12 @@ function onSignal(listener: (signal: NodeJS.Signals) => void): () => void {
   };
 }
 
-async function readAll(stream: Readable, signal: AbortSignal): Promise<string> {
+async function readAll(stream: Readable, signal: AbortSignal): Promise<Uint8Array> {
   const { addAbortSignal } = await import('node:stream');
   const chunks: Buffer[] = [];
   // Whoever waits for it by mistake can end it with Ctrl-C.
   for await (const chunk of addAbortSignal(signal, stream)) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
 type Output = 'stdout' | 'stderr';

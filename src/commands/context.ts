@@ -52,9 +52,9 @@ export interface CommandContext {
   /** Of the terminal that standard output or else stderr is, in characters; undefined when none is or it has no size. */
   consoleSize(): ConsoleSize | undefined;
   /** All of standard input. */
-  stdin(): Promise<string>;
+  stdin(): Promise<Uint8Array>;
   /** All of a fifo, or of a pipe below /dev/fd. */
-  pipe(path: string): Promise<string>;
+  pipe(path: string): Promise<Uint8Array>;
 }
 
 /** Exit statuses: DESIGN section 3. */

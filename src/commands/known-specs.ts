@@ -66,6 +66,8 @@ async function recallText(
   place: Place,
   source: SourceText,
 ): Promise<{ readonly key: string; readonly specs: readonly Spec[] } | undefined> {
+  // Different bytes have the same text then.
+  if (source.fault !== undefined) return undefined;
   const names = new Set([...source.text.matchAll(NAME)].map((found) => found[1] ?? ''));
   if (names.size > MANY) return undefined;
   const stored = await Promise.all([...names].map((name) => readStored(place, name)));

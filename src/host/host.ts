@@ -96,6 +96,7 @@ export interface Host {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Text of a file; undefined when it, or a folder on the way, does not exist. */
   readText(path: string): Promise<string | undefined>;
+  readBytes(path: string): Promise<Uint8Array | undefined>;
   /** Writes to a file that exists, in place and in one write(2): procfs, cgroupfs, files that are bind-mounted. */
   writeInPlace(path: string, text: string): Promise<void>;
   /** Writes a new file, syncs it and renames it to `path`: readers see the old or the new text whole. */

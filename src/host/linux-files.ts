@@ -23,6 +23,7 @@ type TypedEntry = Pick<
 export type FileCalls = Pick<
   Host,
   | 'readText'
+  | 'readBytes'
   | 'setMode'
   | 'makeDirectory'
   | 'removeDirectory'
@@ -43,8 +44,9 @@ const read = promisify(fs.read);
 export const linuxFiles: FileCalls = {
   readText: async (file) => {
     if (SOCKET_TABLES.has(file)) return readInBackground(file);
-    return except(() => readRegularFile(file), undefined, ...MISSING);
+    return except(() => readRegularFile(file).toString('utf8'), undefined, ...MISSING);
   },
+  readBytes: async (file) => except(() => readRegularFile(file), undefined, ...MISSING),
   setMode: async (file, mode) => setMode(file, mode),
   makeDirectory: async (directory, options) => makeDirectory(directory, options),
   removeDirectory: async (directory) => succeeds(() => fs.rmdirSync(directory), 'ENOENT'),
@@ -99,11 +101,11 @@ function succeeds(call: () => void, ...codes: readonly string[]): boolean {
 }
 
 /** A fifo or a device in an image must neither block runspec nor feed it without end. */
-function readRegularFile(file: string): string {
+function readRegularFile(file: string): Buffer {
   const fd = fs.openSync(file, O_RDONLY | O_NONBLOCK);
   try {
     if (!fs.fstatSync(fd).isFile()) throw systemError('EINVAL', 'not a regular file', file);
-    return fs.readFileSync(fd, 'utf8');
+    return fs.readFileSync(fd);
   } finally {
     fs.closeSync(fd);
   }

@@ -23,16 +23,21 @@ export interface ParseResult {
 const MOST_SYNTAX_ERRORS = 10;
 
 export function parse(source: SourceText): ParseResult {
-  const text = source.text.startsWith('\uFEFF') ? source.text.slice(1) : source.text;
+  const begin = source.text.startsWith('\uFEFF') ? 1 : 0;
+  const text = source.text.slice(begin);
   const lines = new LineCounter();
-  const fail = (code: string, message: string, hint: string): ParseResult => {
-    const start = { line: 1, column: 1, offset: 0 };
+  const fail = (code: string, message: string, hint: string, offset = 0): ParseResult => {
+    const before = text.slice(0, offset).split('\n');
+    const start = { line: before.length, column: (before.at(-1)?.length ?? 0) + 1, offset };
     const range = { start, end: start };
     return {
       documents: [],
       diagnostics: [{ code, severity: 'error', message, hint, path: [], file: source.file, range }],
     };
   };
+  const { fault } = source;
+  if (fault !== undefined)
+    return fail('not-utf8', fault.message, 'save the file as UTF-8', fault.offset - begin);
   if (text.length > MAX_TEXT_LENGTH) {
     return fail(
       'file-too-large',

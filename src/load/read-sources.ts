@@ -2,17 +2,17 @@
 // The only part of load that reads; what it reads through is given to it.
 import { posix } from 'node:path';
 import { UsageError } from '../errors.ts';
+import { decode, type DecodedText } from './decode.ts';
 
 /** How standard input is called in messages and records. */
 export const STDIN = '<stdin>';
 
 /** A text and where it came from. */
-export interface SourceText {
+export interface SourceText extends DecodedText {
   /** As shown in messages. */
   readonly file: string;
   /** Absolute; relative paths of the spec resolve against it. */
   readonly baseDir: string;
-  readonly text: string;
 }
 
 /** The part of Host that finding and reading specs takes. */
@@ -20,14 +20,14 @@ export interface SpecFiles {
   realPath(path: string): Promise<string | undefined>;
   status(path: string): Promise<FileKind | undefined>;
   list(path: string): Promise<readonly string[] | undefined>;
-  readText(path: string): Promise<string | undefined>;
+  readBytes(path: string): Promise<Uint8Array | undefined>;
 }
 
 /** What is read once, and to its end. */
 export interface SpecStreams {
-  stdin(): Promise<string>;
+  stdin(): Promise<Uint8Array>;
   /** A fifo, or a pipe below /dev/fd. */
-  pipe(path: string): Promise<string>;
+  pipe(path: string): Promise<Uint8Array>;
 }
 
 interface FileKind {
@@ -64,16 +64,17 @@ async function readArgument(
   streams: SpecStreams,
   cwd: string,
 ): Promise<readonly SourceText[]> {
-  if (arg === '-') return [{ file: STDIN, baseDir: cwd, text: await streams.stdin() }];
+  if (arg === '-') return [{ file: STDIN, baseDir: cwd, ...decode(await streams.stdin()) }];
   const path = posix.resolve(cwd, arg);
   const realPath = await host.realPath(path);
   const status = realPath === undefined ? undefined : await host.status(realPath);
   const leadsToNoName = status === undefined && (await host.status(path)) !== undefined;
   // A socket cannot be opened by that name.
-  if (leadsToNoName && path === DEV_STDIN) return [{ file: arg, baseDir: cwd, text: await streams.stdin() }];
+  if (leadsToNoName && path === DEV_STDIN)
+    return [{ file: arg, baseDir: cwd, ...decode(await streams.stdin()) }];
   // As in `runspec plan <(generate)`: /dev/fd/63 leads to a pipe, which has no name.
   const isPipe = status?.type === 'fifo' || (leadsToNoName && PIPES.test(path));
-  if (isPipe) return [{ file: arg, baseDir: cwd, text: await streams.pipe(path) }];
+  if (isPipe) return [{ file: arg, baseDir: cwd, ...decode(await streams.pipe(path)) }];
   if (realPath === undefined || status === undefined) {
     throw new UsageError(
       `there is no spec ${arg}`,
@@ -121,14 +122,14 @@ async function readFile(
       'put large content into a tarball or a directory layer',
     );
   }
-  const text = await readPermitted(host, path, shown);
-  if (text === undefined) throw new UsageError(`there is no spec ${shown}`, 'it was removed a moment ago');
-  return { file: shown, baseDir: posix.dirname(path), text };
+  const bytes = await readPermitted(host, path, shown);
+  if (bytes === undefined) throw new UsageError(`there is no spec ${shown}`, 'it was removed a moment ago');
+  return { file: shown, baseDir: posix.dirname(path), ...decode(bytes) };
 }
 
-async function readPermitted(host: SpecFiles, path: string, shown: string): Promise<string | undefined> {
+async function readPermitted(host: SpecFiles, path: string, shown: string): Promise<Uint8Array | undefined> {
   try {
-    return await host.readText(path);
+    return await host.readBytes(path);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM')))
       throw error;

@@ -14,7 +14,7 @@ interface Outcome {
 
 async function run(
   command: (context: CommandContext) => Promise<number>,
-  stdin: string,
+  stdin: string | Uint8Array,
   options: { json?: boolean; quiet?: boolean } = {},
 ): Promise<Outcome> {
   const written = { stdout: '', stderr: '' };
@@ -23,7 +23,7 @@ async function run(
     json: false,
     quiet: false,
     color: false,
-    stdin: () => Promise.resolve(stdin),
+    stdin: () => Promise.resolve(Buffer.from(stdin)),
     stdout: (text) => void (written.stdout += text),
     stderr: (line) => void (written.stderr += `${line}\n`),
     ...options,
@@ -50,6 +50,20 @@ test('a problem is shown with its place, the line with a caret, and a hint', asy
 1 problem
 `,
   });
+});
+
+test.each([
+  [
+    'a byte of Latin-1',
+    Buffer.concat([Buffer.from(`${VALID}# \uFFFD: caf`), Buffer.of(0xe9)]),
+    '<stdin>:4:9: the byte e9 is not UTF-8',
+  ],
+  ['UTF-16', Buffer.from(`\uFEFF${VALID}`, 'utf16le'), '<stdin>:1:1: the file is UTF-16, not UTF-8'],
+])('what is not UTF-8 is a problem with its place: %s', async (_, bytes, words) => {
+  const { status, stderr } = await run(validateStdin, bytes);
+  expect(status).toBe(2);
+  expect(stderr).toContain(words);
+  expect(stderr).toContain('hint: save the file as UTF-8');
 });
 
 test.each([

@@ -61,8 +61,8 @@ function contextOf(host: Host, said: string[]): CommandContext {
     columns: () => 80,
     stdinIsTerminal: false,
     consoleSize: () => undefined,
-    stdin: () => Promise.resolve(''),
-    pipe: () => Promise.resolve(''),
+    stdin: () => Promise.resolve(new Uint8Array()),
+    pipe: () => Promise.resolve(new Uint8Array()),
   };
 }
 

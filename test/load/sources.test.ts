@@ -156,13 +156,16 @@ describe('readSources', () => {
               .toSorted()
           : [],
       ),
-    readText: (path) => Promise.resolve(texts[path]),
+    readBytes: (path) => Promise.resolve(path in texts ? Buffer.from(texts[path] ?? '') : undefined),
   };
   const read = (...args: readonly string[]): Promise<readonly SourceText[]> =>
     readSources(
       files,
       args,
-      { stdin: () => Promise.resolve('in'), pipe: (path) => Promise.resolve(`out of ${path}`) },
+      {
+        stdin: () => Promise.resolve(Buffer.from('in')),
+        pipe: (path) => Promise.resolve(Buffer.from(`out of ${path}`)),
+      },
       '/w',
     );
 

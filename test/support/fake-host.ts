@@ -28,6 +28,11 @@ export function createFakeHost(machine: FakeMachine, gate: Gate): Host {
         if (link !== undefined) return showAssignment(network.isMacSet(link));
         return file === '/proc/self/mountinfo' ? mounts.table() : files.read(file);
       }),
+    readBytes: (file) =>
+      gate.read(() => {
+        const text = files.read(file);
+        return text === undefined ? undefined : Buffer.from(text);
+      }),
     status: (file) => gate.read(() => files.find(file)),
     statusOfTarget: (file) => gate.read(() => files.find(file)),
     list: (folder) => gate.read(() => files.names(folder)),
