@@ -11,9 +11,11 @@ import {
 import type { Step } from '../plan/plan.ts';
 import { containerFolder, RECORD_FILES } from '../plan/container-folder.ts';
 import { foreignNames } from './foreign-names.ts';
+import { listOwners } from './kept-data.ts';
 import { recordedSteps } from './records.ts';
 import { seal, unseal } from './seal.ts';
 import type { Session } from './session.ts';
+import { readNote } from './volume-notes.ts';
 
 export interface KeptSnapshot {
   readonly version: number;
@@ -94,10 +96,10 @@ export async function prove(
   const own = namesIn(container, steps);
   // What several containers share is among the arguments of other runspecs too.
   const ownOfProcesses = own.filter((name) => name.endsWith(container) || mentions(name, container));
-  const owners = new Map([
-    ...Object.entries(others),
-    ...Object.entries(await namesOfOthers(session, [container])),
-  ]);
+  const ofRecords = { ...others, ...(await namesOfOthers(session, [container])) };
+  const ofKept = await namesOfKept(session, [container, ...Object.keys(ofRecords)]);
+  const owners = new Map([...Object.entries(ofRecords), ...Object.entries(ofKept)]);
+  const shared = sharedFolders(session, ofRecords, ofKept);
   const kept = steps.flatMap((step) =>
     step.op === 'directory' && step.removal === 'volume' ? [posix.dirname(step.path)] : [],
   );
@@ -110,13 +112,15 @@ export async function prove(
     for (const [name, names] of foreignNames([snapshot, after], known)) owners.set(name, names);
     // The cgroup above all containers goes with the last, of whatever data folder that is.
     const isInUse = after['cgroup']?.some(({ key }) => /\/runspec\/[^/]+$/.test(key)) === true;
-    if (isInUse) owners.set('', ['/runspec']);
+    if (isInUse || Object.keys(others).length > 0) owners.set('', ['/runspec']);
     const found = diffSnapshots(snapshot, after);
     const differences = found.map((one) => ({
       one,
       owner: isFleeting(one, earlier)
         ? 'what comes and goes'
-        : ownerOf(one, one.class === 'process' ? ownOfProcesses : own, owners, volumes),
+        : shared.some((path) => one.key.startsWith(`${path} `))
+          ? OTHERS
+          : ownerOf(one, one.class === 'process' ? ownOfProcesses : own, owners, volumes),
     }));
     earlier = new Set(found.map(textOf));
     const residue = differences.flatMap(({ one, owner }) => (owner === undefined ? [one] : []));
@@ -131,6 +135,42 @@ export async function prove(
       classes: Object.fromEntries(Object.entries(after).map(([name, items]) => [name, items.length])),
     };
   }
+}
+
+/** The owner of what several containers have. */
+const OTHERS = 'other containers';
+
+/** Folders and files that containers have together: by records that were or are there, or by kept data. */
+function sharedFolders(
+  { stateDir, dataDir }: Session,
+  ofRecords: Readonly<Record<string, unknown>>,
+  ofKept: Readonly<Record<string, unknown>>,
+): readonly string[] {
+  const hasRecords = Object.keys(ofRecords).length > 0;
+  const hasKept = Object.keys(ofKept).length > 0;
+  return [
+    ...(hasRecords ? [stateDir, `${dataDir}/containers`] : []),
+    ...(hasRecords || hasKept
+      ? ['shared.json', 'volumes', 'writable'].map((name) => `${dataDir}/${name}`)
+      : []),
+  ];
+}
+
+/** Of containers that are down: what a `down --volumes` would take. */
+async function namesOfKept(
+  session: Session,
+  except: readonly string[],
+): Promise<Readonly<Record<string, readonly string[]>>> {
+  const { dataDir } = session;
+  const names = (await listOwners(session)).filter((name) => !except.includes(name));
+  const found = await Promise.all(
+    names.map(async (name) => {
+      const volumes = await readNote(session, name);
+      const paths = [`writable/${name}`, `volumes/.${name}`, ...volumes.map((one) => `volumes/${one}`)];
+      return [name, paths.map((path) => `${dataDir}/${path}`)] as const;
+    }),
+  );
+  return Object.fromEntries(found);
 }
 
 /** A process that was not there when it was looked before: one that is left of the container stays. */
@@ -154,8 +194,7 @@ function ownerOf(
   const isShared = (name: string): boolean => [...others.values()].some((names) => names.includes(name));
   if (own.some((name) => mentions(text, name) && !isShared(name))) return undefined;
   for (const [name, names] of others)
-    if (names.some((one) => mentions(text, one)))
-      return name === '' ? 'other containers' : `container ${name}`;
+    if (names.some((one) => mentions(text, one))) return name === '' ? OTHERS : `container ${name}`;
   // Processes come and go on every host; ours are in our cgroups or have our folders among their arguments.
   if (kind !== 'process' && kind !== 'namespace' && kind !== 'cgroup') return undefined;
   const cgroup = kind === 'cgroup' ? key : / in (\/.*)$/.exec(note)?.[1];

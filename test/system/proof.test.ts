@@ -153,6 +153,31 @@ describe.skipIf(!requireSystem())('a proof', () => {
     await succeed(host, 'down', three.name);
   });
 
+  it('does not count what runspec has for others alone, be they up, gone, or only their data kept', async () => {
+    const host = getHost();
+    const one = write('alone');
+    const other = write('beside', {
+      writable: 'persistent',
+      mounts: [{ type: 'volume', source: 'beside', destination: '/var/lib/data' }],
+    });
+    const prove = async (): Promise<void> => {
+      const { status, proof } = await down(one.name);
+      expect({ status, residue: proof.residue }).toEqual({ status: 0, residue: [] });
+    };
+    await succeed(host, 'apply', '--prove', one.file);
+    await succeed(host, 'apply', other.file);
+    await prove();
+    await succeed(host, 'apply', '--prove', one.file);
+    await succeed(host, 'down', other.name);
+    await prove();
+    await succeed(host, 'down', '--volumes', other.name);
+    await succeed(host, 'apply', '--prove', one.file);
+    await succeed(host, 'apply', other.file);
+    await succeed(host, 'down', other.name);
+    await prove();
+    await succeed(host, 'down', '--volumes', other.name);
+  });
+
   it('tells what a container of another data folder has made by its owner’s name', async () => {
     const host = getHost();
     const [own, theirs] = [
