@@ -7,10 +7,11 @@ import { packLayer, type PackableLayer } from '../image/pack-layer.ts';
 import { platformOf } from '../image/platform.ts';
 import { removeStaleFolders, withWorkFolder } from '../image/work-folder.ts';
 import { ArchiveWriter, endDockerArchive, layerName } from '../image/write-docker-archive.ts';
-import { keepBlob, prepareLayout, tagManifest, writeBlob } from '../image/write-layout.ts';
+import { keepBlob, makeBlobFolder, prepareLayout, tagManifest } from '../image/write-layout.ts';
 import { parseImageReference } from '../load/image-reference.ts';
 import type { Plan } from '../plan/plan.ts';
 import { readMounts } from '../host/kernel-view.ts';
+import { removeWhenEmpty } from '../host/remove-when-empty.ts';
 import { layersToPack, mergedToPack } from '../run/commit-layers.ts';
 import { readContainerLayers, stepOf } from '../run/container-layers.ts';
 import { whileFrozen } from '../runtime/freeze.ts';
@@ -68,10 +69,15 @@ async function write(about: Commit, output: Output): Promise<string> {
   const { host } = context;
   const container = await readContainerLayers(host, plan);
   if (output.kind === 'layout') {
-    await prepareLayout(host, output.folder);
-    return withOutputFolder(about, output.folder, (work) =>
-      writeLayout(about, layersToPack(plan.name, container), output, work),
-    );
+    const isNew = await prepareLayout(host, output.folder);
+    try {
+      return await withOutputFolder(about, output.folder, (work) =>
+        writeLayout(about, layersToPack(plan.name, container), output, work),
+      );
+    } catch (error) {
+      if (isNew) await removeWhenEmpty(host, output.folder);
+      throw error;
+    }
   }
   return withOutputFolder(about, path.dirname(output.file), async (work) => {
     const file = `${work}/output`;
@@ -113,19 +119,24 @@ async function writeLayout(
 ): Promise<string> {
   const mode = packing.fileMode;
   const packed = [];
-  for (const layer of layers) {
-    const target = { file: `${work}/layer`, offset: 0, compress: true };
+  for (const [index, layer] of layers.entries()) {
+    const target = { file: `${work}/${index}`, offset: 0, compress: true };
     const one = await packLayer(packing, layer, target, latest, signal);
     const digest = `sha256:${one.stored}`;
     await archives.sync(target.file);
-    await keepBlob(host, folder, target.file, digest, mode);
-    packed.push({ ...one, digest, diffId: `sha256:${one.content}`, createdBy: layer.createdBy });
+    packed.push({ ...one, ...target, digest, diffId: `sha256:${one.content}`, createdBy: layer.createdBy });
   }
   const kept = withoutEmpty(packed);
   const config = configOf(plan, kept, latest);
   const manifest = renderManifest(config.descriptor, kept);
-  await writeBlob(host, folder, config, mode);
-  await writeBlob(host, folder, manifest, mode);
+  const documents = [config, manifest].map(({ text, descriptor: { digest } }, index) => ({
+    file: `${work}/document-${index}`,
+    text,
+    digest,
+  }));
+  for (const { file, text } of documents) await host.writeAtomic(file, text);
+  await makeBlobFolder(host, folder);
+  for (const { file, digest } of [...kept, ...documents]) await keepBlob(host, folder, file, digest, mode);
   await tagManifest(host, folder, manifest.descriptor, tag, mode);
   return manifest.descriptor.digest;
 }

@@ -1,34 +1,36 @@
 // Writes an image into an OCI image layout, a new one or beside the images that are there. Blobs get their names
 // when they are whole, and index.json is replaced last: readers see the image as a whole or not at all.
-import { OperationError } from '../errors.ts';
+import { OperationError, UsageError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Descriptor, Digest } from './image.ts';
 import { parseDocument, listOf, fieldsOf } from './document.ts';
 import { OCI_INDEX } from './media-types.ts';
-import type { Document } from './commit-documents.ts';
 
 const NAME = 'org.opencontainers.image.ref.name';
 const WORK = '.runspec-';
 const PATIENCE_MS = 60_000;
 
-/** Makes the folders of a layout where they are missing. @returns where blobs are made before they have their names. */
-export async function prepareLayout(host: Host, folder: string): Promise<void> {
-  for (const path of [folder, `${folder}/blobs`, `${folder}/blobs/sha256`]) {
-    const found = await host.status(path);
-    if (found?.type === 'directory') continue;
-    if (found !== undefined) throw new OperationError(`${path} is a ${found.type}, not a folder`);
-    await host.makeDirectory(path, { mode: 0o755 });
-  }
-  const index = await host.readText(`${folder}/index.json`);
+/** Makes the folder of a layout where it is missing; nothing is touched in one that is something else's. @returns whether it is new. */
+export async function prepareLayout(host: Host, folder: string): Promise<boolean> {
+  const found = await host.statusOfTarget(folder);
+  if (found === undefined) return host.makeDirectory(folder, { mode: 0o755 });
+  if (found.type !== 'directory') throw new UsageError(`${folder} is a ${found.type}, not a folder`, HINT);
   const names = (await host.list(folder)) ?? [];
-  if (index === undefined && names.some((name) => name !== 'blobs' && !name.startsWith(WORK))) {
-    throw new OperationError(`${folder} is no OCI image layout, and not empty`, {
-      hint: 'name a folder that is new or empty, or a layout to add to',
-    });
-  }
+  const isLayout = names.includes('index.json');
+  if (!isLayout && names.some((name) => name !== 'blobs' && !name.startsWith(WORK)))
+    throw new UsageError(`${folder} is no OCI image layout, and not empty`, HINT);
+  return false;
 }
 
-export function blobPath(folder: string, digest: Digest): string {
+const HINT = 'name a folder that is new or empty, or a layout to add to';
+
+/** Once all of an image is whole: what fails before leaves nothing. */
+export async function makeBlobFolder(host: Host, folder: string): Promise<void> {
+  for (const path of [`${folder}/blobs`, `${folder}/blobs/sha256`])
+    await host.makeDirectory(path, { mode: 0o755 });
+}
+
+function blobPath(folder: string, digest: Digest): string {
   return `${folder}/blobs/${digest.replace(':', '/')}`;
 }
 
@@ -42,15 +44,6 @@ export async function keepBlob(
 ): Promise<void> {
   await host.setMode(file, mode);
   await host.rename(file, blobPath(folder, digest));
-}
-
-export async function writeBlob(
-  host: Host,
-  folder: string,
-  { text, descriptor }: Document,
-  mode: number,
-): Promise<void> {
-  await host.writeAtomic(blobPath(folder, descriptor.digest), text, { mode });
 }
 
 /** The tag is the manifest's from now on; other tags, and images without one, stay. */
