@@ -1,6 +1,7 @@
 // commit: what a container is made of and what it changed, kept as an image or an archive.
 import path from 'node:path';
 import { UsageError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
 import type { Packing } from '../host/packing.ts';
 import { renderConfig, renderManifest, type Document } from '../image/commit-documents.ts';
 import { packLayer, type PackableLayer } from '../image/pack-layer.ts';
@@ -50,6 +51,7 @@ export async function commit(
   await requireRoot(context);
   const output = parseOutput(context, name, text);
   const plan = await findPlan(context, name);
+  await checkOutput(context.host, output);
   const latest = parseEpoch(context.environment['SOURCE_DATE_EPOCH']);
   const about = { context, plan, latest, packing: await context.packing() };
   const digest = await (pause
@@ -211,6 +213,24 @@ function parseOutput({ workingDirectory }: CommandContext, name: string, text: s
   if (!/\.(?:tar|tar\.gz|tgz)$/.test(text))
     throw new UsageError(`--output ${text} is no image and no archive`, hint);
   return { kind: 'tarball', file: path.resolve(workingDirectory, text) };
+}
+
+/** @throws UsageError when nothing can get that name, before the container is held still. */
+async function checkOutput(host: Host, output: Output): Promise<void> {
+  const place = output.kind === 'layout' ? output.folder : output.file;
+  const [parent, found] = await Promise.all([
+    host.statusOfTarget(path.dirname(place)),
+    host.statusOfTarget(place),
+  ]);
+  if (parent === undefined)
+    throw new UsageError(
+      `the folder ${path.dirname(place)} does not exist`,
+      'make it, or name another place',
+    );
+  if (parent.type !== 'directory')
+    throw new UsageError(`${path.dirname(place)} is a ${parent.type}, not a folder`, 'name another place');
+  if (output.kind !== 'layout' && found?.type === 'directory')
+    throw new UsageError(`${place} is a folder`, 'name a file, or oci:DIR');
 }
 
 /** https://reproducible-builds.org/specs/source-date-epoch/ */

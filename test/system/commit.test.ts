@@ -191,6 +191,11 @@ network_config_dir = "${at('networks')}"
     ['docker://registry.example/made:v1', 'cannot be written to docker://'],
     ['made', 'is no image and no archive'],
     ['oci:', 'is not an image'],
+    ['/nowhere/made.tar.gz', 'the folder /nowhere does not exist'],
+    ['docker-archive:/nowhere/made.tar', 'the folder /nowhere does not exist'],
+    ['oci:/nowhere/made:v1', 'the folder /nowhere does not exist'],
+    ['/dev/null/made.tar.gz', '/dev/null is a character, not a folder'],
+    ['oci:/dev/null', '/dev/null is a character, not a folder'],
   ])('refuses %s', async (output, message) => {
     const { status, stderr } = await getHost().runspec('commit', name, '--output', output);
     expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringContaining(message) as unknown });
