@@ -60,7 +60,7 @@ async function measure(context: CommandContext, source: LockableSource): Promise
     // An index serves every platform that reads the lock file; a folder or an archive has one of its own.
     return { digest: isRemote(source.image) ? image.root : image.digest, size };
   }
-  const { sha256, size } = await measureArchive(layers, source.tarball, source.sha256 !== undefined);
+  const { sha256, size } = await measureArchive(layers, source.tarball, source.sha256);
   if (source.sha256 !== undefined && source.sha256 !== sha256) {
     throw new OperationError(`${source.tarball} has sha256 ${sha256}, but the spec pins ${source.sha256}`, {
       hint: 'correct the pin, or the archive',

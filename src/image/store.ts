@@ -11,6 +11,8 @@ export interface LayerRecord {
   readonly entries: number;
   /** Bytes of its files. */
   readonly size: number;
+  /** Bytes of the archive that it was unpacked from; absent when it was none, and in records of earlier builds. */
+  readonly stored?: number;
   /** Milliseconds since the epoch. */
   readonly created: number;
   /** What the layer cannot say by itself; absent when there is nothing. */

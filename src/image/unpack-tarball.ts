@@ -9,7 +9,7 @@ import { followLayer, type LayerProgress } from './layer-progress.ts';
 import { makeLayer } from './make-layer.ts';
 import { writeReference } from './references.ts';
 import { isUrl } from './remote-sources.ts';
-import { hasLayer, layerPath, openStore, withWork, type LayerRecord } from './store.ts';
+import { hasLayer, layerPath, openStore, readRecord, withWork, type LayerRecord } from './store.ts';
 
 /** What making a layer needs. */
 export interface LayerContext {
@@ -57,14 +57,21 @@ export async function fetchReference(context: LayerContext, url: string): Promis
   });
 }
 
-/** Hash and size of an archive as it is now, fetched when it is a URL; nothing is kept of it. */
+/**
+ * Hash and size of an archive as it is now, fetched when it is a URL; nothing is kept of it. What a pinned URL has is known
+ * when its layer is in the store: as apply, this needs no network then.
+ */
 export async function measureArchive(
   context: LayerContext,
   tarball: string,
-  pinned: boolean,
+  pin: string | undefined,
 ): Promise<Content> {
-  if (isUrl(tarball))
-    return fetched(context, tarball, pinned, (_archive, content) => Promise.resolve(content));
+  if (isUrl(tarball)) {
+    const layer =
+      pin === undefined ? undefined : await readRecord(context.host, layerPath(context.dataDir, pin));
+    if (pin !== undefined && layer?.stored !== undefined) return { sha256: pin, size: layer.stored };
+    return fetched(context, tarball, pin !== undefined, (_archive, content) => Promise.resolve(content));
+  }
   return context.archives.hash(await realArchive(context.host, tarball), context.signal);
 }
 
@@ -113,9 +120,13 @@ async function unpackLayer(
   const follow = followLayer(context, key, (await host.status(archive))?.size ?? 0);
   try {
     await makeLayer(context, key, async (folder) => {
-      const { sha256 } = await archives.unpack(archive, folder, { inspector, signal, passed: follow.passed });
+      const { sha256, size } = await archives.unpack(archive, folder, {
+        inspector,
+        signal,
+        passed: follow.passed,
+      });
       if (sha256 !== key) throw new OperationError('it changed while it was being read');
-      return describeLayer(host, source, inspector.summary());
+      return { ...describeLayer(host, source, inspector.summary()), stored: size };
     });
   } catch (error) {
     throw nameArchive(error, source);

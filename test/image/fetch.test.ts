@@ -3,10 +3,12 @@ import fs from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ensureLayer } from '../../src/image/ensure-layer.ts';
 import { fetchSources } from '../../src/image/fetch-sources.ts';
 import { resolveLayers } from '../../src/image/resolve-layers.ts';
+import { addArchive, measureArchive } from '../../src/image/unpack-tarball.ts';
 import { archives, host, isRoot, layerContext, makeScratch, specOf } from './scratch.ts';
 import { archive, entry } from './write-tar.ts';
 
@@ -70,6 +72,18 @@ describe.skipIf(!isRoot)('an archive from the network', () => {
     await makePinned(sha256(image));
     await expect(makePinned(sha256(other))).rejects.toThrow(/image.tar has sha256 .*, not /);
     expect(fs.readdirSync(`${dataDir}/images/layers`)).toEqual([sha256(image), `${sha256(image)}.json`]);
+  });
+
+  it('is measured without the network when it is pinned and in the store', async () => {
+    const context = layerContext(path.join(scratch, 'measured'));
+    const file = path.join(scratch, 'measured.tar.gz');
+    const stored = gzipSync(image);
+    fs.writeFileSync(file, stored);
+    const key = await addArchive(context, file);
+    const before = asked;
+    const found = await measureArchive(context, `${origin}/missing`, key);
+    expect({ asked, ...found }).toEqual({ asked: before, sha256: sha256(stored), size: stored.length });
+    await expect(measureArchive(context, `${origin}/missing`, sha256(other))).rejects.toThrow('404');
   });
 
   it.each([
