@@ -60,8 +60,7 @@ async function look(
   if (compiled.some(({ plan }) => plan === undefined)) return undefined;
   await hearPrograms();
   const works = await prepareAll(context, session, loaded, compiled);
-  for (const { plan, changes, record } of works)
-    if (!(await isSettled(session, plan, changes, record))) return undefined;
+  for (const work of works) if (!(await isSettled(session, work))) return undefined;
   const found = compiled.map(({ diagnostics }) => diagnostics);
   return {
     works,

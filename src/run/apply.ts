@@ -14,13 +14,13 @@ import { asFailure, attempt, recordFailure, revertSteps } from './revert.ts';
 import { findTaken, rollBack } from './roll-back.ts';
 import { lookAgain, onFoundations, type Remake } from './second-look.ts';
 import { isSeeded } from './seed-gathering.ts';
-import { isSamePlan } from './settled.ts';
+import { isRecorded } from './settled.ts';
 
 /** @throws OperationError or InterruptedError after everything done was undone. */
 export async function applyChanges(application: Application): Promise<void> {
   const { context, records, plan, changes, record } = application;
   if (!hasEffect(changes) && record?.pending === undefined && record?.applied !== undefined) {
-    if (!isSamePlan(record.applied, plan)) {
+    if (!isRecorded(record, plan, application.specFile)) {
       await records.finish(plan, record.before, application.specFile);
       await records.settle(plan.name);
     }

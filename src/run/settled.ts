@@ -20,15 +20,25 @@ export async function isTidy(
 
 export async function isSettled(
   places: Pick<Session, 'host' | 'dataDir'>,
-  plan: Plan,
-  changes: readonly Change[],
-  record: ContainerRecord | undefined,
+  { plan, changes, record, specFile }: Settling,
 ): Promise<boolean> {
   if (record?.applied === undefined || record.pending !== undefined || hasEffect(changes)) return false;
-  return isSamePlan(record.applied, plan) && (await areVolumesNoted(places, plan.name, plan.steps));
+  return isRecorded(record, plan, specFile) && (await areVolumesNoted(places, plan.name, plan.steps));
+}
+
+interface Settling {
+  readonly plan: Plan;
+  readonly changes: readonly Change[];
+  readonly record: ContainerRecord | undefined;
+  readonly specFile: string;
+}
+
+/** By its name the container is found again from the file that it was last applied from: one that was moved counts. */
+export function isRecorded(record: ContainerRecord, plan: Plan, specFile: string): boolean {
+  return record.applied !== undefined && record.specFile === specFile && isSamePlan(record.applied, plan);
 }
 
 /** However it is spelled: the digest of the spec tells spellings apart that come to the same. */
-export function isSamePlan(one: Plan, other: Plan): boolean {
+function isSamePlan(one: Plan, other: Plan): boolean {
   return JSON.stringify({ ...one, specDigest: '' }) === JSON.stringify({ ...other, specDigest: '' });
 }

@@ -118,6 +118,22 @@ describe('a second apply', () => {
     expect(said).toMatch(/^(web is up to date.*\n){2}$/);
   });
 
+  it('takes it for the same text in another file, once, and then knows that file', async () => {
+    const rehearsal = await start();
+    const { machine, run } = rehearsal;
+    machine.files.put('/moved.yaml', read(machine, '/web.yaml'));
+    machine.files.drop('/web.yaml');
+    const before = dump(machine);
+    await run(main, 'apply /moved.yaml');
+    expect(read(machine, `${RECORD}/plan.json`)).toContain('/moved.yaml');
+    expect(dump(machine)).not.toEqual(before);
+    said = '';
+    const written = machine.dump();
+    await run(main, 'apply web');
+    expect(machine.dump()).toEqual(written);
+    expect(said).toMatch(/^web is up to date/);
+  });
+
   it('takes it when somebody else was at work meanwhile, and sees what that was', async () => {
     const rehearsal = await start();
     const { machine } = rehearsal;
