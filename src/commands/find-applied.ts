@@ -5,17 +5,33 @@ import { STDIN } from '../load/read-sources.ts';
 import { createRecords, isName } from '../run/records.ts';
 import type { CommandContext } from './context.ts';
 
-/** Of arguments that are no files but names of containers: the spec that each was applied from. */
+/**
+ * Of arguments that are no files but names of containers: the spec that each was applied from. What is both is the file or
+ * folder when the container is from there; so a second call means what the first one did.
+ *
+ * @throws UsageError for what could mean either.
+ */
 export async function findApplied(
-  { host, dataDir, workingDirectory }: CommandContext,
+  { host, dataDir, workingDirectory, isRoot }: CommandContext,
   args: readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
   const files = new Map<string, string>();
   for (const name of args) {
-    if (!isName(name) || (await host.realPath(posix.resolve(workingDirectory, name))) !== undefined) continue;
+    if (!isName(name)) continue;
+    const path = posix.resolve(workingDirectory, name);
+    const isPath = (await host.realPath(path)) !== undefined;
+    // Nobody else can read the records, or apply anything.
+    if (isPath && !isRoot) continue;
     const { record } = await createRecords(host, dataDir, '').look(name);
     if (record === undefined) continue;
     const { specFile } = record;
+    if (isPath) {
+      if (path === specFile || path === posix.dirname(specFile)) continue;
+      throw new UsageError(
+        `${name} is a container, applied from ${specFile}, and something else in this folder`,
+        `write ./${name} for what is here${specFile === STDIN ? '' : `, or ${specFile}`}`,
+      );
+    }
     if (specFile === STDIN)
       throw new UsageError(`${name} was applied from standard input`, 'give its spec once more');
     if ((await host.realPath(specFile)) === undefined)

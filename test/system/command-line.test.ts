@@ -40,6 +40,30 @@ describe.skipIf(!requireSystem())('the command line', () => {
     expect((await host.runspec('plan', spec.name)).stderr).toContain(`there is no spec ${spec.name}`);
   });
 
+  it('asks which is meant when a name is a container and a folder of something else', async () => {
+    const host = getHost();
+    const [both, other] = [writeSpec(host, 'both', keys), writeSpec(host, 'inside', keys)];
+    await succeed(host, 'apply', both.file);
+    const place = path.join(host.folder, 'specs', both.name);
+    fs.mkdirSync(place);
+    fs.copyFileSync(other.file, path.join(place, 'spec.json'));
+    const call = (...args: readonly string[]) =>
+      host.exec(['bash', '-c', `cd ${both.folder} && exec ${process.execPath} ${CLI} "$@"`, 'bash', ...args]);
+    for (const command of ['plan', 'apply']) {
+      const { status, stderr } = await call(command, both.name);
+      expect({ command, status }).toEqual({ command, status: 2 });
+      expect(stderr).toContain(`${both.name} is a container, applied from ${both.file}, and something else`);
+    }
+    expect((await call('apply', `./${both.name}`)).status).toBe(0);
+    expect((await list(host)).map(({ name }) => name).toSorted()).toEqual([both.name, other.name].toSorted());
+    // The container is from the folder now: both stand for the same.
+    fs.renameSync(both.file, path.join(place, path.basename(both.file)));
+    expect((await call('apply', `./${both.name}`)).status).toBe(0);
+    expect((await call('apply', both.name)).status).toBe(0);
+    await succeed(host, 'down', '--all');
+    fs.rmSync(place, { recursive: true });
+  });
+
   it('says which containers their file or folder has no spec of any more, and leaves them up', async () => {
     const host = getHost();
     const folder = path.join(host.folder, 'specs/site');
