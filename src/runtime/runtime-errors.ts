@@ -58,6 +58,9 @@ const NAMESPACES: ReadonlyMap<string, string> = new Map([
   ['mnt', 'mount'],
 ]);
 
+/** EAGAIN of clone(2) and pthread_create(3), in the words of runc's first stages, of Go and of crun: what runc says last names a pipe. */
+const NO_MORE_TASKS = /resource temporarily unavailable/i;
+
 /** What in a spec asks for what the kernel or the runtime refuses. */
 const PATHS: readonly (readonly [RegExp, SpecPath])[] = [
   [/seccomp/i, ['security', 'seccomp']],
@@ -88,6 +91,15 @@ export function createError(
       hint: 'name a file that is a namespace of that kind, as /proc/PID/ns has them',
     });
   }
+  if (NO_MORE_TASKS.test(command.stderr))
+    return new OperationError(
+      `${step.runtime.name} cannot create the process of ${step.container}: it may make no more processes and threads`,
+      {
+        command,
+        path: ['resources', 'pids'],
+        hint: 'an OCI runtime needs some to start with, runc five: raise resources.pids, or the limits of this host',
+      },
+    );
   // Of those we know, whoever reads the disk and the processes finds more to say.
   if (command.stderr.trim() === '' && !['runc', 'crun'].includes(step.runtime.name))
     return new OperationError(

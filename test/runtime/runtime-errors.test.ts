@@ -64,6 +64,18 @@ test('a file that is no namespace of its kind is named by its kind, not by what 
   });
 });
 
+test.each([
+  'nsexec-0[7]: unable to spawn stage-1: Resource temporarily unavailable"\nlevel=error msg="runc create failed: can\'t get final child\'s PID from pipe: EOF"',
+  'runtime/cgo: pthread_create failed: Resource temporarily unavailable\nSIGABRT: abort\nlevel=error msg="runc create failed: read init-p: connection reset by peer"',
+  'clone: Resource temporarily unavailable',
+])('too small a resources.pids for the runtime itself leads to that: %j', (stderr) => {
+  expect(createError(step, { argv: ['conmon'], status: undefined, stderr })).toMatchObject({
+    message: 'runc cannot create the process of web: it may make no more processes and threads',
+    path: ['resources', 'pids'],
+    hint: expect.stringContaining('raise resources.pids') as unknown,
+  });
+});
+
 test('a program that says nothing may be no runtime', () => {
   const silent = { argv: ['conmon'], status: undefined, stderr: '' };
   const other = { container: 'web', runtime: { name: 'true', path: '/bin/true' } };
