@@ -1,6 +1,7 @@
 // Who a process runs as: names and numbers looked up in the container's own /etc/passwd and /etc/group.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { isAtOrBelow } from '../oci/paths.ts';
 import { type RootView, lookUp, readTextInside } from './root-view.ts';
 
 export interface ResolvedUser {
@@ -65,6 +66,12 @@ async function checkDatabase(host: Host, { root, binds }: RootView, path: string
   const found = await lookUp(host, { root, binds: [...special, ...known] }, path);
   if (found === 'missing' || (found !== 'unknown' && found.status.type === 'file')) return;
   const what = found === 'unknown' ? 'link into /dev or /proc' : found.status.type;
+  const mount = known.findLast(({ destination }) => isAtOrBelow(path, destination));
+  if (mount !== undefined)
+    throw new OperationError(`the mount on ${mount.destination} makes ${path} a ${what}, not a file`, {
+      destination: mount.destination,
+      hint: 'the runtime reads that file: mount one there, or nothing',
+    });
   throw new OperationError(`${path} in the root file system is a ${what}, not a file`, {
     hint: `put a file in its place: layers: [{ files: { ${path}: "…" } }]`,
   });
