@@ -9,6 +9,7 @@ import {
   pinToLock,
   renderLock,
   type LockableSource,
+  type LockFile,
   type LockedSource,
 } from '../image/lock-file.ts';
 import { measureArchive, type LayerContext } from '../image/unpack-tarball.ts';
@@ -36,19 +37,25 @@ async function lockFolder(
   specs: readonly LoadedSpec[],
 ): Promise<void> {
   const file = `${folder}/${LOCK_FILE}`;
-  const text = await context.host.readText(file);
-  const former = text === undefined ? undefined : parseLock(text);
-  if (text !== undefined && former === undefined)
-    throw new UsageError(
-      `${file} is not a lock file of this version`,
-      'remove it, then lock all specs again',
-    );
+  const former = await readLock(context, file);
   const sources: Record<string, LockedSource> = { ...former?.sources };
   for (const source of specs.flatMap(({ spec }) => lockableSources(spec)))
     sources[lockKey(source, folder)] = await measure(context, source);
   await context.host.writeAtomic(file, renderLock(sources), { mode: 0o644 });
   if (context.json) context.stdout(`${JSON.stringify({ file, sources })}\n`);
   else if (!context.quiet) context.stderr(`${file} holds ${Object.keys(sources).length} sources`);
+}
+
+/** @throws UsageError for a file that is something else. */
+async function readLock({ host }: CommandContext, file: string): Promise<LockFile | undefined> {
+  const text = await host.readText(file);
+  if (text === undefined) return undefined;
+  const lockFile = parseLock(text);
+  if (lockFile !== undefined) return lockFile;
+  throw new UsageError(
+    `${file} is not a lock file of this version`,
+    'remove it, then lock all specs again: runspec lock SPEC',
+  );
 }
 
 async function measure(context: CommandContext, source: LockableSource): Promise<LockedSource> {
@@ -76,7 +83,7 @@ export async function applyLocks(context: CommandContext, loaded: LoadedSpecs): 
   for (const one of loaded.specs) {
     const folder = folderOf(loaded, one);
     const file = `${folder}/${LOCK_FILE}`;
-    const lockFile = parseLock((await context.host.readText(file)) ?? '');
+    const lockFile = await readLock(context, file);
     if (lockFile === undefined)
       throw new UsageError(`there is no lock file at ${file}`, 'make it with: runspec lock SPEC');
     const pinned = pinToLock(one.spec, lockFile, folder);

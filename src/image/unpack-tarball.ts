@@ -144,6 +144,6 @@ export function describeLayer(host: Host, source: string, seen: LayerSummary): L
 
 function wrongHash(source: string, wanted: string, found: string): OperationError {
   return new OperationError(`${source} has sha256 ${found}, not ${wanted}`, {
-    hint: 'the archive is damaged or another one; if it was replaced on purpose, put its sha256 into the spec',
+    hint: 'the archive is damaged or another one; if it was replaced on purpose, put its sha256 into the spec, or that of runspec.lock right with: runspec lock SPEC',
   });
 }

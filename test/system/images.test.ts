@@ -204,8 +204,15 @@ describe.skipIf(!requireSystem())('runspec lock', () => {
       const other = await host.runspec('apply', '--locked', file);
       expect(other.status).toBe(1);
       expect(other.stderr).toContain('extra.tar has sha256');
+      expect(other.stderr).toContain('runspec.lock right with: runspec lock SPEC');
       const changed = diffSnapshots(before, await host.snapshot());
       expect(changed.filter((line) => !line.includes(folder))).toEqual([]);
+      fs.writeFileSync(`${folder}/runspec.lock`, '{');
+      for (const args of [['apply', '--locked'], ['lock']]) {
+        const { status, stderr } = await host.runspec(...args, file);
+        expect({ args, status }).toEqual({ args, status: 2 });
+        expect(stderr).toContain(`${folder}/runspec.lock is not a lock file of this version`);
+      }
       // Without the flag the lock file is only a file.
       await succeed(host, 'apply', file);
       await succeed(host, 'down', name);
