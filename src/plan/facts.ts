@@ -11,6 +11,8 @@ export interface HostFacts {
   readonly stateDir: string;
   readonly dataDir: string;
   readonly cgroups: CgroupFacts;
+  /** CPUs that a cpuset may name, in the kernel's list format; absent where no spec has one, or the kernel does not tell. */
+  readonly cpus?: string;
   /** runspec has CAP_SYS_RESOURCE: without it no limit can be raised. */
   readonly mayRaiseLimits: boolean;
   /** Absolute paths of the programs found. */

@@ -13,6 +13,8 @@ interface Limit {
   readonly files: (version: 1 | 2) => readonly { readonly name: string; readonly value: string }[];
 }
 
+type Limits = Omit<ResourcesSpec, 'cpuset'> & { readonly cpuset?: string | undefined };
+
 /**
  * The cgroup, after the switches of the v2 controllers. crun and runc switch on every controller there is when
  * they make a cgroup; done before them, it can be undone.
@@ -40,7 +42,10 @@ export function compileResources(
 }
 
 function compileCgroup(spec: Spec, facts: HostFacts, problems: Problems): CgroupStep {
-  const limits = [...limitsOf(spec.resources), ...ioLimits(spec, facts, problems)];
+  const resources = hasCpus(spec.resources, facts, problems)
+    ? spec.resources
+    : { ...spec.resources, cpuset: undefined };
+  const limits = [...limitsOf(resources), ...ioLimits(spec, facts, problems)];
   const files = new Map<string, { name: string; value: string; controller: string }[]>();
   for (const limit of limits) {
     const hierarchy = facts.cgroups.hierarchies.find((one) => one.controllers.includes(limit.controller));
@@ -74,7 +79,7 @@ function compileCgroup(spec: Spec, facts: HostFacts, problems: Problems): Cgroup
   };
 }
 
-function limitsOf(resources: ResourcesSpec): readonly Limit[] {
+function limitsOf(resources: Limits): readonly Limit[] {
   const { cpus, cpuWeight, cpuset, memory, swap, pids } = resources;
   const limits: Limit[] = [];
   const add = (key: Limit['key'], controller: string, files: Limit['files']): void => {
@@ -115,6 +120,30 @@ function limitsOf(resources: ResourcesSpec): readonly Limit[] {
   }
   if (pids !== undefined) add('pids', 'pids', () => [{ name: 'pids.max', value: String(pids) }]);
   return limits;
+}
+
+/** Reports what is not there: the kernel would only say that it is out of range. */
+function hasCpus({ cpuset }: ResourcesSpec, { cpus }: HostFacts, problems: Problems): boolean {
+  if (cpuset === undefined || cpus === undefined) return true;
+  const known = rangesOf(cpus);
+  const isThere = ([from, to]: Range): boolean => known.some(([first, last]) => first <= from && to <= last);
+  if (rangesOf(cpuset).every(isThere)) return true;
+  problems.error(
+    'no-cpu',
+    ['resources', 'cpuset'],
+    `this host has not all the CPUs ${cpuset}`,
+    `it has ${cpus}`,
+  );
+  return false;
+}
+
+type Range = readonly [from: number, to: number];
+
+function rangesOf(list: string): readonly Range[] {
+  return list.split(',').map((part) => {
+    const [from = 0, to = from] = part.trim().split('-').map(Number);
+    return [from, to];
+  });
 }
 
 function ioLimits(spec: Spec, facts: HostFacts, problems: Problems): readonly Limit[] {
@@ -188,10 +217,9 @@ function sharesOf(weight: number): number {
 
 /** `0,1,2,5` as the kernel prints it: `0-2,5`. */
 function canonicalList(list: string): string {
-  const numbers = list.split(',').flatMap((part) => {
-    const [from, to] = part.trim().split('-').map(Number);
-    return Array.from({ length: (to ?? from ?? 0) - (from ?? 0) + 1 }, (_, index) => (from ?? 0) + index);
-  });
+  const numbers = rangesOf(list).flatMap(([from, to]) =>
+    Array.from({ length: to - from + 1 }, (_, index) => from + index),
+  );
   const sorted = [...new Set(numbers)].toSorted((one, other) => one - other);
   const ranges: [number, number][] = [];
   for (const number of sorted) {

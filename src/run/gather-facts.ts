@@ -11,6 +11,7 @@ import { resolveLayers, type Unfetched } from '../image/resolve-layers.ts';
 import type { PortSpec, Spec } from '../load/spec.ts';
 import type { Step } from '../plan/plan.ts';
 import type {
+  CgroupFacts,
   ContainerFacts,
   ForeignRules,
   HostFacts,
@@ -75,6 +76,7 @@ export async function gatherFacts(
   return {
     bootId,
     mayRaiseLimits: await mayRaiseLimits(host),
+    ...(specs.some(({ resources }) => resources.cpuset !== undefined) ? await readCpus(host, cgroups) : {}),
     stateDir,
     dataDir,
     cgroups,
@@ -89,6 +91,14 @@ export async function gatherFacts(
     resolver,
     diagnostics: layers.diagnostics,
   };
+}
+
+/** A v1 cpuset may have what the one above it has; one of v2 all that could ever be there: kernel/cgroup/cpuset.c. */
+async function readCpus(host: Host, { hierarchies }: CgroupFacts): Promise<Pick<HostFacts, 'cpus'>> {
+  const v1 = hierarchies.find(({ version, controllers }) => version === 1 && controllers.includes('cpuset'));
+  const file = v1 === undefined ? '/sys/devices/system/cpu/possible' : `${v1.mountpoint}/cpuset.cpus`;
+  const cpus = (await host.readText(file))?.trim() ?? '';
+  return cpus === '' ? {} : { cpus };
 }
 
 /** Nothing for specs that no rule can concern. */
