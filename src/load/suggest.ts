@@ -45,6 +45,14 @@ const BESIDE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   containerPort: { target: 'containerPort', published: 'hostPort' },
   destination: { target: 'destination' },
   uts: { net: 'network', mnt: 'mount' },
+  args: { workdir: 'cwd', workingDir: 'cwd' },
+};
+
+const NO_USER_NAMESPACES = 'remove it: there are no user namespaces here';
+
+/** Words that stand for nothing where such a key is beside them, though they do elsewhere. */
+const NOT_BESIDE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  uts: { user: NO_USER_NAMESPACES, time: 'remove it: there are no time namespaces here' },
 };
 
 /** Words of theirs that stand for nothing here, and what to do instead. */
@@ -67,7 +75,7 @@ const NO_WORDS: Readonly<Record<string, string>> = {
   services:
     'this is a Compose file: write a spec for each service, one a document; `runspec schema` prints the language',
   stdin_open: 'remove it: runspec run passes standard input on',
-  userns_mode: 'remove it: there are no user namespaces here',
+  userns_mode: NO_USER_NAMESPACES,
   version: 'write `runspec: 1`',
 };
 
@@ -87,7 +95,9 @@ export function suggest(word: string, candidates: readonly string[]): string | u
 export function hintForKey(key: string, siblings: readonly string[]): string {
   const known = (words: Readonly<Record<string, string>>): string | undefined =>
     Object.hasOwn(words, key) ? words[key] : undefined;
-  const instead = known(NO_WORDS);
+  const instead =
+    siblings.map((sibling) => NOT_BESIDE[sibling]?.[key]).find((word) => word !== undefined) ??
+    known(NO_WORDS);
   if (instead !== undefined) return instead;
   const beside = siblings.map((sibling) => BESIDE[sibling]?.[key]).find((word) => word !== undefined);
   const meant = beside ?? suggest(key, siblings) ?? known(OTHER_WORDS) ?? findPlace(key, documentShape, '');
