@@ -54,7 +54,7 @@ export function explainType(
   const hint =
     wanted === TYPE_NAMES['object']
       ? hintForObject(path, value)
-      : hintForType(types, value, source, wanted, shape);
+      : hintForType(path, types, value, source, wanted, shape);
   return { code: 'wrong-type', message, hint, path };
 }
 
@@ -75,10 +75,29 @@ function hintForObject(path: SpecPath, value: unknown): string {
     const [name = '', ...rest] = assignment.split('=');
     return `write names and values: { ${name}: ${JSON.stringify(rest.join('='))} }`;
   }
-  return 'write an object';
+  return (
+    OBJECTS[path.join('.')]?.(value) ??
+    (path[1] === 'rlimits' ? limitsFrom(value) : undefined) ??
+    'write an object'
+  );
+}
+
+/** By the path of what is an object. */
+const OBJECTS: Readonly<Record<string, (value: unknown) => string | undefined>> = {
+  network: (value) => (isMode(value) ? `write network: { mode: ${value} }` : undefined),
+  'dns.hosts': () => 'write names and addresses: { db: 10.209.0.9 }',
+};
+
+function isMode(value: unknown): value is string {
+  return typeof value === 'string' && ['bridge', 'veth', 'host', 'none'].includes(value);
+}
+
+function limitsFrom(value: unknown): string | undefined {
+  return typeof value === 'number' ? `write { soft: ${value}, hard: ${value} }` : undefined;
 }
 
 function hintForType(
+  path: SpecPath,
   types: readonly string[],
   value: unknown,
   source: string,
@@ -87,8 +106,11 @@ function hintForType(
 ): string {
   if (shape?.format === 'duration' && typeof value === 'number') return `add a unit: ${source}s`;
   if (types.includes('string') && ['number', 'boolean'].includes(typeof value))
-    return hintToQuote(source, shape);
-  if (types.includes('array') && typeof value !== 'object') return `make it a list: [${quote(value)}]`;
+    return path[0] === 'sysctls' && typeof value === 'boolean'
+      ? `write ${value ? 1 : 0}`
+      : hintToQuote(source, shape);
+  if (types.includes('array') && typeof value !== 'object')
+    return `make it a list: ${isArgs(path) && typeof value === 'string' ? argsIn(value) : `[${quote(value)}]`}`;
   if (types.includes('boolean') && ['yes', 'no', 'on', 'off'].includes(source.toLowerCase()))
     return 'write true or false';
   if (
@@ -99,6 +121,16 @@ function hintForType(
     return `remove the quotes: ${value}`;
   }
   return `write ${wanted}`;
+}
+
+function isArgs(path: SpecPath): boolean {
+  return path.join('.') === 'process.args';
+}
+
+/** The words of a command line; one with more than words in it needs a shell. */
+function argsIn(line: string): string {
+  const words = /[^\w\s%+,./:=@-]/.test(line) ? ['sh', '-c', line] : line.trim().split(/\s+/);
+  return `[${words.map((word) => JSON.stringify(word)).join(', ')}]`;
 }
 
 function hintToQuote(source: string, shape: Shape | undefined): string {
