@@ -234,5 +234,6 @@ function report(context: CommandContext, keys: readonly string[]): void {
 }
 
 function forMachines({ key, record, usedBy, taggedBy }: StoredLayer): Readonly<Record<string, unknown>> {
-  return { key, ...record, usedBy, taggedBy };
+  const created = record === undefined ? {} : { created: new Date(record.created).toISOString() };
+  return { key, ...record, ...created, usedBy, taggedBy };
 }

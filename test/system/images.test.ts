@@ -130,10 +130,12 @@ describe.skipIf(!requireSystem())('a container from an image', () => {
       await succeed(host, 'image', 'pull', reference);
       await succeed(host, 'image', 'gc');
       expect(layersIn(host)).toHaveLength(2);
-      const { images } = JSON.parse(await succeed(host, 'image', 'ls', '--json')) as {
+      const { images, layers } = JSON.parse(await succeed(host, 'image', 'ls', '--json')) as {
         readonly images: readonly { readonly reference: string }[];
+        readonly layers: readonly { readonly created: string }[];
       };
       expect(images.map((one) => one.reference)).toEqual([reference]);
+      for (const { created } of layers) expect(new Date(created).toISOString()).toBe(created);
       expect(await succeed(host, 'image', 'ls')).toContain(reference);
       await succeed(host, 'image', 'rm', reference);
       expect(layersIn(host)).toEqual([]);
