@@ -26,6 +26,11 @@ export async function exec(
   options: ExecOptions,
 ): Promise<number> {
   await requireRoot(context);
+  if (options.user !== undefined) {
+    const { parseUser } = await import('../load/formats.ts');
+    const user = parseUser(options.user);
+    if ('problem' in user) throw new UsageError(`--user ${options.user} ${user.problem}`, user.hint);
+  }
   const env = options.env.map((entry) => settleVariable(entry, context.environment));
   if (options.cwd !== undefined && !options.cwd.startsWith('/')) {
     throw new UsageError(`--cwd ${options.cwd} is not absolute`, 'it is a path inside the container');
@@ -67,6 +72,8 @@ async function execIn(
 /** A mere name takes the value from here: of a secret nobody reads it in the list of processes. */
 function settleVariable(entry: string, environment: CommandContext['environment']): string {
   if (/^[^=]+=/.test(entry)) return entry;
+  if (/^(?:=|$)/.test(entry))
+    throw new UsageError(`--env ${JSON.stringify(entry)} names no variable`, 'write it as NAME=value');
   const value = environment[entry];
   if (value !== undefined) return `${entry}=${value}`;
   throw new UsageError(

@@ -90,6 +90,11 @@ describe.skipIf(!requireSystem())('exec', () => {
       status: 2,
       stderr: expect.stringContaining('--env NOT_SET_HERE has no value') as string,
     });
+    for (const entry of ['', '=x'])
+      expect(await call(entry)).toMatchObject({
+        status: 2,
+        stderr: expect.stringContaining(`--env "${entry}" names no variable`) as string,
+      });
   });
 
   it('leaves all behind the first word of the command to the command', async () => {
@@ -104,6 +109,10 @@ describe.skipIf(!requireSystem())('exec', () => {
   });
 
   it('takes another user, by name or number', async () => {
+    expect(await exec('-u', '0:0:0', '--', 'id')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('--user 0:0:0 is not a user') as string,
+    });
     expect((await exec('-u', 'ana', '--', 'id')).stdout).toBe(
       'uid=1000(ana) gid=1000(ana) groups=1000(ana)\n',
     );
