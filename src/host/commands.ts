@@ -9,6 +9,7 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
     'run as root (sudo), with CAP_SYS_ADMIN and CAP_NET_ADMIN',
   ],
   [/No space left on device/i, 'the disk or a kernel table is full; free some space and apply again'],
+  [/EMFILE|Too many open files/i, 'let runspec open more files: ulimit -n 1024'],
   [/Read-only file system/i, 'choose a writable place with --state-dir and --data-dir'],
   [
     /unknown filesystem type 'overlay'|unknown filesystem type "overlay"/i,

@@ -1,6 +1,6 @@
 // Commands of ip(8), handed to one ip for each network namespace that reads them from a pipe: every start of a program
 // takes this process 3 ms, and ip itself as long again. It stops at the first command that fails, as a batch does.
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import type { CommandResult, RunOptions } from './host.ts';
 import { NETNS_FOLDER } from './kernel-view.ts';
 import { childEnvironment, ending } from './linux-commands.ts';
@@ -118,24 +118,25 @@ function startSession(netns: string): Session {
   const enter = [`--net=${NETNS_FOLDER}/${netns}`, 'ip', ...args];
   const program = netns === '' ? 'ip' : 'nsenter';
   // In a session of its own: a Ctrl-C is for runspec, which has a way back to go.
-  const child = spawn(program, netns === '' ? args : enter, {
+  // Without any streams when no descriptor is left for them.
+  const child: ChildProcess = spawn(program, netns === '' ? args : enter, {
     stdio: 'pipe',
     detached: true,
     env: childEnvironment(),
   });
+  const over = ending(child, program);
   let [stdout, stderr] = ['', ''];
   let listen = (): void => undefined;
-  child.stdout.on('data', (chunk: Buffer) => {
+  child.stdout?.on('data', (chunk: Buffer) => {
     stdout += chunk.toString('utf8');
     listen();
   });
-  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString('utf8')));
+  child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString('utf8')));
   // Of an ip that has failed the end of the process tells.
-  child.stdin.on('error', () => undefined);
-  const over = ending(child, program);
+  child.stdin?.on('error', () => undefined);
   return {
     over,
-    end: () => void child.stdin.end(),
+    end: () => void child.stdin?.end(),
     async ask(lines) {
       [stdout, stderr] = ['', ''];
       const answers = lines.filter((line) => line.split(' ')[1] === 'show').length;
@@ -145,7 +146,7 @@ function startSession(netns: string): Session {
           if (stdout.split('\n').length - 1 > answers) resolve(undefined);
         };
       });
-      child.stdin.write(`${[...lines, DONE].join('\n')}\n`);
+      child.stdin?.write(`${[...lines, DONE].join('\n')}\n`);
       const end = await Promise.race([done, over]);
       if (end !== undefined)
         return {

@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { OperationError } from '../errors.ts';
+import { hintFor } from './commands.ts';
 import type { Lock } from './host.ts';
 import { findProgram, searchPath } from './linux-commands.ts';
 import { except } from './linux-errno.ts';
@@ -76,9 +77,11 @@ function flock(fd: number, path: string, waitMs: number, attempts = 5): Promise<
     });
     let stderr = '';
     child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-    child.once('error', (cause) =>
-      reject(new OperationError(`cannot lock ${path}`, { cause, hint: MISSING })),
-    );
+    child.once('error', (cause: NodeJS.ErrnoException) => {
+      const isMissing = cause.code === 'ENOENT';
+      const message = `cannot lock ${path}${isMissing ? '' : `: ${cause.message}`}`;
+      reject(new OperationError(message, { cause, hint: isMissing ? MISSING : hintFor(cause.message) }));
+    });
     child.once('close', (status, signal) => {
       if (status === 0) resolve(true);
       else if (status === HELD) resolve(false);

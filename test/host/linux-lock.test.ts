@@ -1,9 +1,11 @@
 // The lock against real other processes.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import type { OperationError } from '../../src/errors.ts';
+import type { CommandResult } from '../../src/host/host.ts';
 import { createLinuxHost } from '../../src/host/linux.ts';
 import { lockGeneration, withLock } from '../../src/run/lock.ts';
 import { bundleHost } from './bundle-host.ts';
@@ -26,6 +28,36 @@ it('is taken by one at a time and again after its release', async () => {
   expect(second).toBeDefined();
   await second?.release();
   expect(fs.statSync(file).mode & 0o777).toBe(0o600);
+});
+
+it('tells what is wrong when programs cannot be started, and does not end without a word', () => {
+  const script = `
+    const { execFileSync } = await import('node:child_process');
+    const { closeSync, openSync } = await import('node:fs');
+    const { createLinuxHost } = await import(${JSON.stringify(bundleHost(folder))});
+    const host = createLinuxHost();
+    execFileSync('prlimit', ['--pid', String(process.pid), '--nofile=64:']);
+    const opened = [];
+    try {
+      for (;;) opened.push(openSync('/dev/null'));
+    } catch {
+      // One is left, for the file of the lock.
+      closeSync(opened.pop());
+    }
+    const ip = await host.run(['ip', 'addr', 'show']);
+    const lock = await host.lock(${JSON.stringify(file)}, 0).catch(({ message, hint }) => ({ message, hint }));
+    console.log(JSON.stringify({ ip, lock }));`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    encoding: 'utf8',
+  });
+  expect(stderr).toBe('');
+  const found = JSON.parse(stdout) as { readonly ip: CommandResult; readonly lock: OperationError };
+  expect(found.ip.status).toBeUndefined();
+  expect(found.ip.stderr).toMatch(/^cannot start ip: spawn ip EMFILE/);
+  expect(found.lock).toMatchObject({
+    message: expect.stringContaining('EMFILE') as unknown,
+    hint: expect.stringContaining('ulimit -n') as unknown,
+  });
 });
 
 it('waits as long as it was told, and takes the lock when it comes free', async () => {
