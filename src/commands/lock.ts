@@ -43,7 +43,10 @@ async function lockFolder(
     sources[lockKey(source, folder)] = await measure(context, source);
   await context.host.writeAtomic(file, renderLock(sources), { mode: 0o644 });
   if (context.json) context.stdout(`${JSON.stringify({ file, sources })}\n`);
-  else if (!context.quiet) context.stderr(`${file} holds ${Object.keys(sources).length} sources`);
+  else if (!context.quiet) {
+    const count = Object.keys(sources).length;
+    context.stderr(`${file} holds ${count} ${count === 1 ? 'source' : 'sources'}`);
+  }
 }
 
 /** @throws UsageError for a file that is something else. */

@@ -250,6 +250,7 @@ export function createProgram(
   return async (argv) => {
     for (const name of namesIn(argv, Object.keys(commands))) commands[name]?.();
     passOverEmptyVariables(program);
+    if (argv[0] === 'help') (await import('./explain-usage.ts')).refuseUnknownTopic(argv, program);
     try {
       await program.parseAsync([...endOptions(argv, program)], { from: 'user' });
     } catch (error) {
