@@ -6,7 +6,7 @@ import { givesUp } from './given-up.ts';
 import { contains, hostRange, overlap, parseAddress, showAddress, showBlock, type Block } from './ipv4.ts';
 import type { Lease } from './plan.ts';
 import type { Problems } from './problems.ts';
-import { chooseSubnet, isOwnLink, parsed } from './subnets.ts';
+import { chooseSubnet, isForeignLink, isOwnLink, parsed } from './subnets.ts';
 
 export function chooseLease(
   spec: Spec,
@@ -22,9 +22,14 @@ export function chooseLease(
   );
   const subnet = chooseSubnet(spec, link, facts, problems, own?.link === link ? own : undefined, together);
   if (subnet === undefined) return undefined;
-  const present = gatewayOfOthers(spec, link, subnet, facts, together);
+  const ofForeign = network.mode === 'bridge' ? gatewaysOfForeign(link, subnet, facts) : [];
+  const ofOthers = gatewayOfOthers(spec, link, subnet, facts, together);
+  const present = ofForeign.includes(network.gateway ?? '') ? ofOthers : (ofForeign[0] ?? ofOthers);
   if (network.gateway !== undefined && present !== undefined && network.gateway !== present) {
-    const hint = `use ${present}, or another network.bridge, or change all that are on it in one call`;
+    const hint =
+      ofForeign.length === 0
+        ? `use ${present}, or another network.bridge, or change all that are on it in one call`
+        : `containers go by this host: use ${present}, or another network.bridge`;
     problems.error(
       'gateway-mismatch',
       ['network', 'gateway'],
@@ -47,13 +52,14 @@ export function chooseLease(
   }
 
   const taken = new Map([
+    ...neighboursOnForeign(link, facts),
     ...addressesOfForeign(link, facts).filter(([one]) => one !== gateway),
     ...others
       .filter((other) => overlap(parsed(other.lease.subnet), subnet))
       .map((other) => [other.lease.address, other.name] as const),
   ]);
-  const address =
-    network.address ?? keepOwn(own, subnet, gateway, taken) ?? firstFree(subnet, gateway, taken);
+  const kept = network.address ?? keepOwn(own, subnet, gateway, taken);
+  const address = kept ?? firstFree(subnet, gateway, taken);
   if (address === undefined) {
     const path = network.subnet === undefined ? ['network'] : ['network', 'subnet'];
     problems.error(
@@ -91,7 +97,23 @@ export function chooseLease(
     );
     return undefined;
   }
+  if (kept === undefined && network.mode === 'bridge' && isForeignLink(link, facts))
+    problems.warning(
+      'address-guessed',
+      ['network', 'bridge'],
+      `address ${address} is taken: nobody on ${link} is known to have it, but not everybody there is known`,
+      'set network.address to one that is yours to use',
+    );
   return { link, subnet: showBlock(subnet), address, gateway };
+}
+
+/** Machines that are known on a bridge of somebody else, but for containers of ours, of which the records tell. */
+function neighboursOnForeign(link: string, facts: HostFacts): readonly (readonly [string, string])[] {
+  if (!isForeignLink(link, facts)) return [];
+  const ours = new Set(Object.values(facts.containers).map(({ lease }) => lease?.address));
+  return (facts.network.neighbours ?? []).flatMap((one) =>
+    one.link === link && !ours.has(one.address) ? [[one.address, `a machine on ${link}`] as const] : [],
+  );
 }
 
 /** What a bridge of somebody else has for itself, and containers on it cannot have; of both families. */
@@ -100,6 +122,14 @@ export function addressesOfForeign(link: string, facts: HostFacts): readonly (re
   return facts.network.addresses
     .filter((one) => one.link === link)
     .map(({ address }) => [address, `${link} itself`] as const);
+}
+
+/** What the host has in the subnet on a bridge of somebody else: it takes no other address there, which may be a router's. */
+function gatewaysOfForeign(link: string, subnet: Block, facts: HostFacts): readonly string[] {
+  if (!isForeignLink(link, facts)) return [];
+  return facts.network.addresses.flatMap(({ link: on, address }) =>
+    on === link && contains(subnet, parseAddress(address) ?? -1) ? [address] : [],
+  );
 }
 
 function whyNoHost(subnet: Block, address: string): string | undefined {

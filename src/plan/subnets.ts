@@ -34,12 +34,13 @@ export function chooseSubnet(
       );
       return undefined;
     }
-    const foreign =
+    const differs =
       onLink !== undefined && showBlock(onLink) !== showBlock(wanted) && spec.network.mode === 'bridge';
-    // Those who have a bridge may change it, all of them together.
-    if (foreign && (staying !== undefined || own?.subnet !== showBlock(onLink))) {
+    const isForeign = isForeignLink(link, facts);
+    // Those who have a bridge of ours may change it, all of them together.
+    if (differs && (isForeign || staying !== undefined || own?.subnet !== showBlock(onLink))) {
       const [whose, all] =
-        staying === undefined
+        isForeign || staying === undefined
           ? ['', '']
           : [` for ${staying.name}`, ', or change all that are on it in one call'];
       problems.error(
@@ -99,6 +100,11 @@ function isLeft(
 /** Runspec has made it; the alias goes on with the container's name where only one has it. */
 export function isOwnLink(link: string, { network }: HostFacts): boolean {
   return network.links.find((one) => one.name === link)?.alias?.split(':')[0] === 'runspec';
+}
+
+/** It is there, and runspec has not made it: nothing of it changes beyond what joining needs. */
+export function isForeignLink(link: string, facts: HostFacts): boolean {
+  return facts.network.links.some((one) => one.name === link) && !isOwnLink(link, facts);
 }
 
 /** The subnet that the link has already, by a container on it or by its own address. */

@@ -13,7 +13,7 @@ import { createHash } from '../crypto.ts';
 import type { Spec } from '../load/spec.ts';
 import type { HostFacts } from './facts.ts';
 import type { Lease } from './plan.ts';
-import { linkLeft } from './subnets.ts';
+import { isForeignLink, linkLeft } from './subnets.ts';
 
 /** Unique local (RFC 4193), with `runsp` as the global identifier: containers are behind NAT, so equal ones on two hosts do not meet. */
 const POOL = parseIpv6('fd72:756e:7370::') ?? 0n;
@@ -33,7 +33,7 @@ export function askedBy(here: readonly Spec[], ...keys: readonly Key6[]): string
 export interface Present {
   readonly block: Block6;
   readonly gateway6: string;
-  /** Others go by it: not so when only this container brought it. */
+  /** Others go by it: not so when only this container brought it to a bridge of ours. */
   readonly isBinding: boolean;
 }
 
@@ -58,23 +58,24 @@ export function presentOn(
   }
   const lease = facts.containers[spec.name]?.lease;
   const own = lease?.subnet6;
+  const isForeign = isForeignLink(link, facts);
   const all = facts.network.addresses.flatMap((one): readonly Present[] => {
     const block = parseBlock6(`${one.address}/${one.prefix}`);
     // One that has no room for a container, as DHCPv6 gives it, is no network to join.
     if (one.link !== link || !isGlobal(one.address) || block === undefined || block.prefix > 126) return [];
-    return [{ block, gateway6: one.address, isBinding: formatBlock6(block) !== own }];
+    return [{ block, gateway6: one.address, isBinding: isForeign || formatBlock6(block) !== own }];
   });
   // A link may have several: the one that is asked for, else the one that it has been.
   const [subnet, address] = [askedBy(here, 'subnet6'), askedBy(here, 'address6', 'gateway6')];
   const found =
     all.find(({ block }) => formatBlock6(block) === subnet) ??
     all.find(({ block }) => contains6(block, parseIpv6(address ?? '') ?? -1n)) ??
-    all.find(({ isBinding }) => !isBinding);
+    all.find(({ block }) => formatBlock6(block) === own);
   // One that it has lost since is given back: that it has others is no reason to move.
   const isLost = found === undefined && lease?.link === link && (subnet ?? own) === own;
   const lost = isLost && all.length > 0 && own !== undefined ? parseBlock6(own) : undefined;
   if (lost !== undefined && lease?.gateway6 !== undefined)
-    return { block: lost, gateway6: lease.gateway6, isBinding: false };
+    return { block: lost, gateway6: lease.gateway6, isBinding: isForeign };
   return found ?? all[0];
 }
 

@@ -9,7 +9,10 @@ const NO_RULES = { 'nft -j list chains; list tables': { stdout: '{"nftables": []
 describe('the network of a host', () => {
   it('is its links, addresses and routes', async () => {
     const host = createFixtureHost({
-      files: { '/proc/net/route': fixture('proc-net-route.txt') },
+      files: {
+        '/proc/net/route': fixture('proc-net-route.txt'),
+        '/proc/net/arp': fixture('proc-net-arp.txt'),
+      },
       commands: { 'ip -j -d addr show': { stdout: fixture('ip-addr.json') }, ...NO_RULES },
     });
     const found = await readNetwork(host, createKernelView(host), ALONE);
@@ -24,6 +27,11 @@ describe('the network of a host', () => {
       { link: 'br0', destination: '10.209.0.0/24' },
       { link: '*', destination: '172.30.0.0/16' },
       { link: 'dum0', destination: '192.168.1.0/24' },
+    ]);
+    expect(found.neighbours).toEqual([
+      { link: 'dum0', address: '192.168.1.9' },
+      { link: 'dum0', address: '192.168.1.1' },
+      { link: 'br0', address: '10.209.0.3' },
     ]);
   });
 

@@ -4,17 +4,17 @@ import { describe, expect, it } from 'vitest';
 import { pending, succeed } from '../support/containers.ts';
 import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
-import { serve, writeSpec, type PlacedSpec } from '../support/specs.ts';
+import { serve, writeSpec, type PlacedSpec, type SpecKeys } from '../support/specs.ts';
 import { ask } from '../support/talk.ts';
 
 const CLI = path.resolve(import.meta.dirname, '../../dist/cli.js');
 
 describe.skipIf(!requireSystem())('a foreign bridge without ports', () => {
   const getHost = shareHost();
-  const write = (base: string): PlacedSpec =>
+  const write = (base: string, network: SpecKeys = {}): PlacedSpec =>
     writeSpec(getHost(), base, {
       process: { args: serve(base, 'tcp:80'), stopTimeout: '0s' },
-      network: { bridge: 'brf', ports: ['8080:80'] },
+      network: { bridge: 'brf', ports: ['8080:80'], ...network },
     });
   const output = (...argv: readonly string[]): Promise<string> => getHost().output(argv);
   const mac = (): Promise<string> => output('cat', '/sys/class/net/brf/address');
@@ -59,6 +59,33 @@ describe.skipIf(!requireSystem())('a foreign bridge without ports', () => {
     await output('timeout', '30', 'bash', '-c', script, 'bash', process.execPath, CLI, 'apply', file);
     await getHost().runspec('down', name);
     expect(await look()).toBe(before);
+    await output('ip', 'link', 'delete', 'brf');
+  });
+
+  it('gets no other gateway or subnet than it has, before and after a container is on it', async () => {
+    await make();
+    const { file, name } = write('asking');
+    const asked: readonly (readonly [SpecKeys, RegExp])[] = [
+      [{ gateway: '10.88.0.254' }, /the gateway of brf is 10\.88\.0\.1, not 10\.88\.0\.254/],
+      [{ subnet: '10.51.0.0/16' }, /brf already carries 10\.88\.0\.0\/24, not 10\.51\.0\.0\/16/],
+      [{ subnet: '10.88.0.0/16' }, /brf already carries 10\.88\.0\.0\/24, not 10\.88\.0\.0\/16/],
+    ];
+    const refused = async (): Promise<void> => {
+      const before = await look();
+      for (const [network, message] of asked) {
+        write('asking', network);
+        const { status, stderr } = await getHost().runspec('apply', file);
+        expect(stderr).toMatch(message);
+        expect(status).toBe(2);
+        expect(await look()).toBe(before);
+      }
+      write('asking');
+    };
+    await refused();
+    await succeed(getHost(), 'apply', file);
+    await refused();
+    expect(await pending(getHost(), file)).toEqual([]);
+    await succeed(getHost(), 'down', name);
     await output('ip', 'link', 'delete', 'brf');
   });
 

@@ -382,7 +382,7 @@ export interface Network {
    */
   address?: string;
   /**
-   * IPv4 address of the host's end within the subnet, the container's default route. Default: the first of the subnet.
+   * IPv4 address of the host's end within the subnet, the container's default route. A foreign bridge gets no other one than it has. Default: that of the bridge, else the first of the subnet.
    */
   gateway?: string;
   /**
