@@ -16,9 +16,10 @@ export async function readNetwork(
 ): Promise<NetworkFacts> {
   const sysctl = async (name: string): Promise<string | undefined> =>
     (await host.readText(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`))?.trim();
-  const [links, table, table6, all, fresh, docker, foreign] = await Promise.all([
+  const [links, table, arp, table6, all, fresh, docker, foreign] = await Promise.all([
     view.links(),
     host.readText('/proc/net/route'),
+    host.readText('/proc/net/arp'),
     host.readText('/proc/net/ipv6_route'),
     sysctl('all'),
     sysctl('default'),
@@ -30,22 +31,25 @@ export async function readNetwork(
     ...(docker?.unreadable === undefined ? [] : [docker.unreadable]),
   ];
   const routes6 = parseRoutes6(table6 ?? '');
+  const neighbours = [...parseNextHops(table ?? ''), ...parseArp(arp ?? '')];
   const isOff = all !== '0' || fresh !== '0';
   return {
     ipv6: isOff ? 'off' : isUsed(links, routes6) ? 'used' : 'idle',
     ...(docker === undefined || docker.unreadable !== undefined ? {} : { dockerUser: true as const }),
     ...(foreign?.foreignChains === undefined ? {} : { foreignChains: foreign.foreignChains }),
     ...(unreadable.length === 0 ? {} : { unreadable }),
-    links: links.map(({ name, alias, kind, mtu }) => ({
+    links: links.map(({ name, alias, kind, mtu, master }) => ({
       name,
       mtu,
       ...(alias === undefined ? {} : { alias }),
       ...(kind === undefined ? {} : { kind }),
+      ...(master === undefined ? {} : { master }),
     })),
     addresses: links.flatMap((link) =>
       link.addresses.map(({ address, prefix }) => ({ link: link.name, address, prefix })),
     ),
     routes: [...parseRoutes(table ?? ''), ...routes6],
+    ...(neighbours.length === 0 ? {} : { neighbours }),
   };
 }
 
@@ -75,16 +79,31 @@ function parseRoutes6(table: string): NetworkFacts['routes'] {
 
 // Columns: Iface Destination Gateway Flags RefCnt Use Metric Mask …; numbers in hex, in the byte order of the machine.
 function parseRoutes(table: string): NetworkFacts['routes'] {
-  return table
-    .split('\n')
-    .slice(1)
-    .flatMap((line) => {
-      const fields = line.trim().split(/\s+/);
-      const [link, destination] = fields;
-      const mask = fields[7];
-      if (link === undefined || destination === undefined || mask === undefined) return [];
-      return [{ link, destination: `${hexAddress(destination)}/${countBits(mask)}` }];
-    });
+  return readRows(table).flatMap(([link, destination, , , , , , mask]) => {
+    if (link === undefined || destination === undefined || mask === undefined) return [];
+    return [{ link, destination: `${hexAddress(destination)}/${countBits(mask)}` }];
+  });
+}
+
+function parseNextHops(table: string): NonNullable<NetworkFacts['neighbours']> {
+  return readRows(table).flatMap(([link, , gateway]) => {
+    if (link === undefined || gateway === undefined || /^0+$/.test(gateway)) return [];
+    return [{ link, address: hexAddress(gateway) }];
+  });
+}
+
+// Columns: IP address, HW type, Flags, HW address, Mask, Device. linux/if_arp.h: ATF_COM, one that has answered.
+function parseArp(table: string): NonNullable<NetworkFacts['neighbours']> {
+  return readRows(table).flatMap(([address, , flags, , , link]) => {
+    if (address === undefined || link === undefined || (Number(flags) & 0x02) === 0) return [];
+    return [{ link, address }];
+  });
+}
+
+/** The fields of each line but the first. */
+function readRows(table: string): readonly (readonly (string | undefined)[])[] {
+  const lines = table.split('\n').slice(1);
+  return lines.filter((line) => line.trim() !== '').map((line) => line.trim().split(/\s+/));
 }
 
 function countBits(mask: string): number {

@@ -61,6 +61,8 @@ export interface NetworkFacts extends ForeignRules {
     readonly alias?: string;
     readonly kind?: string;
     readonly mtu: number;
+    /** The bridge that it is a port of. */
+    readonly master?: string;
   }[];
   /** Docker's iptables chain DOCKER-USER is there. */
   readonly dockerUser?: true;
@@ -72,6 +74,8 @@ export interface NetworkFacts extends ForeignRules {
   readonly ipv6: 'used' | 'idle' | 'off';
   /** Of both families; the default routes are `0.0.0.0/0` and `::/0`. */
   readonly routes: readonly { readonly destination: string; readonly link: string }[];
+  /** IPv4 addresses of other machines, as far as this one knows them: next hops of routes, and whom it has talked to. */
+  readonly neighbours?: readonly { readonly link: string; readonly address: string }[];
 }
 
 export interface ListeningSocket {

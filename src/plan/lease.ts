@@ -97,14 +97,22 @@ export function chooseLease(
     );
     return undefined;
   }
-  if (kept === undefined && network.mode === 'bridge' && isForeignLink(link, facts))
+  if (kept === undefined && hasStrangers(link, facts))
     problems.warning(
       'address-guessed',
       ['network', 'bridge'],
-      `address ${address} is taken: nobody on ${link} is known to have it, but not everybody there is known`,
+      `${address} is the first address on ${link} that nobody is known to have; others there may have it all the same`,
       'set network.address to one that is yours to use',
     );
   return { link, subnet: showBlock(subnet), address, gateway };
+}
+
+/** Whether anybody but this host and containers of ours is on a bridge of somebody else. */
+function hasStrangers(link: string, facts: HostFacts): boolean {
+  return (
+    isForeignLink(link, facts) &&
+    facts.network.links.some((one) => one.master === link && !isOwnLink(one.name, facts))
+  );
 }
 
 /** Machines that are known on a bridge of somebody else, but for containers of ours, of which the records tell. */

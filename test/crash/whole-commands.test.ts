@@ -67,7 +67,8 @@ function contextOf(host: Host, said: string[]): CommandContext {
 }
 
 /** What is removed when its work is done, and by the next call when that fails. */
-const HOUSEKEEPING = /^(unlink .*\/\.lock|remove tree .*\/volumes\/\.(new\.|web\.new)\S*) failed/;
+const HOUSEKEEPING =
+  /^(unlink .*\/(\.lock|pending\.json|journal\.jsonl)|remove tree .*\/volumes\/\.(new\.|web\.new)\S*) failed/;
 
 describe('an apply from its spec on', () => {
   it('is rolled back, or done, whichever change fails', async () => {

@@ -17,7 +17,13 @@ describe('the network of a host', () => {
     });
     const found = await readNetwork(host, createKernelView(host), ALONE);
     expect(found.links).toContainEqual({ name: 'br0', alias: 'runspec', kind: 'bridge', mtu: 1500 });
-    expect(found.links).toContainEqual({ name: 'rs12345678', alias: 'runspec:web', kind: 'veth', mtu: 1500 });
+    expect(found.links).toContainEqual({
+      name: 'rs12345678',
+      alias: 'runspec:web',
+      kind: 'veth',
+      mtu: 1500,
+      master: 'br0',
+    });
     expect(found.links).toContainEqual({ name: 'lo', mtu: 65536 });
     expect(found.addresses).toContainEqual({ link: 'br0', address: '10.209.0.1', prefix: 24 });
     expect(found.addresses).toContainEqual({ link: 'br0', address: 'fd00::1', prefix: 64 });
