@@ -3,11 +3,10 @@ import { InterruptedError, OperationError } from '../errors.ts';
 import type { LoadedSpec } from '../load/load.ts';
 import type { Spec } from '../load/spec.ts';
 import { afterJoined } from '../plan/compile.ts';
-import type { OpContext } from '../ops/op.ts';
 import type { OpKind } from '../plan/plan.ts';
 import { type Application, findSharedUpdates, type SharedRuns } from '../run/application.ts';
-import { applyChanges } from '../run/apply.ts';
 import type { Change } from '../run/changes.ts';
+import { createHandOvers } from '../run/hand-over.ts';
 import type { Reporter } from '../run/report.ts';
 import { createSeedGathering, isSeeded } from '../run/seed-gathering.ts';
 import { opContext, type Session } from '../run/session.ts';
@@ -59,21 +58,22 @@ export async function carryOutAll(
       .filter(startsAtOnce)
       .map(({ plan, changes }) => ({ container: plan.name, steps: volumesToMake(changes) })),
   );
-  for (const work of inOrder) {
-    const source = loadedOf(work);
-    const { name } = work.plan;
-    const joined = joinedContainers(source?.spec).flatMap((other) => {
-      const run = running.get(other);
-      return run === undefined
-        ? []
-        : [run.catch((cause: unknown) => Promise.reject(asUnjoined(name, other, cause)))];
-    });
-    const run = Promise.all(joined).then(() =>
-      carryOut(context, session, work, report, {
+  const handOvers = createHandOvers(works);
+  const applications = new Map(
+    inOrder.map((work): readonly [Work, Application] => {
+      const { name } = work.plan;
+      const progress = (text: string): void => report.progress(name, '', text);
+      const mayLetGo = (other: string): boolean => handOvers.mayLetGo(name, other);
+      const application: Application = {
+        ...work,
         ...options,
+        context: { ...opContext(session, name, progress), mayLetGo },
+        records: session.records,
+        shared: session.shared,
+        bootId: session.bootId,
+        report,
         sharedRuns,
         seeds,
-        together: works.map(({ plan }) => plan.name),
         sharedUpdates,
         whenFailed: () => {
           const waiting = waitingFor(name, inOrder, loadedOf);
@@ -82,8 +82,26 @@ export async function carryOutAll(
             for (const { plan } of [work, ...waiting]) ids.delete(plan.name);
         },
         whileCreating: warn,
-      }),
-    );
+      };
+      return [work, application];
+    }),
+  );
+  await handOvers.giveUp(applications.values());
+  for (const [work, application] of applications) {
+    const source = loadedOf(work);
+    const { name } = work.plan;
+    const joined = joinedContainers(source?.spec).flatMap((other) => {
+      const run = running.get(other);
+      return run === undefined
+        ? []
+        : [run.catch((cause: unknown) => Promise.reject(asUnjoined(name, other, cause)))];
+    });
+    const run = Promise.allSettled(joined).then(async () => {
+      const started = context.host.monotonic();
+      await handOvers.carryOn(application, Promise.all(joined));
+      if (work.understood !== undefined) await rememberSpec(context, work.understood, name);
+      await tellApplied(context, work, context.host.monotonic() - started);
+    });
     const leave = (): void => seeds.leave(name);
     run.then(leave, leave);
     running.set(
@@ -134,32 +152,4 @@ function joinedContainers(spec: Spec | undefined): readonly string[] {
   return Object.values(spec?.namespaces ?? {}).flatMap((one) =>
     one.mode === 'container' ? [one.container] : [],
   );
-}
-
-async function carryOut(
-  context: CommandContext,
-  session: Session,
-  work: Work,
-  report: Reporter,
-  {
-    together,
-    ...options
-  }: ApplyOptions &
-    Pick<OpContext, 'together'> &
-    Pick<Application, 'sharedRuns' | 'sharedUpdates' | 'seeds' | 'whenFailed' | 'whileCreating'>,
-): Promise<void> {
-  const started = context.host.monotonic();
-  const { plan } = work;
-  const progress = (text: string): void => report.progress(plan.name, '', text);
-  await applyChanges({
-    ...work,
-    context: opContext(session, plan.name, progress, together),
-    records: session.records,
-    shared: session.shared,
-    bootId: session.bootId,
-    report,
-    ...options,
-  });
-  if (work.understood !== undefined) await rememberSpec(context, work.understood, plan.name);
-  await tellApplied(context, work, context.host.monotonic() - started);
 }

@@ -39,18 +39,15 @@ export const nftElement: Op<'nft-element'> = {
   },
 
   // One transaction: no packet meets the map without the element.
-  async update({ host, view, together }, step) {
+  async update({ host, view, mayLetGo }, step) {
     const found = await findElement(view, step);
     const isOthers = found !== undefined && found.comment !== step.comment;
-    const left = isOthers ? await awaitOwner(host, step, together) : found;
+    const left = isOthers ? await awaitOwner(host, step, mayLetGo) : found;
     const owner = left?.comment ?? step.comment;
     if (owner !== step.comment) {
       const name = owner.replace('runspec:', '');
-      const remedy = together.includes(name)
-        ? `its process may take long to end: apply again when ${name} has let go of it`
-        : `take ${name} down with the --data-dir and --state-dir that it was applied with`;
       throw new OperationError(`${step.key} in the nft set ${step.set} belongs to ${owner}`, {
-        hint: `${remedy}; or: nft delete element inet ${step.table} ${step.set} '{ ${keyOf(step)} }'`,
+        hint: `take ${name} down with the --data-dir and --state-dir that it was applied with; or: nft delete element inet ${step.table} ${step.set} '{ ${keyOf(step)} }'`,
       });
     }
     await runNft(host, (left === undefined ? '' : deleteScript(step)) + addScript(step) + touch(step.table));
@@ -86,23 +83,21 @@ async function findElement(view: KernelView, step: NftElementStep): Promise<NftE
   return elements.find((element) => element.key === step.key);
 }
 
-/** For another container of the same call that gives it up, and whose process may take all of the usual stopTimeout to end. */
-const OWNER_MS = 15_000;
-
 /** Each look is a program. */
 const LONGEST_PAUSE_MS = 200;
 
-/** What is there once whoever has it has let go of it, or is not going to: nobody else than those of this call is. */
+/** What is there once whoever has it has let go of it, or will not: on the way back, it may be one that was to have it. */
 async function awaitOwner(
   host: Host,
   step: NftElementStep,
-  together: readonly string[],
+  mayLetGo: (container: string) => boolean,
 ): Promise<NftElementState | undefined> {
-  const letGo = new Set(together.map((name) => `runspec:${name}`).filter((owner) => owner !== step.comment));
-  const end = host.monotonic() + OWNER_MS;
+  const look = (): Promise<NftElementState | undefined> => findElement(createKernelView(host), step);
   for (let pause = 20; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-    const found = await findElement(createKernelView(host), step);
-    if (!letGo.has(found?.comment ?? '') || host.monotonic() >= end) return found;
+    const found = await look();
+    if (found?.comment === undefined || found.comment === step.comment) return found;
+    // It may have let go right after the look.
+    if (!mayLetGo(found.comment.replace('runspec:', ''))) return look();
     await host.sleep(pause);
   }
 }

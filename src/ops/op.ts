@@ -49,8 +49,8 @@ export interface OpContext {
   readonly dataDir: string;
   /** Container the step belongs to. */
   readonly container: string;
-  /** Containers that are applied by the same call: what one of them gives up may be waited for. */
-  readonly together: readonly string[];
+  /** Whether that other container of the same call may yet let go of what this one gave up for it, and wants back. */
+  readonly mayLetGo: (container: string) => boolean;
   /** Fires when the user interrupts; long work stops early by throwing. */
   readonly signal: AbortSignal;
   /**

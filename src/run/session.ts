@@ -35,13 +35,9 @@ export async function openSession(
   };
 }
 
-export function opContext(
-  session: Session,
-  container: string,
-  progress: (text: string) => void,
-  together: readonly string[] = [],
-): OpContext {
+export function opContext(session: Session, container: string, progress: (text: string) => void): OpContext {
   const { host, archives, stateDir, dataDir, signal, view } = session;
   const reached = (): Promise<void> => Promise.resolve();
-  return { host, archives, view, stateDir, dataDir, container, together, signal, reached, progress };
+  const mayLetGo = (): boolean => false;
+  return { host, archives, view, stateDir, dataDir, container, mayLetGo, signal, reached, progress };
 }

@@ -35,7 +35,7 @@ export function createFakeOps(): FakeOps {
     stateDir: '/run/runspec',
     dataDir: '/var/lib/runspec',
     container: 'web',
-    together: ['web'],
+    mayLetGo: () => false,
     signal: new AbortController().signal,
     reached: async () => undefined,
     progress: () => undefined,

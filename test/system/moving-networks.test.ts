@@ -181,6 +181,40 @@ describe.skipIf(!requireSystem())('a network that is changed', () => {
     await succeed(host, 'down', '--all');
   });
 
+  it('lets a published port go to the container that its giver joins', async () => {
+    const host = getHost();
+    const taker = write('joined', 8086, {});
+    const writeGiver = (port: number) =>
+      writeSpec(host, 'joining', {
+        process: { args: serve('joining', 'tcp:80'), stopTimeout: '0s' },
+        network: { ports: [`${port}:80`] },
+        namespaces: { ipc: `container:${taker.name}` },
+      });
+    const giver = writeGiver(8085);
+    const files = [giver.file, taker.file];
+    await succeed(host, 'apply', ...files);
+    writeGiver(8086);
+    write('joined', 8085, {});
+    await succeed(host, 'apply', ...files);
+    expect(await answer(8085)).toContain('joined');
+    expect(await answer(8086)).toContain('joining');
+    for (const file of files) expect(await pending(host, file)).toEqual([]);
+    // The one that is joined cannot be made: what the other has given up for it comes back.
+    writeGiver(8085);
+    writeSpec(host, 'joined', {
+      process: { args: ['/no/such/program'], stopTimeout: '0s' },
+      network: { ports: ['8086:80'] },
+    });
+    const failed = await host.runspec('apply', ...files);
+    expect(failed.status).toBe(1);
+    expect(failed.stderr).toContain(`${giver.name} is not applied: ${taker.name}`);
+    expect(failed.stderr).not.toContain('not cleaned up');
+    expect(await answer(8085)).toContain('joined');
+    expect(await answer(8086)).toContain('joining');
+    for (const { name } of [giver, taker]) expect(await drift(host, name)).toEqual([]);
+    await succeed(host, 'down', '--all');
+  });
+
   it('swaps the addresses of two containers in one call', async () => {
     const host = getHost();
     const addresses = (last: number) => ({

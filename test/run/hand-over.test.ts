@@ -1,0 +1,143 @@
+// What containers of one call give to each other: it is there for the taker in time, and back when the giver fails.
+import { beforeEach, describe, expect, it } from 'vitest';
+import { InterruptedError, OperationError } from '../../src/errors.ts';
+import type { NftElementStep, Plan, Step } from '../../src/plan/plan.ts';
+import type { Application } from '../../src/run/application.ts';
+import { createHandOvers, type HandOvers } from '../../src/run/hand-over.ts';
+import { opContext } from '../../src/run/session.ts';
+import { planOf } from '../crash/plans.ts';
+import { createFakeMachine, type FakeMachine } from '../support/fake/machine.ts';
+import { apply, changesOf, DATA, down, open } from './fake-session.ts';
+
+const giver = planOf('giver', '10.209.0.2', 8080);
+const taker = planOf('taker', '10.209.0.3', 8081);
+const isPort = (step: Step): step is NftElementStep => step.op === 'nft-element' && step.set === 'ports';
+const withPorts = (plan: Plan, from: Plan, digest: string): Plan => ({
+  ...plan,
+  specDigest: digest,
+  steps: [
+    ...plan.steps.filter((step) => !isPort(step)),
+    ...from.steps.filter(isPort).map((step): Step => ({ ...step, comment: `runspec:${plan.name}` })),
+  ],
+});
+/** Each has the other's port. */
+const swapped = [withPorts(giver, taker, 'given'), withPorts(taker, giver, 'taken')] as const;
+/** Cannot be made: its parent is a file. */
+const broken: Step = {
+  id: 'dir:broken',
+  op: 'directory',
+  path: '/etc/file/below',
+  mode: 0o755,
+  removal: 'tree',
+  needs: [],
+  after: giver.steps.map((step) => step.id),
+};
+const breaking = (plan: Plan): Plan => ({ ...plan, steps: [...plan.steps, broken] });
+
+describe('a port that changes hands in one call', () => {
+  let machine: FakeMachine;
+  let clean: readonly string[];
+  const dump = (): readonly string[] =>
+    machine.dump().filter((line) => !line.startsWith(`${DATA}/containers/`));
+  const owners = async (): Promise<Readonly<Record<string, string | undefined>>> => {
+    const table = await (await open(machine)).view.nftTable('runspec');
+    const ports = table?.sets.get('ports') ?? [];
+    return Object.fromEntries(ports.map(({ key, comment }) => [key.replace('tcp . ', ''), comment]));
+  };
+  const begin = async (
+    ...plans: readonly Plan[]
+  ): Promise<{ readonly handOvers: HandOvers; readonly applications: readonly Application[] }> => {
+    const session = await open(machine);
+    const works = await Promise.all(
+      plans.map(async (plan) => ({
+        plan,
+        changes: await changesOf(session, plan),
+        record: await session.records.read(plan.name),
+      })),
+    );
+    const handOvers = createHandOvers(works);
+    const sharedRuns = new Map<string, Promise<void>>();
+    const applications = works.map((work): Application => {
+      const { name } = work.plan;
+      const mayLetGo = (other: string): boolean => handOvers.mayLetGo(name, other);
+      return {
+        ...work,
+        context: { ...opContext(session, name, () => undefined), mayLetGo },
+        records: session.records,
+        shared: session.shared,
+        sharedRuns,
+        report: { step: () => undefined, progress: () => undefined, rollback: () => undefined },
+        specFile: `${name}.yaml`,
+        keepOnFailure: false,
+      };
+    });
+    await handOvers.giveUp(applications);
+    return { handOvers, applications };
+  };
+  const carryOn = async (
+    { handOvers, applications }: Awaited<ReturnType<typeof begin>>,
+    index: number,
+    joined: Promise<unknown> = Promise.resolve(),
+  ): Promise<void> => handOvers.carryOn(applications[index] as Application, joined);
+  const expectAsBefore = async (): Promise<void> => {
+    expect(await owners()).toEqual({ 8080: 'runspec:giver', 8081: 'runspec:taker' });
+    expect(dump()).toEqual(clean);
+    const session = await open(machine);
+    for (const plan of [giver, taker]) {
+      expect((await changesOf(session, plan)).every(({ action }) => action === 'none')).toBe(true);
+      expect((await session.records.read(plan.name))?.pending).toBeUndefined();
+    }
+  };
+
+  beforeEach(async () => {
+    machine = createFakeMachine();
+    machine.files.put('/etc/file', '');
+    for (const plan of [giver, taker]) await apply(await open(machine), plan);
+    clean = dump();
+  });
+
+  it.each([
+    ['giver', 0, 1],
+    ['taker', 1, 0],
+  ])(
+    'is given up before any of them makes anything, though the %s waits for the other',
+    async (_, late, first) => {
+      const call = await begin(...swapped);
+      expect(await owners()).toEqual({});
+      await carryOn(call, late, carryOn(call, first));
+      expect(await owners()).toEqual({ 8080: 'runspec:taker', 8081: 'runspec:giver' });
+      const session = await open(machine);
+      for (const { name } of swapped) expect(await down(session, name)).toEqual([]);
+      expect(await owners()).toEqual({});
+    },
+  );
+
+  it.each([
+    ['one that it waits for fails', new OperationError('not applied')],
+    ['an interrupt comes before its turn', new InterruptedError('SIGINT')],
+  ])('is given back when %s', async (_, cause) => {
+    const call = await begin(...swapped);
+    const other = carryOn(call, 1, Promise.reject(cause));
+    await expect(other).rejects.toMatchObject({ message: cause.message, cleanup: [] });
+    await expect(carryOn(call, 0, other)).rejects.toMatchObject({ message: cause.message, cleanup: [] });
+    await expectAsBefore();
+  });
+
+  it('is given back when both fail at the same time', async () => {
+    const call = await begin(...swapped.map(breaking));
+    const results = await Promise.allSettled([carryOn(call, 0), carryOn(call, 1)]);
+    for (const result of results)
+      expect(result).toMatchObject({ status: 'rejected', reason: { step: 'dir:broken', cleanup: [] } });
+    await expectAsBefore();
+  });
+
+  it('stays with who has it by now, which the giver is told when it fails', async () => {
+    const call = await begin(breaking(swapped[0]), swapped[1]);
+    await carryOn(call, 1);
+    await expect(carryOn(call, 0)).rejects.toMatchObject({
+      step: 'dir:broken',
+      cleanup: [{ message: 'tcp . 8080 in the nft set ports belongs to runspec:taker' }],
+    });
+    expect(await owners()).toMatchObject({ 8080: 'runspec:taker' });
+  });
+});
