@@ -1,7 +1,7 @@
 // Carrying out the changes of all containers of a call, and saying what became of each.
 import { InterruptedError, OperationError } from '../errors.ts';
+import { joinedBy } from '../load/joined.ts';
 import type { LoadedSpec } from '../load/load.ts';
-import type { Spec } from '../load/spec.ts';
 import { afterJoined } from '../plan/compile.ts';
 import type { OpKind } from '../plan/plan.ts';
 import { type Application, findSharedUpdates, type SharedRuns } from '../run/application.ts';
@@ -52,7 +52,7 @@ export async function carryOutAll(
   const loadedOf = ({ plan }: Work): LoadedSpec | undefined =>
     sources.find(({ spec }) => spec.name === plan.name);
   const startsAtOnce = (work: Work): boolean =>
-    !joinedContainers(loadedOf(work)?.spec).some((name) => names.includes(name));
+    !joinedContainers(loadedOf(work)).some((name) => names.includes(name));
   const seeds = createSeedGathering(
     works
       .filter(startsAtOnce)
@@ -90,7 +90,7 @@ export async function carryOutAll(
   for (const [work, application] of applications) {
     const source = loadedOf(work);
     const { name } = work.plan;
-    const joined = joinedContainers(source?.spec).flatMap((other) => {
+    const joined = joinedContainers(source).flatMap((other) => {
       const run = running.get(other);
       return run === undefined
         ? []
@@ -127,7 +127,7 @@ function waitingFor(
   loadedOf: (work: Work) => LoadedSpec | undefined,
 ): readonly Work[] {
   const later = inOrder.slice(inOrder.findIndex(({ plan }) => plan.name === container) + 1);
-  const direct = later.filter((work) => joinedContainers(loadedOf(work)?.spec).includes(container));
+  const direct = later.filter((work) => joinedContainers(loadedOf(work)).includes(container));
   return [...direct, ...direct.flatMap(({ plan }) => waitingFor(plan.name, later, loadedOf))];
 }
 
@@ -148,8 +148,6 @@ function volumesToMake(changes: readonly Change[]): readonly string[] {
   return changes.flatMap(({ action, step }) => (action !== 'none' && isSeeded(step) ? [step.id] : []));
 }
 
-function joinedContainers(spec: Spec | undefined): readonly string[] {
-  return Object.values(spec?.namespaces ?? {}).flatMap((one) =>
-    one.mode === 'container' ? [one.container] : [],
-  );
+function joinedContainers(loaded: LoadedSpec | undefined): readonly string[] {
+  return loaded === undefined ? [] : joinedBy(loaded.spec).map(({ container }) => container);
 }

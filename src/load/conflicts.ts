@@ -1,7 +1,8 @@
 // What cannot be true of several specs loaded together: one name twice, one host port twice, one
-// bridge with two subnets, one address twice. What is on the host already is compile's affair.
+// bridge with two subnets, one address twice, two that join each other. What is on the host already is compile's affair.
 import type { SpecPath } from '../errors.ts';
 import { describePath } from './describe.ts';
+import { findWayTo, joinedBy } from './joined.ts';
 import type { ParsedDocument } from './parse.ts';
 import { describePort, overlap } from './ports.ts';
 import type { Finding, Published } from './scope.ts';
@@ -30,6 +31,7 @@ export function findConflicts(candidates: readonly Candidate[]): readonly Confli
       ...findNameConflict(candidate, names),
       ...candidate.published.flatMap((published) => findPortConflict(published, candidate, ports)),
       ...findNetworkConflicts(candidate, bridges),
+      ...findCircles(candidate, names),
     ];
     return findings.map((finding) => ({ finding, candidate }));
   });
@@ -102,6 +104,30 @@ function findNetworkConflicts(candidate: Candidate, bridges: Map<string, Candida
   }
   neighbours.push(candidate);
   return findings;
+}
+
+/** At the last of those that it goes through, once all of them are known. */
+function findCircles(candidate: Candidate, names: ReadonlyMap<string, Candidate>): readonly Finding[] {
+  const { spec } = candidate;
+  if (names.get(spec.name) !== candidate) return [];
+  const joinsOf = (name: string): readonly string[] => {
+    const other = names.get(name);
+    return other === undefined ? [] : joinedBy(other.spec).map(({ container }) => container);
+  };
+  return joinedBy(spec).flatMap(({ type, container }): readonly Finding[] => {
+    // It is told of joining itself already.
+    const way = container === spec.name ? undefined : findWayTo(spec.name, container, joinsOf);
+    if (way === undefined) return [];
+    const links = way.flatMap((name, index) => {
+      const [other, next] = [names.get(name), way[index + 1] ?? spec.name];
+      const link = other && joinedBy(other.spec).find((one) => one.container === next);
+      if (other === undefined || link === undefined) return [];
+      return [`${name} joins ${next} (${describePosition(other, ['namespaces', link.type])})`];
+    });
+    const message = `${spec.name} and ${container} join each other in a circle: ${links.join(', ')}`;
+    const hint = 'none of them could be made first: write private in one of the places';
+    return [{ code: 'join-circle', message, hint, path: ['namespaces', type] }];
+  });
 }
 
 /** As in `db (specs/db.yaml:12:5)`. */

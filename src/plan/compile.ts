@@ -1,11 +1,13 @@
 // compile: a Spec and what is known of the host, to a Plan. Pure: no clock, randomness, file system or
 // environment; the same input gives the same plan, byte for byte.
+import { checkCircles } from './check-circles.ts';
 import { checkHidden } from './check-hidden.ts';
 import { checkMounts } from './check-mounts.ts';
 import { checkQuotes } from './check-quotes.ts';
 import { checkSharers } from './check-sharers.ts';
 import { sha256 } from '../crypto.ts';
 import type { Diagnostic } from '../errors.ts';
+import { joinedBy } from '../load/joined.ts';
 import type { Spec } from '../load/spec.ts';
 import { findConfigProblems } from '../oci/config.ts';
 import { settleSpec } from './image-defaults.ts';
@@ -63,12 +65,10 @@ export function afterJoined(specs: readonly Spec[]): readonly Spec[] {
   const result = new Set<Spec>();
   const begun = new Set<Spec>();
   const visit = (spec: Spec): void => {
-    // Two that wait for each other have no order; the first of them is told that the other is not there.
+    // Those that join each other in a circle have no order, and are refused.
     if (begun.has(spec)) return;
     begun.add(spec);
-    const joined = Object.values(spec.namespaces).flatMap((one) =>
-      one.mode === 'container' ? [one.container] : [],
-    );
+    const joined = joinedBy(spec).map(({ container }) => container);
     for (const other of specs) if (joined.includes(other.name)) visit(other);
     result.add(spec);
   };
@@ -89,6 +89,7 @@ export function compile(spec: Spec, facts: HostFacts, together: readonly Spec[] 
       ...(hint === undefined ? {} : { hint }),
     }));
   checkPaths(spec, facts, problems);
+  checkCircles(spec, facts, problems, together);
   const settled = settleSpec(spec, facts.images[spec.name], problems);
   const runtime = chooseRuntime(spec, facts, problems);
   const network = compileNetwork(spec, facts, problems, together);

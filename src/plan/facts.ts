@@ -100,6 +100,8 @@ export interface ContainerFacts {
   readonly ports: readonly PortSpec[];
   /** It has a network namespace of its own. */
   readonly ownsNetwork?: true;
+  /** Whose namespaces it is in, of whatever type. */
+  readonly joins?: readonly string[];
   /** Whose network namespace it is in, perhaps through others; more than one where an apply was cut short. */
   readonly joinsNetworkOf?: readonly string[];
   /** Whose pid namespace its process is in. */

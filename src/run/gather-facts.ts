@@ -8,6 +8,7 @@ import { findSocketOwners } from '../host/listening.ts';
 import { readNetwork } from '../host/network-facts.ts';
 import { readResolver } from '../host/resolver-facts.ts';
 import { resolveLayers, type Unfetched } from '../image/resolve-layers.ts';
+import { joinedBy } from '../load/joined.ts';
 import type { PortSpec, Spec } from '../load/spec.ts';
 import type { Step } from '../plan/plan.ts';
 import type {
@@ -153,11 +154,7 @@ async function readContainers(
   specs: readonly Spec[],
 ): Promise<HostFacts['containers']> {
   const { host, records, dataDir, bootId } = sources;
-  const joined = new Set(
-    specs.flatMap((spec) =>
-      Object.values(spec.namespaces).flatMap((one) => (one.mode === 'container' ? [one.container] : [])),
-    ),
-  );
+  const joined = new Set(specs.flatMap(joinedBy).map(({ container }) => container));
   const entries = await Promise.all(
     (await records.names()).map(async (name): Promise<readonly [string, ContainerFacts][]> => {
       const isOwn = specs.some((spec) => spec.name === name);
@@ -191,15 +188,16 @@ function takenBy(record: ContainerRecord, bootId: string): ContainerFacts {
 
 function factsOfSteps(
   steps: readonly Step[],
-): Pick<ContainerFacts, 'ownsNetwork' | 'joinsNetworkOf' | 'joinsPidOf' | 'passesDocker'> {
-  const joined = (wanted: string): readonly string[] => {
-    const all = steps.flatMap((step) => (step.op === 'bundle' ? step.join : []));
-    return [...new Set(all.flatMap(({ type, container }) => (type === wanted ? [container] : [])))];
-  };
-  const [network, pid] = [joined('network'), joined('pid')];
+): Pick<ContainerFacts, 'ownsNetwork' | 'joins' | 'joinsNetworkOf' | 'joinsPidOf' | 'passesDocker'> {
+  const all = steps.flatMap((step) => (step.op === 'bundle' ? step.join : []));
+  const joined = (wanted?: string): readonly string[] => [
+    ...new Set(all.flatMap(({ type, container }) => (type === (wanted ?? type) ? [container] : []))),
+  ];
+  const [joins, network, pid] = [joined(), joined('network'), joined('pid')];
   return {
     ...(steps.some(({ op }) => op === 'netns') ? { ownsNetwork: true } : {}),
     ...(steps.some(({ op }) => op === 'docker-user') ? { passesDocker: true } : {}),
+    ...(joins.length === 0 ? {} : { joins }),
     ...(network.length === 0 ? {} : { joinsNetworkOf: network }),
     ...(pid.length === 0 ? {} : { joinsPidOf: pid }),
   };
