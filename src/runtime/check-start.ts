@@ -33,14 +33,16 @@ export async function checkPlaces(
   return view;
 }
 
+type Started = Pick<OciProcess, 'args' | 'env' | 'cwd'>;
+
 /** @throws OperationError when the process cannot begin there, with the key of the spec. */
 export async function checkProcess(
   host: Host,
   view: RootView,
-  process: Pick<OciProcess, 'args' | 'env' | 'cwd'>,
+  { root, process }: { readonly root: OciConfig['root']; readonly process: Started },
 ): Promise<void> {
   const check = await checkProgram(host, view, process);
   if (check === 'missing' || check === 'not-executable')
     throw programError(check, process).with({ path: ['process', 'args', 0] });
-  await checkCwd(host, view, process.cwd);
+  await checkCwd(host, view, process.cwd, root.readonly);
 }

@@ -36,7 +36,7 @@ export async function completeConfig(host: Host, step: BundleStep, dataDir: stri
     env: env.some((entry) => entry.startsWith('HOME=')) ? env : [...env, `HOME=${user.home}`],
     capabilities: sets,
   };
-  await checkProcess(host, view, process);
+  await checkProcess(host, view, { root: template.root, process });
   const joined = await joinNamespaces(host, dataDir, step.join);
   const named = await identifyNamed(host, template);
   const seccomp = await blame(['security', 'seccomp'], () => readSeccomp(host, step.seccomp, sets.bounding));

@@ -90,7 +90,7 @@ export async function launchProcess(
 async function checkBundle(host: Host, { bundle }: ProcessStep, dataDir: string): Promise<void> {
   const config = await readConfig(host, bundle);
   if (config === undefined) throw new OperationError(`the bundle ${bundle} is gone or damaged`);
-  await checkProcess(host, await checkPlaces(host, config, dataDir), config.process);
+  await checkProcess(host, await checkPlaces(host, config, dataDir), config);
 }
 
 /** The kernel's count of OOM kills before the start: a cgroup may have seen an earlier process of this container. */

@@ -40,7 +40,7 @@ export async function lookUp(host: Host, view: RootView, path: string): Promise<
 }
 
 /** Where a path leads that need not be there: what is missing is taken as it is written. */
-async function leadTo(host: Host, view: RootView, path: string): Promise<string> {
+export async function leadTo(host: Host, view: RootView, path: string): Promise<string> {
   const walked = await walk(host, view, path, 'go on');
   return typeof walked === 'string' ? normalizePath(path) : walked.at;
 }

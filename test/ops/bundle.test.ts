@@ -144,6 +144,27 @@ describe('the bundle', () => {
     },
   );
 
+  it('wants the working folder to be there where nobody could make it', async () => {
+    const { step, context, folder } = makeStep({}, { cwd: '/work/new' });
+    await host.makeSymlink('cache', `${folder}/root/work`);
+    await bundle.apply(context, step, {});
+    const root = { path: step.rootfs, readonly: true };
+    const sealed: BundleStep = { ...step, config: { ...step.config, root } };
+    const refusal = {
+      path: ['process', 'cwd'],
+      message: expect.stringContaining('no folder /work/new') as string,
+    };
+    await expect(bundle.check?.(context, sealed)).rejects.toMatchObject(refusal);
+    await expect(bundle.apply(context, sealed, {})).rejects.toMatchObject(refusal);
+    // In what is mounted there the runtime makes it.
+    const { mounts } = step.config as unknown as OciConfig;
+    const tmpfs = { destination: '/cache', type: 'tmpfs', source: 'tmpfs', options: [] };
+    await bundle.apply(context, { ...sealed, config: { ...sealed.config, mounts: [...mounts, tmpfs] } }, {});
+    await host.makeDirectory(`${folder}/root/cache`, { mode: 0o755 });
+    await host.makeDirectory(`${folder}/root/cache/new`, { mode: 0o755 });
+    await bundle.apply(context, sealed, {});
+  });
+
   it('has drifted when the spec changed or someone edited it', async () => {
     const { step, context } = makeStep();
     await bundle.apply(context, step, {});
