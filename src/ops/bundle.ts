@@ -5,7 +5,7 @@ import { sha256 } from '../crypto.ts';
 import type { Host } from '../host/host.ts';
 import type { BundleStep } from '../plan/plan.ts';
 import { completeConfig } from '../runtime/complete-config.ts';
-import { findNamespace, JOINED, readNamed } from '../runtime/joined-namespaces.ts';
+import { findNamespace, JOINED, NAMESPACE_FILES, readNamed } from '../runtime/joined-namespaces.ts';
 import { parseConfig } from '../runtime/read-config.ts';
 import type { OciConfig } from '../oci/runtime-spec.ts';
 import type { Difference, Op, OpContext } from './op.ts';
@@ -60,24 +60,43 @@ export const bundle: Op<'bundle'> = {
     return { outcome: removed ? 'removed' : 'gone' };
   },
 
-  toShell: (step) => [
+  toShell,
+};
+
+function toShell(step: BundleStep): readonly string[] {
+  const { linux, ...config } = step.config as OciConfig;
+  const joined = step.join.map(({ type, container }) => ({
+    type,
+    path: `/proc/@${container}@/ns/${NAMESPACE_FILES[type] ?? type}`,
+  }));
+  const whole = { ...config, linux: { ...linux, namespaces: [...linux.namespaces, ...joined] } };
+  const owners = [...new Set(step.join.map(({ container }) => container))];
+  const text = JSON.stringify(whole, undefined, 2);
+  return [
     `mkdir -p -m 700 ${quote(step.path)}`,
-    ...(step.user === '' || step.user === '0' || step.user === 'root'
-      ? []
-      : [comment(`set process.user to what ${quote(step.rootfs)}/etc/passwd says of ${quote(step.user)}`)]),
+    ...userComments(step),
     ...(step.seccomp === 'unconfined'
       ? []
       : [comment(`left out here: linux.seccomp, the filter ${quote(step.seccomp)}; runspec adds it`)]),
-    ...step.join.map(({ type, container }) =>
-      comment(
-        `left out here: linux.namespaces, the ${type} namespace of ${quote(container)}; runspec adds it`,
-      ),
-    ),
-    ...hereDocument(['tee', configPath(step)], JSON.stringify(step.config, undefined, 2)).map((line, index) =>
+    ...hereDocument(['tee', configPath(step)], text).map((line, index) =>
       index === 0 ? `${line} >/dev/null` : line,
     ),
-  ],
-};
+    // The process ids that the paths are by are known now only. Without a process the script stops.
+    ...owners.flatMap((name) => [
+      `pid=$(cat ${quote(`${step.path}/../../${name}/bundle/container.pid`)})`,
+      'kill -0 "$pid"',
+      `sed -i 's|^\\( *"path": "/proc/\\)@${name}@|\\1'"$pid|" ${quote(configPath(step))}`,
+    ]),
+  ];
+}
+
+function userComments({ user, additionalGids, rootfs }: BundleStep): readonly string[] {
+  const [name = ''] = user.split(':');
+  const isRoot = name === '' || name === '0' || name === 'root';
+  const files = `${quote(rootfs)}/etc/passwd and group say of ${quote(isRoot ? 'root' : user)}`;
+  const more = additionalGids.length === 0 ? '' : `, with the groups ${additionalGids.join(', ')}`;
+  return [comment(`left out here: process.user, what ${files}${more}; runspec adds it`)];
+}
 
 /** A namespace in which the process is not, and should be. */
 interface Stray {

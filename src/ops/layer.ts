@@ -50,10 +50,17 @@ function describeSource(recipe: LayerRecipe): string {
 
 /** Symlinks of the layers below are not followed here, as only they know them. */
 function toShell({ layer: recipe }: LayerStep): readonly string[] {
+  const layers = recipe.path.slice(0, recipe.path.lastIndexOf('/'));
+  // As the store wants it: open to others, it would be refused by every later apply.
+  const store = quoteAll(['mkdir', '-p', '-m', '700', layers.slice(0, layers.lastIndexOf('/')), layers]);
+  return [store, ...contentShell(recipe)];
+}
+
+function contentShell(recipe: LayerRecipe): readonly string[] {
   const make = `mkdir -p ${quote(recipe.path)}`;
   switch (recipe.kind) {
     case 'tarball':
-      return [make, ...unpackShell(recipe.tarball, recipe.sha256, recipe.path)];
+      return unpackShell(recipe.tarball, recipe.sha256, recipe.path);
     case 'directory': {
       const target = recipe.path + (recipe.destination === '/' ? '' : recipe.destination);
       return [`mkdir -p ${quote(target)}`, quoteAll(['cp', '-a', `${recipe.directory}/.`, target])];
@@ -78,7 +85,7 @@ function toShell({ layer: recipe }: LayerStep): readonly string[] {
       ];
     case 'image':
       // Blobs of an OCI layout have their digest as their name; other kinds are copied to one first.
-      return [make, ...imageShell(recipe)];
+      return imageShell(recipe);
   }
 }
 
@@ -90,6 +97,8 @@ function imageShell(recipe: Extract<LayerRecipe, { readonly kind: 'image' }>): r
   return [
     ...(isLayout ? [] : [quoteAll(['skopeo', 'copy', recipe.image, `oci:${layout}:latest`])]),
     `echo ${quote(`${recipe.digest.slice(7)}  ${blob}`)} | ${recipe.digest.slice(0, 6)}sum --check`,
+    refuseWhiteouts(blob, compression),
+    `mkdir -p ${quote(recipe.path)}`,
     quoteAll([
       'tar',
       '--extract',
@@ -111,6 +120,8 @@ function unpackShell(tarball: string, sha256: string, path: string): readonly st
   return [
     ...(isUrl ? [quoteAll(['curl', '--fail', '--location', '--output', file, tarball])] : []),
     `echo ${quote(`${sha256}  ${file}`)} | sha256sum --check`,
+    refuseWhiteouts(file),
+    `mkdir -p ${quote(path)}`,
     quoteAll([
       'tar',
       '--extract',
@@ -123,6 +134,19 @@ function unpackShell(tarball: string, sha256: string, path: string): readonly st
       path,
     ]),
   ];
+}
+
+/** GNU tar makes files of them, and what they delete would be there. Before the folder is: what is in the store counts as whole. */
+function refuseWhiteouts(archive: string, compression?: string): string {
+  const list = [
+    'tar',
+    '--list',
+    ...(compression === undefined ? [] : [`--${compression}`]),
+    '--file',
+    archive,
+  ];
+  const message = `${archive} deletes files of the layers below it, which only runspec can do`;
+  return `if ${quoteAll(list)} | grep -q '\\(^\\|/\\)\\.wh\\.'; then echo ${quote(message)} >&2; exit 1; fi`;
 }
 
 function fileShell(

@@ -79,7 +79,11 @@ export const overlay: Op<'overlay'> = {
     if (folder === undefined) return [mount];
     const link = ({ path, target }: (typeof links)[number]): string =>
       quoteAll(['ln', '-sfn', target, `${folder}/${path}`]);
-    return [`mkdir -p ${quote(`${folder}/l`)}`, ...links.map(link), `(cd ${quote(folder)} && ${mount})`];
+    return [
+      `mkdir -p -m 700 ${quote(`${folder}/l`)}`,
+      ...links.map(link),
+      `(cd ${quote(folder)} && ${mount})`,
+    ];
   },
 };
 

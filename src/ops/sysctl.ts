@@ -56,7 +56,10 @@ export const sysctl: Op<'sysctl'> = {
     return { outcome: found === former && !isRestored ? 'gone' : 'removed' };
   },
 
-  toShell: (step) => [`echo ${quote(step.value)} > ${quote(sysctlPath(step.key))}`],
+  toShell: (step) => [
+    ...(step.key === IP6_FORWARD ? KEEP_ADVERTISEMENTS : []),
+    `echo ${quote(step.value)} > ${quote(sysctlPath(step.key))}`,
+  ],
 };
 
 function sysctlPath(key: string): string {
@@ -99,6 +102,14 @@ async function keepRouterAdvertisements(host: Host, links: readonly LinkState[])
     if (accept === '1' && forwarding === '0') await host.writeInPlace(`${CONF6}/${name}/accept_ra`, '2');
   }
 }
+
+/** The same in a script, which meets no bridge of ours. */
+const KEEP_ADVERTISEMENTS: readonly string[] = [
+  `for conf in ${CONF6}/*; do`,
+  '  case "${conf##*/}" in all | default | lo) continue ;; esac',
+  '  if [ "$(cat "$conf/accept_ra") $(cat "$conf/forwarding")" = "1 0" ]; then echo 2 > "$conf/accept_ra"; fi',
+  'done',
+];
 
 /** @returns whether anything was not as before. */
 async function restoreCompanions(host: Host, before: Before): Promise<boolean> {

@@ -11,7 +11,7 @@ import { readContainerState } from './container-state.ts';
 import { findUnnamed } from './unnamed-namespace.ts';
 
 /** By OCI's type, the name below /proc/PID/ns. */
-const FILES: Readonly<Record<string, string>> = {
+export const NAMESPACE_FILES: Readonly<Record<string, string>> = {
   network: 'net',
   pid: 'pid',
   ipc: 'ipc',
@@ -48,7 +48,7 @@ export async function readNamed(
   for (const { type, path } of linux.namespaces) {
     if (path === undefined || path === own) continue;
     const found = await statusOfNamespace(host, path);
-    named.push({ type, path, id: found && `${FILES[type] ?? type}:[${found.inode}]` });
+    named.push({ type, path, id: found && `${NAMESPACE_FILES[type] ?? type}:[${found.inode}]` });
   }
   return named;
 }
@@ -71,7 +71,7 @@ export async function findNamespace(
   type: string,
   container: string,
 ): Promise<JoinedNamespace | undefined> {
-  const file = FILES[type] ?? type;
+  const file = NAMESPACE_FILES[type] ?? type;
   const name = netnsOf(container);
   const pinned = `${NETNS_FOLDER}/${name}`;
   const named = type === 'network' ? await host.status(pinned) : undefined;

@@ -65,6 +65,8 @@ describe('a port that changes hands in one call', () => {
         context: { ...opContext(session, name, () => undefined), mayLetGo },
         records: session.records,
         shared: session.shared,
+        sharedUpdates: new Map(),
+        bootId: session.bootId,
         sharedRuns,
         report: { step: () => undefined, progress: () => undefined, rollback: () => undefined },
         specFile: `${name}.yaml`,
