@@ -59,8 +59,9 @@ export const process: Op<'process'> = {
   // How it is to be stopped: it is enough that the record says so. The rest is compared with what it was launched with.
   async update() {},
 
-  async revert({ host }, step) {
-    return { outcome: (await stopProcess(host, step, await readMounts(host))) ? 'removed' : 'gone' };
+  async revert({ host, progress }, step) {
+    const wasThere = await stopProcess(host, step, await readMounts(host), progress);
+    return { outcome: wasThere ? 'removed' : 'gone' };
   },
 
   toShell: (step) => [

@@ -19,14 +19,19 @@ const KILL_MS = 10_000;
 /** For conmon to write the last output and the exit status once the process is gone. */
 const MONITOR_MS = 2000;
 
+/** After which people are told what is waited for. */
+const PATIENCE_MS = 2000;
+
 /**
  * How a process ended that did so by itself is laid aside, see former-end.ts.
+ * @param tell a line for people, where the process takes its time.
  * @returns whether anything was there.
  */
 export async function stopProcess(
   host: Host,
   step: ProcessStep,
   mounts: readonly MountState[],
+  tell: (text: string) => void = () => undefined,
 ): Promise<boolean> {
   const container = cgroupFolders(mounts, step.cgroup);
   const monitor = monitorCgroup(mounts, step.cgroup);
@@ -44,7 +49,12 @@ export async function stopProcess(
     await host.kill(record.init.pid, step.stopSignal as NodeJS.Signals);
     // A process that is held still hears of it only when it goes on.
     await thaw(host, await findFrozen(host, mounts, step.cgroup));
-    await waitUntil(host, step.stopTimeout, async () => !(await isAlive(host, record.init)));
+    const hasEnded = async (): Promise<boolean> => !(await isAlive(host, record.init));
+    const patience = Math.min(PATIENCE_MS, step.stopTimeout);
+    if (!(await waitUntil(host, patience, hasEnded)) && step.stopTimeout > patience) {
+      tell(`has ${step.stopTimeout / 1000} s to end after ${step.stopSignal}, then it is killed`);
+      await waitUntil(host, step.stopTimeout - patience, hasEnded);
+    }
   }
   // A start that was cut short may go on by itself: first whoever could still make processes, then the rest. It
   // makes the monitor's cgroup first of all, and that goes last.

@@ -157,6 +157,12 @@ describe.skipIf(!requireSystem())('the process', () => {
     );
     await succeed(getHost(), 'down', deaf);
     expect((await list(getHost())).map((row) => row.name)).not.toContain(deaf);
+    const slow = await start(
+      'slow',
+      bash('trap "" TERM; while :; do sleep 1000; done', { stopTimeout: '3s' }),
+    );
+    const { stderr } = await getHost().runspec('down', slow);
+    expect(stderr).toContain('has 3 s to end after SIGTERM, then it is killed');
   });
 
   it('has a terminal when the spec says so', async () => {
