@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { isatty } from 'node:tty';
 import { InterruptedError, OperationError, UsageError } from './errors.ts';
 import { wasCutShort } from './host/commands.ts';
-import { closeLostTerminals, surviveLostTerminals } from './host/linux-terminals.ts';
+import { closeLostTerminals, isInBackground, surviveLostTerminals } from './host/linux-terminals.ts';
 import type { CommandContext } from './commands/context.ts';
 import { workingDirectory } from './commands/working-directory.ts';
 import type { Host } from './host/host.ts';
@@ -145,6 +145,8 @@ async function makeContext(
       const { rows, columns } = [streamOf('stdout'), streamOf('stderr')].find((one) => one?.isTTY) ?? {};
       return rows && columns ? { height: rows, width: columns } : undefined;
     },
+    // In the background of a shell the first read of its terminal would stop this process (SIGTTIN).
+    input: () => (isatty(0) && isInBackground() ? undefined : process.stdin),
     stdin: () => readAll(process.stdin, signal),
     pipe: async (path) => readAll((await import('./host/linux-pipe.ts')).openPipe(path), signal),
   };
@@ -208,7 +210,9 @@ function pass(output: Output, chunk: Uint8Array): Promise<void> {
 
 // process.exit would cut off what a pipe has not taken yet.
 async function flush(): Promise<void> {
-  const drained = (stream: NodeJS.WriteStream): Promise<void> =>
-    new Promise((resolve) => stream.write('', () => resolve()));
-  await Promise.all([...written.values()].flatMap((stream) => (stream === undefined ? [] : drained(stream))));
+  const streams = [...written.values()].filter((stream) => stream !== undefined);
+  // Nothing but a reader is waited for here, which may never read on.
+  const stop = onSignal(() => streams.forEach((stream) => stream.destroy()));
+  await Promise.all(streams.map((stream) => new Promise((resolve) => stream.write('', resolve))));
+  stop();
 }

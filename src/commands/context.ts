@@ -1,5 +1,6 @@
 // What every command is given: the machine, the places, and the two ways to speak. People read stderr;
 // data goes to stdout.
+import type { Readable } from 'node:stream';
 import type { Archives } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
 import type { Packing } from '../host/packing.ts';
@@ -51,6 +52,8 @@ export interface CommandContext {
   readonly stdinIsTerminal: boolean;
   /** Of the terminal that standard output or else stderr is, in characters; undefined when none is or it has no size. */
   consoleSize(): ConsoleSize | undefined;
+  /** Standard input as it comes; undefined when it is a terminal that this process may not read, or that is gone. */
+  input(): Readable | undefined;
   /** All of standard input. */
   stdin(): Promise<Uint8Array>;
   /** All of a fifo, or of a pipe below /dev/fd. */

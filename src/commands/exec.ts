@@ -60,8 +60,14 @@ async function execIn(
   }
   return execInContainer(context.host, step, state.pid, {
     args,
-    interactive,
     terminal: tty,
+    streams: {
+      input: () => (interactive ? context.input() : undefined),
+      stdout: context.stdoutBytes,
+      stderr: context.stderrBytes,
+      unread: context.unread,
+      tell: (message) => context.stderr(`warning: ${message}`),
+    },
     env,
     signals: context,
     ...(user === undefined ? {} : { user }),

@@ -9,7 +9,7 @@ import { readBootId } from '../runtime/proc.ts';
 import { withLock } from '../run/lock.ts';
 import { createRecords } from '../run/records.ts';
 import { openSession } from '../run/session.ts';
-import { type ForegroundOutput, runForeground } from '../runtime/foreground.ts';
+import { type ForegroundStreams, runForeground } from '../runtime/foreground.ts';
 import { convergeLocked } from './converge-locked.ts';
 import { alreadyUp } from './already-up.ts';
 import { EXIT, type CommandContext } from './context.ts';
@@ -141,9 +141,9 @@ async function attach(
 }
 
 /** What the process writes goes where it says; with --json standard output holds nothing but events. */
-function outputOf(context: CommandContext, container: string): Omit<ForegroundOutput, 'created'> {
-  const { stdoutBytes, stderrBytes, unread } = context;
-  if (!context.json) return { stdout: stdoutBytes, stderr: stderrBytes, unread };
+function outputOf(context: CommandContext, container: string): Omit<ForegroundStreams, 'created'> {
+  const { input, stdoutBytes, stderrBytes, unread } = context;
+  if (!context.json) return { input, stdout: stdoutBytes, stderr: stderrBytes, unread };
   const told = (stream: 'stdout' | 'stderr'): ((chunk: Buffer) => Promise<void>) => {
     const decoder = new TextDecoder();
     return async (chunk) => {
@@ -153,6 +153,7 @@ function outputOf(context: CommandContext, container: string): Omit<ForegroundOu
     };
   };
   return {
+    input,
     stdout: told('stdout'),
     stderr: told('stderr'),
     unread: { stdout: unread.stdout, stderr: unread.stdout },

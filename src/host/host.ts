@@ -59,8 +59,12 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** `null` is /dev/null, `inherit` runspec's own descriptor of that number, `pipe` a socket pair, text a file opened for appending. */
-export type Stdio = 'null' | 'inherit' | 'pipe' | { readonly append: string };
+/**
+ * `null` is /dev/null, `inherit` runspec's own descriptor of that number, `pipe` a socket pair, `append` a file opened for
+ * that; `fifo` a pipe made by mkfifo, which has no name any more once the child is there: a program can open it again as
+ * /dev/stdout, which it cannot do with a socket.
+ */
+export type Stdio = 'null' | 'inherit' | 'pipe' | { readonly append: string } | { readonly fifo: string };
 
 export interface SpawnOptions {
   readonly stdio: readonly Stdio[];
@@ -73,7 +77,7 @@ export interface SpawnOptions {
 
 export interface Child {
   readonly pid: number;
-  /** The parent's end of a `pipe`. */
+  /** The parent's end of a `pipe` or `fifo`; of the latter, the child reads descriptor 0 and writes the others. */
   pipe(fd: number): Duplex;
   readonly exited: Promise<{
     readonly status: number | undefined;

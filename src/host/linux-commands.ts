@@ -2,13 +2,14 @@
 // node:child_process and not execa: loading execa takes 13 ms even bundled, a third of a bare Node start.
 import { spawn, type ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
+import { Socket } from 'node:net';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { OperationError } from '../errors.ts';
 import type { Child, CommandResult, Host, RunOptions, SpawnOptions } from './host.ts';
 import { except } from './linux-errno.ts';
 
-const { O_RDWR, O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW, X_OK } = fs.constants;
+const { O_RDONLY, O_RDWR, O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW, X_OK } = fs.constants;
 /** open(2) O_CLOEXEC as /proc/PID/fdinfo shows it; Node does not name it. */
 const O_CLOEXEC = 0o2000000;
 
@@ -100,9 +101,16 @@ export function ending(
 function start(argv: readonly string[], options: SpawnOptions): Child {
   const [program, ...args] = nonEmpty(argv);
   const opened: number[] = [];
+  const ends = new Map<number, Duplex>();
   try {
-    const stdio: (number | 'ignore' | 'inherit' | 'pipe')[] = options.stdio.map((wanted) => {
+    const stdio: (number | 'ignore' | 'inherit' | 'pipe')[] = options.stdio.map((wanted, number) => {
       if (typeof wanted === 'string') return wanted === 'null' ? 'ignore' : wanted;
+      if ('fifo' in wanted) {
+        const { theirs, ours } = openFifo(wanted.fifo, number === 0);
+        opened.push(theirs);
+        ends.set(number, ours);
+        return theirs;
+      }
       const fd = fs.openSync(wanted.append, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
       opened.push(fd);
       return fd;
@@ -121,9 +129,27 @@ function start(argv: readonly string[], options: SpawnOptions): Child {
       env: options.env ?? childEnvironment(),
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });
-    return describeChild(child, program);
+    return describeChild(child, program, ends);
+  } catch (error) {
+    for (const end of ends.values()) end.destroy();
+    throw error;
   } finally {
     for (const fd of opened) fs.closeSync(fd);
+  }
+}
+
+/** Two ends of a named pipe, and the name removed. */
+function openFifo(file: string, isInput: boolean): { readonly theirs: number; readonly ours: Duplex } {
+  // Either end alone would wait for the other in open(2).
+  const both = fs.openSync(file, O_RDWR | O_NOFOLLOW);
+  try {
+    const reader = fs.openSync(file, O_RDONLY | O_NOFOLLOW);
+    const writer = fs.openSync(file, O_WRONLY | O_NOFOLLOW);
+    const [theirs, fd] = isInput ? [reader, writer] : [writer, reader];
+    return { theirs, ours: new Socket({ fd, readable: !isInput, writable: isInput }) };
+  } finally {
+    fs.closeSync(both);
+    fs.unlinkSync(file);
   }
 }
 
@@ -143,7 +169,7 @@ function inheritedDescriptors(): readonly number[] {
     .filter((fd) => fd > 2 && except(() => isInherited(fd), false, 'ENOENT'));
 }
 
-function describeChild(child: ChildProcess, program: string): Child {
+function describeChild(child: ChildProcess, program: string, ends: ReadonlyMap<number, Duplex>): Child {
   const exited = new Promise<Awaited<Child['exited']>>((resolve) => {
     child.once('exit', (status, signal) =>
       resolve({ status: status ?? undefined, signal: signal ?? undefined }),
@@ -159,7 +185,7 @@ function describeChild(child: ChildProcess, program: string): Child {
   }
   return {
     pid,
-    pipe: (fd) => pipeOf(child, fd),
+    pipe: (fd) => ends.get(fd) ?? pipeOf(child, fd),
     exited,
     // Until Node has reaped the child nobody else has its number, and from then on Node sends nothing.
     kill: (signal) => child.kill(signal),

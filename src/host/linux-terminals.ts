@@ -4,12 +4,12 @@ import { isatty } from 'node:tty';
 import { except } from './linux-errno.ts';
 
 /**
- * Node opens the terminal of standard output or error when it is first asked for, and throws when that was closed before. It
+ * Node opens the terminal of a standard stream when it is first asked for, and throws when that was closed before. It
  * asks itself whenever a pipe ends (Socket._destroy in lib/net.js), where nobody could catch that: amid an apply whose
  * ssh has gone. From here on there is none then.
  */
 export function surviveLostTerminals(): void {
-  for (const name of ['stdout', 'stderr'] as const) {
+  for (const name of ['stdin', 'stdout', 'stderr'] as const) {
     const open = Object.getOwnPropertyDescriptor(process, name)?.get;
     if (open === undefined) continue;
     const get = (): unknown => {
@@ -22,6 +22,15 @@ export function surviveLostTerminals(): void {
     };
     Object.defineProperty(process, name, { configurable: true, enumerable: true, get });
   }
+}
+
+/** Whether the terminal that controls this process belongs to another process group now, as after `&` in a shell. */
+export function isInBackground(): boolean {
+  // proc(5): pgrp and tpgid are the fifth and eighth field, the third and sixth behind the name in parentheses.
+  const stat = fs.readFileSync('/proc/self/stat', 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const foreground = Number(fields[5]);
+  return foreground > 0 && foreground !== Number(fields[2]);
 }
 
 /**

@@ -3,21 +3,25 @@ import { constants } from 'node:os';
 import { randomUUID } from 'node:crypto';
 import { posix } from 'node:path';
 import { OperationError } from '../errors.ts';
-import type { Child, Host } from '../host/host.ts';
+import type { Child, Host, Stdio } from '../host/host.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import type { OciCapabilities, OciProcess } from '../oci/runtime-spec.ts';
 import { checkCwd } from './check-cwd.ts';
+import { createImpatience } from './leftovers.ts';
+import { awaitPidFile } from './pid-file.ts';
+import type { ProcessIdentity } from './proc.ts';
 import { checkProgram, programError } from './program.ts';
 import { readConfig } from './read-config.ts';
 import { lookUp, type RootView, viewOfProcess } from './root-view.ts';
 import { runtimeHint } from './runtime-errors.ts';
+import { type Streams, makePipes, passInput, passOutput, removePipes } from './streams.ts';
 import { checkDatabases, resolveUser } from './users.ts';
 
 export interface ExecRequest {
   readonly args: readonly string[];
-  /** Pass standard input on. */
-  readonly interactive: boolean;
   readonly terminal: boolean;
+  /** Without a terminal. */
+  readonly streams: Streams & { tell(message: string): void };
   /** Absent: the container's. */
   readonly user?: string;
   /** `NAME=value`, over the container's environment. */
@@ -45,6 +49,28 @@ export async function execInContainer(
   pid: number,
   request: ExecRequest,
 ): Promise<number> {
+  const base = `${step.bundle}/exec-${randomUUID()}`;
+  const files = { process: `${base}.json`, log: `${base}.json.log`, pid: `${base}.pid` };
+  // By another program, which takes a while: what is wrong with the request comes first all the same.
+  const stdio = request.terminal ? Promise.resolve(INHERITED) : makePipes(host, step.runtime.name, base);
+  const isMade = stdio.catch(() => undefined);
+  try {
+    const process = await prepareExec(host, step, pid, request);
+    await host.writeAtomic(files.process, JSON.stringify(process), { mode: 0o600, sync: false });
+    return await runExec(host, step, files, await stdio, request);
+  } finally {
+    await isMade;
+    await Promise.all(Object.values(files).map((file) => host.removeFile(file)));
+    await removePipes(host, base);
+  }
+}
+
+async function prepareExec(
+  host: Host,
+  step: ProcessStep,
+  pid: number,
+  request: ExecRequest,
+): Promise<OciProcess> {
   // The container as it is now, all its mounts included; a lookup stays inside like one before the start.
   const view = viewOfProcess(pid);
   await checkDatabases(host, view);
@@ -60,23 +86,18 @@ export async function execInContainer(
     throw new OperationError('there is no terminal to pass on', {
       hint: 'leave -t out, or call it from a terminal',
     });
-  const file = `${step.bundle}/exec-${randomUUID()}.json`;
-  const log = `${file}.log`;
-  await host.writeAtomic(file, JSON.stringify(process), { mode: 0o600, sync: false });
-  try {
-    return await runExec(host, step, file, log, request);
-  } finally {
-    await host.removeFile(file);
-    await host.removeFile(log);
-  }
+  return process;
 }
+
+/** The runtime copies between the terminal and the container's own. */
+const INHERITED: readonly Stdio[] = ['inherit', 'inherit', 'inherit'];
 
 async function runExec(
   host: Host,
   step: ProcessStep,
-  file: string,
-  log: string,
-  request: ExecRequest,
+  files: { readonly process: string; readonly log: string; readonly pid: string },
+  stdio: readonly Stdio[],
+  { args, terminal, signals, streams }: ExecRequest,
 ): Promise<number> {
   const { path, name } = step.runtime;
   const argv = [
@@ -85,28 +106,65 @@ async function runExec(
     step.runtimeRoot,
     '--log',
     // Relative to the bundle: crun takes what is before a colon for the kind of the log.
-    posix.basename(log),
+    posix.basename(files.log),
     '--log-format',
     'json',
     'exec',
     '--process',
-    file,
+    files.process,
+    '--pid-file',
+    files.pid,
     step.container,
   ];
-  const input = request.interactive || request.terminal ? 'inherit' : 'null';
   // Without a terminal of its own it leaves the group that Ctrl-C goes to, and each signal comes once, from here.
-  const child = host.spawn(argv, {
-    stdio: [input, 'inherit', 'inherit'],
-    detached: !request.terminal,
-    cwd: step.bundle,
-  });
-  const status = await waitForwarding(child, request.signals);
-  const message = runtimeErrorIn((await host.readText(log)) ?? '');
+  const child = host.spawn(argv, { stdio, detached: !terminal, cwd: step.bundle });
+  const found = awaitPidFile(host, child, files.pid);
+  // The variables are there for as long as the runtime has not read them.
+  const isRead = found.then(() => host.removeFile(files.process));
+  const status = terminal
+    ? await waitForwarding(child, signals)
+    : await waitForStreams(host, child, found, streams, signals);
+  await isRead;
+  const message = runtimeErrorIn((await host.readText(files.log)) ?? '');
   // Any other status is the process's own.
   if (message === undefined || (status !== 255 && status !== 1)) return status;
-  throw new OperationError(`${name} cannot run ${request.args[0] ?? ''} in ${step.container}: ${message}`, {
+  throw new OperationError(`${name} cannot run ${args[0] ?? ''} in ${step.container}: ${message}`, {
     hint: runtimeHint(message),
   });
+}
+
+/** What the process leaves behind keeps the streams open, as with `docker exec`, but not against a signal. */
+async function waitForStreams(
+  host: Host,
+  child: Child,
+  found: Promise<ProcessIdentity | undefined>,
+  streams: ExecRequest['streams'],
+  signals: SignalSource,
+): Promise<number> {
+  passInput(child, streams.input(), (error) => streams.tell(`its input ends early: ${error.message}`));
+  const drained = Promise.all([
+    passOutput(child, 1, streams.unread.stdout, streams.stdout),
+    passOutput(child, 2, streams.unread.stderr, streams.stderr),
+  ]);
+  const over = { seen: false };
+  const { hear, ended } = createImpatience(host, found, over);
+  const whole = drained.then(() => child.exited);
+  const waitedFor = {
+    exited: Promise.race([whole, ended]),
+    kill: (signal: NodeJS.Signals) => child.kill(signal),
+  };
+  try {
+    return await waitForwarding(waitedFor, signals, async (signal) => {
+      hear(signal);
+      return false;
+    });
+  } finally {
+    over.seen = true;
+    // runc, where it has been given up.
+    child.kill('SIGKILL');
+    await child.exited;
+    for (const fd of [0, 1, 2]) child.pipe(fd).destroy();
+  }
 }
 
 /**
@@ -114,7 +172,7 @@ async function runExec(
  * @returns the status a shell would show: 128 + the number of a signal.
  */
 export async function waitForwarding(
-  child: Child,
+  child: Pick<Child, 'exited' | 'kill'>,
   signals: SignalSource,
   actInstead: (signal: NodeJS.Signals) => Promise<boolean> = async () => false,
 ): Promise<number> {

@@ -1,9 +1,9 @@
 // The process in the foreground, for `run`: the runtime is runspec's own child, with its terminal or with
-// its standard input, and the log is kept all the same. Everything else, including taking down, is as usual.
+// pipes, and the log is kept all the same. Everything else, including taking down, is as usual.
+import { randomUUID } from 'node:crypto';
 import { constants } from 'node:os';
 import type { Child, Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
-import { takeInTurn } from '../host/take-in-turn.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import { shownSysctls } from '../plan/process-steps.ts';
 import { RECORD_FILES } from '../plan/container-folder.ts';
@@ -12,24 +12,21 @@ import { isLostOn } from './default-action.ts';
 import { type SignalSource, waitForwarding } from './exec-process.ts';
 import { readOomBaseline } from './launch.ts';
 import { createLogEntries } from './log-entries.ts';
-import { type ProcessIdentity, readBootId, readIdentity } from './proc.ts';
+import { type ProcessIdentity, readBootId } from './proc.ts';
 import { settleSysctls } from './namespace-sysctls.ts';
+import { awaitPidFile, watchExit } from './pid-file.ts';
 import { readConfig } from './read-config.ts';
 import { RECORD_VERSION, launchOf, makeFolders, writeProcessRecord } from './records.ts';
 import { readLogEnd } from './read-log.ts';
 import { createError, execErrorIn, startError } from './runtime-errors.ts';
+import { type Streams, makePipes, passInput, passOutput } from './streams.ts';
 
 /** What a shell shows of a process that SIGKILL ended. */
 const KILLED = 128 + constants.signals.SIGKILL;
 
-export interface ForegroundOutput {
+export interface ForegroundStreams extends Streams {
   /** The process is there: what comes from now on is its own. */
   created(): void;
-  /** Resolve when the chunk has been passed on, or nobody is there to take it. */
-  stdout(chunk: Buffer): Promise<void>;
-  stderr(chunk: Buffer): Promise<void>;
-  /** Fires when nobody reads it any more. */
-  readonly unread: { readonly stdout: AbortSignal; readonly stderr: AbortSignal };
 }
 
 /**
@@ -42,7 +39,7 @@ export async function runForeground(
   host: Host,
   step: ProcessStep,
   mounts: readonly MountState[],
-  output: ForegroundOutput,
+  output: ForegroundStreams,
   signals: SignalSource,
 ): Promise<number> {
   await makeFolders(host, step.records);
@@ -57,7 +54,9 @@ export async function runForeground(
   // With a terminal the runtime copies between it and the container's own, so it needs to stay in the
   // terminal's foreground group; without, signals come once, from here.
   const child = host.spawn(argv, {
-    stdio: step.terminal ? ['inherit', 'inherit', 'inherit'] : ['inherit', 'pipe', 'pipe'],
+    stdio: step.terminal
+      ? ['inherit', 'inherit', 'inherit']
+      : await makePipes(host, step.runtime.name, `${step.bundle}/run-${randomUUID()}`),
     detached: !step.terminal,
     cwd: step.bundle,
   });
@@ -73,12 +72,13 @@ export async function runForeground(
   const keep = (name: 'stdout' | 'stderr', chunk: Buffer): Promise<void> =>
     entries.write(name, chunk).catch((error: unknown) => tell('its log has gaps', error));
   const startedAt = host.now();
-  const found = findInit(host, child, pidFile);
+  const found = awaitPidFile(host, child, pidFile);
   // Whoever takes the container down while it runs removes the file.
   const created = found.then(
     async (init) => init !== undefined || (await host.status(pidFile)) !== undefined,
   );
   const gated = createGate(output, created);
+  if (!step.terminal) passInput(child, output.input(), (error) => tell('its input ends early', error));
   const drained = step.terminal
     ? Promise.resolve()
     : Promise.all([tee(child, 1, keep, gated), tee(child, 2, keep, gated)]);
@@ -137,7 +137,7 @@ function ignore(): void {}
  * Holds back what is written until it is known whether there is a process. What a runtime says that cannot make one is in
  * its log too, and told with the failure.
  */
-function createGate(output: ForegroundOutput, created: Promise<boolean>): ForegroundOutput {
+function createGate(output: ForegroundStreams, created: Promise<boolean>): ForegroundStreams {
   let held: (() => Promise<void>)[] | undefined = [];
   let isOpen = false;
   const pass = async (write: () => Promise<void>): Promise<void> => {
@@ -174,38 +174,18 @@ async function whenBegun(
   return init;
 }
 
-/** Waits for the runtime's pid file; undefined when the runtime has ended before or the process was too short-lived. */
-async function findInit(host: Host, child: Child, pidFile: string): Promise<ProcessIdentity | undefined> {
-  const exit = watchExit(child);
-  for (let pause = 2; !exit.seen; pause = Math.min(pause * 2, 20)) {
-    const pid = Number((await host.readText(pidFile))?.trim() ?? Number.NaN);
-    if (Number.isInteger(pid) && pid > 0) return readIdentity(host, pid);
-    await host.sleep(pause);
-  }
-  return undefined;
-}
-
-function watchExit(child: Child): { readonly seen: boolean } {
-  const exit = { seen: false };
-  void child.exited.then(() => (exit.seen = true));
-  return exit;
-}
-
 function tee(
   child: Child,
   fd: 1 | 2,
   keep: (name: 'stdout' | 'stderr', chunk: Buffer) => Promise<void>,
-  output: ForegroundOutput,
+  output: ForegroundStreams,
 ): Promise<void> {
   const name = fd === 1 ? 'stdout' : 'stderr';
-  const stream = child.pipe(fd);
-  // As in a pipeline without runspec, a process whose reader has gone is told so when it writes again,
-  const hangUp = (): void => void stream.destroy();
-  if (output.unread[name].aborted) hangUp();
-  output.unread[name].addEventListener('abort', hangUp, { once: true });
-  // and one whose reader is slow waits for it.
+  // A process whose reader is slow waits for it.
   const pass = untilExit(child);
-  return takeInTurn(stream, (chunk) => Promise.all([pass(output[name](chunk)), keep(name, chunk)]));
+  return passOutput(child, fd, output.unread[name], (chunk) =>
+    Promise.all([pass(output[name](chunk)), keep(name, chunk)]),
+  );
 }
 
 /**

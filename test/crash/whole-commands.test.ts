@@ -63,6 +63,7 @@ function contextOf(host: Host, said: string[]): CommandContext {
     consoleSize: () => undefined,
     stdin: () => Promise.resolve(new Uint8Array()),
     pipe: () => Promise.resolve(new Uint8Array()),
+    input: () => undefined,
   };
 }
 

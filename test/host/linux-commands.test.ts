@@ -73,6 +73,20 @@ describe('run', () => {
 });
 
 describe('spawn', () => {
+  it('gives pipes that have no name any more, and that a program can open again', async () => {
+    const names = ['in', 'out', 'err'].map((name) => path.join(folder, name));
+    execFileSync('mkfifo', names);
+    const script = 'cat /dev/stdin; echo out >/dev/stdout; echo err >/dev/stderr';
+    const child = host.spawn(['sh', '-c', script], { stdio: names.map((fifo) => ({ fifo })) });
+    expect(fs.readdirSync(folder)).toEqual([]);
+    const text = 'x'.repeat(300_000);
+    child.pipe(0).end(text);
+    const read = async (fd: number): Promise<string> =>
+      Buffer.concat((await child.pipe(fd).toArray()) as Buffer[]).toString();
+    expect(await Promise.all([read(1), read(2)])).toEqual([`${text}out\n`, 'err\n']);
+    expect((await child.exited).status).toBe(0);
+  });
+
   it('connects pipes at any descriptor in both directions', async () => {
     const child = host.spawn(['sh', '-c', 'read line <&4; echo "got $line" >&3'], {
       stdio: ['null', 'null', 'null', 'pipe', 'pipe'],

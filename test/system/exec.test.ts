@@ -1,4 +1,6 @@
 // exec: what it shares with the process, what it can be told, and how it ends.
+import fs from 'node:fs';
+import { constants } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { succeed } from '../support/containers.ts';
@@ -185,5 +187,67 @@ describe.skipIf(!requireSystem())('exec', () => {
     started.kill('SIGTERM');
     expect((await started.ended).status).toBe(9);
     expect(started.written()).toBe('up told');
+  });
+
+  it('hands nothing of its caller to the runtime, nor to the container', async () => {
+    const host = getHost();
+    const runc = (await host.output(['sh', '-c', 'command -v runc || command -v crun'])).trim();
+    const seen = `${host.folder}/specs/seen`;
+    // As crun does, which passes on what it has.
+    const look = `case " $* " in *' exec '* | *' run '*) (cd /proc/$$/fd; stat -Lc %F 0 1 2) >>${seen} ;; esac`;
+    const runtime = host.write('specs/passing', `#!/bin/bash\n${look}\nexec ${runc} "$@"\n`);
+    fs.chmodSync(runtime, 0o755);
+    const { file, name } = writeSpec(host, 'passing', { process: { args: WAIT }, runtime });
+    await succeed(host, 'apply', file);
+    const [input, log] = [host.write('specs/input', 'text\n'), host.write('specs/output', '')];
+    const cli = `${process.execPath} ${CLI}`;
+    const call = (line: string) => host.output(['bash', '-c', `${cli} ${line} <${input} >>${log} 2>>${log}`]);
+    await call(`exec -i ${name} -- cat`);
+    await call(`exec ${name} -- cat`);
+    await host.output(['script', '-qec', `${cli} exec ${name} -- cat`, '/dev/null']);
+    await succeed(host, 'down', name);
+    await call(`--quiet run ${file} -- cat`);
+    expect(fs.readFileSync(log, 'utf8')).toBe('text\ntext\n');
+    expect(fs.readFileSync(seen, 'utf8')).toBe('fifo\n'.repeat(12));
+    const { stdout } = await host.exec([
+      'bash',
+      '-c',
+      `${cli} exec ${spec.name} -- ls /proc/self/fd 5<${input}`,
+    ]);
+    expect(stdout).toBe('0\n1\n2\n3\n');
+  });
+
+  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
+    'ends at %s when only what it has left behind holds its output, and leaves nothing',
+    async (signal) => {
+      const host = getHost();
+      const bundle = `${host.dataDir}/containers/${spec.name}/bundle`;
+      const before = fs.readdirSync(bundle);
+      const started = await host.startRunspec(
+        'exec',
+        spec.name,
+        '--',
+        'bash',
+        '-c',
+        'sleep 300 & echo "left $!"; exit 7',
+      );
+      await expect.poll(started.written, { timeout: 10_000 }).toContain('left');
+      started.kill(signal);
+      expect((await started.ended).status).toBe(128 + constants.signals[signal]);
+      expect(fs.readdirSync(bundle)).toEqual(before);
+      expect((await host.exec(['pgrep', '-f', `process ${bundle}/exec-`])).stdout).toBe('');
+      const left = /\d+/.exec(started.written())?.[0] ?? '';
+      expect((await exec('--', 'bash', '-c', `kill -9 ${left}`)).status).toBe(0);
+    },
+  );
+
+  it('keeps its variables on the disk no longer than until the process is there', async () => {
+    const started = await getHost().startRunspec('exec', spec.name, '--', 'bash', '-c', 'echo up; sleep 300');
+    await expect.poll(started.written, { timeout: 10_000 }).toContain('up');
+    const files = (): readonly string[] =>
+      fs.readdirSync(`${getHost().dataDir}/containers/${spec.name}/bundle`);
+    await expect.poll(() => files().filter((one) => /^exec-.*\.json$/.test(one))).toEqual([]);
+    started.kill('SIGTERM');
+    expect((await started.ended).status).toBe(143);
   });
 });

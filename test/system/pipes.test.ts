@@ -54,21 +54,22 @@ describe.skipIf(!requireSystem())('a pipeline', () => {
 
   it.each([
     ['logs', /^ *100000 +100000 +100000000$/],
+    ['exec', /^ *100000 +100000 +100000000$/],
     ['run', /^ *100000 +100000 +100000000$/],
     ['run --json', /^ *\d+ +\d+ +10\d{7}$/],
   ])('has %s wait for a reader that is slow', async (command, expected) => {
-    const spec = write('much', ...MUCH);
-    const isOfLog = command === 'logs';
-    if (isOfLog) {
-      await succeed(getHost(), 'apply', spec.file);
-      await waitForEnd(getHost(), spec.name);
-    }
-    const { stdout, stderr } = await readSlowly(`${command} ${isOfLog ? spec.name : spec.file}`);
+    const spec = write('much', ...(command === 'exec' ? WAIT : MUCH));
+    const isApplied = command === 'logs' || command === 'exec';
+    if (isApplied) await succeed(getHost(), 'apply', spec.file);
+    if (command === 'logs') await waitForEnd(getHost(), spec.name);
+    const [program, option, script] = MUCH;
+    const more = command === 'exec' ? ` ${program} ${option} '${script}'` : '';
+    const { stdout, stderr } = await readSlowly(`${command} ${isApplied ? spec.name : spec.file}${more}`);
     const used = Number(/(\d+) kB/.exec(stderr)?.[1]);
     expect(used).toBeGreaterThan(10_000);
     expect(used).toBeLessThan(130_000);
     expect(stdout.trimEnd()).toMatch(expected);
-    if (isOfLog) await succeed(getHost(), 'down', spec.name);
+    if (isApplied) await succeed(getHost(), 'down', spec.name);
   });
 
   it('does not keep a container up for what nobody has read when it ends', async () => {
