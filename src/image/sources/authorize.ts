@@ -2,7 +2,7 @@
 // password. A token is asked for once and used until it expires.
 import { OperationError } from '../../errors.ts';
 import type { FetchRequest } from '../../host/http.ts';
-import { basic } from '../../host/http.ts';
+import { basic, printUrl } from '../../host/http.ts';
 import { DOCUMENT_LIMIT, parseDocument, readWhole } from '../document.ts';
 import { parseChallenges, type Challenge } from './challenge.ts';
 import { findCredentials, type Credentials } from './credentials.ts';
@@ -15,8 +15,11 @@ const HURRY_MS = 5_000;
 export interface Authorizer {
   /** Of the last answer, while it is good. */
   current(): string | undefined;
-  /** undefined: the registry offers no way that could be gone. */
-  answer(header: string, refused: string | undefined): Promise<string | undefined>;
+  /**
+   * @param isSecure whether the challenge came over https: then a login goes over nothing else.
+   * @returns undefined when the registry offers no way that could be gone.
+   */
+  answer(header: string, refused: string | undefined, isSecure: boolean): Promise<string | undefined>;
 }
 
 interface Place {
@@ -32,11 +35,11 @@ export function createAuthorizer(context: SourceContext, place: Place): Authoriz
   let asking: Promise<string | undefined> | undefined;
   const current = (): string | undefined =>
     held !== undefined && host.monotonic() < held.until ? held.value : undefined;
-  const ask = async (header: string): Promise<string | undefined> => {
+  const ask = async (header: string, isSecure: boolean): Promise<string | undefined> => {
     const challenges = parseChallenges(header);
     const credentials = await findCredentials(context, place.registry, place.repository);
     const bearer = challenges.find(({ scheme }) => scheme === 'bearer');
-    if (bearer !== undefined) held = await fetchToken(context, place, bearer, credentials);
+    if (bearer !== undefined) held = await fetchToken(context, place, bearer, credentials, isSecure);
     else if (
       challenges.some(({ scheme }) => scheme === 'basic') &&
       credentials !== undefined &&
@@ -48,11 +51,11 @@ export function createAuthorizer(context: SourceContext, place: Place): Authoriz
   };
   return {
     current,
-    async answer(header, refused) {
+    async answer(header, refused, isSecure) {
       // Several layers are refused at the same time: the first asks for all.
       const known = current();
       if (known !== undefined && known !== refused) return known;
-      asking ??= ask(header).finally(() => (asking = undefined));
+      asking ??= ask(header, isSecure).finally(() => (asking = undefined));
       return asking;
     },
   };
@@ -63,10 +66,15 @@ async function fetchToken(
   { registry, repository, plainHttp, insecureTls }: Place,
   { parameters }: Challenge,
   credentials: Credentials | undefined,
+  isSecure: boolean,
 ): Promise<{ readonly value: string; readonly until: number }> {
   const { realm = '', service } = parameters;
   if (!URL.canParse(realm)) throw new OperationError(`${registry} names no place that gives tokens`);
   const url = new URL(realm);
+  if (credentials !== undefined && isSecure && url.protocol !== 'https:')
+    throw new OperationError(`${registry} wants its login sent to ${printUrl(url)}, which is not https`, {
+      hint: 'log out of it to read what needs no login, or ask its administrator',
+    });
   const query = { ...(service === undefined ? {} : { service }), scope: `repository:${repository}:pull` };
   const shared = { plainHttp, insecureTls, signal };
   let request: FetchRequest;

@@ -43,8 +43,11 @@ export function connect(context: SourceContext, endpoint: Endpoint, insecure: bo
         });
       const first = authorizer.current();
       const response = await send(first);
-      if (response.status !== 401) return response;
-      const answer = await authorizer.answer(response.headers['www-authenticate'] ?? '', first);
+      // Where it sends us has no say in who gets its login.
+      const isOwn = new URL(response.url).origin === new URL(url).origin;
+      if (response.status !== 401 || !isOwn) return response;
+      const challenge = response.headers['www-authenticate'] ?? '';
+      const answer = await authorizer.answer(challenge, first, url.startsWith('https:'));
       if (answer === undefined) return response;
       response.cancel();
       return send(answer);
