@@ -58,10 +58,13 @@ function lookAt<T>(root: string, path: string, look: () => T): T | undefined {
   } catch (cause) {
     if (!hasCode(cause, 'ENAMETOOLONG')) throw cause;
     const start = Buffer.from(path.slice(0, SHOWN_BYTES), 'latin1').toString('utf8');
-    throw new OperationError(`${root} has folders in folders beyond what a path can name: ${start}…`, {
-      cause,
-      hint: 'a path has at most 4096 bytes: no image can hold these; remove them in the container',
-    });
+    throw new OperationError(
+      `there are folders in folders beyond what a path below ${root} can name: ${start}…`,
+      {
+        cause,
+        hint: 'a path has at most 4096 bytes: no image can hold these; remove them in the container',
+      },
+    );
   }
 }
 
