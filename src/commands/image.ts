@@ -18,6 +18,7 @@ import { isRemote } from '../image/remote-sources.ts';
 import { pullImage } from '../image/pull-image.ts';
 import { resolveLayers } from '../image/resolve-layers.ts';
 import { formatImageReference, parseImageReference } from '../load/image-reference.ts';
+import { showSource } from '../load/show-source.ts';
 import { addArchive, type LayerContext } from '../image/unpack-tarball.ts';
 import { withLock } from '../run/lock.ts';
 import { placeByPath } from './place-failure.ts';
@@ -52,7 +53,7 @@ export async function showImages(context: CommandContext): Promise<number> {
       record === undefined ? '?' : String(record.entries),
       record === undefined ? '?' : new Date(record.created).toISOString().slice(0, 16).replace('T', ' '),
       usedBy.join(',') || '-',
-      record?.source ?? '?',
+      record === undefined ? '?' : showSource(record.source),
     ]);
   if (imageRows.length > 0)
     context.stdout(`${renderTable([['IMAGE', 'SIZE', 'LAYERS', 'USED BY', 'REFERENCE'], ...imageRows])}\n`);
@@ -128,7 +129,7 @@ function collecting(context: CommandContext): CollectContext {
 function fullReference({ workingDirectory }: CommandContext, text: string): string {
   const parsed = parseImageReference(text, workingDirectory);
   if ('value' in parsed) return formatImageReference(parsed.value);
-  throw new UsageError(`${text} ${parsed.problem}`, parsed.hint);
+  throw new UsageError(`${showSource(text)} ${parsed.problem}`, parsed.hint);
 }
 
 function isReference(text: string): boolean {

@@ -16,6 +16,7 @@ import { measureArchive, type LayerContext } from '../image/unpack-tarball.ts';
 import { readFromSource } from '../image/use-image.ts';
 import { isRemote } from '../image/remote-sources.ts';
 import type { LoadedSpec } from '../load/load.ts';
+import { showSource } from '../load/show-source.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { loadSpecs, placeDiagnostic, showDiagnostics, type LoadedSpecs } from './load-specs.ts';
 
@@ -72,9 +73,12 @@ async function measure(context: CommandContext, source: LockableSource): Promise
   }
   const { sha256, size } = await measureArchive(layers, source.tarball, source.sha256);
   if (source.sha256 !== undefined && source.sha256 !== sha256) {
-    throw new OperationError(`${source.tarball} has sha256 ${sha256}, but the spec pins ${source.sha256}`, {
-      hint: 'correct the pin, or the archive',
-    });
+    throw new OperationError(
+      `${showSource(source.tarball)} has sha256 ${sha256}, but the spec pins ${source.sha256}`,
+      {
+        hint: 'correct the pin, or the archive',
+      },
+    );
   }
   return { digest: `sha256:${sha256}`, size };
 }

@@ -3,6 +3,7 @@
 import path from 'node:path';
 import type { Diagnostic, SpecPath } from '../errors.ts';
 import type { RootfsSource, Spec, TarballSource } from '../load/spec.ts';
+import { showSource } from '../load/show-source.ts';
 import { isRemote } from './remote-sources.ts';
 
 export const LOCK_FILE = 'runspec.lock';
@@ -92,8 +93,8 @@ export function pinToLock(
       path: [...at, source.kind],
       message:
         locked === undefined
-          ? `${key} is not in ${LOCK_FILE}`
-          : `${key} is pinned to ${pinned}, but ${LOCK_FILE} says ${locked}`,
+          ? `${showSource(key)} is not in ${LOCK_FILE}`
+          : `${showSource(key)} is pinned to ${pinned}, but ${LOCK_FILE} says ${locked}`,
       hint: 'if it was changed on purpose: runspec lock SPEC',
     });
     return undefined;

@@ -4,6 +4,7 @@ import { OperationError, type Diagnostic, type SpecPath } from '../errors.ts';
 import { mayFetch, type Archives } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
 import type { LayerSource, RootfsSource, Spec, TarballSource } from '../load/spec.ts';
+import { showSource } from '../load/show-source.ts';
 import type { ImageFacts, ResolvedLayer } from '../plan/facts.ts';
 import type { LayerRecipe } from '../plan/layer-recipe.ts';
 import { directoryKey, filesKey } from './directory-layer.ts';
@@ -148,11 +149,16 @@ async function resolveUrl(
   path: SpecPath,
   layerOf: (key: string) => Outcome,
 ): Promise<Outcome> {
-  if (!URL.canParse(url)) return problem('invalid-url', path, `${url} is not a URL`);
+  if (!URL.canParse(url)) return problem('invalid-url', path, `the address of the archive is not a URL`);
   if (!mayFetch(new URL(url), sha256 !== undefined)) {
-    return problem('insecure-url', path, `${url} is plain http and nothing vouches for its content`, {
-      hint: 'use https, or pin the archive with sha256',
-    });
+    return problem(
+      'insecure-url',
+      path,
+      `${showSource(url)} is plain http and nothing vouches for its content`,
+      {
+        hint: 'use https, or pin the archive with sha256',
+      },
+    );
   }
   const key = sha256 ?? (await readReference(host, dataDir, url));
   return key === undefined ? { unfetched: { url, path } } : layerOf(key);

@@ -10,6 +10,7 @@ import { makeLayer } from './make-layer.ts';
 import { writeReference } from './references.ts';
 import { isUrl } from './remote-sources.ts';
 import { hasLayer, layerPath, openStore, readRecord, withWork, type LayerRecord } from './store.ts';
+import { showSource } from '../load/show-source.ts';
 
 /** What making a layer needs. */
 export interface LayerContext {
@@ -126,10 +127,10 @@ async function unpackLayer(
         passed: follow.passed,
       });
       if (sha256 !== key) throw new OperationError('it changed while it was being read');
-      return { ...describeLayer(host, source, inspector.summary()), stored: size };
+      return { ...describeLayer(host, showSource(source), inspector.summary()), stored: size };
     });
   } catch (error) {
-    throw nameArchive(error, source);
+    throw nameArchive(error, showSource(source));
   }
   follow.unpacked(`unpacked ${inspector.summary().entries} files into ${layerPath(dataDir, key)}`);
 }
@@ -143,7 +144,7 @@ export function describeLayer(host: Host, source: string, seen: LayerSummary): L
 }
 
 function wrongHash(source: string, wanted: string, found: string): OperationError {
-  return new OperationError(`${source} has sha256 ${found}, not ${wanted}`, {
+  return new OperationError(`${showSource(source)} has sha256 ${found}, not ${wanted}`, {
     hint: 'the archive is damaged or another one; if it was replaced on purpose, put its sha256 into the spec, or that of runspec.lock right with: runspec lock SPEC',
   });
 }

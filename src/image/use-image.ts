@@ -1,6 +1,7 @@
 // From the reference of an image to what it is made of: by its tag when it was pulled, else from its source.
 import { OperationError } from '../errors.ts';
 import { parseImageReference } from '../load/image-reference.ts';
+import { showSource } from '../load/show-source.ts';
 import { platformOf } from './platform.ts';
 import { readTag } from './image-records.ts';
 import { isRemote } from './remote-sources.ts';
@@ -30,7 +31,8 @@ export async function readFromSource(scope: Scope, reference: string): Promise<I
 /** @param reference in full, as a spec has it. */
 export async function openReference(scope: Scope, reference: string): Promise<ImageSource> {
   const parsed = parseImageReference(reference, '/');
-  if ('problem' in parsed) throw new OperationError(`${reference} ${parsed.problem}`, { hint: parsed.hint });
+  if ('problem' in parsed)
+    throw new OperationError(`${showSource(reference)} ${parsed.problem}`, { hint: parsed.hint });
   return openImageSource(scope, parsed.value);
 }
 

@@ -1,5 +1,6 @@
 // A diagnostic for people: `file:line:col: message`, the line with a caret below, and a hint.
 import type { Diagnostic, SourceRange } from '../errors.ts';
+import { maskSecrets } from './show-source.ts';
 
 const WIDEST_LINE = 120;
 const MARGIN = 20;
@@ -43,11 +44,13 @@ export function renderDiagnostic(
 type Paint = (words: string) => string;
 
 function renderExcerpt(text: string, range: SourceRange, accent: Paint, faint: Paint): readonly string[] {
-  const line = text
+  const written = text
     .replace(/^\uFEFF/, '')
     .split('\n')
     [range.start.line - 1]?.replace(/\r$/, '');
-  if (line === undefined || line.trim() === '') return [];
+  if (written === undefined || written.trim() === '') return [];
+  // As long as before: the caret stays where it was.
+  const line = maskSecrets(written);
   const start = range.start.column - 1;
   // A range over several lines is a list or an object: its beginning is enough.
   const end = range.end.line === range.start.line ? range.end.column - 1 : start + 1;

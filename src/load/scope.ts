@@ -3,6 +3,7 @@ import type { SpecPath } from '../errors.ts';
 import { describePath, quote, type Parsed } from './describe.ts';
 import { codeOf } from './formats.ts';
 import type { NamespaceMode, PortSpec } from './spec.ts';
+import { showSource } from './show-source.ts';
 
 /** A diagnostic without its place in the text. */
 export interface Finding {
@@ -43,7 +44,7 @@ export function accept<T>(
   if ('value' in parsed) return parsed.value;
   scope.report({
     code: codeOf(format),
-    message: `${describePath(path)} ${quote(value)} ${parsed.problem}`,
+    message: `${describePath(path)} ${quote(typeof value === 'string' ? showSource(value) : value)} ${parsed.problem}`,
     hint: parsed.hint,
     path,
   });

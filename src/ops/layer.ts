@@ -5,6 +5,7 @@ import type { LayerStep } from '../plan/plan.ts';
 import { ensureLayer } from '../image/ensure-layer.ts';
 import type { Op } from './op.ts';
 import { hereDocument, quote, quoteAll } from './shell.ts';
+import { showSource } from '../load/show-source.ts';
 
 export const layer: Op<'layer'> = {
   // The id has its key, and equal keys mean equal content: it may be made from another file, or by another name.
@@ -36,7 +37,7 @@ export const layer: Op<'layer'> = {
 function describeSource(recipe: LayerRecipe): string {
   switch (recipe.kind) {
     case 'tarball':
-      return `from ${recipe.tarball}`;
+      return `from ${showSource(recipe.tarball)}`;
     case 'directory':
       return `from ${recipe.directory} at ${recipe.destination}`;
     case 'files':

@@ -6,6 +6,7 @@ import type { PackableLayer } from '../image/pack-layer.ts';
 import { planLayer, planMerged } from '../image/plan-packing.ts';
 import { markKey, readOpaque } from '../image/read-marks.ts';
 import type { ContainerLayer, ContainerLayers } from './container-layers.ts';
+import { showSource } from '../load/show-source.ts';
 
 /** Lowest first; the last is what the container changed, when it could change anything. */
 export function layersToPack(name: string, container: ContainerLayers): readonly PackableLayer[] {
@@ -70,7 +71,7 @@ function describe({ path, recipe }: ContainerLayer): string {
     case undefined:
       return `folder ${path}`;
     case 'tarball':
-      return `archive ${recipe.tarball}`;
+      return `archive ${showSource(recipe.tarball)}`;
     case 'directory':
       return `folder ${recipe.directory} at ${recipe.destination}`;
     case 'files':

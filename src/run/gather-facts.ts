@@ -10,6 +10,7 @@ import { readResolver } from '../host/resolver-facts.ts';
 import { resolveLayers, type Unfetched } from '../image/resolve-layers.ts';
 import { joinedBy } from '../load/joined.ts';
 import type { PortSpec, Spec } from '../load/spec.ts';
+import { showSource } from '../load/show-source.ts';
 import type { Step } from '../plan/plan.ts';
 import type {
   CgroupFacts,
@@ -244,7 +245,7 @@ function notFetched({ url, path }: Unfetched): Diagnostic {
   return {
     code: 'not-fetched',
     severity: 'error',
-    message: `${url} has no sha256 and is not in the store yet`,
+    message: `${showSource(url)} has no sha256 and is not in the store yet`,
     hint: 'pin it with sha256, or fetch it first: runspec image pull SPEC',
     path,
   };

@@ -63,7 +63,9 @@ function parseServer(
     [];
   if (host !== '' && URL.canParse(`https://${host}`) && (folder === '' || variable === MIRRORS))
     return { host: host.toLowerCase(), folder: folder === '' ? '' : `${folder}/` };
-  throw new OperationError(`${variable} has ${JSON.stringify(entry.slice(0, 80))}, which is not understood`, {
+  // What does not belong there may be a login.
+  const shown = /[@?]/.test(entry) ? 'an entry with @ or ?' : JSON.stringify(entry.slice(0, 80));
+  throw new OperationError(`${variable} has ${shown}, which is not understood`, {
     hint:
       variable === INSECURE
         ? 'write HOST[:PORT], several with commas between them'

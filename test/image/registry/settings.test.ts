@@ -50,6 +50,15 @@ describe('the settings of registries', () => {
     const [name = ''] = Object.keys(environment);
     expect(() => parseRegistrySettings(environment)).toThrow(new RegExp(`^${name} has .* not understood$`));
   });
+
+  it.each(['docker.io=https://mu:hunter2@127.0.0.1:5', 'docker.io=mu:hunter2@mirror', 'a=b/c?key=hunter2'])(
+    'are not repeated where they may hold a login: %s',
+    (RUNSPEC_REGISTRY_MIRRORS) => {
+      expect(() => parseRegistrySettings({ RUNSPEC_REGISTRY_MIRRORS })).toThrow(
+        'RUNSPEC_REGISTRY_MIRRORS has an entry with @ or ?, which is not understood',
+      );
+    },
+  );
 });
 
 it.each<[string | undefined, number | undefined]>([
