@@ -24,6 +24,10 @@ import { type Streams, makePipes, passInput, passOutput } from './streams.ts';
 /** What a shell shows of a process that SIGKILL ended. */
 const KILLED = 128 + constants.signals.SIGKILL;
 
+/** Signals by which people ask a program to end; who sends the fifth means it, whatever the program does with them. */
+const ENDING: ReadonlySet<NodeJS.Signals> = new Set(['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM']);
+const PATIENT = 5;
+
 export interface ForegroundStreams extends Streams {
   /** The process is there: what comes from now on is its own. */
   created(): void;
@@ -31,7 +35,8 @@ export interface ForegroundStreams extends Streams {
 
 /**
  * Runs the bundle to its end.
- * @param signals are passed on to the process; one that it cannot hear, as process 1, ends it as it would any other.
+ * @param signals are passed on to the process; one that it cannot hear, as process 1, ends it as it would any other, and so
+ *   does the fifth that asks for its end.
  * @returns its exit status, 128 + the number of a signal.
  * @throws OperationError when it could not be started.
  */
@@ -110,10 +115,13 @@ export async function runForeground(
   // Without a signal nobody awaits it, and `recorded` tells what was wrong.
   begun.catch(() => undefined);
   let endedBy: NodeJS.Signals | undefined;
+  let askedToEnd = 0;
   // Before the signal is passed on: what it makes the process do may be to give up its handlers.
   const ended = await waitForwarding(child, signals, async (signal) => {
     const init = await begun;
-    if (init === undefined || !(await isLostOn(host, init, signal))) return false;
+    if (init === undefined) return false;
+    if (ENDING.has(signal)) askedToEnd += 1;
+    if (askedToEnd < PATIENT && !(await isLostOn(host, init, signal))) return false;
     endedBy ??= signal;
     return host.kill(init.pid, 'SIGKILL');
   });
