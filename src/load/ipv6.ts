@@ -103,6 +103,9 @@ export function parseAddress6(input: string): Parsed<bigint> {
   return { value: address };
 }
 
+/** RFC 8200, section 5: what a link must carry. */
+export const IPV6_MIN_MTU = 1280;
+
 function isSpecial(block: Block6): boolean {
   return SPECIAL.some((special) => overlap6(parseBlock6(special) as Block6, block));
 }

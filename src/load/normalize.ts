@@ -9,12 +9,14 @@ import { normalizeLayers, normalizeMounts, normalizeRootfs } from './normalize-s
 import { normalizeSysctls } from './normalize-sysctls.ts';
 import { parseContainerPath, parseHostPath } from './paths.ts';
 import { accept, describeOwner, itemsOf, type Scope } from './scope.ts';
+import { settleIpv6 } from './settle-ipv6.ts';
 import type { NamespaceMode, NamespaceType, SecuritySpec, Spec } from './spec.ts';
 
 const NAMESPACE_TYPES: readonly NamespaceType[] = ['network', 'pid', 'ipc', 'uts', 'mount', 'cgroup'];
 
 export function normalize(document: SpecDocument, scope: Scope): Spec {
   const namespaces = normalizeNamespaces(document, scope);
+  const sysctls = normalizeSysctls(document, namespaces, scope);
   return {
     name: document.name,
     hostname: normalizeHostname(document, namespaces, scope),
@@ -25,11 +27,11 @@ export function normalize(document: SpecDocument, scope: Scope): Spec {
     process: normalizeProcess(document, scope),
     namespaces,
     resources: normalizeResources(document, scope),
-    network: normalizeNetwork(document, namespaces, scope),
+    network: settleIpv6(normalizeNetwork(document, namespaces, scope), sysctls, scope),
     dns: normalizeDns(document, scope),
     mounts: normalizeMounts(document, scope),
     devices: normalizeDevices(document, scope),
-    sysctls: normalizeSysctls(document, namespaces, scope),
+    sysctls,
     security: normalizeSecurity(document, scope),
     runtime:
       accept(

@@ -406,7 +406,7 @@ export interface Network {
    */
   interface?: string;
   /**
-   * Largest packet in bytes. Default: that of the host's egress interface. A bridge of runspec goes by the least of the containers on it.
+   * Largest packet in bytes. Default: that of the host's egress interface. A bridge of runspec goes by the least of the containers on it. Below 1280 there is no room for IPv6: that counts as ipv6: false.
    */
   mtu?: number;
   /**
