@@ -168,12 +168,13 @@ function createLines(step: BridgeStep): readonly string[] {
 }
 
 function mendLines(link: LinkState, step: BridgeStep, links: readonly LinkState[]): readonly string[] {
-  const mtu = link.alias === BRIDGE_ALIAS ? findMtu(link, links) : undefined;
+  const mtu = link.alias === BRIDGE_ALIAS ? findMtu(link, links, step.address6 !== undefined) : undefined;
   return [
+    // First: a bridge that is too narrow for IPv6 takes no address of it.
+    ...(mtu === undefined ? [] : [`link set dev ${step.name} mtu ${mtu}`]),
     ...addressesOf(step)
       .filter((one) => !hasAddress(link, one))
       .map((one) => addAddress(one, step.name)),
-    ...(mtu === undefined ? [] : [`link set dev ${step.name} mtu ${mtu}`]),
     ...(link.up ? [] : [`link set dev ${step.name} up`]),
   ];
 }
@@ -212,7 +213,7 @@ function differencesOf(
   step: BridgeStep,
   links: readonly LinkState[],
 ): readonly Difference[] {
-  const mtu = link.alias === BRIDGE_ALIAS ? findMtu(link, links) : undefined;
+  const mtu = link.alias === BRIDGE_ALIAS ? findMtu(link, links, step.address6 !== undefined) : undefined;
   return [
     ...(link.up ? [] : [{ property: 'state', wanted: 'up', found: 'down' }]),
     ...addressesOf(step)

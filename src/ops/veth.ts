@@ -4,6 +4,7 @@ import { OperationError } from '../errors.ts';
 import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import { readLinks, type LinkState } from '../host/kernel-view.ts';
+import { IPV6_MIN_MTU } from '../load/ipv6.ts';
 import type { VethStep } from '../plan/plan.ts';
 import { readInside } from '../runtime/unnamed-namespace.ts';
 import {
@@ -91,7 +92,11 @@ export const veth: Op<'veth'> = {
     const link = links.find((one) => one.name === step.link);
     const found = link?.addresses.map((one) => `${one.address}/${one.prefix}`) ?? [];
     const wanted = addressesOf(step);
-    const stale = addressesOf(former).filter((one) => !wanted.includes(one) && found.includes(one));
+    // IPv6 addresses that the new mtu leaves no room for are gone before they can be taken away.
+    const staying6 = step.mtu >= IPV6_MIN_MTU;
+    const stale = addressesOf(former).filter(
+      (one) => !wanted.includes(one) && found.includes(one) && (staying6 || !one.includes(':')),
+    );
     await runChecked(host, [
       'ip',
       '-n',
@@ -117,7 +122,8 @@ export const veth: Op<'veth'> = {
     const staying = [...wanted, ...found].filter((one) => !stale.includes(one));
     await removeAddresses(host, { link: step.link, stale, staying, isOurs: true });
     await setUpHostEnd(host, step);
-    await fitBridge(context, step, ({ mtu }) => mtu === step.mtu);
+    // The bridge may have been fitted to the former one since it was looked at.
+    await fitBridge(context, step, ({ mtu }) => mtu === step.mtu && mtu === former.mtu);
   },
 
   async revert(context, step) {
@@ -149,7 +155,10 @@ async function fitBridge(
 ): Promise<void> {
   if (step.bridge === undefined) return;
   const bridge = await view.link(step.bridge);
-  if (bridge?.alias === BRIDGE_ALIAS && !isFit(bridge)) await fitMtu(host, step.bridge);
+  if (bridge?.alias !== BRIDGE_ALIAS) return;
+  if (!isFit(bridge)) await fitMtu(host, step.bridge);
+  // One that was too narrow for IPv6 may have it again by now, with all its settings as they are by default.
+  if (bridge.mtu < IPV6_MIN_MTU) await refuseAdvertisements(host, step.bridge);
 }
 
 /** By its name, or by the alias that it keeps under another one. A kill may have left it without an alias. */

@@ -5,6 +5,7 @@ import {
   contains6,
   formatBlock6,
   formatIpv6,
+  IPV6_MIN_MTU,
   overlap6,
   parseBlock6,
   parseIpv6,
@@ -15,6 +16,7 @@ import type { HostFacts } from './facts.ts';
 import { givesUp } from './given-up.ts';
 import { parseAddress, parseBlock } from './ipv4.ts';
 import { addressesOfForeign } from './lease.ts';
+import { findNarrow } from './mtu.ts';
 import type { Lease } from './plan.ts';
 import type { Problems } from './problems.ts';
 import { isOwnLink } from './subnets.ts';
@@ -45,10 +47,13 @@ export function chooseNetwork6(
 ): Network6 | undefined {
   const here = [spec, ...together.filter((other) => isBeside(other, spec))];
   // What a neighbour cannot have is told where it is asked for.
-  const has = (one: Spec): boolean => wantsIpv6(one, link, facts, one === spec ? problems : undefined);
-  const neighbour = neighbourOn(link, facts, spec.name);
+  const has = (one: Spec): boolean =>
+    wantsIpv6(one, link, facts, together, one === spec ? problems : undefined);
+  const having = here.filter(has);
+  const leaving = together.filter((other) => !having.some(({ name }) => name === other.name));
+  const neighbour = neighbourOn(link, facts, spec.name, leaving);
   // A container without IPv6 leaves that of its neighbours on the bridge.
-  if (!here.some(has) && (neighbour === undefined || facts.network.ipv6 === 'off')) return undefined;
+  if (having.length === 0 && (neighbour === undefined || facts.network.ipv6 === 'off')) return undefined;
   const refuse = (code: string, key: Key6, message: string, hint: string): undefined => {
     problems.error(code, pathOf(spec, key), message, hint);
     return undefined;
@@ -112,7 +117,8 @@ export function chooseAddress6(
   together: readonly Spec[],
 ): string | undefined {
   const block = parseBlock6(network?.subnet6 ?? '');
-  if (network === undefined || block === undefined || !wantsIpv6(spec, lease.link, facts)) return undefined;
+  if (network === undefined || block === undefined || !wantsIpv6(spec, lease.link, facts, together))
+    return undefined;
   const taken = new Map([
     ...addressesOfForeign(lease.link, facts),
     [network.gateway6, `the gateway of ${lease.link}`],
@@ -157,17 +163,27 @@ function pathOf({ network }: Spec, key: Key6): SpecPath {
   return network[key] === undefined ? ['network'] : ['network', key];
 }
 
-function wantsIpv6(spec: Spec, link: string, facts: HostFacts, problems?: Problems): boolean {
+function wantsIpv6(
+  spec: Spec,
+  link: string,
+  facts: HostFacts,
+  together: readonly Spec[],
+  problems?: Problems,
+): boolean {
   const { network } = spec;
   if (network.ipv6 === false) return false;
   const key = KEYS6.find((one) => network[one] !== undefined);
   const isAsked = network.ipv6 === true || key !== undefined;
-  if (facts.network.ipv6 === 'off') {
-    if (isAsked) {
-      const hint = 'enable it: sysctl net.ipv6.conf.all.disable_ipv6=0';
-      problems?.error('no-ipv6', ['network', key ?? 'ipv6'], 'this host has no IPv6', hint);
-    }
+  const refuse = (message: string, hint: string): false => {
+    if (isAsked) problems?.error('no-ipv6', ['network', key ?? 'ipv6'], message, hint);
     return false;
+  };
+  if (facts.network.ipv6 === 'off')
+    return refuse('this host has no IPv6', 'enable it: sysctl net.ipv6.conf.all.disable_ipv6=0');
+  const narrow = findNarrow(spec, link, facts, together);
+  if (narrow !== undefined) {
+    const message = `IPv6 needs an mtu of ${IPV6_MIN_MTU}, and ${narrow.what} has ${narrow.mtu}`;
+    return refuse(message, narrow.hint);
   }
   if (isAsked || facts.network.ipv6 === 'used') return true;
   // An uplink that is away for a while takes no address from who has one.

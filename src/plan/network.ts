@@ -9,6 +9,7 @@ import { FIREWALL, NFT_TABLE } from './firewall.ts';
 import { chooseLease } from './lease.ts';
 import { chooseAddress6, chooseNetwork6, type Network6 } from './lease6.ts';
 import type { Lease, NftElementStep, Step } from './plan.ts';
+import { checkMtu, mtuOf } from './mtu.ts';
 import { netnsOf } from './names.ts';
 import { checkPorts } from './ports.ts';
 import type { Problems } from './problems.ts';
@@ -40,6 +41,7 @@ export function compileNetwork(
 
   const link = hostLink(spec);
   checkBridge(spec, facts, problems);
+  checkMtu(spec, link, facts, problems, together);
   checkPrograms(facts, problems);
   const lease4 = chooseLease(spec, link, facts, problems, together);
   if (lease4 === undefined) {
@@ -263,14 +265,4 @@ function forwardingKeys(lease: Lease): readonly string[] {
 /** The address with the prefix length of its subnet. */
 function withPrefix(address: string, subnet: string): string {
   return `${address}/${subnet.split('/')[1] ?? '64'}`;
-}
-
-function mtuOf({ network }: Spec, facts: HostFacts): number {
-  return network.mtu ?? egressMtu(facts);
-}
-
-/** The mtu of the link that the default route takes, so that packets of a container need no fragments. */
-function egressMtu(facts: HostFacts): number {
-  const egress = facts.network.routes.find((route) => route.destination === '0.0.0.0/0');
-  return facts.network.links.find((link) => link.name === egress?.link)?.mtu ?? 1500;
 }

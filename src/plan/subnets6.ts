@@ -38,9 +38,15 @@ export interface Present {
 }
 
 /** The lease of another container with IPv6 on the link. */
-export function neighbourOn(link: string, facts: HostFacts, name: string): Lease | undefined {
+export function neighbourOn(
+  link: string,
+  facts: HostFacts,
+  name: string,
+  except: readonly Spec[] = [],
+): Lease | undefined {
+  const passed = new Set([name, ...except.map((spec) => spec.name)]);
   return Object.entries(facts.containers).find(
-    ([other, { lease }]) => other !== name && lease?.link === link && lease.subnet6 !== undefined,
+    ([other, { lease }]) => !passed.has(other) && lease?.link === link && lease.subnet6 !== undefined,
   )?.[1].lease;
 }
 

@@ -48,7 +48,7 @@ function planNetwork(name: string, network: object): Plan {
   const problems = createProblems();
   if (spec === undefined) throw new Error('the spec is not valid');
   const { steps, lease } = compileNetwork(spec, FACTS, problems, []);
-  if (lease?.address6 === undefined && spec.network.ipv6 !== false)
+  if (lease === undefined || (lease.address6 === undefined && spec.network.ipv6 !== false))
     throw new Error(JSON.stringify(problems.all));
   const base = planOf(name, '', 0);
   const owned = base.steps.filter((step) => ['mount:state', 'dir:container'].includes(step.id));
@@ -71,8 +71,20 @@ const moved = planNetwork('web', {
   address: '10.209.0.2',
   ports: ['8080:80'],
 });
+const narrow = planNetwork('web', {
+  subnet: SUBNETS.subnet,
+  address: '10.209.0.2',
+  mtu: 1000,
+  ports: ['8080:80'],
+});
 const foreign = planNetwork('web', { bridge: 'lan0', ports });
 const pointToPoint = planNetwork('web', { mode: 'veth', ...SUBNETS, ports });
+const narrowPoint = planNetwork('web', {
+  mode: 'veth',
+  subnet: SUBNETS.subnet,
+  mtu: 1000,
+  ports: ['8080:80'],
+});
 
 const SCENARIOS: readonly Scenario[] = [
   { name: 'apply of IPv6 on an own bridge', given: [], work: apply(web), rollsBack: true },
@@ -81,6 +93,20 @@ const SCENARIOS: readonly Scenario[] = [
   { name: 'apply of IPv6 point to point', given: [], work: apply(pointToPoint), rollsBack: true },
   { name: 'apply of IPv6 to who had none', given: [without], work: apply(web), rollsBack: true },
   { name: 'apply that takes IPv6 away', given: [web], work: apply(without), rollsBack: true },
+  { name: 'apply that leaves no room for IPv6', given: [web], work: apply(narrow), rollsBack: true },
+  { name: 'apply that makes room for IPv6', given: [narrow], work: apply(web), rollsBack: true },
+  {
+    name: 'apply that leaves no room for IPv6 point to point',
+    given: [pointToPoint],
+    work: apply(narrowPoint),
+    rollsBack: true,
+  },
+  {
+    name: 'apply that makes room for IPv6 point to point',
+    given: [narrowPoint],
+    work: apply(pointToPoint),
+    rollsBack: true,
+  },
   { name: 'apply of another IPv6 subnet', given: [web], work: apply(moved), rollsBack: true },
   { name: 'down of IPv6 on a foreign bridge', given: [foreign], work: down('web'), rollsBack: false },
 ];

@@ -41,4 +41,28 @@ describe('a bridge', () => {
     await ops.update(STEPS.veth, narrow);
     expect(await mtu()).toBe(1400);
   });
+
+  it('is wide enough for IPv6 before it gets an address, and while its ports get wider one by one', async () => {
+    const ops = createFakeOps();
+    for (const kind of ['netns-folder', 'netns'] as const) await ops.apply(stepOf(kind));
+    await ops.apply({ ...STEPS.bridge, mtu: 1000 });
+    await ops.apply({ ...STEPS.veth, mtu: 1000 });
+    ops.ip('', 'link add tap0 mtu 1000 type veth peer name tap1');
+    ops.ip('', 'link set dev tap0 master runspec0');
+    const look = async (): Promise<unknown> => {
+      const link = await ops.context().view.link('runspec0');
+      return [link?.mtu, link?.addresses.map(({ address }) => address)];
+    };
+    expect(await look()).toEqual([1000, ['10.209.0.1']]);
+    const wide = { ...STEPS.bridge, address6: 'fd00:209::1/64' } as const;
+    await ops.update(wide, STEPS.bridge);
+    const both = ['10.209.0.1', 'fd00:209::1'];
+    expect(await look()).toEqual([1280, both]);
+    await ops.update(STEPS.veth, { ...STEPS.veth, mtu: 1000 });
+    expect(await look()).toEqual([1280, both]);
+    expect(await ops.probe(wide)).toMatchObject({ state: 'present' });
+    ops.ip('', 'link set dev tap0 mtu 1500');
+    await ops.update(STEPS.veth, STEPS.veth);
+    expect(await look()).toEqual([1500, both]);
+  });
 });

@@ -27,7 +27,12 @@ function check({ plan, diagnostics }: Compiled, expected: Expectation): void {
   expect(plan.image).toEqual(expected.image ?? plan.image);
   for (const [id, fields] of Object.entries(expected.steps ?? {})) {
     expect(ids).toContain(id);
-    expect(plan.steps.find((step) => step.id === id)).toMatchObject(fields);
+    const step = plan.steps.find((one) => one.id === id);
+    const [absent, there] = [true, false].map((isNull) =>
+      Object.fromEntries(Object.entries(fields).filter(([, value]) => (value === null) === isNull)),
+    );
+    expect(step).toMatchObject(there ?? {});
+    for (const key of Object.keys(absent ?? {})) expect(step).not.toHaveProperty(key);
   }
   for (const id of expected.without ?? []) expect(ids).not.toContain(id);
   expect(ids.filter((id) => expected.order?.includes(id))).toEqual(expected.order ?? []);

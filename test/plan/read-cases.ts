@@ -23,7 +23,7 @@ export interface Expectation {
   readonly lease?: object | null;
   readonly runtime?: object;
   readonly image?: object;
-  /** By id: fields that the step has. */
+  /** By id: fields that the step has; with `~` it has none of that name. */
   readonly steps?: Readonly<Record<string, object>>;
   /** Ids that the plan does not have. */
   readonly without?: readonly string[];

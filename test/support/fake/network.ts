@@ -58,6 +58,9 @@ export interface LinkFiles {
   promotes(name: string): boolean;
 }
 
+/** linux/ipv6.h: a link with less has no IPv6. */
+const IPV6_MIN_MTU = 1280;
+
 export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork {
   const namespaces = new Map<string, Namespace>();
   let macs = 1;
@@ -134,6 +137,13 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
       if (route.link === down.name && isIpv6(route.gateway)) routes.delete(key);
   };
 
+  const roomFor = (netns: string, name: string, address: string): FakeLink => {
+    const target = link(netns, name);
+    if (isIpv6(address) && target.mtu < IPV6_MIN_MTU)
+      throw new IpError('RTNETLINK answers: Invalid argument');
+    return target;
+  };
+
   const commands: Readonly<Record<string, (netns: string, rest: readonly string[]) => string>> = {
     'addr show': (netns) => JSON.stringify([...namespace(netns).links.values()].map(showLink)),
     'route show': (netns) =>
@@ -178,8 +188,10 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
           if (word === 'group') target.group = value;
           else if (word === 'alias') target.alias = value;
           else if (word === 'name') rename(netns, target, value);
-          else if (word === 'mtu') target.mtu = Number(value);
-          else if (word === 'address') Object.assign(target, { mac: value, isMacSet: true });
+          else if (word === 'mtu') {
+            target.mtu = Number(value);
+            if (target.mtu < IPV6_MIN_MTU) dropIpv6(netns, target);
+          } else if (word === 'address') Object.assign(target, { mac: value, isMacSet: true });
           else if (word === 'master') {
             target.master = link(netns, value).name;
             recalculate(netns, value);
@@ -200,13 +212,13 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
       return '';
     },
     'addr add': (netns, [address = '', , name = '']) => {
-      const { addresses } = link(netns, name);
+      const { addresses } = roomFor(netns, name, address);
       if (addresses.includes(address)) throw new IpError('RTNETLINK answers: File exists');
       addresses.push(address);
       return '';
     },
     'addr replace': (netns, [address = '', , name = '']) => {
-      const target = link(netns, name);
+      const target = roomFor(netns, name, address);
       target.addresses = [...new Set([...target.addresses, address])];
       return '';
     },

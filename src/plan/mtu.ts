@@ -1,0 +1,93 @@
+// The mtu of a container's interface, and whether a link carries IPv6 with it: below 1280 the kernel takes that from the
+// link for good, addresses and all (addrconf.c, NETDEV_CHANGEMTU), and a bridge goes by the least of its ports.
+import { IPV6_MIN_MTU, isGlobal } from '../load/ipv6.ts';
+import type { Spec } from '../load/spec.ts';
+import type { HostFacts } from './facts.ts';
+import type { Problems } from './problems.ts';
+import { isForeignLink } from './subnets.ts';
+
+export function mtuOf({ network }: Spec, facts: HostFacts): number {
+  return network.mtu ?? egressMtu(facts);
+}
+
+/** The mtu of the link that the default route takes, so that packets of a container need no fragments. */
+function egressMtu(facts: HostFacts): number {
+  const egress = facts.network.routes.find((route) => route.destination === '0.0.0.0/0');
+  return facts.network.links.find((link) => link.name === egress?.link)?.mtu ?? 1500;
+}
+
+export interface Narrow {
+  readonly what: string;
+  readonly mtu: number;
+  readonly hint: string;
+}
+
+/** What on its link leaves the container no room for IPv6. */
+export function findNarrow(
+  spec: Spec,
+  link: string,
+  facts: HostFacts,
+  together: readonly Spec[],
+): Narrow | undefined {
+  const isNarrow = ({ mtu }: { readonly mtu: number }): boolean => mtu < IPV6_MIN_MTU;
+  const own = mtuOf(spec, facts);
+  const ownHint = `set network.mtu to ${IPV6_MIN_MTU} or more`;
+  if (own < IPV6_MIN_MTU) return { what: 'the interface of the default route', mtu: own, hint: ownHint };
+  if (spec.network.mode !== 'bridge') return undefined;
+  const hint = 'raise that, or use another network.bridge';
+  const bridge = facts.network.links.find(({ name }) => name === link);
+  // One of ours is as wide as what is on it.
+  if (bridge !== undefined && isForeignLink(link, facts) && isNarrow(bridge))
+    return { what: link, mtu: bridge.mtu, hint };
+  const others = [
+    ...together
+      .filter(
+        ({ name, network }) => name !== spec.name && network.mode === 'bridge' && network.bridge === link,
+      )
+      .map((other) => ({ name: other.name, mtu: mtuOf(other, facts) })),
+    ...strangersOn(link, facts, spec, together).flatMap((name) =>
+      facts.network.links.flatMap(({ alias, mtu }) => (alias === `runspec:${name}` ? [{ name, mtu }] : [])),
+    ),
+  ];
+  const other = others.find(isNarrow);
+  return other && { what: `${other.name} on ${link}`, mtu: other.mtu, hint };
+}
+
+/** Who is on a bridge and not of the call is not to lose its IPv6, nor is the owner of the bridge. */
+export function checkMtu(
+  spec: Spec,
+  link: string,
+  facts: HostFacts,
+  problems: Problems,
+  together: readonly Spec[],
+): void {
+  const mtu = mtuOf(spec, facts);
+  if (spec.network.mode !== 'bridge' || mtu >= IPV6_MIN_MTU) return;
+  const user = strangersOn(link, facts, spec, together).find(
+    (name) => facts.containers[name]?.lease?.address6 !== undefined,
+  );
+  const hasOwn =
+    isForeignLink(link, facts) &&
+    facts.network.addresses.some((one) => one.link === link && isGlobal(one.address));
+  if (user === undefined && !hasOwn) return;
+  problems.error(
+    'small-mtu',
+    spec.network.mtu === undefined ? ['network'] : ['network', 'mtu'],
+    `an mtu of ${mtu} takes IPv6 from ${user === undefined ? link : `${user} on ${link}`}`,
+    `set network.mtu to ${IPV6_MIN_MTU} or more, or use another network.bridge`,
+  );
+}
+
+/** Containers on the link that this call has no specs of. */
+function strangersOn(
+  link: string,
+  { containers }: HostFacts,
+  spec: Spec,
+  together: readonly Spec[],
+): readonly string[] {
+  return Object.entries(containers).flatMap(([name, { lease }]) =>
+    lease?.link === link && name !== spec.name && !together.some((other) => other.name === name)
+      ? [name]
+      : [],
+  );
+}
