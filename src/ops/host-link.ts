@@ -32,6 +32,15 @@ export async function advertisementDifference(host: Host, link: string): Promise
   return found === '0' ? [] : [{ property: 'accept_ra', wanted: '0', found }];
 }
 
+/** A link that becomes a port of a bridge gets what the host gives to new ones: its bridge has the rest. */
+export async function restoreDefaults(host: Host, link: string): Promise<void> {
+  for (const file of [routeLocalnet, acceptRa]) {
+    const [fresh, found] = await Promise.all([host.readText(file('default')), host.readText(file(link))]);
+    if (fresh !== undefined && found !== undefined && fresh.trim() !== found.trim())
+      await host.writeInPlace(file(link), fresh.trim());
+  }
+}
+
 export function refuseAdvertisementsLine(link: string): string {
   const path = quote(acceptRa(link));
   return `if [ -e ${path} ]; then echo 0 > ${path}; fi`;

@@ -14,6 +14,7 @@ import {
   lines,
   refuseAdvertisements,
   refuseAdvertisementsLine,
+  restoreDefaults,
   routeLocalnet,
 } from './host-link.ts';
 import { fitMtu } from './bridge-mtu.ts';
@@ -121,6 +122,7 @@ export const veth: Op<'veth'> = {
     });
     const staying = [...wanted, ...found].filter((one) => !stale.includes(one));
     await removeAddresses(host, { link: step.link, stale, staying, isOurs: true });
+    if (former.address !== undefined && step.address === undefined) await restoreDefaults(host, step.link);
     await setUpHostEnd(host, step);
     // The bridge may have been fitted to the former one since it was looked at.
     await fitBridge(context, step, ({ mtu }) => mtu === step.mtu && mtu === former.mtu);

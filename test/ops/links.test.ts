@@ -172,4 +172,15 @@ describe('a veth', () => {
     await ops.update(wanted, former);
     expect(await ops.addresses('rs4b5e57f6')).toEqual([address]);
   });
+
+  it('that becomes the port of a bridge has what a fresh one has, and nothing of a link of its own', async () => {
+    const fresh = await up('netns-folder', 'netns', 'bridge', 'veth');
+    const moved = await up('netns-folder', 'netns', 'bridge');
+    const { bridge: _, ...rest } = STEPS.veth;
+    const former = { ...rest, address: '10.1.0.1/24', address6: 'fd00:1::1/64' } as const;
+    await moved.apply(former);
+    expect(moved.machine.dump()).not.toEqual(fresh.machine.dump());
+    await moved.update(STEPS.veth, former);
+    expect(moved.machine.dump()).toEqual(fresh.machine.dump());
+  });
 });

@@ -14,6 +14,8 @@ describe.skipIf(!requireSystem())('a network that is changed', () => {
       process: { args: serve(base, 'tcp:80'), stopTimeout: '0s' },
       network: { ports: [`${port}:80`], ...network },
     });
+  const hostEnd = (name: string): string =>
+    `rs${createHash('sha256').update(name).digest('hex').slice(0, 8)}`;
   const answer = (port: number) => ask((argv) => getHost().exec(argv), { address: '127.0.0.1', port });
 
   it('takes the container to another bridge, and the former one away', async () => {
@@ -106,6 +108,27 @@ describe.skipIf(!requireSystem())('a network that is changed', () => {
       expect(await pending(host, file)).toEqual([]);
     }
     expect(await host.output(['ip', 'route'])).not.toMatch(/10\.(53|209)\./);
+    await succeed(host, 'down', name);
+  });
+
+  it('takes the container from a link of its own to a bridge, with the host end as a fresh one is', async () => {
+    const host = getHost();
+    const { file, name } = write('joining', 8085, { mode: 'veth' });
+    await succeed(host, 'apply', file);
+    const link = hostEnd(name);
+    const look = (): Promise<string> =>
+      host.output([
+        'cat',
+        ...['ipv4', 'ipv6'].map(
+          (family, index) => `/proc/sys/net/${family}/conf/${link}/${['route_localnet', 'accept_ra'][index]}`,
+        ),
+      ]);
+    expect(await look()).toBe('1\n0\n');
+    write('joining', 8085, {});
+    await succeed(host, 'apply', file);
+    expect(await look()).toBe('0\n1\n');
+    expect(await answer(8085)).toContain('joining');
+    expect(await pending(host, file)).toEqual([]);
     await succeed(host, 'down', name);
   });
 
@@ -239,7 +262,7 @@ describe.skipIf(!requireSystem())('a network that is changed', () => {
     );
     await succeed(host, 'apply', ...files);
     // Packets for its former MAC address do not come to it any more.
-    const link = `rs${createHash('sha256').update(one.name).digest('hex').slice(0, 8)}`;
+    const link = hostEnd(one.name);
     const learned = await host.output(['bridge', 'fdb', 'show', 'dev', link]);
     expect(learned).not.toContain('02:42:0a:4e:00:02');
     expect(await askAt('10.78.0.2')).toContain('two');
