@@ -6,11 +6,14 @@ import type { NftTableStep } from './plan.ts';
 export const NFT_TABLE = 'runspec';
 
 /** Sets whose keys are names of links. */
-export const LINK_SETS: ReadonlySet<string> = new Set(['networks', 'within']);
+export const LINK_SETS: ReadonlySet<string> = new Set(['networks', 'joined', 'within']);
+
+const LEAVING_BY_JOINED = 'oifname @joined iifname @networks iifname . oifname != @within';
 
 /**
  * Sets and maps:
  * - `networks`: links behind which containers are (bridges, host ends of point-to-point veths)
+ * - `joined`: those of them that are bridges of others, behind which there is more than containers
  * - `within`: pairs of one such link with itself: traffic that stays on one bridge
  * - `members`: addresses of containers on these networks
  * - `sources`: addresses to masquerade when they leave their network
@@ -20,6 +23,7 @@ export const LINK_SETS: ReadonlySet<string> = new Set(['networks', 'within']);
 export const FIREWALL: Pick<NftTableStep, 'sets' | 'chains'> = {
   sets: [
     { name: 'networks', declaration: 'set { type ifname; }' },
+    { name: 'joined', declaration: 'set { type ifname; }' },
     { name: 'within', declaration: 'set { type ifname . ifname; }' },
     { name: 'members', declaration: 'set { type ipv4_addr; }' },
     { name: 'sources', declaration: 'set { type ipv4_addr; }' },
@@ -59,15 +63,19 @@ export const FIREWALL: Pick<NftTableStep, 'sets' | 'chains'> = {
       header: 'type nat hook postrouting priority srcnat; policy accept;',
       rules: [
         // A port published on loopback: the answer must come back through us.
-        'oifname @networks ip saddr 127.0.0.0/8 masquerade',
+        'oifname @networks ip daddr @members ip saddr 127.0.0.0/8 masquerade',
         // A container that reaches a sibling (or itself) by a published port: else the answer takes the short way.
         // By address, because what br_netfilter sends through here has no input interface.
         'ip saddr @members oifname @networks ct status dnat masquerade',
         'ip saddr @sources oifname != @networks masquerade',
+        // By a joined bridge containers of other networks leave theirs; those on it are at home, also where br_netfilter
+        // hides it. Kernels before 5.7 know no input interface here at all.
+        `ip saddr @sources ${LEAVING_BY_JOINED} masquerade`,
         // The container's answer to this address is led to lo (nft-ingress): one to ::1 no other interface takes.
-        `oifname @networks ip6 saddr ::1 snat ip6 to ${LOOPBACK6}`,
+        `oifname @networks ip6 daddr @members6 ip6 saddr ::1 snat ip6 to ${LOOPBACK6}`,
         'ip6 saddr @members6 oifname @networks ct status dnat masquerade',
         'ip6 saddr @sources6 oifname != @networks masquerade',
+        `ip6 saddr @sources6 ${LEAVING_BY_JOINED} masquerade`,
       ],
     },
     {
@@ -79,7 +87,10 @@ export const FIREWALL: Pick<NftTableStep, 'sets' | 'chains'> = {
         // br_netfilter (Docker loads it) sends what stays on one bridge through here too.
         'iifname . oifname @within accept',
         // From other hosts only by a published port, and nothing between two bridges.
-        'oifname @networks drop',
+        'oifname @networks oifname != @joined drop',
+        // A joined bridge may be the host's uplink: what is not for a container there is no business of ours.
+        'oifname @joined ip daddr @members drop',
+        'oifname @joined ip6 daddr @members6 drop',
       ],
     },
   ],

@@ -14,6 +14,7 @@ import { netnsOf } from './names.ts';
 import { checkPorts } from './ports.ts';
 import type { Problems } from './problems.ts';
 import { LOOPBACK6 } from './subnets6.ts';
+import { isForeignLink } from './subnets.ts';
 import { netnsSteps } from './netns-steps.ts';
 import { macOf } from './ipv4.ts';
 
@@ -56,7 +57,7 @@ export function compileNetwork(
   checkFirewall(spec, lease, facts, problems);
   const links = linkSteps(spec, lease, network6, netns, facts);
   return {
-    steps: [...base, ...links, ...firewallSteps(spec, lease), ...dockerSteps(spec, lease, facts)],
+    steps: [...base, ...links, ...firewallSteps(spec, lease, facts), ...dockerSteps(spec, lease, facts)],
     netnsPath,
     lease,
   };
@@ -170,7 +171,7 @@ function linkSteps(
   ];
 }
 
-function firewallSteps(spec: Spec, lease: Lease): readonly Step[] {
+function firewallSteps(spec: Spec, lease: Lease, facts: HostFacts): readonly Step[] {
   const table = 'nft:table';
   const isBridge = spec.network.mode === 'bridge';
   const owner = `runspec:${spec.name}`;
@@ -200,6 +201,7 @@ function firewallSteps(spec: Spec, lease: Lease): readonly Step[] {
       after: forwardingKeys(lease).map((key) => `sysctl:${key}`),
       shared: true,
     },
+    ...(isForeignLink(lease.link, facts) ? [linkElement(`joined:${lease.link}`, 'joined', lease.link)] : []),
     linkElement(`network:${lease.link}`, 'networks', lease.link),
     linkElement(`within:${lease.link}`, 'within', `${lease.link} . ${lease.link}`),
     ...(['ipv4', 'ipv6'] as const).flatMap((family) => {
