@@ -15,7 +15,9 @@ import {
   addAddress,
   advertisementDifference,
   BRIDGE_ALIAS,
+  lacksLinkLocal,
   lines,
+  linkLocalOf,
   refuseAdvertisements,
   refuseAdvertisementsLine,
   routeLocalnet,
@@ -65,7 +67,9 @@ export const bridge: Op<'bridge'> = {
     const claim = nameless ? [`link set dev ${step.name} alias ${BRIDGE_ALIAS}`] : [];
     const keep = link === undefined || nameless ? [] : await keepMacLines(host, link, links);
     const wanted =
-      link === undefined ? createLines(step) : [...claim, ...keep, ...mendLines(link, step, links)];
+      link === undefined
+        ? createLines(step)
+        : [...claim, ...keep, ...mendLines(link, step, links, nameless || link.alias === BRIDGE_ALIAS)];
     if (wanted.length > 0) await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(wanted) });
     await host.writeInPlace(routeLocalnet(step.name), '1');
     if (before['existed'] !== true) await refuseAdvertisements(host, step.name);
@@ -162,17 +166,26 @@ function createLines(step: BridgeStep): readonly string[] {
     // A fixed address: otherwise the bridge takes the lowest of its ports' and changes it as they come and go.
     `link add ${step.name} address ${macOf(step.address)} mtu ${step.mtu} type bridge`,
     `link set dev ${step.name} alias ${BRIDGE_ALIAS}`,
-    ...addressesOf(step).map((one) => addAddress(one, step.name)),
+    ...withLinkLocal(step, macOf(step.address)).map((one) => addAddress(one, step.name)),
     `link set dev ${step.name} up`,
   ];
 }
 
-function mendLines(link: LinkState, step: BridgeStep, links: readonly LinkState[]): readonly string[] {
+function withLinkLocal(step: BridgeStep, mac: string): readonly string[] {
+  return [step.address, ...(step.address6 === undefined ? [] : [linkLocalOf(mac), step.address6])];
+}
+
+function mendLines(
+  link: LinkState,
+  step: BridgeStep,
+  links: readonly LinkState[],
+  isOurs: boolean,
+): readonly string[] {
   const mtu = link.alias === BRIDGE_ALIAS ? findMtu(link, links, step.address6 !== undefined) : undefined;
   return [
     // First: a bridge that is too narrow for IPv6 takes no address of it.
     ...(mtu === undefined ? [] : [`link set dev ${step.name} mtu ${mtu}`]),
-    ...addressesOf(step)
+    ...(isOurs && lacksLinkLocal(link) ? withLinkLocal(step, link.mac) : addressesOf(step))
       .filter((one) => !hasAddress(link, one))
       .map((one) => addAddress(one, step.name)),
     ...(link.up ? [] : [`link set dev ${step.name} up`]),

@@ -1,5 +1,7 @@
 // What the host's links to containers have in common, be they bridges or host ends of veth pairs; and how ip(8) is told.
 import type { Host } from '../host/host.ts';
+import type { LinkState } from '../host/kernel-view.ts';
+import { canonicalIpv6 } from '../load/ipv6.ts';
 import type { Difference } from './op.ts';
 import { quote } from './shell.ts';
 
@@ -14,6 +16,23 @@ export function lines(all: readonly string[]): string {
 /** An IPv6 address without duplicate address detection: on a bridge that has no port yet it would never end. */
 export function addAddress(address: string, link: string): string {
   return `addr add ${address} dev ${link}${address.includes(':') ? ' nodad' : ''}`;
+}
+
+/**
+ * The link-local address that the kernel would give a link of this MAC address when it goes up (EUI-64, RFC 4291). Added
+ * before, it needs no duplicate address detection: until that ends, after a second or two, the host asks nobody behind
+ * the link where he is.
+ */
+export function linkLocalOf(mac: string): string {
+  const [first = '', b, c, d, e, f] = mac.split(':');
+  const universal = (Number.parseInt(first, 16) ^ 0x02).toString(16);
+  const address = `fe80::${universal}${b}:${c}ff:fe${d}:${e}${f}`;
+  return `${canonicalIpv6(address) ?? address}/64`;
+}
+
+/** Of a link that is up it is the kernel's matter, and it may have been given another. */
+export function lacksLinkLocal(link: LinkState): boolean {
+  return !link.up && !link.addresses.some(({ address }) => address.startsWith('fe80:'));
 }
 
 /** The file that lets packets of 127.0.0.0/8 through it, as local ones to published ports are. */

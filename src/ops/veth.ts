@@ -11,7 +11,9 @@ import {
   addAddress,
   advertisementDifference,
   BRIDGE_ALIAS,
+  lacksLinkLocal,
   lines,
+  linkLocalOf,
   refuseAdvertisements,
   refuseAdvertisementsLine,
   restoreDefaults,
@@ -113,6 +115,9 @@ export const veth: Op<'veth'> = {
     ]);
     await runChecked(host, ['ip', '-batch', '-'], {
       stdin: lines([
+        ...(step.address6 === undefined || link === undefined || !lacksLinkLocal(link)
+          ? []
+          : [addAddress(linkLocalOf(link.mac), step.link)]),
         `link set dev ${step.link} alias ${step.alias} mtu ${step.mtu} ${step.bridge === undefined ? 'nomaster' : `master ${step.bridge}`} up`,
         ...keepLines(step, links),
         ...portLines(step),
@@ -195,9 +200,11 @@ async function setUpHostEnd(host: Host, step: VethStep): Promise<void> {
 }
 
 function createLines(step: VethStep): readonly string[] {
+  // A bridge without an address of its own takes the lowest of its ports': ours is never the one.
+  const mac = `fe${step.mac.slice(2)}`;
   return [
-    // A bridge without an address of its own takes the lowest of its ports': ours is never the one.
-    `link add ${step.link} address fe${step.mac.slice(2)} mtu ${step.mtu} type veth peer name ${step.interface} mtu ${step.mtu} address ${step.mac} netns ${step.netns}`,
+    `link add ${step.link} address ${mac} mtu ${step.mtu} type veth peer name ${step.interface} mtu ${step.mtu} address ${step.mac} netns ${step.netns}`,
+    ...(step.address6 === undefined ? [] : [addAddress(linkLocalOf(mac), step.link)]),
     `link set dev ${step.link} alias ${step.alias}${step.bridge === undefined ? '' : ` master ${step.bridge}`} up`,
     ...(step.hairpin === true ? portLines(step) : []),
     ...addressesOf(step).map((one) => addAddress(one, step.link)),
