@@ -7,6 +7,8 @@ export interface DockerUser {
   readonly rules: readonly string[];
   /** Rules of each chain of ours, by the name of the link. */
   readonly networks: ReadonlyMap<string, readonly string[]>;
+  /** Links that Docker's own rules lead packets to: its bridges, whatever they are called. */
+  readonly bridges: readonly string[];
   /** Why it is not known what is there; then the others are empty. */
   readonly unreadable?: string;
 }
@@ -37,7 +39,7 @@ export async function readDockerUser(host: Host): Promise<DockerUser | undefined
   // A table that this iptables cannot read was written by something else, and is not ours to extend.
   if (result.status !== 0) {
     const reason = result.stderr.trim().split('\n').at(-1) ?? '';
-    return { rules: [], networks: new Map(), unreadable: `iptables -S failed: ${reason}` };
+    return { rules: [], networks: new Map(), bridges: [], unreadable: `iptables -S failed: ${reason}` };
   }
   const lines = result.stdout.split('\n');
   const names = lines.flatMap((line) => (line.startsWith('-N ') ? [line.slice(3)] : []));
@@ -48,7 +50,18 @@ export async function readDockerUser(host: Host): Promise<DockerUser | undefined
   return {
     rules: rulesOf(CHAIN),
     networks: new Map(own.map((name) => [name.slice(PREFIX.length), rulesOf(name)])),
+    bridges: parseBridges(lines),
   };
+}
+
+/** `-A FORWARD -o mynet -j DOCKER` until Docker 27; later ones have such rules in chains like DOCKER-BRIDGE. */
+function parseBridges(lines: readonly string[]): readonly string[] {
+  const found = lines.flatMap((line) => {
+    const isDockers = /^-A (?:FORWARD .* -j DOCKER$|DOCKER(?!-USER )\S* )/.test(line);
+    const link = isDockers ? /(?<! !) -o (\S+)/.exec(line)?.[1] : undefined;
+    return link === undefined ? [] : [link];
+  });
+  return [...new Set(found)].toSorted();
 }
 
 /** The rules that lead to a network's chain, with whose they are by their comment. */

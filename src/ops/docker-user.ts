@@ -2,7 +2,14 @@
 // overrule it. One rule in DOCKER-USER leads to a chain of ours; what the rules of an admin before it drop stays dropped.
 import { OperationError } from '../errors.ts';
 import { commandError, runChecked } from '../host/commands.ts';
-import { endOf, jumpsTo, networkChain, readDockerUser, type DockerUser } from '../host/docker-user.ts';
+import {
+  endOf,
+  isDockerLink,
+  jumpsTo,
+  networkChain,
+  readDockerUser,
+  type DockerUser,
+} from '../host/docker-user.ts';
 import type { Host } from '../host/host.ts';
 import type { DockerUserStep } from '../plan/docker-user-step.ts';
 import type { Difference, Op } from './op.ts';
@@ -11,7 +18,7 @@ import { hereDocument } from './shell.ts';
 const RESTORE = ['iptables-restore', '-w', '--noflush'] as const;
 
 export const dockerUser: Op<'docker-user'> = {
-  describe: (step) => `iptables DOCKER-USER: packets of ${step.link}`,
+  describe: (step) => `iptables DOCKER-USER: packets of ${endOfWay(step)}`,
 
   async probe({ view }, step) {
     const found = await view.dockerUser();
@@ -54,7 +61,7 @@ export const dockerUser: Op<'docker-user'> = {
     return { outcome: 'removed' };
   },
 
-  toShell: (step) => hereDocument(RESTORE, inFilter([...chainOf(step), `-I ${jumpOf(step)}`])),
+  toShell: (step) => hereDocument(RESTORE, inFilter([...chainOf(step, []), `-I ${jumpOf(step)}`])),
 };
 
 function compare(step: DockerUserStep, found: DockerUser): readonly Difference[] {
@@ -64,8 +71,10 @@ function compare(step: DockerUserStep, found: DockerUser): readonly Difference[]
   if (!isReached)
     differences.push({ property: 'DOCKER-USER', wanted: `-A ${jumpOf(step)}`, found: 'missing' });
   const rules = found.networks.get(step.link);
-  const wanted = chainOf(step).slice(1);
-  if (rules?.join() !== wanted.join())
+  const wanted = chainOf(step, found.bridges).slice(1);
+  // What was left to Docker for a bridge that it has no more may stay so.
+  const kept = rules?.filter((rule) => wanted.includes(rule) || !/ -o \S+ -j RETURN$/.test(rule));
+  if (kept?.join() !== wanted.join())
     differences.push({
       property: networkChain(step.link),
       wanted: `${wanted.length} rules of ours`,
@@ -76,31 +85,44 @@ function compare(step: DockerUserStep, found: DockerUser): readonly Difference[]
 
 /** Whatever part of it is there: a chain that is declared again is emptied, in the same transaction that fills it. */
 async function complete(host: Host, step: DockerUserStep): Promise<void> {
-  const found = (await readDockerUser(host)) ?? { rules: [], networks: new Map() };
+  const found = (await readDockerUser(host)) ?? { rules: [], networks: new Map(), bridges: [] };
   const stale = jumpsTo(found, step.link).filter(({ comment }) => comment === step.comment);
   // Before the RETURN at its end, and behind what an admin has put there.
   const position = endOf(found) + 1 - stale.filter(({ index }) => index < endOf(found)).length;
   const script = [
     ...stale.map(({ rule }) => asDeletion(rule)),
-    ...chainOf(step),
+    ...chainOf(step, found.bridges),
     `-I ${jumpOf(step).replace(' ', ` ${position} `)}`,
   ];
   const result = await host.run(RESTORE, { stdin: inFilter(script) });
   if (result.status !== 0)
-    throw commandError(`iptables refused to let packets of ${step.link} pass DOCKER-USER`, result);
+    throw commandError(`iptables refused to let packets of ${endOfWay(step)} pass DOCKER-USER`, result);
 }
 
-function chainOf({ link }: DockerUserStep): readonly string[] {
+/** @param bridges of Docker's; those that have the names it gives by itself are known without a look. */
+function chainOf({ link, joined }: DockerUserStep, bridges: readonly string[]): readonly string[] {
   const chain = networkChain(link);
+  const others = bridges.filter((name) => name !== link && name !== 'docker0' && !name.startsWith('br-'));
+  const outward = joined === undefined ? `-i ${link}` : `-s ${joined.address}/32 -i ${joined.bridge}`;
+  const inward = joined === undefined ? `-o ${link}` : `-d ${joined.address}/32 -o ${joined.bridge}`;
+  const name = joined?.bridge ?? link;
   return [
     `:${chain} - [0:0]`,
     // Who may come in is decided by the forward chain of our own table.
-    `-A ${chain} -o ${link} -j ACCEPT`,
-    // Who may go to Docker's containers is for Docker to decide.
-    `-A ${chain} -o docker0 -j RETURN`,
-    `-A ${chain} -o br-+ -j RETURN`,
-    `-A ${chain} -i ${link} -j ACCEPT`,
+    `-A ${chain} ${inward} -j ACCEPT`,
+    // What Docker's own bridges send is for Docker to decide.
+    ...(bridges.includes(name) || isDockerLink({ name, kind: 'bridge' })
+      ? []
+      : [
+          // And so is who may go to its containers.
+          ...['docker0', 'br-+', ...others].map((one) => `-A ${chain} -o ${one} -j RETURN`),
+          `-A ${chain} ${outward} -j ACCEPT`,
+        ]),
   ];
+}
+
+function endOfWay({ link, joined }: DockerUserStep): string {
+  return joined === undefined ? link : `${joined.address} on ${joined.bridge}`;
 }
 
 function jumpOf({ link, comment }: DockerUserStep): string {

@@ -3,30 +3,40 @@ import type { Spec } from '../load/spec.ts';
 import type { HostFacts } from './facts.ts';
 import type { Lease } from './plan.ts';
 import type { StepBase } from './step-base.ts';
+import { isForeignLink } from './subnets.ts';
 
 /** One rule in Docker's chain DOCKER-USER that lets packets of a network pass, and the chain that it leads to. */
 export interface DockerUserStep extends StepBase {
   readonly op: 'docker-user';
-  /** Bridge, or host end of a point-to-point veth. */
+  /** Bridge, or host end of the container's veth; the chain is named after it. */
   readonly link: string;
   /** Owner, as in `runspec:web`; for a bridge `runspec`. */
   readonly comment: string;
+  /** On a bridge of somebody else, behind which there is more than containers: this address alone. */
+  readonly joined?: { readonly bridge: string; readonly address: string };
 }
 
 /** Only where Docker is: its FORWARD chain drops what none of its rules accepts. */
-export function dockerSteps(spec: Spec, lease: Lease, facts: HostFacts): readonly DockerUserStep[] {
+export function dockerSteps(
+  spec: Spec,
+  lease: Lease,
+  facts: HostFacts,
+  veth: string,
+): readonly DockerUserStep[] {
   if (facts.network.dockerUser !== true) return [];
-  const isBridge = spec.network.mode === 'bridge';
-  return [
-    {
-      id: `docker:${lease.link}`,
-      op: 'docker-user',
-      link: lease.link,
-      comment: isBridge ? 'runspec' : `runspec:${spec.name}`,
-      needs: [],
-      // What it lets through is limited by our own table: never the one without the other.
-      after: ['nft:table', `network:${lease.link}`],
-      ...(isBridge ? { shared: true as const } : {}),
-    },
-  ];
+  const { address, link } = lease;
+  // What it lets through is limited by our own table: never the one without the other.
+  const edges = { needs: [], after: ['nft:table', `network:${link}`] };
+  if (spec.network.mode === 'bridge' && !isForeignLink(link, facts))
+    return [
+      { id: `docker:${link}`, op: 'docker-user', link, comment: 'runspec', ...edges, shared: true as const },
+    ];
+  const own = {
+    id: `docker:${veth}`,
+    op: 'docker-user',
+    link: veth,
+    comment: `runspec:${spec.name}`,
+  } as const;
+  const joined = link === veth ? {} : { joined: { bridge: link, address } };
+  return [{ ...own, ...joined, ...edges }];
 }

@@ -57,7 +57,12 @@ export function compileNetwork(
   checkFirewall(spec, lease, facts, problems);
   const links = linkSteps(spec, lease, network6, netns, facts);
   return {
-    steps: [...base, ...links, ...firewallSteps(spec, lease, facts), ...dockerSteps(spec, lease, facts)],
+    steps: [
+      ...base,
+      ...links,
+      ...firewallSteps(spec, lease, facts),
+      ...dockerSteps(spec, lease, facts, vethName(spec.name)),
+    ],
     netnsPath,
     lease,
   };

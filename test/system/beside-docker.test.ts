@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { identify, inside, pending, succeed } from '../support/containers.ts';
+import { drift, identify, inside, pending, succeed } from '../support/containers.ts';
 import { listRules, placeDockerd, type Dockerd } from '../support/dockerd.ts';
 import { alpine, programs, requireSystem } from '../support/requirements.ts';
 import { serve, writeSpec, type PlacedSpec, type SpecKeys } from '../support/specs.ts';
@@ -90,6 +90,41 @@ describe.skipIf(!requireSystem() || image === undefined || !programs('dockerd', 
       await succeed(host(), 'down', other.name);
       expect(await rules()).toBe(before);
       expect(await ask(onRemote, { address, port: 8090 })).toBe('docker');
+    });
+
+    it('who gets to a network of Docker’s is left to Docker, whatever its bridge is called', async () => {
+      const named = async (name: string): Promise<unknown> =>
+        docker('network', 'create', '--opt', `com.docker.network.bridge.name=${name}`, name);
+      await named('named0');
+      const serve80 = ['nc', '-lk', '-p', '80', '-e', 'echo', 'named'];
+      await docker('run', '--detach', '--name', 'apart', '--network', 'named0', 'small', ...serve80);
+      const format = '{{.NetworkSettings.Networks.named0.IPAddress}}';
+      const address = (await docker('inspect', '--format', format, 'apart')).trim();
+      const present = await rules();
+      const inTheirs: Run = (argv) =>
+        host().exec(
+          daemon?.client('exec', 'theirs', ...argv.slice(0, 2), 'sh', '-c', `nc ${address} 80`) ?? [],
+        );
+      const web = write('web', { ...NET, ports: ['8080:80'] });
+      const joined = write('joined', { bridge: 'docker0', address: '172.17.0.77', ports: ['8081:80'] });
+      await succeed(host(), 'apply', web.file, joined.file);
+      await expect
+        .poll(() => ask(onRemote, { address: host().address, port: 8081 }), SOON)
+        .toMatch(/^joined /);
+      expect(await ask((argv) => host().exec(argv), { address, port: 80 })).toBe('named');
+      for (const run of [inside(host(), web.name), inside(host(), joined.name), inTheirs])
+        expect(await ask(run, { address, port: 80, seconds: 1 })).toBeUndefined();
+      // One that comes later is seen by the next look.
+      expect(await pending(host(), web.file)).toEqual([]);
+      await named('named1');
+      expect(await drift(host(), web.name)).toEqual(['docker:beside0 drifted']);
+      await succeed(host(), 'apply', web.file);
+      await docker('network', 'rm', 'named1');
+      expect(await pending(host(), web.file)).toEqual([]);
+      await succeed(host(), 'down', web.name, joined.name);
+      expect(await rules()).toBe(present);
+      await docker('rm', '--force', 'apart');
+      await docker('network', 'rm', 'named0');
     });
 
     it('a rule that is missing is seen, and put back without a restart', async () => {
