@@ -69,7 +69,17 @@ export function chooseNetwork6(
     return refuse('subnet-mismatch', 'subnet6', message, `use ${shown}, or another network.bridge`);
   }
   const block = wanted ?? freeBlock(spec, link, facts, here);
-  const clash = usedBlocks(link, facts, spec.name).find((one) => overlap6(one.block, block));
+  // What is on the link stays there, as in IPv4, whatever route came later.
+  const isThere = fixed === undefined && isOnLink(block, link, facts);
+  const clash = isThere
+    ? undefined
+    : usedBlocks(link, facts, spec.name).find((one) => overlap6(one.block, block));
+  if (clash?.ofContainer === false && !here.some(isAskedFor)) {
+    const message = `no IPv6 for ${spec.name}: subnet ${formatBlock6(block)} overlaps ${clash.what}`;
+    const hint = 'set network.subnet6 to a free network, or network.ipv6 to false';
+    problems.warning('subnet-overlap', ['network'], message, hint);
+    return undefined;
+  }
   if (clash !== undefined) {
     const message = `subnet ${formatBlock6(block)} overlaps ${clash.what}`;
     const hint =
@@ -173,7 +183,7 @@ function wantsIpv6(
   const { network } = spec;
   if (network.ipv6 === false) return false;
   const key = KEYS6.find((one) => network[one] !== undefined);
-  const isAsked = network.ipv6 === true || key !== undefined;
+  const isAsked = isAskedFor(spec);
   const refuse = (message: string, hint: string): false => {
     if (isAsked) problems?.error('no-ipv6', ['network', key ?? 'ipv6'], message, hint);
     return false;
@@ -189,6 +199,16 @@ function wantsIpv6(
   // An uplink that is away for a while takes no address from who has one.
   const own = facts.containers[spec.name]?.lease;
   return own?.link === link && own.address6 !== undefined;
+}
+
+function isAskedFor({ network }: Spec): boolean {
+  return network.ipv6 === true || KEYS6.some((key) => network[key] !== undefined);
+}
+
+function isOnLink(block: Block6, link: string, { network }: HostFacts): boolean {
+  return network.addresses.some(
+    (one) => one.link === link && contains6(block, parseIpv6(one.address) ?? -1n),
+  );
 }
 
 function isBeside(other: Spec, spec: Spec): boolean {

@@ -103,11 +103,17 @@ export function freeBlock(spec: Spec, link: string, facts: HostFacts, here: read
 }
 
 /** Blocks of other links. A default route is none, nor are its halves, nor 2000::/3, which is all of the Internet. */
+interface Found {
+  readonly text: string;
+  readonly what: string;
+  readonly ofContainer?: boolean;
+}
+
 export function usedBlocks(
   link: string,
   facts: HostFacts,
   name: string,
-): readonly { readonly block: Block6; readonly what: string }[] {
+): readonly { readonly block: Block6; readonly what: string; readonly ofContainer: boolean }[] {
   const left = linkLeft(link, facts, name);
   const isOther = (one: { readonly link: string }): boolean => one.link !== link && one.link !== left;
   const found = [
@@ -123,11 +129,11 @@ export function usedBlocks(
     ...Object.entries(facts.containers).flatMap(([other, { lease }]) =>
       other === name || lease === undefined || !isOther(lease)
         ? []
-        : [{ text: lease.subnet6 ?? '', what: `the network of container ${other}` }],
+        : [{ text: lease.subnet6 ?? '', what: `the network of container ${other}`, ofContainer: true }],
     ),
   ];
-  return found.flatMap(({ text, what }) => {
+  return found.flatMap(({ text, what, ofContainer = false }: Found) => {
     const block = text.includes(':') ? parseBlock6(text) : undefined;
-    return block === undefined || block.prefix <= 3 ? [] : [{ block, what }];
+    return block === undefined || block.prefix <= 3 ? [] : [{ block, what, ofContainer }];
   });
 }

@@ -34,11 +34,27 @@ describe.skipIf(!requireSystem())('an apply that fails', () => {
       fs.mkdirSync(`${host.folder}/specs`, { recursive: true });
     },
   });
-  const failing = async (base: string, keys: SpecKeys) => {
+  /** The plan believes that there are so many CPUs; the kernel knows better. */
+  const withManyCpus = async <T>(work: () => Promise<T>): Promise<T> => {
+    const host = getHost();
+    const told = host.write('specs/cpus', '0-4095\n');
+    const files = ['/sys/devices/system/cpu/possible', '/sys/fs/cgroup/cpuset/cpuset.cpus'].filter((file) =>
+      fs.existsSync(file),
+    );
+    for (const file of files) await host.output(['mount', '--bind', told, file]);
+    try {
+      return await work();
+    } finally {
+      for (const file of files) await host.output(['umount', file]);
+      fs.rmSync(told);
+    }
+  };
+  const atOnce = <T>(work: () => Promise<T>): Promise<T> => work();
+  const failing = async (base: string, keys: SpecKeys, where = atOnce) => {
     const host = getHost();
     const spec = writeSpec(host, base, { network: NETWORK, ...keys });
     before = await host.snapshot();
-    const result = await host.runspec('apply', spec.file);
+    const result = await where(() => host.runspec('apply', spec.file));
     expect(await host.settledDiff(before)).toEqual([]);
     expect(await list(host)).toEqual([]);
     return result;
@@ -123,9 +139,9 @@ describe.skipIf(!requireSystem())('an apply that fails', () => {
   });
 
   it('in a write to the kernel names the step and the file, and leaves nothing', async () => {
-    const { status, stderr } = await failing('cpuset', { resources: { cpuset: '0-4000' } });
+    const { status, stderr } = await failing('cpuset', { resources: { cpuset: '0-4000' } }, withManyCpus);
     expect(status).toBe(1);
-    expect(stderr).toMatch(/^\S+:\d+:\d+: error: cgroup\S*: .*cpuset\.cpus/m);
+    expect(stderr).toMatch(/error: .*cgroup.*cpuset\.cpus/m);
   });
 
   it.each([
@@ -160,7 +176,7 @@ describe.skipIf(!requireSystem())('an apply that fails', () => {
       resources: { memory: '32M', cpuset: '0-4000' },
       process: { args: WAIT },
     });
-    expect((await host.runspec('apply', changed.file)).status).toBe(1);
+    expect((await withManyCpus(() => host.runspec('apply', changed.file))).status).toBe(1);
     writeSpec(host, 'stays', { ...WEB, process: { args: WAIT } });
     expect(await identify(host, spec.name)).toBe(identity);
     expect(await host.settledDiff(up)).toEqual([]);
@@ -198,7 +214,8 @@ describe.skipIf(!requireSystem())('an apply that fails', () => {
       resources: { cpuset: '0-4000' },
     });
     before = await host.snapshot();
-    expect(await host.runspec('apply', '--keep-on-failure', file)).toMatchObject({ status: 1 });
+    const kept = await withManyCpus(() => host.runspec('apply', '--keep-on-failure', file));
+    expect(kept.status).toBe(1);
     expect((await list(host)).map((row) => row.state)).toEqual(['partial']);
     await succeed(host, 'down', name);
     expect(await host.settledDiff(before)).toEqual([]);

@@ -18,7 +18,7 @@ async function ask(
   const host = {
     ...createFixtureHost({ files: { '/auth.json': auth } }),
     environment: { REGISTRY_AUTH_FILE: '/auth.json' },
-    now: () => 0,
+    monotonic: () => 0,
   };
   const asked: FetchRequest[] = [];
   const fetch = async (request: FetchRequest): Promise<HttpResponse> => {

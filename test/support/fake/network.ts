@@ -1,6 +1,7 @@
 // The links, addresses and routes of a fake machine's network namespaces, and the `ip` commands that
 // change and show them. A command it does not know is an error of the test, not of the machine.
 import { isIpv6, pairs, shape, splitAt, subnetOf, unknown } from './ip-words.ts';
+import { showLink } from './show-link.ts';
 
 export interface FakeLink {
   name: string;
@@ -284,21 +285,4 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
   };
   self.addNamespace('');
   return self;
-}
-
-function showLink(one: FakeLink): object {
-  return {
-    ifname: one.name,
-    ifalias: one.alias,
-    mtu: one.mtu,
-    address: one.mac,
-    flags: one.up ? ['UP'] : [],
-    master: one.master,
-    linkinfo:
-      one.kind === undefined ? undefined : { info_kind: one.kind, info_slave_data: { hairpin: one.hairpin } },
-    addr_info: one.addresses.map((address) => {
-      const [local, prefix] = address.split('/');
-      return { family: isIpv6(address) ? 'inet6' : 'inet', local, prefixlen: Number(prefix) };
-    }),
-  };
 }
