@@ -1,8 +1,9 @@
 // The address and default route of the interface inside the container's network namespace.
 import { runChecked } from '../host/commands.ts';
-import { NETNS_FOLDER } from '../host/kernel-view.ts';
+import { NETNS_FOLDER, readNetns } from '../host/kernel-view.ts';
 import type { AddressStep } from '../plan/plan.ts';
 import { readInside } from '../runtime/unnamed-namespace.ts';
+import { announce } from './announce.ts';
 import { lines } from './host-link.ts';
 import type { Difference, Op } from './op.ts';
 
@@ -62,6 +63,11 @@ export const address: Op<'address'> = {
     await runChecked(host, ['ip', '-n', step.netns, '-batch', '-'], {
       stdin: lines([...stale, ...commands(step)]),
     });
+    if (isSame) return;
+    // Somebody else may have had it a moment ago.
+    const inside = await readNetns(host, `${NETNS_FOLDER}/${step.netns}`);
+    const link = inside?.links.find((one) => one.name === step.interface);
+    if (link !== undefined) await announce(host, { ...step, mac: link.mac });
   },
 
   // The address goes with its interface, and that with the veth pair.

@@ -19,6 +19,7 @@ import {
   restoreDefaults,
   routeLocalnet,
 } from './host-link.ts';
+import { announce, isAheadOf } from './announce.ts';
 import { fitMtu } from './bridge-mtu.ts';
 import { deleteLink } from './delete-link.ts';
 import type { Difference, Op, OpContext } from './op.ts';
@@ -125,6 +126,9 @@ export const veth: Op<'veth'> = {
         ...(former.mac === step.mac ? [] : forgetLines(step)),
       ]),
     });
+    const inside = await context.view.netns(step.netns);
+    const peer = inside?.links.find(({ name }) => name === step.interface);
+    if (peer !== undefined && peer.mac !== step.mac && !isAheadOf(step.mac, peer)) await announce(host, step);
     const staying = [...wanted, ...found].filter((one) => !stale.includes(one));
     await removeAddresses(host, { link: step.link, stale, staying, isOurs: true });
     if (former.address !== undefined && step.address === undefined) await restoreDefaults(host, step.link);

@@ -26,7 +26,11 @@ export function createFakePrograms(machine: FakeMachine, gate: Gate): RunProgram
       if (args[0] !== '-L') throw unknown(['conntrack', ...args]);
       return gate.read(() => '');
     },
-    nsenter: ([namespace = '', program, ...args], stdin) => {
+    nsenter: ([namespace = '', ...rest], stdin) => {
+      const [program, ...args] = rest[0] === '--' ? rest.slice(1) : rest;
+      // Of announcements, which nobody hears, no more than that they are asked for.
+      if (program === 'cat') return gate.read(() => args.map(() => '0\n').join(''));
+      if (program === 'tee') return gate.pass(`tee ${args.join(' ')} in ${namespace}: ${stdin}`, () => '');
       if (program !== 'ip') throw unknown(['nsenter', namespace, program ?? '']);
       return runIp(machine, gate, ['-n', namespace.replace(`--net=${NETNS}/`, ''), ...args], stdin);
     },

@@ -1,0 +1,54 @@
+// Tells neighbours at which MAC address the addresses of a container are now. They keep for half a minute and more where
+// one was, and send there what the container has to answer: the host, other containers, whoever is on a joined bridge.
+import { runChecked } from '../host/commands.ts';
+import type { Host } from '../host/host.ts';
+import { NETNS_FOLDER, type LinkState } from '../host/kernel-view.ts';
+import { contains, macOf, parseAddress, parseBlock } from '../plan/ipv4.ts';
+
+export interface Announcer {
+  readonly netns: string;
+  readonly interface: string;
+  /** That it has already. */
+  readonly mac: string;
+}
+
+/**
+ * The kernel itself sends a gratuitous ARP request and an unsolicited neighbour advertisement for each address of an
+ * interface whose MAC address is set, even to the one that it has (NETDEV_CHANGEADDR in devinet.c and ndisc.c), while it
+ * is asked for that.
+ */
+export async function announce(host: Host, { netns, interface: link, mac }: Announcer): Promise<void> {
+  const enter = ['nsenter', `--net=${NETNS_FOLDER}/${netns}`, '--'];
+  const hasIpv6 = (await host.status('/proc/sys/net/ipv6/conf')) !== undefined;
+  const conf = (family: 'ipv4' | 'ipv6'): string => `/proc/sys/net/${family}/conf/${link}`;
+  const paths = [`${conf('ipv4')}/arp_notify`, ...(hasIpv6 ? [`${conf('ipv6')}/ndisc_notify`] : [])];
+  const found = (await runChecked(host, [...enter, 'cat', ...paths])).stdout.split('\n');
+  const silent = paths.filter((_, index) => found[index] === '0');
+  const set = async (value: string): Promise<void> => {
+    if (silent.length > 0) await runChecked(host, [...enter, 'tee', ...silent], { stdin: value });
+  };
+  await set('1');
+  try {
+    await runChecked(host, ['ip', '-n', netns, 'link', 'set', 'dev', link, 'address', mac]);
+  } finally {
+    await set('0');
+  }
+}
+
+/**
+ * Whether the MAC address is made of another address of the subnet than the interface has: it is about to have that one,
+ * and what it has now may be somebody else's already, as when two containers swap theirs.
+ */
+export function isAheadOf(mac: string, { addresses }: LinkState): boolean {
+  const bytes = mac.split(':').map((byte) => Number.parseInt(byte, 16));
+  const coming = bytes.slice(2).join('.');
+  return addresses.some(({ address, prefix }) => {
+    const block = parseBlock(`${address}/${prefix}`);
+    return (
+      macOf(coming) === mac &&
+      coming !== address &&
+      block !== undefined &&
+      contains(block, parseAddress(coming) ?? -1)
+    );
+  });
+}
