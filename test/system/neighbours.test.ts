@@ -19,7 +19,7 @@ describe.skipIf(!requireSystem())('neighbours of a container', () => {
       network: { ...SUBNETS, ...network },
     });
 
-  it.each<readonly [string, Readonly<Record<string, unknown>>, Readonly<Record<string, unknown>>]>([
+  it.each<readonly [string, Readonly<Record<string, string>>, Readonly<Record<string, string>>]>([
     ['MAC address', { address: '10.79.0.2' }, { address: '10.79.0.2', mac: '02:42:00:00:00:77' }],
     ['IPv4 address, and with it its MAC address', { address: '10.79.0.2' }, { address: '10.79.0.50' }],
     [
@@ -57,7 +57,7 @@ describe.skipIf(!requireSystem())('neighbours of a container', () => {
     await succeed(host, 'down', gone.name);
     write('changed', { address6: 'fd00:79::2', ...later, ports });
     await succeed(host, 'apply', changed.file);
-    await talk('changed', String(later['address']), String(later['address6'] ?? 'fd00:79::2'));
+    await talk('changed', later['address'] ?? '', later['address6'] ?? 'fd00:79::2');
     expect(await identify(host, changed.name)).toBe(process);
     expect(await pending(host, changed.file)).toEqual([]);
     const notify = ['nsenter', `--net=/run/netns/runspec-${changed.name}`, '--', 'cat'];
