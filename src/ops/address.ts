@@ -42,7 +42,7 @@ export const address: Op<'address'> = {
       step.gateway6,
       gateways.filter((one) => one.includes(':')),
     );
-    if (differences.length === 0) return { state: 'present', owned: true };
+    if (differences.length === 0) return { state: 'present' };
     // A fresh interface has none of them.
     const all = step.address6 === undefined ? 3 : 5;
     return differences.length === all

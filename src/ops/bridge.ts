@@ -45,9 +45,7 @@ export const bridge: Op<'bridge'> = {
         ? await advertisementDifference(host, step.name)
         : await macDifference(host, link, await view.links())),
     ];
-    return differences.length === 0
-      ? { state: 'present', owned: link.alias === BRIDGE_ALIAS }
-      : { state: 'drifted', differences, inPlace: true };
+    return differences.length === 0 ? { state: 'present' } : { state: 'drifted', differences, inPlace: true };
   },
 
   async before({ host, view }, step) {

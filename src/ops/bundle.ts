@@ -31,7 +31,7 @@ export const bundle: Op<'bundle'> = {
       ...(await compareJoined({ host, dataDir }, step, config)),
       ...(await compareNamed(host, step, config)),
     ];
-    if (strays.length === 0) return { state: 'present', owned: true };
+    if (strays.length === 0) return { state: 'present' };
     const differences = strays.map(({ difference }) => difference);
     return { ...drifted(differences), leaves: strays.map(({ type }) => type) };
   },

@@ -46,9 +46,7 @@ export const cgroup: Op<'cgroup'> = {
       found: frozen,
     }));
     const differences = [...limits, ...strayed, ...held];
-    return differences.length === 0
-      ? { state: 'present', owned: true }
-      : { state: 'drifted', differences, inPlace: true };
+    return differences.length === 0 ? { state: 'present' } : { state: 'drifted', differences, inPlace: true };
   },
 
   async apply(context, step) {

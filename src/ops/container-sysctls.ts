@@ -21,9 +21,7 @@ export const containerSysctls: Op<'container-sysctls'> = {
       const isSame = before === undefined ? now === undefined || showsSysctl(value, now) : now === before;
       return isSame ? [] : [{ property: name, wanted: value, found: now ?? 'missing' }];
     });
-    return differences.length === 0
-      ? { state: 'present', owned: true }
-      : { state: 'drifted', differences, inPlace: true };
+    return differences.length === 0 ? { state: 'present' } : { state: 'drifted', differences, inPlace: true };
   },
 
   async apply({ host }, step) {

@@ -13,7 +13,7 @@ export const controller: Op<'controller'> = {
   describe: (step) => `cgroup controller ${step.controller} below ${step.mountpoint}`,
 
   async probe({ host }, step) {
-    return (await isEnabled(host, step)) ? { state: 'present', owned: true } : { state: 'absent' };
+    return (await isEnabled(host, step)) ? { state: 'present' } : { state: 'absent' };
   },
 
   async before({ host }, step) {

@@ -26,7 +26,7 @@ export const directory: Op<'directory'> = {
     }
     // Volumes and shared folders belong to whoever uses them: their mode is not ours to reset.
     if (step.removal === 'volume' || step.shared === true || found.mode === step.mode)
-      return { state: 'present', owned: true };
+      return { state: 'present' };
     return {
       state: 'drifted',
       inPlace: true,

@@ -29,9 +29,7 @@ export const dockerUser: Op<'docker-user'> = {
     if (found === undefined || (jumpsTo(found, step.link).length === 0 && !found.networks.has(step.link)))
       return { state: 'absent' };
     const differences = compare(step, found);
-    return differences.length === 0
-      ? { state: 'present', owned: true }
-      : { state: 'drifted', differences, inPlace: true };
+    return differences.length === 0 ? { state: 'present' } : { state: 'drifted', differences, inPlace: true };
   },
 
   async apply({ host }, step) {

@@ -19,7 +19,7 @@ export const file: Op<'file'> = {
     // The container can write what is mounted into it: any text of any size.
     const isWorthReading = found.size <= Buffer.byteLength(step.text) + MORE;
     const text = isWorthReading ? ((await host.readText(step.path)) ?? '') : `${found.size} bytes`;
-    if (isWorthReading && text === step.text) return { state: 'present', owned: true };
+    if (isWorthReading && text === step.text) return { state: 'present' };
     const difference = isWorthReading
       ? compare(step.text, text)
       : { wanted: summarize(step.text), found: text };

@@ -16,7 +16,7 @@ export const layer: Op<'layer'> = {
     // Layers appear whole, by one rename, and are never written to: that it is there is enough.
     const found = await host.status(recipe.path);
     if (found === undefined) return { state: 'absent' };
-    if (found.type === 'directory') return { state: 'present', owned: true };
+    if (found.type === 'directory') return { state: 'present' };
     return {
       state: 'drifted',
       inPlace: false,

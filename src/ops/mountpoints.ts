@@ -23,7 +23,7 @@ export const mountpoints: Op<'mountpoints'> = {
     }
     // A layer below a live overlay must not change: it is made anew with everything above it.
     if (differences.length > 0) return { state: 'drifted', inPlace: false, differences };
-    return { state: 'present', owned: true };
+    return { state: 'present' };
   },
 
   async apply(context, step) {

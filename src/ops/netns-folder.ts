@@ -14,7 +14,7 @@ export const netnsFolder: Op<'netns-folder'> = {
   describe: () => `shared mount ${NETNS_FOLDER}`,
 
   async probe({ view }) {
-    return isUsable(await view.mounts()) ? { state: 'present', owned: true } : { state: 'absent' };
+    return isUsable(await view.mounts()) ? { state: 'present' } : { state: 'absent' };
   },
 
   async before({ host, view }) {

@@ -39,7 +39,7 @@ export const netns: Op<'netns'> = {
     }
     if (found === undefined) return { state: 'absent' };
     const loopback = found.links.find((link) => link.name === 'lo');
-    if (loopback?.up === true) return { state: 'present', owned: true };
+    if (loopback?.up === true) return { state: 'present' };
     return {
       state: 'drifted',
       inPlace: true,

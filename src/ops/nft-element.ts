@@ -18,8 +18,7 @@ export const nftElement: Op<'nft-element'> = {
   async probe({ view }, step) {
     const found = await findElement(view, step);
     if (found === undefined) return { state: 'absent' };
-    if (found.value === step.value && found.comment === step.comment)
-      return { state: 'present', owned: true };
+    if (found.value === step.value && found.comment === step.comment) return { state: 'present' };
     return {
       state: 'drifted',
       inPlace: true,

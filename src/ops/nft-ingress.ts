@@ -18,8 +18,7 @@ export const nftIngress: Op<'nft-ingress'> = {
     if ((await view.link(step.link)) === undefined) return { state: 'absent' };
     const found = await view.nftTable(step.table, 'netdev');
     if (found === undefined) return { state: 'absent' };
-    if (found.chains.get(CHAIN)?.join() === fingerprint(ruleOf(step)))
-      return { state: 'present', owned: true };
+    if (found.chains.get(CHAIN)?.join() === fingerprint(ruleOf(step))) return { state: 'present' };
     const differences = [
       { property: `chain ${CHAIN}`, wanted: 'one rule of ours', found: 'another or none' },
     ];

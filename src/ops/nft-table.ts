@@ -16,9 +16,7 @@ export const nftTable: Op<'nft-table'> = {
     const found = await view.nftTable(step.table);
     if (found === undefined) return { state: 'absent' };
     const differences = compare(step, found);
-    return differences.length === 0
-      ? { state: 'present', owned: true }
-      : { state: 'drifted', differences, inPlace: true };
+    return differences.length === 0 ? { state: 'present' } : { state: 'drifted', differences, inPlace: true };
   },
 
   async apply({ host }, step) {

@@ -16,8 +16,8 @@ export interface Difference {
 export type Probe =
   /** `why`: a clause for people, when more is known than that nothing is there. */
   | { readonly state: 'absent'; readonly why?: string }
-  /** As wanted. `owned` false: it was there before and belongs to someone else. */
-  | { readonly state: 'present'; readonly owned: boolean; readonly detail?: string }
+  /** As wanted. */
+  | { readonly state: 'present' }
   /**
    * There, but different; `inPlace` when `update` can mend it without touching anything else. `heldBy` is the id of the
    * step whose object alone keeps it: when that goes, it is gone. `leaves`: OCI's types of namespaces in which the process

@@ -34,7 +34,7 @@ export const overlay: Op<'overlay'> = {
         : [{ property: 'upperdir', wanted: step.upper ?? 'none', found: upper ?? 'none' }]),
     ];
     return differences.length === 0
-      ? { state: 'present', owned: true }
+      ? { state: 'present' }
       : { state: 'drifted', differences, inPlace: false };
   },
 

@@ -19,7 +19,7 @@ export const privateMount: Op<'private-mount'> = {
     const mount = topMount(await view.mounts(), step.path);
     if (mount === undefined) return { state: 'absent' };
     return mount.isPrivate
-      ? { state: 'present', owned: true }
+      ? { state: 'present' }
       : {
           state: 'drifted',
           inPlace: true,

@@ -33,7 +33,7 @@ export const process: Op<'process'> = {
     // From outside nothing can be mounted into a container: a new process gets what this one has lost.
     differences.push(...(await findMissingMounts(host, step.bundle, state.pid)).map(describeMissing));
     if (differences.length > 0) return { state: 'drifted', differences, inPlace: false };
-    return { state: 'present', owned: true, detail: `pid ${state.pid}` };
+    return { state: 'present' };
   },
 
   async apply({ host, view, dataDir, signal, reached }, step) {

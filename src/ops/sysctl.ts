@@ -14,7 +14,7 @@ export const sysctl: Op<'sysctl'> = {
 
   async probe({ host }, step) {
     const found = (await host.readText(sysctlPath(step.key)))?.trim();
-    if (found === step.value) return { state: 'present', owned: true };
+    if (found === step.value) return { state: 'present' };
     return {
       state: 'drifted',
       inPlace: true,

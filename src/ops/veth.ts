@@ -61,9 +61,7 @@ export const veth: Op<'veth'> = {
         .filter((wanted) => !outside.addresses.some((one) => `${one.address}/${one.prefix}` === wanted))
         .map((wanted) => ({ property: 'address', wanted, found: 'missing' })),
     ];
-    return differences.length === 0
-      ? { state: 'present', owned: true }
-      : { state: 'drifted', differences, inPlace: true };
+    return differences.length === 0 ? { state: 'present' } : { state: 'drifted', differences, inPlace: true };
   },
 
   async apply(context, step) {

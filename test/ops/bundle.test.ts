@@ -49,7 +49,7 @@ describe('the bundle', () => {
     const { step, context } = makeStep();
     expect(await bundle.probe(context, step)).toEqual({ state: 'absent' });
     await bundle.apply(context, step, {});
-    expect(await bundle.probe(context, step)).toEqual({ state: 'present', owned: true });
+    expect(await bundle.probe(context, step)).toEqual({ state: 'present' });
     const undo = (): ReturnType<typeof bundle.revert> => bundle.revert(context, step, {}, { volumes: false });
     expect(await undo()).toEqual({ outcome: 'removed' });
     expect(await undo()).toEqual({ outcome: 'gone' });

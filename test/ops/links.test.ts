@@ -21,7 +21,7 @@ describe('a bridge', () => {
     const ops = await foreign();
     const clean = ops.machine.dump();
     const before = await ops.apply(STEPS.bridge);
-    expect(await ops.probe(STEPS.bridge)).toMatchObject({ state: 'present', owned: false });
+    expect(await ops.probe(STEPS.bridge)).toMatchObject({ state: 'present' });
     expect(await ops.revert(STEPS.bridge, before)).toMatchObject({ outcome: 'kept' });
     expect(ops.machine.dump()).toEqual(clean);
   });
