@@ -33,7 +33,7 @@ export async function showImages(context: CommandContext): Promise<number> {
   await requireRoot(context);
   const { host, dataDir } = context;
   const [images, layers] = await Promise.all([listImages(host, dataDir), listLayers(host, dataDir)]);
-  const sizes = new Map(layers.map(({ key, record }) => [key, record?.size]));
+  const sizes = new Map(layers.map(({ key, note }) => [key, note?.size]));
   if (context.json) {
     context.stdout(`${JSON.stringify({ images, layers: layers.map(forMachines) })}\n`);
     return EXIT.done;
@@ -46,14 +46,14 @@ export async function showImages(context: CommandContext): Promise<number> {
     reference,
   ]);
   const layerRows = layers
-    .toSorted((a, b) => (a.record?.created ?? 0) - (b.record?.created ?? 0))
-    .map(({ key, record, usedBy }) => [
+    .toSorted((a, b) => (a.note?.created ?? 0) - (b.note?.created ?? 0))
+    .map(({ key, note, usedBy }) => [
       key.slice(0, 12),
-      record === undefined ? '?' : formatSize(record.size),
-      record === undefined ? '?' : String(record.entries),
-      record === undefined ? '?' : new Date(record.created).toISOString().slice(0, 16).replace('T', ' '),
+      note === undefined ? '?' : formatSize(note.size),
+      note === undefined ? '?' : String(note.entries),
+      note === undefined ? '?' : new Date(note.created).toISOString().slice(0, 16).replace('T', ' '),
       usedBy.join(',') || '-',
-      record === undefined ? '?' : showSource(record.source),
+      note === undefined ? '?' : showSource(note.source),
     ]);
   if (imageRows.length > 0)
     context.stdout(`${renderTable([['IMAGE', 'SIZE', 'LAYERS', 'USED BY', 'REFERENCE'], ...imageRows])}\n`);
@@ -154,7 +154,7 @@ export async function collectImages(context: CommandContext): Promise<number> {
     context,
     layers.map((layer) => layer.key),
   );
-  const freed = layers.reduce((sum, layer) => sum + (layer.record?.size ?? 0), 0);
+  const freed = layers.reduce((sum, layer) => sum + (layer.note?.size ?? 0), 0);
   if (!context.quiet) {
     const others = leftovers === 0 ? '' : ` and ${leftovers} leftovers`;
     context.stderr(`removed ${layers.length} layers (${formatSize(freed)})${others}`);
@@ -234,7 +234,7 @@ function report(context: CommandContext, keys: readonly string[]): void {
   context.stdout(context.json ? `${JSON.stringify(keys)}\n` : keys.map((key) => `${key}\n`).join(''));
 }
 
-function forMachines({ key, record, usedBy, taggedBy }: StoredLayer): Readonly<Record<string, unknown>> {
-  const created = record === undefined ? {} : { created: new Date(record.created).toISOString() };
-  return { key, ...record, ...created, usedBy, taggedBy };
+function forMachines({ key, note, usedBy, taggedBy }: StoredLayer): Readonly<Record<string, unknown>> {
+  const created = note === undefined ? {} : { created: new Date(note.created).toISOString() };
+  return { key, ...note, ...created, usedBy, taggedBy };
 }

@@ -4,18 +4,18 @@ import { isComplete, keysOf, listTags, removeTag, tagKey } from './image-records
 import { withStoreNames, type StoreContext } from './store-lock.ts';
 import {
   layerPath,
-  readRecord,
-  recordPath,
+  readLayerNote,
+  notePath,
   removeStaleWork,
   storePaths,
   withWork,
-  type LayerRecord,
+  type LayerNote,
 } from './store.ts';
 
 export interface StoredLayer {
   readonly key: string;
-  /** Absent when the record was lost; the layer is whole nevertheless. */
-  readonly record?: LayerRecord;
+  /** Absent when the note was lost; the layer is whole nevertheless. */
+  readonly note?: LayerNote;
   /** Names of containers, or `a mount` when only the kernel knows it. */
   readonly usedBy: readonly string[];
   /** References of images that were pulled. */
@@ -45,9 +45,9 @@ export async function listLayers(host: Host, dataDir: string): Promise<readonly 
   const keys = names.filter((name) => /^[0-9a-f]{64}$/.test(name));
   return Promise.all(
     keys.map(async (key) => {
-      const record = await readRecord(host, layerPath(dataDir, key));
+      const note = await readLayerNote(host, layerPath(dataDir, key));
       const taggedBy = tags.filter((image) => keysOf(image).includes(key)).map((image) => image.reference);
-      return { key, usedBy: users.get(key) ?? [], taggedBy, ...(record === undefined ? {} : { record }) };
+      return { key, usedBy: users.get(key) ?? [], taggedBy, ...(note === undefined ? {} : { note }) };
     }),
   );
 }
@@ -130,7 +130,7 @@ export async function withRemoval<T>(
     // Renamed away first, so that no half of a layer is ever found under its key.
     const take = async (key: string): Promise<void> => {
       await host.rename(layerPath(dataDir, key), `${work}/${key}`);
-      await host.removeFile(recordPath(dataDir, key));
+      await host.removeFile(notePath(dataDir, key));
     };
     return context.exclusively(() => withStoreNames(context, () => task(take)));
   });

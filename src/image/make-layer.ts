@@ -1,29 +1,29 @@
 // Puts a layer into the store: made out of sight, and there for everybody once it is whole and on the disk.
-import { hasLayer, layerPath, recordPath, withWork, writeVia, type LayerRecord } from './store.ts';
+import { hasLayer, layerPath, notePath, withWork, writeVia, type LayerNote } from './store.ts';
 import { withStoreNames } from './store-lock.ts';
 import type { LayerContext } from './unpack-tarball.ts';
 
 /**
- * Makes a layer: `build` fills an empty folder and returns its record; only what it finished becomes visible.
+ * Makes a layer: `build` fills an empty folder and returns its note; only what it finished becomes visible.
  * Two processes at work on one layer end with one. The folder of a build that failed is removed.
  */
 export async function makeLayer(
   context: Omit<LayerContext, 'layerProgress'>,
   key: string,
-  build: (folder: string, work: string) => Promise<LayerRecord>,
+  build: (folder: string, work: string) => Promise<LayerNote>,
 ): Promise<void> {
   const { host, archives, dataDir } = context;
   await withWork(host, dataDir, async (work) => {
     const folder = `${work}/layer`;
     await host.makeDirectory(folder, { mode: 0o755, uid: 0, gid: 0 });
-    const record = await build(folder, work);
+    const note = await build(folder, work);
     // On the disk before it has its name: after a power cut a layer is whole or not there.
     await archives.sync(folder);
     await withStoreNames(context, async () => {
       // Another process was first; equal keys mean equal content.
       if (await hasLayer(host, dataDir, key)) return;
-      // A layer without its record would be a wrong one.
-      await writeVia(host, work, recordPath(dataDir, key), `${JSON.stringify(record)}\n`);
+      // A layer without its note would be a wrong one.
+      await writeVia(host, work, notePath(dataDir, key), `${JSON.stringify(note)}\n`);
       await host.rename(folder, layerPath(dataDir, key));
     });
   });

@@ -5,7 +5,7 @@ import type { Archives } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
 import { createTreeInspector } from './inspect-tar.ts';
 import { mergeLayers } from './resolve-path.ts';
-import { readRecord } from './store.ts';
+import { readLayerNote } from './store.ts';
 
 export interface MendContext {
   readonly host: Host;
@@ -23,7 +23,7 @@ export async function mendFolders(
   const noted = new Set<string>();
   const whiteouts = new Map<string, ReadonlySet<string>>();
   for (const layer of lower) {
-    const folders = (await readRecord(host, layer))?.folders;
+    const folders = (await readLayerNote(host, layer))?.folders;
     for (const path of [...(folders?.implied ?? []), ...(folders?.whiteouts ?? [])]) noted.add(path);
     whiteouts.set(layer, new Set(folders?.whiteouts));
   }

@@ -2,7 +2,7 @@
 // symlinks are never followed: every step looks only below folders that are known to be real ones.
 import { OperationError } from '../errors.ts';
 import type { FileStatus, Host } from '../host/host.ts';
-import { readRecord, visibleLayers } from './store.ts';
+import { readLayerNote, visibleLayers } from './store.ts';
 
 /** MAXSYMLINKS of Linux. */
 const MAX_LINKS = 40;
@@ -134,7 +134,7 @@ async function follow(
 async function openLayers(host: Host, lower: readonly string[]): Promise<readonly Part[]> {
   const parts: Part[] = [];
   for (const layer of (await visibleLayers(host, lower)).toReversed()) {
-    const { opaque, implied } = (await readRecord(host, layer))?.folders ?? {};
+    const { opaque, implied } = (await readLayerNote(host, layer))?.folders ?? {};
     parts.push({ layer, relative: '', opaque: new Set(opaque), implied: new Set(implied) });
   }
   return parts;

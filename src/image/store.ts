@@ -5,13 +5,13 @@ import type { Host } from '../host/host.ts';
 import { removeStaleFolders, withWorkFolder } from './work-folder.ts';
 import type { LayerFolders } from './whiteouts.ts';
 
-export interface LayerRecord {
+export interface LayerNote {
   /** Path, URL or description, for people. */
   readonly source: string;
   readonly entries: number;
   /** Bytes of its files. */
   readonly size: number;
-  /** Bytes of the archive that it was unpacked from; absent when it was none, and in records of earlier builds. */
+  /** Bytes of the archive that it was unpacked from; absent when it was none, and in notes of earlier builds. */
   readonly stored?: number;
   /** Milliseconds since the epoch. */
   readonly created: number;
@@ -54,16 +54,16 @@ export function layerPath(dataDir: string, key: string): string {
   return `${storePaths(dataDir).layers}/${key}`;
 }
 
-export function recordPath(dataDir: string, key: string): string {
+export function notePath(dataDir: string, key: string): string {
   return `${layerPath(dataDir, key)}.json`;
 }
 
 /** What is known about a layer; undefined for folders that are none, and when it was lost. */
-export async function readRecord(host: Host, layer: string): Promise<LayerRecord | undefined> {
+export async function readLayerNote(host: Host, layer: string): Promise<LayerNote | undefined> {
   if (!/\/images\/layers\/[0-9a-f]{64}$/.test(layer)) return undefined;
   const text = await host.readText(`${layer}.json`);
   try {
-    return text === undefined ? undefined : (JSON.parse(text) as LayerRecord);
+    return text === undefined ? undefined : (JSON.parse(text) as LayerNote);
   } catch (error) {
     // Written whole before the layer has its name; damaged later, people lose a line of `image ls`.
     if (error instanceof SyntaxError) return undefined;
@@ -74,8 +74,8 @@ export async function readRecord(host: Host, layer: string): Promise<LayerRecord
 /** The layers that an overlay is to be made of, lowest first: without those that one above hides whole. */
 export async function visibleLayers(host: Host, lower: readonly string[]): Promise<readonly string[]> {
   for (let index = lower.length - 1; index > 0; index--) {
-    const record = await readRecord(host, lower[index] ?? '');
-    if (record?.folders?.opaqueRoot === true) return lower.slice(index);
+    const note = await readLayerNote(host, lower[index] ?? '');
+    if (note?.folders?.opaqueRoot === true) return lower.slice(index);
   }
   return lower;
 }

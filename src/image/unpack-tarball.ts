@@ -9,7 +9,7 @@ import { followLayer, type LayerProgress } from './layer-progress.ts';
 import { makeLayer } from './make-layer.ts';
 import { writeReference } from './references.ts';
 import { isUrl } from './remote-sources.ts';
-import { hasLayer, layerPath, openStore, readRecord, withWork, type LayerRecord } from './store.ts';
+import { hasLayer, layerPath, openStore, readLayerNote, withWork, type LayerNote } from './store.ts';
 import { showSource } from '../load/show-source.ts';
 
 /** What making a layer needs. */
@@ -69,7 +69,7 @@ export async function measureArchive(
 ): Promise<Content> {
   if (isUrl(tarball)) {
     const layer =
-      pin === undefined ? undefined : await readRecord(context.host, layerPath(context.dataDir, pin));
+      pin === undefined ? undefined : await readLayerNote(context.host, layerPath(context.dataDir, pin));
     if (pin !== undefined && layer?.stored !== undefined) return { sha256: pin, size: layer.stored };
     return fetched(context, tarball, pin !== undefined, (_archive, content) => Promise.resolve(content));
   }
@@ -136,7 +136,7 @@ async function unpackLayer(
 }
 
 /** The record of a layer as an inspector saw it. */
-export function describeLayer(host: Host, source: string, seen: LayerSummary): LayerRecord {
+export function describeLayer(host: Host, source: string, seen: LayerSummary): LayerNote {
   const { entries, bytes, folders } = seen;
   const { implied, whiteouts, opaque, opaqueRoot } = folders;
   const plain = implied.length + whiteouts.length + opaque.length === 0 && !opaqueRoot;

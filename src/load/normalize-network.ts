@@ -8,7 +8,7 @@ import { normalizeAddresses } from './normalize-addresses.ts';
 import { parsePort, withHostIP } from './ports.ts';
 import { accept, defined, itemsOf, type Scope } from './scope.ts';
 import type { DnsSpec, NetworkSpec, PortSpec, Spec } from './spec.ts';
-import { toRecord } from './to-record.ts';
+import { sortKeys } from './sort-keys.ts';
 
 /** resolv.conf(5): resolvers read three lines. */
 const MOST_SERVERS = 3;
@@ -113,7 +113,7 @@ export function normalizeDns(document: SpecDocument, scope: Scope): DnsSpec {
       search: dns.search && itemsOf(dns.search).map(([, domain]) => domain),
       options: dns.options && itemsOf(dns.options).map(([, option]) => option),
     }),
-    hosts: toRecord(
+    hosts: sortKeys(
       Object.entries(dns.hosts ?? {}).map(([name, ip]) => [
         name,
         normalizeIp(ip, ['dns', 'hosts', name], scope),

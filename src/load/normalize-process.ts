@@ -8,7 +8,7 @@ import { parseContainerPath } from './paths.ts';
 import { accept, defined, itemsOf, type Scope } from './scope.ts';
 import type { ProcessSpec } from './spec.ts';
 import { parseDuration } from './units.ts';
-import { toRecord } from './to-record.ts';
+import { sortKeys } from './sort-keys.ts';
 
 type Capabilities = NonNullable<NonNullable<SpecDocument['process']>['capabilities']>;
 
@@ -37,7 +37,7 @@ export function normalizeProcess(document: SpecDocument, scope: Scope): ProcessS
           ? undefined
           : accept(scope, 'signal', parseSignal(stopSignal), at('stopSignal'), stopSignal),
     }),
-    env: toRecord(
+    env: sortKeys(
       Object.entries(env).map(([name, value]) => [name, toText(value, [...at('env'), name], scope)]),
     ),
     additionalGids: itemsOf(process.additionalGids).map(([, gid]) => gid),
@@ -97,5 +97,5 @@ function normalizeRlimits(document: SpecDocument, scope: Scope): ProcessSpec['rl
       path: ['process', 'rlimits', name, 'soft'],
     });
   }
-  return toRecord(rlimits.map(([name, { soft, hard }]) => [name, { soft, hard }]));
+  return sortKeys(rlimits.map(([name, { soft, hard }]) => [name, { soft, hard }]));
 }

@@ -14,7 +14,7 @@ import { parseContainerPath, parseDestination, parseHostPath, parseLocation } fr
 import { accept, defined, itemsOf, type Scope } from './scope.ts';
 import type { InlineFile, LayerSource, MountSpec, RootfsSource, TarballSource } from './spec.ts';
 import { parseMode, parseSize } from './units.ts';
-import { toRecord } from './to-record.ts';
+import { sortKeys } from './sort-keys.ts';
 
 export function normalizeRootfs(document: SpecDocument, scope: Scope): RootfsSource {
   const { rootfs } = document;
@@ -140,7 +140,7 @@ function normalizeFiles(
       atKey: true,
     });
   }
-  return toRecord([...result]);
+  return sortKeys([...result]);
 }
 
 /** The folders above an absolute path, nearest first, without the root. */

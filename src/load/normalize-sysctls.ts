@@ -3,7 +3,7 @@
 import type { NamespaceType, Spec } from './spec.ts';
 import type { SpecDocument } from './generated/spec-document.ts';
 import { describeOwner, type Scope } from './scope.ts';
-import { toRecord } from './to-record.ts';
+import { sortKeys } from './sort-keys.ts';
 
 export function normalizeSysctls(
   document: SpecDocument,
@@ -39,7 +39,7 @@ export function normalizeSysctls(
       });
     }
   }
-  return toRecord(Object.entries(document.sysctls ?? {}).map(([name, value]) => [name, String(value)]));
+  return sortKeys(Object.entries(document.sysctls ?? {}).map(([name, value]) => [name, String(value)]));
 }
 
 function namespaceOf(name: string): NamespaceType | undefined {

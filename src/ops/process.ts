@@ -8,7 +8,7 @@ import { forgetEnd } from '../runtime/former-end.ts';
 import { launchProcess, monitorCommand, monitorPidFile } from '../runtime/launch.ts';
 import { findMissingMounts, type MissingMount } from '../runtime/missing-mounts.ts';
 import { isDoomed } from '../runtime/proc.ts';
-import { launchOf, readProcessRecord } from '../runtime/records.ts';
+import { launchOf, readProcessFile } from '../runtime/process-file.ts';
 import { stopProcess } from '../runtime/stop.ts';
 import type { Difference, Op } from './op.ts';
 import { quote, quoteAll } from './shell.ts';
@@ -25,7 +25,7 @@ export const process: Op<'process'> = {
     if (state.status === 'exited' && state.exitStatus !== undefined)
       return { state: 'absent', why: `it has ${describeEnd(state)}` };
     if (state.status !== 'running') return { state: 'absent' };
-    const record = await readProcessRecord(host, step.records);
+    const record = await readProcessFile(host, step.records);
     const differences = record === undefined ? [] : compareLaunch(launchOf(step), record.launch);
     if (!state.monitored) differences.push({ property: 'monitor', wanted: 'conmon', found: 'gone' });
     if (await isDoomed(host, state.pid))

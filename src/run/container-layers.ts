@@ -4,7 +4,7 @@ import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { ByteString } from '../host/packing.ts';
 import { mergeLayers } from '../image/resolve-path.ts';
-import { readRecord } from '../image/store.ts';
+import { readLayerNote } from '../image/store.ts';
 import type { OciConfig } from '../oci/runtime-spec.ts';
 import type { LayerRecipe } from '../plan/layer-recipe.ts';
 import type { Plan, StepOf } from '../plan/plan.ts';
@@ -37,7 +37,7 @@ export async function readContainerLayers(host: Host, plan: Plan): Promise<Conta
   const layers = await Promise.all(
     lower.map(async (path): Promise<ContainerLayer> => {
       const recipe = recipes.find((one) => one.path === path);
-      const record = await readRecord(host, path);
+      const record = await readLayerNote(host, path);
       return {
         path,
         ...(recipe === undefined ? {} : { recipe }),

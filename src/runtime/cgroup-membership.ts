@@ -12,7 +12,7 @@ import {
   readParent,
   readProcFile,
 } from './proc.ts';
-import { readProcessRecord } from './records.ts';
+import { readProcessFile } from './process-file.ts';
 
 export interface Strayed {
   readonly hierarchy: CgroupHierarchy;
@@ -28,7 +28,7 @@ export async function findStrayed(
   records: string,
   mounts: readonly MountState[],
 ): Promise<readonly Strayed[]> {
-  const record = await readProcessRecord(host, records);
+  const record = await readProcessFile(host, records);
   if (record === undefined || record.bootId !== (await readBootId(host))) return [];
   const { init } = record;
   if (!(await isAlive(host, init))) return [];

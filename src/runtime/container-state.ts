@@ -2,7 +2,7 @@
 import type { Host } from '../host/host.ts';
 import { RECORD_FILES } from '../plan/container-folder.ts';
 import { type ProcessIdentity, isAlive, readBootId, waitUntil } from './proc.ts';
-import { type ProcessRecord, readProcessRecord } from './records.ts';
+import { type ProcessFile, readProcessFile } from './process-file.ts';
 
 export type ContainerState =
   | {
@@ -38,7 +38,7 @@ export async function awaitExitFile(host: Host, records: string, monitor: Proces
 }
 
 export async function readContainerState(host: Host, records: string): Promise<ContainerState> {
-  const record = await readProcessRecord(host, records);
+  const record = await readProcessFile(host, records);
   if (record === undefined) return { status: 'absent' };
   const { startedAt } = record;
   const sameBoot = record.bootId === (await readBootId(host));
@@ -69,12 +69,7 @@ export function describeEnd({ exitStatus, oom }: Extract<ContainerState, { statu
   return oom ? `${status}, out of memory` : status;
 }
 
-async function sawOom(
-  host: Host,
-  records: string,
-  record: ProcessRecord,
-  sameBoot: boolean,
-): Promise<boolean> {
+async function sawOom(host: Host, records: string, record: ProcessFile, sameBoot: boolean): Promise<boolean> {
   // conmon's word lasts longer than the cgroup; the kernel's counter is there even when conmon missed the event.
   if ((await host.status(`${records}/${RECORD_FILES.oom}`)) !== undefined) return true;
   if (!sameBoot || record.oom === undefined) return false;

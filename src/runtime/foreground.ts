@@ -16,7 +16,7 @@ import { type ProcessIdentity, readBootId } from './proc.ts';
 import { settleSysctls } from './namespace-sysctls.ts';
 import { awaitPidFile, watchExit } from './pid-file.ts';
 import { readConfig } from './read-config.ts';
-import { RECORD_VERSION, launchOf, makeFolders, writeProcessRecord } from './records.ts';
+import { launchOf, makeFolders, writeProcessFile } from './process-file.ts';
 import { readLogEnd } from './read-log.ts';
 import { createError, execErrorIn, startError } from './runtime-errors.ts';
 import { type Streams, makePipes, passInput, passOutput } from './streams.ts';
@@ -92,8 +92,7 @@ export async function runForeground(
       if (init === undefined) return;
       const bootId = await readBootId(host);
       const launch = launchOf(step);
-      await writeProcessRecord(host, step.records, {
-        version: RECORD_VERSION,
+      await writeProcessFile(host, step.records, {
         container: step.container,
         bootId,
         init,

@@ -13,7 +13,7 @@ import { awaitExitFile, readOomKills } from './container-state.ts';
 import { enterMonitorCgroup, keepMovesQuick, makeMonitorCgroup } from './monitor-cgroup.ts';
 import { awaitReply } from './orphaned-init.ts';
 import { type ProcessIdentity, readBootId, readIdentity } from './proc.ts';
-import { type ProcessRecord, RECORD_VERSION, launchOf, makeFolders, writeProcessRecord } from './records.ts';
+import { type ProcessFile, launchOf, makeFolders, writeProcessFile } from './process-file.ts';
 import { readConfig } from './read-config.ts';
 import { readLogEnd } from './read-log.ts';
 import { createError, execErrorIn, startError } from './runtime-errors.ts';
@@ -37,12 +37,12 @@ export async function launchProcess(
   host: Host,
   step: ProcessStep,
   { mounts, dataDir, signal, reached }: Launch,
-): Promise<ProcessRecord> {
+): Promise<ProcessFile> {
   await makeFolders(host, step.records);
   // Where conmon begins: the files in it are made meanwhile.
   await makeFolders(host, step.bundle);
   const waiting = await startMonitor(host, step, mounts);
-  let oom: ProcessRecord['oom'];
+  let oom: ProcessFile['oom'];
   try {
     await reached('create');
     await makeFolders(host, step.runtimeRoot);
@@ -71,8 +71,7 @@ export async function launchProcess(
   const startedAt = host.now();
   await startCreated(host, step);
   const monitor = await readMonitor(host, step);
-  const record: ProcessRecord = {
-    version: RECORD_VERSION,
+  const record: ProcessFile = {
     container: step.container,
     bootId: await readBootId(host),
     // A process too short-lived to be seen still has a record, under a start time no other process has.
@@ -83,7 +82,7 @@ export async function launchProcess(
     ...(oom === undefined ? {} : { oom }),
   };
   await failIfNeverExecuted(host, step, record, own);
-  await writeProcessRecord(host, step.records, record);
+  await writeProcessFile(host, step.records, record);
   return record;
 }
 
@@ -98,7 +97,7 @@ export async function readOomBaseline(
   host: Host,
   step: ProcessStep,
   mounts: readonly MountState[],
-): Promise<ProcessRecord['oom']> {
+): Promise<ProcessFile['oom']> {
   for (const { version, controllers, folder } of cgroupFolders(mounts, step.cgroup)) {
     if (version === 1 && !controllers.includes('memory')) continue;
     const file = `${folder}/${version === 2 ? 'memory.events' : 'memory.oom_control'}`;
@@ -230,7 +229,7 @@ async function startCreated(host: Host, step: ProcessStep): Promise<void> {
 async function failIfNeverExecuted(
   host: Host,
   step: ProcessStep,
-  { init: { pid }, monitor, startedAt }: ProcessRecord,
+  { init: { pid }, monitor, startedAt }: ProcessFile,
   own: string | undefined,
 ): Promise<void> {
   const hasEnded = async (): Promise<boolean> => (await readIdentity(host, pid)) === undefined;

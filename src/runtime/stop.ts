@@ -12,7 +12,7 @@ import { findFrozen, thaw } from './freeze.ts';
 import { cgroupFolders, killProcesses, listProcesses } from './cgroup-processes.ts';
 import { monitorCgroup, removeMonitorCgroup } from './monitor-cgroup.ts';
 import { isAlive, type ProcessIdentity, readBootId, readProcFile, waitUntil } from './proc.ts';
-import { readProcessRecord } from './records.ts';
+import { readProcessFile } from './process-file.ts';
 
 /** For processes that have been sent SIGKILL; only one stuck in the kernel takes longer. */
 const KILL_MS = 10_000;
@@ -37,7 +37,7 @@ export async function stopProcess(
   const monitor = monitorCgroup(mounts, step.cgroup);
   const monitors = monitor === undefined ? [] : [monitor];
   const state = await readContainerState(host, step.records);
-  const known = await readProcessRecord(host, step.records);
+  const known = await readProcessFile(host, step.records);
   // After a reboot its numbers may be those of a process of anybody's.
   const record = known?.bootId === (await readBootId(host)) ? known : undefined;
   const complete =

@@ -44,8 +44,8 @@ describe.skipIf(!isRoot)('collecting garbage while somebody', () => {
     // Its folder is not listed: only the record knows that the mode is not the archive's.
     fs.writeFileSync(file, archive(entry({ name: 'implied/file' })));
     await runBoth(dataDir, (context) => addArchive(context, file), '/layer', collect);
-    for (const { record } of await listLayers(host, dataDir))
-      expect(record?.folders?.implied).toEqual(['implied']);
+    for (const { note } of await listLayers(host, dataDir))
+      expect(note?.folders?.implied).toEqual(['implied']);
   });
 
   it('pulls an image leaves it all its layers', async () => {

@@ -7,19 +7,14 @@ import type { ProcessStep } from '../../src/plan/plan.ts';
 import { readContainerState } from '../../src/runtime/container-state.ts';
 import { readBootId, readIdentity } from '../../src/runtime/proc.ts';
 import { bringEndBack } from '../../src/runtime/former-end.ts';
-import {
-  launchOf,
-  type ProcessRecord,
-  RECORD_VERSION,
-  writeProcessRecord,
-} from '../../src/runtime/records.ts';
+import { launchOf, type ProcessFile, writeProcessFile } from '../../src/runtime/process-file.ts';
 import { host, makeTree } from '../runtime/scratch-root.ts';
 
 const folder = makeTree({ keep: '' });
 const context = { host } as unknown as OpContext;
 
 /** A record of this test's own process, which is certain to run. */
-async function makeRecord(name: string, change: Partial<ProcessRecord> = {}): Promise<ProcessStep> {
+async function makeRecord(name: string, change: Partial<ProcessFile> = {}): Promise<ProcessStep> {
   const records = `${folder}/${name}`;
   await host.makeDirectory(records);
   const step: ProcessStep = {
@@ -40,8 +35,7 @@ async function makeRecord(name: string, change: Partial<ProcessRecord> = {}): Pr
   };
   const init = await readIdentity(host, process.pid);
   if (init === undefined) throw new Error('this process is not in /proc');
-  await writeProcessRecord(host, records, {
-    version: RECORD_VERSION,
+  await writeProcessFile(host, records, {
     container: 'web',
     bootId: await readBootId(host),
     init,

@@ -1,15 +1,14 @@
-// What is kept of a container's process below its records folder: who it is, and how it ended.
+// process.json in a container's folder: who its process is, and how it was launched.
 import type { Host } from '../host/host.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import { RECORD_FILES } from '../plan/container-folder.ts';
 import type { ProcessIdentity } from './proc.ts';
 
 /** Bumped when newer code can no longer read it. */
-export const RECORD_VERSION: number = 1;
+const VERSION: number = 1;
 
-/** process.json, written once the process runs. */
-export interface ProcessRecord {
-  readonly version: number;
+/** What is in it, but for its version. Written once the process runs. */
+export interface ProcessFile {
   readonly container: string;
   readonly bootId: string;
   readonly init: ProcessIdentity;
@@ -17,37 +16,37 @@ export interface ProcessRecord {
   readonly monitor?: ProcessIdentity;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
-  readonly launch: LaunchRecord;
+  readonly launch: LaunchSettings;
   /** Where the kernel counts what its OOM killer did in the cgroup, and the count at the start. */
   readonly oom?: { readonly file: string; readonly kills: number };
 }
 
 /** What cannot be changed in a process that runs. */
-export type LaunchRecord = Pick<
+export type LaunchSettings = Pick<
   ProcessStep,
   'bundle' | 'runtime' | 'runtimeRoot' | 'log' | 'terminal' | 'cgroup'
 >;
 
-export async function readProcessRecord(host: Host, records: string): Promise<ProcessRecord | undefined> {
+export async function readProcessFile(host: Host, records: string): Promise<ProcessFile | undefined> {
   const path = `${records}/${RECORD_FILES.process}`;
-  // Something else in its place is no record either.
+  // Something else in its place tells as little as no file.
   if ((await host.status(path))?.type !== 'file') return undefined;
   const text = await host.readText(path);
-  return text === undefined ? undefined : parseProcessRecord(text);
+  return text === undefined ? undefined : parseProcessFile(text);
 }
 
-/** A damaged record tells as little as none: the process is found by its cgroup, and started anew by an apply. */
-function parseProcessRecord(text: string): ProcessRecord | undefined {
+/** A damaged one tells as little as none: the process is found by its cgroup, and started anew by an apply. */
+function parseProcessFile(text: string): ProcessFile | undefined {
   try {
-    const record = JSON.parse(text) as Partial<ProcessRecord> | null;
+    const found = JSON.parse(text) as Partial<ProcessFile & { readonly version: number }> | null;
     const isWhole =
-      record?.version === RECORD_VERSION &&
-      isIdentity(record.init) &&
-      (record.monitor === undefined || isIdentity(record.monitor)) &&
-      typeof record.bootId === 'string' &&
-      typeof record.startedAt === 'number' &&
-      typeof record.launch === 'object';
-    return isWhole ? (record as ProcessRecord) : undefined;
+      found?.version === VERSION &&
+      isIdentity(found.init) &&
+      (found.monitor === undefined || isIdentity(found.monitor)) &&
+      typeof found.bootId === 'string' &&
+      typeof found.startedAt === 'number' &&
+      typeof found.launch === 'object';
+    return isWhole ? (found as ProcessFile) : undefined;
   } catch {
     return undefined;
   }
@@ -58,13 +57,12 @@ function isIdentity(value: unknown): boolean {
   return Number.isInteger(pid) && (pid ?? 0) > 0 && typeof startTime === 'string';
 }
 
-export async function writeProcessRecord(host: Host, records: string, record: ProcessRecord): Promise<void> {
-  await host.writeAtomic(`${records}/${RECORD_FILES.process}`, `${JSON.stringify(record)}\n`, {
-    mode: 0o600,
-  });
+export async function writeProcessFile(host: Host, records: string, file: ProcessFile): Promise<void> {
+  const text = `${JSON.stringify({ version: VERSION, ...file })}\n`;
+  await host.writeAtomic(`${records}/${RECORD_FILES.process}`, text, { mode: 0o600 });
 }
 
-export function launchOf(step: ProcessStep): LaunchRecord {
+export function launchOf(step: ProcessStep): LaunchSettings {
   const { bundle, runtime, runtimeRoot, log, terminal, cgroup } = step;
   return { bundle, runtime, runtimeRoot, log, terminal, cgroup };
 }
