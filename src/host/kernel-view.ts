@@ -72,6 +72,8 @@ export interface KernelView {
   nftTable(table: string, family?: 'inet' | 'netdev'): Promise<NftTableState | undefined>;
   /** Names of the tables of the family netdev, which outlive the chains of a link that is gone. */
   netdevTables(): Promise<readonly string[]>;
+  /** What programs that lead packets between networks have made in tables of nft. */
+  engines(): Promise<readonly string[]>;
   /** Filter chains of others. */
   foreignRules(): Promise<ForeignRules>;
   listening(): Promise<readonly ListeningSocket[]>;
@@ -134,6 +136,7 @@ export function createKernelView(host: Host): KernelView {
     nftTable,
     netdevTables: async () =>
       (await outline()).tables.flatMap(({ family, name }) => (family === 'netdev' ? [name] : [])),
+    engines: async () => (await outline()).engines,
     foreignRules,
     listening,
     dockerUser: () => once('docker-user', () => readDockerUser(host)),

@@ -53,6 +53,16 @@ export async function readNetwork(
   };
 }
 
+/** Links that the host's default routes lead to. */
+export async function readDefaultLinks(host: Host): Promise<readonly string[]> {
+  const [table, table6] = await Promise.all(
+    ['/proc/net/route', '/proc/net/ipv6_route'].map((path) => host.readText(path)),
+  );
+  return [...parseRoutes(table ?? ''), ...parseRoutes6(table6 ?? '')].flatMap(({ destination, link }) =>
+    destination === '0.0.0.0/0' || destination === '::/0' ? [link] : [],
+  );
+}
+
 /** An address on a bridge of ours says nothing about the host. */
 function isUsed(links: readonly LinkState[], routes: NetworkFacts['routes']): boolean {
   const foreign = links.filter((link) => link.alias?.split(':')[0] !== 'runspec');

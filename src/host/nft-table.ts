@@ -30,6 +30,8 @@ export interface FirewallOutline {
   readonly tables: readonly { readonly family: string; readonly name: string }[];
   /** Docker's chain for the rules of others. */
   readonly hasDockerUser: boolean;
+  /** What programs that lead packets between networks have made, for people: `chain DOCKER-USER`. */
+  readonly engines: readonly string[];
 }
 
 export interface NftElementState {
@@ -64,7 +66,7 @@ export async function readOutline(host: Host): Promise<FirewallOutline> {
   const listed = await host.run(['nft', '-j', 'list chains; list tables']);
   // Without nft nobody has tables, and what needs none of its own gets on: who has to make or remove one fails there.
   if (listed.status === undefined && (await host.which('nft')) === undefined)
-    return { baseChains: [], hasDockerUser: false, tables: [] };
+    return { baseChains: [], hasDockerUser: false, engines: [], tables: [] };
   // Who may not look is told so as if nothing were there.
   if (listed.status !== 0 && !isMissing(listed.stderr))
     throw commandError('cannot read the tables of nft', listed);
@@ -75,11 +77,28 @@ export async function readOutline(host: Host): Promise<FirewallOutline> {
       const { family, table, name } = record(object['chain']);
       return family === 'ip' && table === 'filter' && name === 'DOCKER-USER';
     }),
+    engines: findEngines(objects),
     tables: objects.flatMap((object) => {
       const { family, name } = record(object['table']);
       return typeof family === 'string' && typeof name === 'string' ? [{ family, name }] : [];
     }),
   };
+}
+
+/** Of Docker, Podman (netavark and CNI), libvirt, Kubernetes; LXD, Incus and the newer ones have tables of their own. */
+const ENGINE_CHAIN = /^(?:DOCKER-(?:USER|FORWARD)|NETAVARK[-_]FORWARD|CNI-FORWARD|LIBVIRT_FWO|KUBE-FORWARD)$/;
+const ENGINE_TABLE = /^(?:docker-bridges|netavark|libvirt_network|lxd|incus)$/;
+
+/** Of IPv4: Docker and libvirt make chains of IPv6 whether they use it or not. */
+function findEngines(objects: readonly Fields[]): readonly string[] {
+  const found = objects.flatMap((object) =>
+    (['chain', 'table'] as const).flatMap((kind) => {
+      const { family, name } = record(object[kind]);
+      if (typeof name !== 'string' || (family !== 'ip' && family !== 'inet')) return [];
+      return (kind === 'chain' ? ENGINE_CHAIN : ENGINE_TABLE).test(name) ? [`${kind} ${name}`] : [];
+    }),
+  );
+  return [...new Set(found)];
 }
 
 /** One document for each command of the call. */

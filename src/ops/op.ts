@@ -34,7 +34,7 @@ export type Probe =
 /** What a step found before its first effect, kept in the journal for the way back. */
 export type Before = Readonly<Record<string, string | number | boolean>>;
 
-/** What became of a revert: `kept` says why the object stays; `foreign`: it was there before, and nothing of ours is left on it. */
+/** What became of a revert: `kept` says why the object stays; `foreign`: it is of others, and nothing of ours is left on it. */
 export type Reverted =
   | { readonly outcome: 'removed' | 'gone' }
   | { readonly outcome: 'kept'; readonly reason: string; readonly foreign?: true };

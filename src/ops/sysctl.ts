@@ -1,6 +1,7 @@
-// A sysctl of the host. Its former value comes back with its last user.
+// A sysctl of the host. Its former value comes back with its last user, unless others have come who need it as it is.
+import { findForwarders } from '../host/forwarders.ts';
 import type { Host } from '../host/host.ts';
-import type { LinkState } from '../host/kernel-view.ts';
+import { createKernelView, type KernelView, type LinkState } from '../host/kernel-view.ts';
 import { BRIDGE_ALIAS } from './host-link.ts';
 import type { Before, Op } from './op.ts';
 import { quote } from './shell.ts';
@@ -22,9 +23,15 @@ export const sysctl: Op<'sysctl'> = {
     };
   },
 
-  async before({ host }, step) {
+  async before({ host, view }, step) {
     const value = (await host.readText(sysctlPath(step.key)))?.trim() ?? '';
-    return { value, ...(await readValues(host, await companionsOf(host, step.key))) };
+    const forwarders = value === step.value ? [] : await findOthers(host, view, step.key);
+    return {
+      value,
+      // Who was there before got on without it.
+      ...(forwarders.length === 0 ? {} : { forwarders: forwarders.join(', ') }),
+      ...(await readValues(host, await companionsOf(host, step.key))),
+    };
   },
 
   async apply({ host, view }, step, before) {
@@ -50,6 +57,11 @@ export const sysctl: Op<'sysctl'> = {
     if (found === undefined) return { outcome: 'gone' };
     if (found !== step.value && found !== former)
       return { outcome: 'kept', reason: `someone set it to ${found} since` };
+    const others = found === former ? [] : await findNewcomers(host, step.key, before);
+    if (others.length > 0) {
+      const reason = `${others.join(', ')} came since and may need it; else: sysctl -w ${step.key}=${former}`;
+      return { outcome: 'kept', reason, foreign: true };
+    }
     if (found !== former) await host.writeInPlace(sysctlPath(step.key), String(former));
     // A kill may have come between it and what goes with it, on the way there or back.
     const isRestored = await restoreCompanions(host, before);
@@ -61,6 +73,23 @@ export const sysctl: Op<'sysctl'> = {
     `echo ${quote(step.value)} > ${quote(sysctlPath(step.key))}`,
   ],
 };
+
+/** Nobody else is asked about another sysctl. */
+async function findOthers(
+  host: Host,
+  view: Pick<KernelView, 'links' | 'engines'>,
+  key: string,
+): Promise<readonly string[]> {
+  if (key === IP_FORWARD) return findForwarders(host, view, 'inet');
+  return key === IP6_FORWARD ? findForwarders(host, view, 'inet6') : [];
+}
+
+/** Those who found it set, and would never know that it is not any more. */
+async function findNewcomers(host: Host, key: string, before: Before): Promise<readonly string[]> {
+  const known = String(before['forwarders'] ?? '').split(', ');
+  const found = await findOthers(host, createKernelView(host), key);
+  return found.filter((one) => !known.includes(one));
+}
 
 function sysctlPath(key: string): string {
   return `/proc/sys/${key.replaceAll('.', '/')}`;

@@ -206,3 +206,22 @@ describe('the mount table', () => {
     expect((await readMounts(host))[0]?.target).toBe('/srv/\u{fc}ber \u{e4}');
   });
 });
+
+it('knows by their chains and tables who leads packets between networks', async () => {
+  const chain = (family: string, name: string) => ({ chain: { family, table: 'filter', name } });
+  const nftables = [
+    ...['FORWARD', 'DOCKER-USER', 'NETAVARK_FORWARD', 'LIBVIRT_FWO', 'ufw-user-forward'].map((name) =>
+      chain('ip', name),
+    ),
+    ...['DOCKER-USER', 'KUBE-FORWARD'].map((name) => chain('ip6', name)),
+    ...['runspec', 'incus', 'firewalld'].map((name) => ({ table: { family: 'inet', name } })),
+  ];
+  const commands = { [CHAINS]: { stdout: JSON.stringify({ nftables }) } };
+  const view = createKernelView(createFixtureHost({ commands }));
+  expect(await view.engines()).toEqual([
+    'chain DOCKER-USER',
+    'chain NETAVARK_FORWARD',
+    'chain LIBVIRT_FWO',
+    'table incus',
+  ]);
+});

@@ -102,6 +102,25 @@ describe.skipIf(!requireSystem())('down', () => {
     expect(await host.output(['cat', '/proc/sys/net/ipv4/ip_forward'])).toBe('0\n');
   });
 
+  it('goes on forwarding for those who have come to need it, and knows nothing of it afterwards', async () => {
+    const host = getHost();
+    const forwards = (): Promise<string> => host.output(['cat', '/proc/sys/net/ipv4/ip_forward']);
+    const spec = writeSpec(host, 'forwards', { network: { bridge: 'shared0' } });
+    await succeed(host, 'apply', spec.file);
+    // As dockerd makes it, which sets ip_forward only when it is not set.
+    for (const line of ['add table ip filter', 'add chain ip filter DOCKER-USER'])
+      await host.output(['nft', ...line.split(' ')]);
+    const { stderr } = await host.runspec('down', spec.name);
+    expect(stderr).toContain('kept: chain DOCKER-USER came since and may need it');
+    expect(await forwards()).toBe('1\n');
+    expect(fs.existsSync(`${host.dataDir}/shared.json`)).toBe(false);
+    await host.output(['nft', 'delete', 'table', 'ip', 'filter']);
+    await succeed(host, 'apply', spec.file);
+    await succeed(host, 'down', spec.name);
+    expect(await forwards()).toBe('1\n');
+    await host.output(['sysctl', '-q', '-w', 'net.ipv4.ip_forward=0']);
+  });
+
   it('leaves a foreign bridge with its settings and another’s firewall', async () => {
     const host = getHost();
     const settings = async (): Promise<string> => {
