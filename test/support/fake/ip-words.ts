@@ -1,5 +1,5 @@
 // The words of fake `ip` commands, and what follows from them.
-import type { FakeLink } from './network.ts';
+import type { FakeLink } from './link.ts';
 
 export function subnetOf(address: string): string {
   if (isIpv6(address)) return address;

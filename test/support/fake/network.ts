@@ -1,24 +1,7 @@
 // The links, addresses and routes of a fake machine's network namespaces, and the `ip` commands that
 // change and show them. A command it does not know is an error of the test, not of the machine.
 import { isIpv6, pairs, shape, splitAt, subnetOf, unknown } from './ip-words.ts';
-import { showLink } from './show-link.ts';
-
-export interface FakeLink {
-  name: string;
-  readonly kind: string | undefined;
-  alias: string | undefined;
-  mtu: number;
-  mac: string;
-  /** Somebody has set it: a bridge does not take another one from its ports. */
-  isMacSet: boolean;
-  group: string;
-  up: boolean;
-  master: string | undefined;
-  hairpin: boolean;
-  addresses: string[];
-  /** The other end of a veth pair. */
-  peer: { readonly netns: string; name: string } | undefined;
-}
+import { dumpLink, isLinkLocal, showLink, type FakeLink } from './link.ts';
 
 interface Route {
   readonly destination: string;
@@ -138,6 +121,21 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
       if (route.link === down.name && isIpv6(route.gateway)) routes.delete(key);
   };
 
+  /** Of links that have lost it for want of room: the kernel gives it again with the room. */
+  const linkLocals = new WeakMap<FakeLink, string>();
+  const setMtu = (netns: string, target: FakeLink, mtu: number): void => {
+    target.mtu = mtu;
+    const own = target.addresses.find(isLinkLocal);
+    if (mtu < IPV6_MIN_MTU) {
+      if (own !== undefined) linkLocals.set(target, own);
+      dropIpv6(netns, target);
+      return;
+    }
+    const lost = linkLocals.get(target);
+    linkLocals.delete(target);
+    if (own === undefined && lost !== undefined && target.up) target.addresses.push(lost);
+  };
+
   const roomFor = (netns: string, name: string, address: string): FakeLink => {
     const target = link(netns, name);
     if (isIpv6(address) && target.mtu < IPV6_MIN_MTU)
@@ -190,8 +188,7 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
           else if (word === 'alias') target.alias = value;
           else if (word === 'name') rename(netns, target, value);
           else if (word === 'mtu') {
-            target.mtu = Number(value);
-            if (target.mtu < IPV6_MIN_MTU) dropIpv6(netns, target);
+            setMtu(netns, target, Number(value));
           } else if (word === 'address') Object.assign(target, { mac: value, isMacSet: true });
           else if (word === 'master') {
             target.master = link(netns, value).name;
@@ -269,10 +266,7 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
     isMacSet: (name) => namespace('').links.get(name)?.isMacSet,
     dump: () =>
       [...namespaces].flatMap(([name, { links, routes }]) => [
-        ...[...links.values()].map(
-          (one) =>
-            `link ${name}/${one.name} ${JSON.stringify({ ...one, mac: one.kind === 'bridge' ? one.mac : undefined, isMacSet: undefined, group: undefined })}`,
-        ),
+        ...[...links.values()].map((one) => `link ${name}/${one.name} ${dumpLink(one)}`),
         ...[...routes.values()].map((route) => `route ${name} ${JSON.stringify(route)}`),
       ]),
     keep() {
