@@ -67,7 +67,7 @@ export const address: Op<'address'> = {
     // Somebody else may have had it a moment ago.
     const inside = await readNetns(host, `${NETNS_FOLDER}/${step.netns}`);
     const link = inside?.links.find((one) => one.name === step.interface);
-    if (link !== undefined) await announce(host, { ...step, mac: link.mac });
+    if (link !== undefined) await announce(host, { ...step, mac: link.mac, mtu: link.mtu });
   },
 
   // The address goes with its interface, and that with the veth pair.

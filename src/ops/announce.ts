@@ -3,6 +3,7 @@
 import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import { NETNS_FOLDER, type LinkState } from '../host/kernel-view.ts';
+import { IPV6_MIN_MTU } from '../load/ipv6.ts';
 import { contains, macOf, parseAddress, parseBlock } from '../plan/ipv4.ts';
 
 export interface Announcer {
@@ -10,6 +11,7 @@ export interface Announcer {
   readonly interface: string;
   /** That it has already. */
   readonly mac: string;
+  readonly mtu: number;
 }
 
 /**
@@ -17,9 +19,9 @@ export interface Announcer {
  * interface whose MAC address is set, even to the one that it has (NETDEV_CHANGEADDR in devinet.c and ndisc.c), while it
  * is asked for that.
  */
-export async function announce(host: Host, { netns, interface: link, mac }: Announcer): Promise<void> {
+export async function announce(host: Host, { netns, interface: link, mac, mtu }: Announcer): Promise<void> {
   const enter = ['nsenter', `--net=${NETNS_FOLDER}/${netns}`, '--'];
-  const hasIpv6 = (await host.status('/proc/sys/net/ipv6/conf')) !== undefined;
+  const hasIpv6 = mtu >= IPV6_MIN_MTU && (await host.status('/proc/sys/net/ipv6/conf')) !== undefined;
   const conf = (family: 'ipv4' | 'ipv6'): string => `/proc/sys/net/${family}/conf/${link}`;
   const paths = [`${conf('ipv4')}/arp_notify`, ...(hasIpv6 ? [`${conf('ipv6')}/ndisc_notify`] : [])];
   const found = (await runChecked(host, [...enter, 'cat', ...paths])).stdout.split('\n');
