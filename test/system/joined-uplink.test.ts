@@ -31,6 +31,10 @@ async function makeBridge(host: TestHost): Promise<void> {
   for (const line of lines) await host.output(['ip', ...line.split(' ')]);
   await host.output(['sysctl', '-q', '-w', 'net.ipv4.ip_forward=1']);
   await host.remote.output(['ip', 'route', 'add', '10.77.0.0/24', 'via', host.address]);
+  // A bridge forwards a moment after its port is up, and only then gets its link-local address.
+  const settled = 'ip -6 address show dev "$0" scope link | grep inet6 | grep -qv tentative';
+  const script = `[ ! -e /proc/net/if_inet6 ] || until ${settled}; do sleep 0.05; done`;
+  for (const link of ['br0', 'guest0']) await host.output(['timeout', '30', 'sh', '-c', script, link]);
 }
 
 describe.skipIf(!requireSystem())('a joined bridge that is the uplink of the host', () => {
