@@ -104,6 +104,7 @@ function once(work: () => Promise<void>): () => Promise<void> {
   let begun: Promise<void> | undefined;
   return () => {
     begun ??= work();
+    // Whoever awaits it gets the failure; until then it must not count as unhandled.
     begun.catch(() => undefined);
     return begun;
   };

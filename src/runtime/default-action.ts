@@ -6,7 +6,7 @@ import type { Host } from '../host/host.ts';
 import { isAlive, type ProcessIdentity, readProcFile } from './proc.ts';
 
 /** What people and `timeout` end a program in the foreground with. */
-const ENDING: readonly string[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
+export const ENDING: ReadonlySet<NodeJS.Signals> = new Set(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']);
 
 /** Whether the signal would end the process if it were not process 1, and as that it will not notice. */
 export async function isLostOn(
@@ -14,7 +14,7 @@ export async function isLostOn(
   process: ProcessIdentity,
   signal: NodeJS.Signals,
 ): Promise<boolean> {
-  if (!ENDING.includes(signal)) return false;
+  if (!ENDING.has(signal)) return false;
   const status = await readProcFile(host, `/proc/${process.pid}/status`);
   if (status === undefined || !(await isAlive(host, process))) return false;
   const numbers = fieldOf(status, 'NSpid').split(/\s+/);

@@ -53,6 +53,7 @@ export async function execInContainer(
   const files = { process: `${base}.json`, log: `${base}.json.log`, pid: `${base}.pid` };
   // By another program, which takes a while: what is wrong with the request comes first all the same.
   const stdio = request.terminal ? Promise.resolve(INHERITED) : makePipes(host, step.runtime.name, base);
+  // That it failed is told where it is awaited.
   const isMade = stdio.catch(() => undefined);
   try {
     const process = await prepareExec(host, step, pid, request);

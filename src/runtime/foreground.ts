@@ -8,7 +8,7 @@ import type { ProcessStep } from '../plan/plan.ts';
 import { shownSysctls } from '../plan/process-steps.ts';
 import { RECORD_FILES } from '../plan/container-folder.ts';
 import { awaitProgram } from './begun.ts';
-import { isLostOn } from './default-action.ts';
+import { ENDING, isLostOn } from './default-action.ts';
 import { type SignalSource, waitForwarding } from './exec-process.ts';
 import { readOomBaseline } from './launch.ts';
 import { createLogEntries } from './log-entries.ts';
@@ -24,8 +24,7 @@ import { type Streams, makePipes, passInput, passOutput } from './streams.ts';
 /** What a shell shows of a process that SIGKILL ended. */
 const KILLED = 128 + constants.signals.SIGKILL;
 
-/** Signals by which people ask a program to end; who sends the fifth means it, whatever the program does with them. */
-const ENDING: ReadonlySet<NodeJS.Signals> = new Set(['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM']);
+/** Who sends so many signals to end it means it, whatever the program does with them. */
 const PATIENT = 5;
 
 export interface ForegroundStreams extends Streams {

@@ -15,6 +15,7 @@ async function heard(signals: readonly NodeJS.Signals[], life: number, runtime: 
   const host: Host = {
     ...createFixtureHost({}),
     readText: async (file) => (file === '/proc/7/stat' && time < life ? STAT : undefined),
+    monotonic: () => time,
     sleep: async (milliseconds) => {
       time += milliseconds;
       if (time < runtime || over.seen) return;
