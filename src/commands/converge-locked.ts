@@ -1,9 +1,8 @@
 // What specs name is fetched, and then the host is converged to them under the lock, unless it is as they say already.
 // What does that is loaded while the lock is taken.
 import { loadCrypto } from '../crypto.ts';
-import { NETNS_FOLDER } from '../host/kernel-view.ts';
 import { namesRemote } from '../image/remote-sources.ts';
-import { netnsOf } from '../plan/names.ts';
+import { netnsFile, netnsOf } from '../names.ts';
 import type { Plan } from '../plan/plan.ts';
 import { lockGeneration, withLock } from '../run/lock.ts';
 import type { CommandContext } from './context.ts';
@@ -50,7 +49,7 @@ export async function convergeLocked(
 /** Only of ports that are not published yet it matters who listens on them. */
 async function hasFreshPorts({ host }: CommandContext, { specs }: LoadedSpecs): Promise<boolean> {
   for (const { spec } of specs) {
-    const netns = `${NETNS_FOLDER}/${netnsOf(spec.name)}`;
+    const netns = netnsFile(netnsOf(spec.name));
     if (spec.network.ports.length > 0 && (await host.status(netns)) === undefined) return true;
   }
   return false;

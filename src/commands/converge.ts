@@ -5,7 +5,7 @@ import type { Spec } from '../load/spec.ts';
 import { findFirewallProblems } from '../plan/check-firewall.ts';
 import { compileAll } from '../plan/compile.ts';
 import type { ForeignRules, HostFacts } from '../plan/facts.ts';
-import { netnsOf } from '../plan/names.ts';
+import { netnsOf } from '../names.ts';
 import type { Plan } from '../plan/plan.ts';
 import { hasEffect } from '../run/changes.ts';
 import { forgetForeground, isForeground } from '../run/foreground.ts';

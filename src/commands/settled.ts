@@ -3,7 +3,7 @@
 import type { KernelView } from '../host/kernel-view.ts';
 import { hasFreshHashes } from '../image/hash-cache.ts';
 import { compileAll } from '../plan/compile.ts';
-import { netnsOf } from '../plan/names.ts';
+import { netnsOf } from '../names.ts';
 import type { Plan } from '../plan/plan.ts';
 import { gatherFacts } from '../run/gather-facts.ts';
 import { hearPrograms } from '../run/hear-programs.ts';

@@ -1,10 +1,11 @@
 // Whether others have filter chains on the way of a container's packets, seen from the base chains alone: on a host
 // without any nothing else is started. Reads only.
 import { OperationError } from '../errors.ts';
+import { NFT_TABLE } from '../names.ts';
 import type { ForeignRules } from '../plan/facts.ts';
 import type { FirewallTool } from '../plan/foreign-chains.ts';
 import type { Host } from './host.ts';
-import { NFT_TABLE, type BaseChain } from './nft-table.ts';
+import type { BaseChain } from './nft-table.ts';
 
 export type IptablesTool = Exclude<FirewallTool, 'nft'>;
 

@@ -1,6 +1,7 @@
 // Who else needs the host to forward packets, as far as the kernel shows it: Docker, Podman or libvirt set ip_forward when
 // they start only if nobody has, and have no way to tell afterwards. Reads only.
 import { isGlobal } from '../load/ipv6.ts';
+import { isOwned } from '../names.ts';
 import type { Host } from './host.ts';
 import type { KernelView } from './kernel-view.ts';
 import { readDefaultLinks } from './network-facts.ts';
@@ -16,7 +17,7 @@ export async function findForwarders(
     ({ kind, alias, up, name, addresses }) =>
       kind === 'bridge' &&
       up &&
-      alias?.split(':')[0] !== 'runspec' &&
+      !isOwned(alias) &&
       !uplinks.includes(name) &&
       // Without an address packets stay on it.
       addresses.some((one) => one.family === family && (family === 'inet' || isGlobal(one.address))),

@@ -1,5 +1,6 @@
 // What the kernel says now about links, namespaces, nft tables and mounts, read once and kept until
 // forgotten, so that probing twenty containers costs a handful of processes. Reads only.
+import { netnsFile, NFT_TABLE } from '../names.ts';
 import type { ForeignRules, ListeningSocket } from '../plan/facts.ts';
 import { despiteSignals, runChecked } from './commands.ts';
 import type { Host } from './host.ts';
@@ -9,7 +10,6 @@ import { asList, parseJson, record, text } from './json-fields.ts';
 import { readListening } from './listening.ts';
 import { unescapeOctal } from './proc-files.ts';
 import {
-  NFT_TABLE,
   hasOwnLink,
   readOutline,
   readNftTable,
@@ -96,8 +96,6 @@ export interface KernelView {
   forget(): void;
 }
 
-export const NETNS_FOLDER = '/run/netns';
-
 export function createKernelView(host: Host): KernelView {
   const known = new Map<string, Promise<unknown>>();
   const once = <T>(key: string, read: () => Promise<T>): Promise<T> => {
@@ -127,8 +125,7 @@ export function createKernelView(host: Host): KernelView {
       await ownTable();
       return readForeignRules(host, (await outline()).baseChains);
     });
-  const netns: KernelView['netns'] = (name) =>
-    once(`netns ${name}`, () => readNetns(host, `${NETNS_FOLDER}/${name}`));
+  const netns: KernelView['netns'] = (name) => once(`netns ${name}`, () => readNetns(host, netnsFile(name)));
   return {
     links,
     link: async (name) => (await links()).find((link) => link.name === name),

@@ -1,8 +1,8 @@
 // Commands of ip(8), handed to one ip for each network namespace that reads them from a pipe: every start of a program
 // takes this process 3 ms, and ip itself as long again. It stops at the first command that fails, as a batch does.
 import { spawn, type ChildProcess } from 'node:child_process';
+import { netnsFile } from '../names.ts';
 import type { CommandResult, RunOptions } from './host.ts';
-import { NETNS_FOLDER } from './kernel-view.ts';
 import { childEnvironment, ending } from './linux-commands.ts';
 
 export interface IpSessions {
@@ -115,7 +115,7 @@ interface Session {
 function startSession(netns: string): Session {
   const args = ['-d', '-j', '-batch', '-'];
   // Not by `ip -n`, which holds a copy of all mounts while it lives.
-  const enter = [`--net=${NETNS_FOLDER}/${netns}`, 'ip', ...args];
+  const enter = [`--net=${netnsFile(netns)}`, 'ip', ...args];
   const program = netns === '' ? 'ip' : 'nsenter';
   // In a session of its own: a Ctrl-C is for runspec, which has a way back to go.
   // Without any streams when no descriptor is left for them.

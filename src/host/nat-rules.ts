@@ -1,10 +1,10 @@
 // Rules of others that send packets elsewhere before ours see them: nat chains at the same or an earlier
 // priority, of nft and of both kinds of iptables. Reads only. What a rule asks beyond protocol and port (an
 // interface, an address) is not weighed: it may catch, and whoever looks should know of it.
+import { NFT_TABLE } from '../names.ts';
 import { runChecked } from './commands.ts';
 import type { Host } from './host.ts';
 import { asList, isRecord, parseJson, record, text, type Fields } from './json-fields.ts';
-import { NFT_TABLE } from './nft-table.ts';
 import { readTexts } from './nft-chains.ts';
 
 export interface NatRule {

@@ -1,5 +1,6 @@
 // What the host's network has already: links, addresses and routes.
 import { formatBlock6, isGlobal } from '../load/ipv6.ts';
+import { isOwned } from '../names.ts';
 import type { NetworkFacts } from '../plan/facts.ts';
 import type { Host } from './host.ts';
 import type { KernelView, LinkState } from './kernel-view.ts';
@@ -65,7 +66,7 @@ export async function readDefaultLinks(host: Host): Promise<readonly string[]> {
 
 /** An address on a bridge of ours says nothing about the host. */
 function isUsed(links: readonly LinkState[], routes: NetworkFacts['routes']): boolean {
-  const foreign = links.filter((link) => link.alias?.split(':')[0] !== 'runspec');
+  const foreign = links.filter((link) => !isOwned(link.alias));
   return (
     routes.some((route) => route.destination === '::/0') ||
     foreign.some((link) => link.addresses.some((one) => isGlobal(one.address)))

@@ -3,9 +3,6 @@ import { commandError } from './commands.ts';
 import type { Host } from './host.ts';
 import { asList, isRecord, parseJson, record, text, type Fields } from './json-fields.ts';
 
-/** The one table that is runspec's: DESIGN section 5. */
-export const NFT_TABLE = 'runspec';
-
 export interface NftTableState {
   /** Comments of the rules of each chain, in order; a rule without one counts as an empty text. */
   readonly chains: ReadonlyMap<string, readonly string[]>;

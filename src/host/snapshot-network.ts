@@ -1,7 +1,7 @@
 // Snapshot: links, addresses, routes, rules, names of network namespaces, firewalls and sockets. Reads only.
+import { NETNS_FOLDER } from '../names.ts';
 import { commandError, runChecked } from './commands.ts';
 import type { Host } from './host.ts';
-import { NETNS_FOLDER } from './kernel-view.ts';
 import { readListening } from './listening.ts';
 import type { SnapshotItem } from './snapshot.ts';
 

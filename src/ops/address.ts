@@ -1,6 +1,7 @@
 // The address and default route of the interface inside the container's network namespace.
 import { runChecked } from '../host/commands.ts';
-import { NETNS_FOLDER, readNetns } from '../host/kernel-view.ts';
+import { readNetns } from '../host/kernel-view.ts';
+import { netnsFile } from '../names.ts';
 import type { AddressStep } from '../plan/plan.ts';
 import { readInside } from '../runtime/unnamed-namespace.ts';
 import { announce } from './announce.ts';
@@ -65,14 +66,14 @@ export const address: Op<'address'> = {
     });
     if (isSame) return;
     // Somebody else may have had it a moment ago.
-    const inside = await readNetns(host, `${NETNS_FOLDER}/${step.netns}`);
+    const inside = await readNetns(host, netnsFile(step.netns));
     const link = inside?.links.find((one) => one.name === step.interface);
     if (link !== undefined) await announce(host, { ...step, mac: link.mac, mtu: link.mtu });
   },
 
   // The address goes with its interface, and that with the veth pair.
   async revert({ host }, step) {
-    const inside = await host.status(`${NETNS_FOLDER}/${step.netns}`);
+    const inside = await host.status(netnsFile(step.netns));
     return { outcome: inside === undefined ? 'gone' : 'removed' };
   },
 

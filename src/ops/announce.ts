@@ -2,8 +2,9 @@
 // one was, and send there what the container has to answer: the host, other containers, whoever is on a joined bridge.
 import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
-import { NETNS_FOLDER, type LinkState } from '../host/kernel-view.ts';
+import type { LinkState } from '../host/kernel-view.ts';
 import { IPV6_MIN_MTU } from '../load/ipv6.ts';
+import { netnsFile } from '../names.ts';
 import { contains, macOf, parseAddress, parseBlock } from '../plan/ipv4.ts';
 
 export interface Announcer {
@@ -20,7 +21,7 @@ export interface Announcer {
  * is asked for that.
  */
 export async function announce(host: Host, { netns, interface: link, mac, mtu }: Announcer): Promise<void> {
-  const enter = ['nsenter', `--net=${NETNS_FOLDER}/${netns}`, '--'];
+  const enter = ['nsenter', `--net=${netnsFile(netns)}`, '--'];
   const hasIpv6 = mtu >= IPV6_MIN_MTU && (await host.status('/proc/sys/net/ipv6/conf')) !== undefined;
   const conf = (family: 'ipv4' | 'ipv6'): string => `/proc/sys/net/${family}/conf/${link}`;
   const paths = [`${conf('ipv4')}/arp_notify`, ...(hasIpv6 ? [`${conf('ipv6')}/ndisc_notify`] : [])];

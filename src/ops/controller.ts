@@ -2,6 +2,7 @@
 // runspec does, and switches it off again with its last user.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { CGROUP_ROOT, cgroupOf } from '../names.ts';
 import type { ControllerStep } from '../plan/plan.ts';
 import type { Op } from './op.ts';
 import { quote } from './shell.ts';
@@ -50,8 +51,8 @@ export const controller: Op<'controller'> = {
 };
 
 async function findUser(host: Host, { mountpoint }: ControllerStep): Promise<string | undefined> {
-  for (const name of (await host.list(`${mountpoint}/runspec`)) ?? [])
-    if ((await host.status(`${mountpoint}/runspec/${name}`))?.type === 'directory') return `/runspec/${name}`;
+  for (const name of (await host.list(`${mountpoint}${CGROUP_ROOT}`)) ?? [])
+    if ((await host.status(`${mountpoint}${cgroupOf(name)}`))?.type === 'directory') return cgroupOf(name);
   return undefined;
 }
 

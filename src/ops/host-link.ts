@@ -2,11 +2,12 @@
 import type { Host } from '../host/host.ts';
 import type { LinkState } from '../host/kernel-view.ts';
 import { canonicalIpv6 } from '../load/ipv6.ts';
+import { OURS } from '../names.ts';
 import type { Difference } from './op.ts';
 import { quote } from './shell.ts';
 
 /** Of the bridges that are runspec's own. */
-export const BRIDGE_ALIAS = 'runspec';
+export const BRIDGE_ALIAS = OURS;
 
 /** For the standard input of `ip -batch -`. */
 export function lines(all: readonly string[]): string {

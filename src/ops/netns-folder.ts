@@ -2,9 +2,10 @@
 // every mount namespace that has seen it. Made by the first `ip netns add` on a host; when that was
 // ours, it goes with the last namespace.
 import { commandError, runChecked } from '../host/commands.ts';
-import { NETNS_FOLDER, readMounts, type MountState } from '../host/kernel-view.ts';
+import { readMounts, type MountState } from '../host/kernel-view.ts';
 import { topMount } from '../host/mount-lookup.ts';
 import { removeWhenEmpty } from '../host/remove-when-empty.ts';
+import { NETNS_FOLDER } from '../names.ts';
 import type { Op, Reverted } from './op.ts';
 
 export const netnsFolder: Op<'netns-folder'> = {

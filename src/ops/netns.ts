@@ -3,8 +3,9 @@ import { OperationError } from '../errors.ts';
 import { runChecked } from '../host/commands.ts';
 import { describeHolders, findNamespaceHolders } from '../host/holders.ts';
 import type { Host } from '../host/host.ts';
-import { NETNS_FOLDER, readMounts } from '../host/kernel-view.ts';
+import { readMounts } from '../host/kernel-view.ts';
 import { topMount } from '../host/mount-lookup.ts';
+import { netnsFile } from '../names.ts';
 import type { NetnsStep } from '../plan/plan.ts';
 import { dropSysctls } from '../runtime/drop-sysctls.ts';
 import { waitUntil } from '../runtime/proc.ts';
@@ -31,7 +32,7 @@ export const netns: Op<'netns'> = {
         differences: [
           {
             property: 'name',
-            wanted: pathOf(step),
+            wanted: netnsFile(step.name),
             found: `${what}, and process ${pid} is in the namespace`,
           },
         ],
@@ -50,7 +51,7 @@ export const netns: Op<'netns'> = {
   async apply({ host }, step) {
     if (!(await isMounted(host, step))) {
       // A file without its mount is what a kill in the middle of `ip netns add` leaves.
-      await host.removeFile(pathOf(step));
+      await host.removeFile(netnsFile(step.name));
       // One batch: the ip that knows the host's network does it, and no other is started by us.
       const stdin = lines([`netns add ${step.name}`, `netns exec ${step.name} ip link set lo up`]);
       await runChecked(host, ['ip', '-batch', '-'], { stdin });
@@ -70,11 +71,11 @@ export const netns: Op<'netns'> = {
     await raiseLoopback(host, step);
     // It outlives the process, and others may be in it.
     const dropped = (former.sysctls ?? []).filter((name) => step.sysctls?.includes(name) !== true);
-    if (dropped.length > 0) await dropSysctls(host, pathOf(step), dropped);
+    if (dropped.length > 0) await dropSysctls(host, netnsFile(step.name), dropped);
   },
 
   async revert({ host }, step) {
-    if ((await host.status(pathOf(step))) === undefined) return { outcome: 'gone' };
+    if ((await host.status(netnsFile(step.name))) === undefined) return { outcome: 'gone' };
     await removeName(host, step);
     return { outcome: 'removed' };
   },
@@ -85,12 +86,8 @@ export const netns: Op<'netns'> = {
   ],
 };
 
-function pathOf({ name }: NetnsStep): string {
-  return `${NETNS_FOLDER}/${name}`;
-}
-
 async function isMounted(host: Host, step: NetnsStep): Promise<boolean> {
-  return topMount(await readMounts(host), pathOf(step)) !== undefined;
+  return topMount(await readMounts(host), netnsFile(step.name)) !== undefined;
 }
 
 async function raiseLoopback(host: Host, { name }: NetnsStep): Promise<void> {
@@ -99,7 +96,7 @@ async function raiseLoopback(host: Host, { name }: NetnsStep): Promise<void> {
 
 /** @throws OperationError when somebody is in what has the name. */
 async function removeName(host: Host, step: NetnsStep): Promise<void> {
-  const path = pathOf(step);
+  const path = netnsFile(step.name);
   if (await isMounted(host, step)) {
     await expectFree(host, path);
     await runChecked(host, ['ip', 'netns', 'delete', step.name]);

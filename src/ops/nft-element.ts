@@ -6,6 +6,7 @@ import type { Host } from '../host/host.ts';
 import { createKernelView, type KernelView } from '../host/kernel-view.ts';
 import type { NftElementState } from '../host/nft-table.ts';
 import { runNft, tryNft } from '../host/nft.ts';
+import { containerOfOwner } from '../names.ts';
 import { LINK_SETS } from '../plan/firewall.ts';
 import type { NftElementStep } from '../plan/plan.ts';
 import type { Op } from './op.ts';
@@ -44,7 +45,7 @@ export const nftElement: Op<'nft-element'> = {
     const left = isOthers ? await awaitOwner(host, step, mayLetGo) : found;
     const owner = left?.comment ?? step.comment;
     if (owner !== step.comment) {
-      const name = owner.replace('runspec:', '');
+      const name = containerOfOwner(owner) ?? owner;
       throw new OperationError(`${step.key} in the nft set ${step.set} belongs to ${owner}`, {
         hint: `take ${name} down with the --data-dir and --state-dir that it was applied with; or: nft delete element inet ${step.table} ${step.set} '{ ${keyOf(step)} }'`,
       });
@@ -96,7 +97,7 @@ async function awaitOwner(
     const found = await look();
     if (found?.comment === undefined || found.comment === step.comment) return found;
     // It may have let go right after the look.
-    if (!mayLetGo(found.comment.replace('runspec:', ''))) return look();
+    if (!mayLetGo(containerOfOwner(found.comment) ?? '')) return look();
     await host.sleep(pause);
   }
 }

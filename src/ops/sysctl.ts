@@ -2,7 +2,7 @@
 import { findForwarders } from '../host/forwarders.ts';
 import type { Host } from '../host/host.ts';
 import { createKernelView, type KernelView, type LinkState } from '../host/kernel-view.ts';
-import { BRIDGE_ALIAS } from './host-link.ts';
+import { isOwned } from '../names.ts';
 import type { Before, Op } from './op.ts';
 import { quote } from './shell.ts';
 
@@ -122,7 +122,7 @@ async function readValues(host: Host, paths: readonly string[]): Promise<Before>
 async function keepRouterAdvertisements(host: Host, links: readonly LinkState[]): Promise<void> {
   for (const { name, alias } of links) {
     // A container is nobody's router.
-    if (name === 'lo' || alias?.split(':')[0] === BRIDGE_ALIAS) continue;
+    if (name === 'lo' || isOwned(alias)) continue;
     const [accept, forwarding] = await Promise.all(
       ['accept_ra', 'forwarding'].map(async (file) =>
         (await host.readText(`${CONF6}/${name}/${file}`))?.trim(),

@@ -1,5 +1,6 @@
 // The kind of step that is there beside Docker only.
 import type { Spec } from '../load/spec.ts';
+import { OURS, ownerOf } from '../names.ts';
 import type { HostFacts } from './facts.ts';
 import type { Lease } from './plan.ts';
 import type { StepBase } from './step-base.ts';
@@ -29,13 +30,13 @@ export function dockerSteps(
   const edges = { needs: [], after: ['nft:table', `network:${link}`] };
   if (spec.network.mode === 'bridge' && !isForeignLink(link, facts))
     return [
-      { id: `docker:${link}`, op: 'docker-user', link, comment: 'runspec', ...edges, shared: true as const },
+      { id: `docker:${link}`, op: 'docker-user', link, comment: OURS, ...edges, shared: true as const },
     ];
   const own = {
     id: `docker:${veth}`,
     op: 'docker-user',
     link: veth,
-    comment: `runspec:${spec.name}`,
+    comment: ownerOf(spec.name),
   } as const;
   const joined = link === veth ? {} : { joined: { bridge: link, address } };
   return [{ ...own, ...joined, ...edges }];

@@ -3,8 +3,6 @@
 import { LOOPBACK6 } from './subnets6.ts';
 import type { NftTableStep } from './plan.ts';
 
-export const NFT_TABLE = 'runspec';
-
 /** Sets whose keys are names of links. */
 export const LINK_SETS: ReadonlySet<string> = new Set(['networks', 'joined', 'within']);
 

@@ -2,6 +2,7 @@
 // link for good, addresses and all (addrconf.c, NETDEV_CHANGEMTU), and a bridge goes by the least of its ports.
 import { IPV6_MIN_MTU, isGlobal } from '../load/ipv6.ts';
 import type { Spec } from '../load/spec.ts';
+import { ownerOf } from '../names.ts';
 import type { HostFacts } from './facts.ts';
 import type { Problems } from './problems.ts';
 import { isForeignLink } from './subnets.ts';
@@ -46,7 +47,7 @@ export function findNarrow(
       )
       .map((other) => ({ name: other.name, mtu: mtuOf(other, facts) })),
     ...strangersOn(link, facts, spec, together).flatMap((name) =>
-      facts.network.links.flatMap(({ alias, mtu }) => (alias === `runspec:${name}` ? [{ name, mtu }] : [])),
+      facts.network.links.flatMap(({ alias, mtu }) => (alias === ownerOf(name) ? [{ name, mtu }] : [])),
     ),
   ];
   const other = others.find(isNarrow);

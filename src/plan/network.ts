@@ -1,16 +1,15 @@
 // The network of one container as steps: namespace, bridge, veth pair, address, firewall elements.
-import { sha256 } from '../crypto.ts';
 import { bracketed, familiesOf, isWildcard } from '../load/ports.ts';
 import type { PortSpec, Spec } from '../load/spec.ts';
+import { ingressTableOf, netnsOf, netnsFile, NFT_TABLE, OURS, ownerOf, vethName } from '../names.ts';
 import { checkFirewall } from './check-firewall.ts';
 import { dockerSteps } from './docker-user-step.ts';
 import type { HostFacts } from './facts.ts';
-import { FIREWALL, NFT_TABLE } from './firewall.ts';
+import { FIREWALL } from './firewall.ts';
 import { chooseLease } from './lease.ts';
 import { chooseAddress6, chooseNetwork6, type Network6 } from './lease6.ts';
 import type { Lease, NftElementStep, Step } from './plan.ts';
 import { checkMtu, mtuOf } from './mtu.ts';
-import { netnsOf } from './names.ts';
 import { checkPorts } from './ports.ts';
 import type { Problems } from './problems.ts';
 import { LOOPBACK6 } from './subnets6.ts';
@@ -36,7 +35,7 @@ export function compileNetwork(
   if (spec.network.mode === 'host' || namespace.mode !== 'private') return { steps: [] };
 
   const netns = netnsOf(spec.name);
-  const netnsPath = `/run/netns/${netns}`;
+  const netnsPath = netnsFile(netns);
   const base = netnsSteps(spec);
   if (spec.network.mode === 'none') return { steps: base, netnsPath };
 
@@ -91,11 +90,6 @@ function checkPrograms({ programs }: HostFacts, problems: Problems): void {
   );
 }
 
-/** The host end of the veth pair: `rs` and 8 hex digits, as link names hold 15 characters. */
-export function vethName(name: string): string {
-  return `rs${sha256(name).slice(0, 8)}`;
-}
-
 function hostLink(spec: Spec): string {
   return spec.network.mode === 'bridge' ? spec.network.bridge : vethName(spec.name);
 }
@@ -126,7 +120,7 @@ function linkSteps(
     id: vethId,
     op: 'veth',
     link: vethName(spec.name),
-    alias: `runspec:${spec.name}`,
+    alias: ownerOf(spec.name),
     netns,
     interface: network.interface,
     mtu,
@@ -179,7 +173,7 @@ function linkSteps(
 function firewallSteps(spec: Spec, lease: Lease, facts: HostFacts): readonly Step[] {
   const table = 'nft:table';
   const isBridge = spec.network.mode === 'bridge';
-  const owner = `runspec:${spec.name}`;
+  const owner = ownerOf(spec.name);
   const element = (
     id: string,
     fields: Pick<NftElementStep, 'set' | 'key'> & { value?: string },
@@ -195,7 +189,7 @@ function firewallSteps(spec: Spec, lease: Lease, facts: HostFacts): readonly Ste
     with: [table],
   });
   const linkElement = (id: string, set: string, key: string): Step =>
-    isBridge ? { ...element(id, { set, key }, 'runspec'), shared: true } : element(id, { set, key }, owner);
+    isBridge ? { ...element(id, { set, key }, OURS), shared: true } : element(id, { set, key }, owner);
   return [
     {
       id: table,
@@ -255,7 +249,7 @@ function loopbackSteps(spec: Spec, lease: Lease): readonly Step[] {
     {
       id: `ingress:${link}`,
       op: 'nft-ingress',
-      table: `runspec-${spec.name}`,
+      table: ingressTableOf(spec.name),
       link,
       address: address6,
       loopback: LOOPBACK6,

@@ -1,5 +1,6 @@
 // The bundle and the process of one container as steps.
 import type { SettledSpec, Spec } from '../load/spec.ts';
+import { cgroupOf } from '../names.ts';
 import { buildConfig, joinedNamespaces, type DeviceFacts } from '../oci/config.ts';
 import type { HostFacts } from './facts.ts';
 import type { Plan, Step } from './plan.ts';
@@ -26,7 +27,7 @@ export function compileProcess(
   input: ProcessInput,
   problems: Problems,
 ): readonly Step[] {
-  const cgroupsPath = `/runspec/${spec.name}`;
+  const cgroupsPath = cgroupOf(spec.name);
   const config = buildConfig({
     spec,
     rootfs: places.rootfs,

@@ -1,5 +1,6 @@
 // Limits in the spec's words to files of cgroup v1 and v2, decided controller by controller.
 import type { IoLimit, ResourcesSpec, Spec } from '../load/spec.ts';
+import { cgroupOf } from '../names.ts';
 import type { CgroupFacts, HostFacts } from './facts.ts';
 import type { CgroupHierarchy, CgroupStep, Step } from './plan.ts';
 import type { Problems } from './problems.ts';
@@ -58,9 +59,9 @@ function compileCgroup(spec: Spec, facts: HostFacts, problems: Problems): Cgroup
     files.set(hierarchy.mountpoint, list);
   }
   return {
-    id: `cgroup:/runspec/${spec.name}`,
+    id: `cgroup:${cgroupOf(spec.name)}`,
     op: 'cgroup',
-    path: `/runspec/${spec.name}`,
+    path: cgroupOf(spec.name),
     needs: [],
     after: [],
     hierarchies: facts.cgroups.hierarchies.map((hierarchy): CgroupHierarchy => {

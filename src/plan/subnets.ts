@@ -1,6 +1,7 @@
 // Which subnet a container's link has: what the spec says, else what the link has already, else the first that is
 // free; checked against the host's own routes.
 import type { Spec } from '../load/spec.ts';
+import { isOwned } from '../names.ts';
 import type { HostFacts } from './facts.ts';
 import { contains, overlap, parseAddress, parseBlock, showBlock, type Block } from './ipv4.ts';
 import type { Lease } from './plan.ts';
@@ -99,7 +100,7 @@ function isLeft(
 
 /** Runspec has made it; the alias goes on with the container's name where only one has it. */
 export function isOwnLink(link: string, { network }: HostFacts): boolean {
-  return network.links.find((one) => one.name === link)?.alias?.split(':')[0] === 'runspec';
+  return isOwned(network.links.find((one) => one.name === link)?.alias);
 }
 
 /** It is there, and runspec has not made it: nothing of it changes beyond what joining needs. */

@@ -1,5 +1,6 @@
 // Whether a stored plan may be acted on: of the right shape, and naming nothing but what is runspec's and
 // this container's. A record that a disk has damaged must never lead to a removal elsewhere. Pure.
+import { cgroupOf, netnsOf, OURS, ownerOf } from '../names.ts';
 import { PLAN_VERSION, type OpKind, type Plan, type Step, type StepOf } from '../plan/plan.ts';
 import { predecessors, type Awaits } from '../plan/step-base.ts';
 import { containerFolder } from '../plan/container-folder.ts';
@@ -223,13 +224,13 @@ function fits(value: unknown, kind: Kind, places: Places): boolean {
     case 'tree':
       return isPlain(value) && isOfContainer(value, places);
     case 'cgroup':
-      return value === `/runspec/${places.container}`;
+      return value === cgroupOf(places.container);
     case 'netns':
-      return value === `runspec-${places.container}`;
+      return value === netnsOf(places.container);
     case 'link':
       return /^[^\s/"]{1,15}$/.test(value);
     case 'owner':
-      return value === 'runspec' || value === `runspec:${places.container}`;
+      return value === OURS || value === ownerOf(places.container);
     case 'sysctl':
       return !value.includes('/');
   }

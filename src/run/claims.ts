@@ -1,13 +1,13 @@
 // Whose a name is when no record tells: names are the host's, records are of one data folder, and another
 // runspec with other folders may be at work on the same host. Reads only.
 import type { Host } from '../host/host.ts';
-import { createKernelView, NETNS_FOLDER, type MountState } from '../host/kernel-view.ts';
+import { createKernelView, type MountState } from '../host/kernel-view.ts';
 import { listPids, unescapeOctal } from '../host/proc-files.ts';
-import { netnsOf } from '../plan/names.ts';
+import { cgroupOf, containerOfOwner, monitorCgroupOf, netnsOf, netnsFile } from '../names.ts';
 import type { Step } from '../plan/plan.ts';
 import { cgroupFolders } from '../runtime/cgroup-processes.ts';
 import { readProcFile } from '../runtime/proc.ts';
-import { isOwnFolder, OWNER, type Places } from './inventory.ts';
+import { isOwnFolder, type Places } from './inventory.ts';
 
 export type Claim =
   /** A folder, a mount or a process of the name is in our folders. */
@@ -54,7 +54,7 @@ export async function findForeignUser(
   const linked = async ({ view }: Places): Promise<readonly string[]> =>
     (await view.links()).flatMap(({ alias, master }) => {
       if (bridge !== undefined && master !== bridge) return [];
-      const name = alias?.startsWith(OWNER) === true ? alias.slice(OWNER.length) : container;
+      const name = containerOfOwner(alias) ?? container;
       return name === container ? [] : [name];
     });
   if ((await linked(places)).length === 0) return undefined;
@@ -90,11 +90,11 @@ async function dataDirsOfProcesses(
   name: string,
 ): Promise<readonly string[]> {
   const found: string[] = [];
-  for (const pid of await pidsOf(host, mounts, `${name}.monitor`)) {
+  for (const pid of await pidsOf(host, mounts, monitorCgroupOf(name))) {
     if (pid === UNSEEN) found.push(ELSEWHERE);
     found.push(...dataDirIn((await readProcFile(host, `/proc/${pid}/cmdline`)) ?? '', dataDir, name));
   }
-  for (const pid of await pidsOf(host, mounts, name)) {
+  for (const pid of await pidsOf(host, mounts, cgroupOf(name))) {
     if (pid === UNSEEN) found.push(ELSEWHERE);
     const root = ((await readProcFile(host, `/proc/${pid}/mountinfo`)) ?? '')
       .split('\n')
@@ -108,8 +108,8 @@ async function dataDirsOfProcesses(
 const UNSEEN = '0';
 const ELSEWHERE = 'a place that cannot be seen from here';
 
-async function pidsOf(host: Host, mounts: readonly MountState[], name: string): Promise<readonly string[]> {
-  const folders = cgroupFolders(mounts, `/runspec/${name}`);
+async function pidsOf(host: Host, mounts: readonly MountState[], cgroup: string): Promise<readonly string[]> {
+  const folders = cgroupFolders(mounts, cgroup);
   const texts = await Promise.all(folders.map(({ folder }) => readProcFile(host, `${folder}/cgroup.procs`)));
   return [...new Set(texts.flatMap((text) => (text ?? '').split('\n')))].filter((pid) => pid !== '');
 }
@@ -127,9 +127,7 @@ export async function findDoubt(
   const netns = kinds.has('netns') ? await view.netns(netnsOf(name)) : undefined;
   const foreign = netns?.links.find((link) => link.name !== 'lo' && link.kind !== 'veth');
   if (foreign !== undefined) return `its namespace has a link of somebody else: ${foreign.name}`;
-  const holder = kinds.has('netns')
-    ? await findProcessIn(host, `${NETNS_FOLDER}/runspec-${name}`)
-    : undefined;
+  const holder = kinds.has('netns') ? await findProcessIn(host, netnsFile(netnsOf(name))) : undefined;
   if (holder !== undefined) return `process ${holder} is in its network namespace`;
   const busy = await findOtherAtWork(host, dataDir);
   if (busy !== undefined) return `${busy} may be at work on it`;

@@ -2,7 +2,8 @@
 import type { Step } from '../plan/plan.ts';
 import { cgroupFolders } from '../runtime/cgroup-processes.ts';
 import { removeWhenEmpty } from '../host/remove-when-empty.ts';
-import { CGROUP_ROOT, findNames } from './inventory.ts';
+import { CGROUP_ROOT } from '../names.ts';
+import { findNames } from './inventory.ts';
 import { findRemains, findUnused, removeRemains, removeUnused, type Remains } from './remains.ts';
 import type { Reporter } from './report.ts';
 import type { Session } from './session.ts';

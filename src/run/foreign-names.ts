@@ -1,23 +1,23 @@
 // Containers of other data folders as a picture of the host shows them: every object of theirs bears its owner's
 // name, and what they share with each other hangs on those. Pure.
 import type { Snapshot } from '../host/snapshot.ts';
-import { vethName } from '../plan/network.ts';
+import { cgroupOf, NETNS_FOLDER, netnsOf, NFT_TABLE, ownerOf, vethName } from '../names.ts';
 
 const NAME = '([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)';
 const OWNED: Readonly<Record<string, RegExp>> = {
-  link: new RegExp(`ifalias runspec:${NAME}$`),
-  nft: new RegExp(`comment "runspec:${NAME}"`),
-  netns: new RegExp(`^runspec-${NAME}$`),
-  cgroup: new RegExp(`/runspec/${NAME}$`),
+  link: new RegExp(`ifalias ${ownerOf(NAME)}$`),
+  nft: new RegExp(`comment "${ownerOf(NAME)}"`),
+  netns: new RegExp(`^${netnsOf(NAME)}$`),
+  cgroup: new RegExp(`${cgroupOf(NAME)}$`),
 };
 
 /** What a container with a network needs of the host, whoever else does; and where our folder knows what was before. */
 const OF_THE_HOST = [
-  'table inet runspec',
+  `table inet ${NFT_TABLE}`,
   'net/ipv4/ip_forward',
   'forwarding',
   'accept_redirects',
-  '/run/netns',
+  NETNS_FOLDER,
   '/shared.json',
 ];
 
@@ -41,7 +41,7 @@ export function foreignNames(
       const stateDir = keys('mount').flatMap(
         (key) => new RegExp(`^(/\\S+)/${name}/rootfs overlay `).exec(key)?.[1] ?? [],
       );
-      const own = [`runspec:${name}`, `runspec-${name}`, `/runspec/${name}`, `/containers/${name}`, link];
+      const own = [ownerOf(name), netnsOf(name), cgroupOf(name), `/containers/${name}`, link];
       const isLinked = keys('link').some((key) => key.startsWith(`${link} `));
       return [name, [...own, ...bridge, ...stateDir, ...(isLinked ? OF_THE_HOST : [])]] as const;
     }),

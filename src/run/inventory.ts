@@ -1,13 +1,27 @@
 // What of a container is on the host, read from the kernel and the folders alone: every object names its
 // owner. Given as steps, so that what no record tells of is taken back by the same code as all else.
 import { UNFINISHED_WRITE, type Host } from '../host/host.ts';
-import { NETNS_FOLDER, type KernelView, type MountState } from '../host/kernel-view.ts';
-import { NFT_TABLE } from '../host/nft-table.ts';
+import type { KernelView, MountState } from '../host/kernel-view.ts';
 import { jumpsTo } from '../host/docker-user.ts';
 import { topMount } from '../host/mount-lookup.ts';
+import {
+  CGROUP_ROOT,
+  cgroupOf,
+  containerOfCgroup,
+  containerOfIngressTable,
+  containerOfNetns,
+  containerOfOwner,
+  ingressTableOf,
+  monitorCgroupOf,
+  NETNS_FOLDER,
+  netnsOf,
+  netnsFile,
+  NFT_TABLE,
+  ownerOf,
+  vethName,
+} from '../names.ts';
 import { BRIDGE_ALIAS } from '../ops/host-link.ts';
 import { STATE_MODE } from '../ops/private-mount.ts';
-import { vethName } from '../plan/network.ts';
 import type { DockerUserStep } from '../plan/docker-user-step.ts';
 import type { CgroupStep, DirectoryStep, NftElementStep, Step, VethStep } from '../plan/plan.ts';
 import {
@@ -27,32 +41,23 @@ export interface Places {
   readonly dataDir: string;
 }
 
-/** Begins the alias and the comment of what is a container's. */
-export const OWNER = 'runspec:';
-const NETNS = 'runspec-';
-export const CGROUP_ROOT = '/runspec';
-
 /** Names that objects on the host bear, and those of folders that may be of containers; sorted. */
 export async function findNames(places: Places): Promise<readonly string[]> {
   const { host, view, stateDir, dataDir } = places;
   const below = async (folder: string): Promise<readonly string[]> => (await host.list(folder)) ?? [];
   const cgroups = cgroupFolders(await view.mounts(), CGROUP_ROOT).map(({ folder }) => below(folder));
   const found = [
-    ...(await view.links()).map(({ alias }) => afterPrefix(alias ?? '', OWNER)),
-    ...(await view.netdevTables()).map((name) => afterPrefix(name, NETNS)),
-    ...(await elements(view)).map(({ comment }) => afterPrefix(comment, OWNER)),
-    ...(await dockerRules(view)).map(({ comment }) => afterPrefix(comment, OWNER)),
-    ...(await below(NETNS_FOLDER)).map((name) => afterPrefix(name, NETNS)),
+    ...(await view.links()).map(({ alias }) => containerOfOwner(alias)),
+    ...(await view.netdevTables()).map(containerOfIngressTable),
+    ...(await elements(view)).map(({ comment }) => containerOfOwner(comment)),
+    ...(await dockerRules(view)).map(({ comment }) => containerOfOwner(comment)),
+    ...(await below(NETNS_FOLDER)).map(containerOfNetns),
     // The kernel's own files in a cgroup have a dot in their names, or are no folders.
-    ...(await Promise.all(cgroups)).flat().map((name) => name.replace(/\.monitor$/, '')),
+    ...(await Promise.all(cgroups)).flat().map(containerOfCgroup),
     ...(await below(stateDir)),
     ...(await below(`${dataDir}/containers`)),
   ];
-  return [...new Set(found)].filter(isName).toSorted();
-}
-
-function afterPrefix(text: string, prefix: string): string {
-  return text.startsWith(prefix) ? text.slice(prefix.length) : '';
+  return [...new Set(found.filter((name) => name !== undefined))].filter(isName).toSorted();
 }
 
 /** Steps that would have made what bears the name, in an order that satisfies their edges; not the shared ones. */
@@ -77,18 +82,18 @@ export async function takeInventory(places: Places, name: string): Promise<reado
     });
   const cgroups = await findCgroups(host, mounts, name);
   if (cgroups.hierarchies.length > 0) steps.push(cgroups);
-  const netns = `${NETNS}${name}`;
-  if ((await host.status(`${NETNS_FOLDER}/${netns}`)) !== undefined)
+  const netns = netnsOf(name);
+  if ((await host.status(netnsFile(netns))) !== undefined)
     steps.push({ id: `netns:${netns}`, op: 'netns', name: netns, ...edges() });
   for (const link of await view.links()) {
     // A kill between making a pair and naming it leaves the name that only this container's would have.
     const isNameless = link.alias === undefined && link.kind === 'veth' && link.name === vethName(name);
-    if (link.alias === `${OWNER}${name}` || isNameless) steps.push(veth(link.name, name));
+    if (link.alias === ownerOf(name) || isNameless) steps.push(veth(link.name, name));
   }
   const links = steps.flatMap((step) => (step.op === 'veth' ? [step.id] : []));
-  if ((await view.netdevTables()).includes(`${NETNS}${name}`)) steps.push(ingressOf(name, links));
-  steps.push(...(await elements(view)).filter(({ comment }) => comment === `${OWNER}${name}`));
-  steps.push(...(await dockerRules(view)).filter(({ comment }) => comment === `${OWNER}${name}`));
+  if ((await view.netdevTables()).includes(ingressTableOf(name))) steps.push(ingressOf(name, links));
+  steps.push(...(await elements(view)).filter(({ comment }) => comment === ownerOf(name)));
+  steps.push(...(await dockerRules(view)).filter(({ comment }) => comment === ownerOf(name)));
   const folder = containerFolder(dataDir, name);
   const isOurs = await isOwnFolder(places, name);
   const mayRun = cgroups.hierarchies.length > 0 || isOurs || (await monitorIsThere(host, mounts, name));
@@ -102,7 +107,7 @@ export async function takeInventory(places: Places, name: string): Promise<reado
 function ingressOf(name: string, needs: readonly string[]): Step {
   const link = vethName(name);
   const unknown = { address: '', loopback: '', ...edges(...needs) };
-  return { id: `ingress:${link}`, op: 'nft-ingress', table: `${NETNS}${name}`, link, ...unknown };
+  return { id: `ingress:${link}`, op: 'nft-ingress', table: ingressTableOf(name), link, ...unknown };
 }
 
 const isStateEntry = (name: string): boolean => name === 'rootfs' || name === 'runtime';
@@ -218,7 +223,7 @@ function directory(
 }
 
 async function findCgroups(host: Host, mounts: readonly MountState[], name: string): Promise<CgroupStep> {
-  const path = `${CGROUP_ROOT}/${name}`;
+  const path = cgroupOf(name);
   const found = cgroupFolders(mounts, path);
   const there = await Promise.all(found.map(({ folder }) => host.status(folder)));
   const hierarchies = found.flatMap(({ version, controllers, folder }, index) =>
@@ -230,18 +235,18 @@ async function findCgroups(host: Host, mounts: readonly MountState[], name: stri
 }
 
 async function monitorIsThere(host: Host, mounts: readonly MountState[], name: string): Promise<boolean> {
-  const found = cgroupFolders(mounts, `${CGROUP_ROOT}/${name}.monitor`);
+  const found = cgroupFolders(mounts, monitorCgroupOf(name));
   const there = await Promise.all(found.map(({ folder }) => host.status(folder)));
   return there.some((one) => one !== undefined);
 }
 
 function veth(link: string, name: string): VethStep {
-  const netns = `${NETNS}${name}`;
+  const netns = netnsOf(name);
   return {
     id: `veth:${link}`,
     op: 'veth',
     link,
-    alias: `${OWNER}${name}`,
+    alias: ownerOf(name),
     netns,
     interface: '',
     mtu: 0,
@@ -264,7 +269,7 @@ function processOf(container: string, state: string, folder: string, needs: read
     terminal: false,
     stopSignal: 'SIGTERM',
     stopTimeout: 10_000,
-    cgroup: `${CGROUP_ROOT}/${container}`,
+    cgroup: cgroupOf(container),
     ...edges(...needs),
   };
 }

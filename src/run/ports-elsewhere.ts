@@ -1,11 +1,11 @@
 // Ports that containers publish of which no record here tells: those of other data folders, and of lost records. The
 // firewall's own elements tell of them. Reads only.
-import { NFT_TABLE } from '../host/nft-table.ts';
 import { overlap } from '../load/ports.ts';
 import type { PortSpec } from '../load/spec.ts';
+import { containerOfOwner, NFT_TABLE } from '../names.ts';
 import type { PortElsewhere } from '../plan/facts.ts';
 import { findClaim } from './claims.ts';
-import { OWNER, type Places } from './inventory.ts';
+import type { Places } from './inventory.ts';
 
 type HostPort = Pick<PortSpec, 'protocol' | 'hostPort' | 'hostIP'>;
 
@@ -31,7 +31,7 @@ export async function findPortsElsewhere(
   const found = MAPS.flatMap(([set, everywhere]) =>
     (sets?.get(set) ?? []).flatMap(({ key, comment }): readonly PortElsewhere[] => {
       const port = parseKey(key, everywhere);
-      const container = comment?.startsWith(OWNER) === true ? comment.slice(OWNER.length) : undefined;
+      const container = containerOfOwner(comment);
       if (port === undefined || container === undefined || known.has(container)) return [];
       return wanted.some((one) => overlap(one, port)) ? [{ ...port, container }] : [];
     }),

@@ -1,6 +1,7 @@
 // Proof that a container has left nothing: a picture of the host from before its first effect, kept with its
 // record, and one from after it is down. What differs is either some other's, by name, or residue.
 import { posix } from 'node:path';
+import { networkChain } from '../host/docker-user.ts';
 import {
   diffSnapshots,
   takeSnapshot,
@@ -8,6 +9,7 @@ import {
   type SnapshotDifference,
   type SnapshotScope,
 } from '../host/snapshot.ts';
+import { CGROUP_ROOT, cgroupOf, NETNS_FOLDER, ownerOf } from '../names.ts';
 import type { Step } from '../plan/plan.ts';
 import { containerFolder, RECORD_FILES } from '../plan/container-folder.ts';
 import { foreignNames } from './foreign-names.ts';
@@ -45,7 +47,7 @@ const VERSION: number = 1;
 function scopeOf({ stateDir, dataDir }: Session): SnapshotScope {
   return {
     folders: [
-      ...[stateDir, dataDir, '/run/netns', '/dev/shm'].map((path) => ({ path, depth: 8 })),
+      ...[stateDir, dataDir, NETNS_FOLDER, '/dev/shm'].map((path) => ({ path, depth: 8 })),
       ...['/etc/hosts', '/etc/resolv.conf', '/etc/hostname'].map((path) => ({ path, depth: 0 })),
     ],
     // Unpacked layers are kept for the next container, until `image gc`; the lock is this very call's.
@@ -112,7 +114,7 @@ export async function prove(
     for (const [name, names] of foreignNames([snapshot, after], known)) owners.set(name, names);
     // The cgroup above all containers goes with the last, of whatever data folder that is.
     const isInUse = after['cgroup']?.some(({ key }) => /\/runspec\/[^/]+$/.test(key)) === true;
-    if (isInUse || Object.keys(others).length > 0) owners.set('', ['/runspec']);
+    if (isInUse || Object.keys(others).length > 0) owners.set('', [CGROUP_ROOT]);
     const found = diffSnapshots(snapshot, after);
     const differences = found.map((one) => ({
       one,
@@ -120,7 +122,7 @@ export async function prove(
         ? 'what comes and goes'
         : shared.some((path) => one.key.startsWith(`${path} `))
           ? OTHERS
-          : ownerOf(one, one.class === 'process' ? ownOfProcesses : own, owners, volumes),
+          : attribute(one, one.class === 'process' ? ownOfProcesses : own, owners, volumes),
     }));
     earlier = new Set(found.map(textOf));
     const residue = differences.flatMap(({ one, owner }) => (owner === undefined ? [one] : []));
@@ -183,7 +185,7 @@ function textOf({ class: kind, change, key, note = '' }: SnapshotDifference): st
 }
 
 /** Undefined for what is the container's, or nobody's. */
-function ownerOf(
+function attribute(
   { key, note = '', class: kind }: SnapshotDifference,
   own: readonly string[],
   others: ReadonlyMap<string, readonly string[]>,
@@ -239,18 +241,22 @@ function namesIn(container: string, steps: readonly Step[]): readonly string[] {
       case 'nft-ingress':
         return [`table netdev ${step.table}`];
       case 'docker-user':
-        return [`runspec-${step.link}`];
+        return [networkChain(step.link)];
       case 'nft-table':
         return [`table inet ${step.table}`];
       case 'netns-folder':
-        return ['/run/netns'];
-      default:
+        return [NETNS_FOLDER];
+      // In the table, in a folder or in the cgroup of those above.
+      case 'nft-element':
+      case 'cgroup':
+      case 'container-sysctls':
+      case 'controller':
+      case 'layer':
+      case 'process':
         return [];
     }
   });
-  return [
-    ...new Set([`runspec:${container}`, `/runspec/${container}`, `/containers/${container}`, ...names]),
-  ];
+  return [...new Set([ownerOf(container), cgroupOf(container), `/containers/${container}`, ...names])];
 }
 
 /** Sysctls that follow ip_forward. */

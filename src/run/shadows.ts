@@ -8,6 +8,7 @@ import { asList, parseJson, text } from '../host/json-fields.ts';
 import { readEarlierNat, type NatRule, type Published } from '../host/nat-rules.ts';
 import type { MountState } from '../host/kernel-view.ts';
 import { lookUpMount } from '../host/mount-lookup.ts';
+import { netnsFile } from '../names.ts';
 import type { OpContext } from '../ops/op.ts';
 import type { AddressStep, Step } from '../plan/plan.ts';
 
@@ -66,7 +67,7 @@ function shadowingMounts(step: Step, mounts: readonly MountState[]): readonly st
       : step.op === 'private-mount'
         ? step.path
         : step.op === 'netns'
-          ? `/run/netns/${step.name}`
+          ? netnsFile(step.name)
           : undefined;
   if (path === undefined) return [];
   // The first of several at one place is the lowest.

@@ -2,9 +2,8 @@
 // process; those that the spec names by paths are whatever is there.
 import { OperationError } from '../errors.ts';
 import type { FileStatus, Host } from '../host/host.ts';
-import { NETNS_FOLDER } from '../host/kernel-view.ts';
+import { netnsOf, netnsFile } from '../names.ts';
 import type { OciConfig } from '../oci/runtime-spec.ts';
-import { netnsOf } from '../plan/names.ts';
 import type { BundleStep } from '../plan/plan.ts';
 import { containerFolder } from '../plan/container-folder.ts';
 import { readContainerState } from './container-state.ts';
@@ -43,7 +42,7 @@ export async function readNamed(
   { annotations, linux }: Pick<OciConfig, 'annotations' | 'linux'>,
 ): Promise<readonly NamedNamespace[]> {
   // The container's own has a path too, and a step that looks after it.
-  const own = `${NETNS_FOLDER}/${netnsOf(annotations['runspec.name'] ?? '')}`;
+  const own = netnsFile(netnsOf(annotations['runspec.name'] ?? ''));
   const named: NamedNamespace[] = [];
   for (const { type, path } of linux.namespaces) {
     if (path === undefined || path === own) continue;
@@ -73,7 +72,7 @@ export async function findNamespace(
 ): Promise<JoinedNamespace | undefined> {
   const file = NAMESPACE_FILES[type] ?? type;
   const name = netnsOf(container);
-  const pinned = `${NETNS_FOLDER}/${name}`;
+  const pinned = netnsFile(name);
   const named = type === 'network' ? await host.status(pinned) : undefined;
   if (named !== undefined && (await findUnnamed(host, dataDir, container, name)) === undefined)
     return { path: pinned, id: `${file}:[${named.inode}]` };

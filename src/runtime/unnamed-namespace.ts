@@ -1,8 +1,9 @@
 // A container's network namespace that has lost its name below /run/netns, or whose name is another namespace's by now: its
 // process is in it still.
 import type { FileStatus, Host } from '../host/host.ts';
-import { NETNS_FOLDER, readNetns, type NetnsState } from '../host/kernel-view.ts';
+import { readNetns, type NetnsState } from '../host/kernel-view.ts';
 import { orNothing } from '../host/proc-files.ts';
+import { netnsFile } from '../names.ts';
 import type { OciConfig } from '../oci/runtime-spec.ts';
 import { containerFolder, RECORD_FOLDERS } from '../plan/container-folder.ts';
 import { findLivingTask } from './proc.ts';
@@ -22,7 +23,7 @@ export async function findUnnamed(
   const records = containerFolder(dataDir, container);
   const state = await readContainerState(host, records);
   if (state.status !== 'running') return undefined;
-  const path = `${NETNS_FOLDER}/${name}`;
+  const path = netnsFile(name);
   const task = await findLivingTask(host, state.pid);
   const [own, hosts, named] = await Promise.all(
     [`/proc/${task}/ns/net`, '/proc/self/ns/net', path].map((file) => orNothing(host.statusOfTarget(file))),
