@@ -1,24 +1,37 @@
 // What every kind of step has: its name in the plan, and its place in the order.
 
+/**
+ * A step's edges, each of them to another step X by its id:
+ *
+ * | edge     | it is made                                          | X replaced         | it is taken back |
+ * |----------|-----------------------------------------------------|--------------------|------------------|
+ * | `needs`  | when X is through                                   | this is too        | before X         |
+ * | `after`  | when X is through                                   | this stays         | before X         |
+ * | `with`   | when X has begun, in one change with it             | as `needs` says it | before X         |
+ * | `awaits` | beside X, waiting for it before a phase of its work | as `needs` says it | before X         |
+ *
+ * A port's element needs the nft table and goes with it, in one transaction of nft. The process needs its overlay and
+ * awaits it before `create`; it awaits its network before `start`.
+ */
 export interface StepBase {
   /** Readable and stable: `mount:rootfs`, `veth:eth0`, `port:tcp/8080`. */
   readonly id: string;
-  /** Ids of steps this one cannot outlive: when one of them is replaced, so is this step. */
+  /** Steps that this one cannot outlive. */
   readonly needs: readonly string[];
-  /** Ids of steps that only have to come first. */
+  /** Steps that only have to come first. */
   readonly after: readonly string[];
-  /** Ids of steps it needs whose change it may share: it begins as soon as they have begun. */
+  /** Of those it needs, the ones whose change it may share. */
   readonly with?: readonly string[];
-  /** Ids of steps, of those above and others, that it begins beside: it waits for them in the middle of its work. */
+  /** Of those above, and others, the ones that it waits for in the middle of its work. */
   readonly awaits?: Awaits;
   /** Used by several containers under the same id; goes with its last user. */
   readonly shared?: true;
 }
 
-/** What the runtime does after them: the process is created when its root is whole, started when its network is. */
+/** Phases of the process' step, as of an OCI runtime: created when its root is whole, started when its network is. */
+export const PHASES = ['create', 'start'] as const;
+export type Phase = (typeof PHASES)[number];
 export type Awaits = Readonly<Record<Phase, readonly string[]>>;
-
-export type Phase = 'create' | 'start';
 
 /** Ids of all steps that are through before this one is; taken back in the opposite order. */
 export function predecessors({ needs, after, awaits }: Omit<StepBase, 'id'>): readonly string[] {

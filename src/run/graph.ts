@@ -1,7 +1,8 @@
 // Runs work over steps in the order of their edges, as parallel as the edges allow, in either direction.
 import type { Step } from '../plan/plan.ts';
-import { forerunners, predecessors, type Phase } from '../plan/step-base.ts';
-import { createTurns, type Waiting } from './turns.ts';
+import type { Phase } from '../plan/step-base.ts';
+import { orderOf, type Direction } from './order.ts';
+import { createTurns } from './turns.ts';
 
 /** Resolves once the steps that a step awaits before a phase are through, to whether it may go on. */
 export type Reached = (phase: Phase) => Promise<boolean>;
@@ -14,54 +15,26 @@ export type Reached = (phase: Phase) => Promise<boolean>;
  */
 export async function walk(
   steps: readonly Step[],
-  direction: 'forward' | 'backward',
+  direction: Direction,
   work: (step: Step, reached: Reached) => Promise<void>,
   stop: () => boolean = () => false,
 ): Promise<void> {
-  const ordered = direction === 'forward' ? steps : steps.toReversed();
-  const byId = new Map<string, Step[]>();
-  for (const step of steps) byId.set(step.id, [...(byId.get(step.id) ?? []), step]);
-  const before = new Map<Step, Step[]>(steps.map((step) => [step, []]));
-  for (const step of steps) {
-    const ids = direction === 'forward' ? forerunners(step) : predecessors(step);
-    for (const other of ids.flatMap((id) => byId.get(id) ?? [])) {
-      if (direction === 'forward') before.get(step)?.push(other);
-      else before.get(other)?.push(step);
-    }
-  }
-  // Two versions of one step are about the same object: one after the other.
-  for (const same of byId.values()) {
-    const inOrder = direction === 'forward' ? same : same.toReversed();
-    inOrder.forEach((step, index) => {
-      const earlier = inOrder[index - 1];
-      if (earlier !== undefined) before.get(step)?.push(earlier);
-    });
-  }
-  const others = (ids: readonly string[] = []): readonly Step[] =>
-    direction === 'forward' ? ids.flatMap((id) => byId.get(id) ?? []) : [];
-  const ahead = (step: Step): readonly Step[] => [...(before.get(step) ?? []), ...others(step.with)];
-  const waiting = new Map<Step, Waiting[]>(steps.map((step) => [step, []]));
-  for (const step of steps) {
-    for (const other of ahead(step)) waiting.get(other)?.push({ step, before: 'begin' });
-    for (const phase of ['create', 'start'] as const)
-      for (const other of others(step.awaits?.[phase])) waiting.get(other)?.push({ step, before: phase });
-  }
-  const turn = createTurns((step) => waiting.get(step) ?? []);
+  const { before, partners, awaited, waiting, late } = orderOf(steps, direction);
+  const turn = createTurns(waiting);
   const known = new Map<Step, Progress>();
   const go = async (step: Step, tellBegun: () => void): Promise<void> => {
-    await Promise.all((before.get(step) ?? []).map((other) => begin(other).through));
-    const partners = others(step.with);
-    await Promise.all(partners.map((other) => begin(other).begun));
-    // In the turn of those it shares a change with, so that it is in time for it.
-    if (partners.length === 0) await turn(step);
+    await Promise.all(before(step).map((other) => begin(other).through));
+    await Promise.all(partners(step).map((other) => begin(other).begun));
+    // A step with partners begins in their turn, in time for the change they share.
+    if (partners(step).length === 0) await turn(step);
     const reached: Reached = async (phase) => {
-      await Promise.all(others(step.awaits?.[phase]).map((other) => begin(other).through));
+      await Promise.all(awaited(step, phase).map((other) => begin(other).through));
       return !stop();
     };
     const working = stop() ? undefined : work(step, reached);
     tellBegun();
     await working;
-    others(step.awaits?.start).forEach(begin);
+    awaited(step, 'start').forEach(begin);
   };
   const begin = (step: Step): Progress => {
     const earlier = known.get(step);
@@ -70,30 +43,16 @@ export async function walk(
     const begun = new Promise<void>((resolve) => (tellBegun = resolve));
     const progress = { begun, through: Promise.resolve().then(() => go(step, tellBegun)) };
     known.set(step, progress);
-    others(step.awaits?.create).forEach(begin);
+    awaited(step, 'create').forEach(begin);
     return progress;
   };
-  const isLater = withAncestors(
-    steps.flatMap((step) => others(step.awaits?.start)),
-    ahead,
-  );
-  // Beginning one begins those ahead of it, be they among the later or not.
-  await Promise.all(ordered.filter((step) => !isLater.has(step)).map((step) => begin(step).through));
-  await Promise.all(ordered.map((step) => begin(step).through));
+  const inOrder = direction === 'forward' ? steps : steps.toReversed();
+  // Beginning a step begins those ahead of it, late or not.
+  await Promise.all(inOrder.filter((step) => !late.has(step)).map((step) => begin(step).through));
+  await Promise.all(inOrder.map((step) => begin(step).through));
 }
 
 interface Progress {
   readonly begun: Promise<void>;
   readonly through: Promise<void>;
-}
-
-function withAncestors(steps: readonly Step[], ahead: (step: Step) => readonly Step[]): ReadonlySet<Step> {
-  const found = new Set<Step>();
-  const visit = (step: Step): void => {
-    if (found.has(step)) return;
-    found.add(step);
-    ahead(step).forEach(visit);
-  };
-  steps.forEach(visit);
-  return found;
 }

@@ -1,0 +1,90 @@
+// The order of steps as their edges tell it, in either direction. Pure.
+import type { Step } from '../plan/plan.ts';
+import { forerunners, PHASES, predecessors, type Phase } from '../plan/step-base.ts';
+import type { Waiting } from './turns.ts';
+
+export type Direction = 'forward' | 'backward';
+
+/** Of one step, the steps of the same walk that it has to do with. */
+export interface Order {
+  /** Steps that are through before it begins. */
+  before(step: Step): readonly Step[];
+  /** Steps that have begun before it begins. */
+  partners(step: Step): readonly Step[];
+  /** Steps that are through before this phase of its work. */
+  awaited(step: Step, phase: Phase): readonly Step[];
+  /** Steps that wait for it, and what each has to wait with. */
+  waiting(step: Step): readonly Waiting[];
+  /** Steps that may begin when the start of a process asks for them: what that awaits, and what is ahead of those. */
+  readonly late: ReadonlySet<Step>;
+}
+
+/** Backward, nothing is shared and nothing awaited: what stands on a step is through before that begins. */
+export function orderOf(steps: readonly Step[], direction: Direction): Order {
+  const byId = groupBy(steps, ({ id }) => id);
+  const named = (ids: readonly string[] = []): readonly Step[] => ids.flatMap((id) => byId.get(id) ?? []);
+  const edges = steps.flatMap((step): readonly Edge[] =>
+    direction === 'forward'
+      ? named(forerunners(step)).map((first) => ({ first, later: step }))
+      : named(predecessors(step)).map((later) => ({ first: step, later })),
+  );
+  const versions = [...byId.values()].flatMap((same) => inTurn(same, direction));
+  const before = groupBy([...edges, ...versions], ({ later }) => later);
+  const order = {
+    before: (step: Step) => (before.get(step) ?? []).map(({ first }) => first),
+    partners: (step: Step) => (direction === 'forward' ? named(step.with) : []),
+    awaited: (step: Step, phase: Phase) => (direction === 'forward' ? named(step.awaits?.[phase]) : []),
+  };
+  const ahead = (step: Step): readonly Step[] => [...order.before(step), ...order.partners(step)];
+  const waits = steps.flatMap((step) => [
+    ...ahead(step).map((first) => ({ first, waiting: { step, before: 'begin' as const } })),
+    ...PHASES.flatMap((phase) =>
+      order.awaited(step, phase).map((first) => ({ first, waiting: { step, before: phase } })),
+    ),
+  ]);
+  const waiting = groupBy(waits, ({ first }) => first);
+  return {
+    ...order,
+    waiting: (step) => (waiting.get(step) ?? []).map((one) => one.waiting),
+    late: withAncestors(
+      steps.flatMap((step) => order.awaited(step, 'start')),
+      ahead,
+    ),
+  };
+}
+
+interface Edge {
+  readonly first: Step;
+  readonly later: Step;
+}
+
+/** Two versions of one step are about the same object: one after the other. */
+function inTurn(same: readonly Step[], direction: Direction): readonly Edge[] {
+  const inOrder = direction === 'forward' ? same : same.toReversed();
+  return inOrder.slice(1).flatMap((later, index) => {
+    const first = inOrder[index];
+    return first === undefined ? [] : [{ first, later }];
+  });
+}
+
+/** Node 20 has no Map.groupBy yet. */
+function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): ReadonlyMap<K, readonly T[]> {
+  const groups = new Map<K, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group === undefined) groups.set(keyOf(item), [item]);
+    else group.push(item);
+  }
+  return groups;
+}
+
+function withAncestors(steps: readonly Step[], ahead: (step: Step) => readonly Step[]): ReadonlySet<Step> {
+  const found = new Set<Step>();
+  const visit = (step: Step): void => {
+    if (found.has(step)) return;
+    found.add(step);
+    ahead(step).forEach(visit);
+  };
+  steps.forEach(visit);
+  return found;
+}
