@@ -140,6 +140,20 @@ export class InterruptedError extends Error {
   }
 }
 
+/** What was made for a container was undone, as another one of the same apply has failed, which tells why. */
+export class UndoneError extends Error {
+  override readonly name = 'UndoneError';
+  readonly container: string;
+  /** What could not be undone. */
+  readonly cleanup: readonly Error[];
+
+  constructor(container: string, cleanup: readonly Error[]) {
+    super(`${container} was undone with the other containers of the call`);
+    this.container = container;
+    this.cleanup = cleanup;
+  }
+}
+
 /** A step that was begun was not completed, as one that it awaits has failed or the user has interrupted. Never shown. */
 export class UnreachedError extends Error {
   override readonly name = 'UnreachedError';

@@ -1,5 +1,5 @@
 // Carrying out the changes of all containers of a call, and saying what became of each.
-import { InterruptedError, OperationError } from '../errors.ts';
+import { InterruptedError, OperationError, UndoneError } from '../errors.ts';
 import { joinedBy } from '../load/joined.ts';
 import type { LoadedSpec } from '../load/load.ts';
 import { afterJoined } from '../plan/compile.ts';
@@ -10,6 +10,7 @@ import { createHandOvers } from '../run/hand-over.ts';
 import type { Reporter } from '../run/report.ts';
 import { createSeedGathering, isSeeded } from '../run/seed-gathering.ts';
 import { opContext, type Session } from '../run/session.ts';
+import { createTransaction } from '../run/transaction.ts';
 import type { CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
 import { rememberSpec } from './known-specs.ts';
@@ -30,7 +31,8 @@ export interface ApplyOptions {
 }
 
 /**
- * Side by side, but that a container that joins namespaces of another one of this call starts after it.
+ * Side by side, but that a container that joins namespaces of another one of this call starts after it. All of them or
+ * none, unless what fails is to be kept: then each stands for itself.
  *
  * @throws what failed, of all containers, when nothing is under way any more.
  */
@@ -44,30 +46,40 @@ export async function carryOutAll(
 ): Promise<void> {
   const sharedRuns: SharedRuns = new Map();
   const sharedUpdates = findSharedUpdates(works.flatMap(({ changes }) => changes));
-  const running = new Map<string, Promise<void>>();
+  const running: Promise<void>[] = [];
   const names = afterJoined(sources.map(({ spec }) => spec)).map(({ name }) => name);
   const inOrder = works.toSorted(
     (one, other) => names.indexOf(one.plan.name) - names.indexOf(other.plan.name),
   );
   const loadedOf = ({ plan }: Work): LoadedSpec | undefined =>
     sources.find(({ spec }) => spec.name === plan.name);
-  const startsAtOnce = (work: Work): boolean =>
-    !joinedContainers(loadedOf(work)).some((name) => names.includes(name));
+  const joined = new Map(
+    inOrder.map((work) => [
+      work.plan.name,
+      joinedContainers(loadedOf(work)).filter((name) => names.includes(name)),
+    ]),
+  );
+  const joinedOf = ({ plan }: Work): readonly string[] => joined.get(plan.name) ?? [];
+  const startsAtOnce = (work: Work): boolean => joinedOf(work).length === 0;
   const seeds = createSeedGathering(
     works
       .filter(startsAtOnce)
       .map(({ plan, changes }) => ({ container: plan.name, steps: volumesToMake(changes) })),
   );
   const handOvers = createHandOvers(works);
+  const giveUpAll = (): void => {
+    sharedUpdates.clear();
+    names.forEach(seeds.leave);
+  };
+  const transaction = createTransaction(joined, options.keepOnFailure ? undefined : giveUpAll);
   const applications = new Map(
     inOrder.map((work): readonly [Work, Application] => {
       const { name } = work.plan;
       const progress = (text: string): void => report.progress(name, '', text);
-      const mayLetGo = (other: string): boolean => handOvers.mayLetGo(name, other);
       const application: Application = {
         ...work,
         ...options,
-        context: { ...opContext(session, name, progress), mayLetGo },
+        context: opContext(session, name, progress),
         records: session.records,
         shared: session.shared,
         bootId: session.bootId,
@@ -75,8 +87,9 @@ export async function carryOutAll(
         sharedRuns,
         seeds,
         sharedUpdates,
+        part: transaction.part(name),
         whenFailed: () => {
-          const waiting = waitingFor(name, inOrder, loadedOf);
+          const waiting = waitingFor(name, inOrder, joinedOf);
           letGoOf(session, waiting);
           for (const ids of sharedUpdates.values())
             for (const { plan } of [work, ...waiting]) ids.delete(plan.name);
@@ -88,32 +101,30 @@ export async function carryOutAll(
   );
   await handOvers.giveUp(applications.values());
   for (const [work, application] of applications) {
-    const source = loadedOf(work);
     const { name } = work.plan;
-    const joined = joinedContainers(source).flatMap((other) => {
-      const run = running.get(other);
-      return run === undefined
-        ? []
-        : [run.catch((cause: unknown) => Promise.reject(asUnjoined(name, other, cause)))];
-    });
-    const run = Promise.allSettled(joined).then(async () => {
+    const made = joinedOf(work).map((other) =>
+      transaction.untilMade(other).catch((cause: unknown) => Promise.reject(asUnjoined(name, other, cause))),
+    );
+    const run = Promise.allSettled(made).then(async () => {
       const started = context.host.monotonic();
-      await handOvers.carryOn(application, Promise.all(joined));
+      await handOvers.carryOn(application, Promise.all(made));
       if (work.understood !== undefined) await rememberSpec(context, work.understood, name);
       await tellApplied(context, work, context.host.monotonic() - started);
     });
-    const leave = (): void => seeds.leave(name);
-    run.then(leave, leave);
-    running.set(
-      name,
+    const end = (): void => {
+      seeds.leave(name);
+      application.part.over();
+    };
+    run.then(end, end);
+    running.push(
       run.catch(async (error: unknown) => {
-        throw await placeFailure(error, work.plan, source);
+        throw await placeFailure(error, work.plan, loadedOf(work));
       }),
     );
   }
-  const results = await Promise.allSettled(running.values());
+  const results = await Promise.allSettled(running);
   const failures = results.flatMap((result) =>
-    result.status === 'rejected' ? [result.reason as Error] : [],
+    result.status === 'rejected' ? tellOf(result.reason as Error) : [],
   );
   const [failure, ...others] = failures;
   if (failure !== undefined)
@@ -124,11 +135,20 @@ export async function carryOutAll(
 function waitingFor(
   container: string,
   inOrder: readonly Work[],
-  loadedOf: (work: Work) => LoadedSpec | undefined,
+  joinedOf: (work: Work) => readonly string[],
 ): readonly Work[] {
   const later = inOrder.slice(inOrder.findIndex(({ plan }) => plan.name === container) + 1);
-  const direct = later.filter((work) => joinedContainers(loadedOf(work)).includes(container));
-  return [...direct, ...direct.flatMap(({ plan }) => waitingFor(plan.name, later, loadedOf))];
+  const direct = later.filter((work) => joinedOf(work).includes(container));
+  return [...direct, ...direct.flatMap(({ plan }) => waitingFor(plan.name, later, joinedOf))];
+}
+
+/** Another one's failure is told by that one; what could not be undone is this one's own. */
+function tellOf(error: Error): readonly Error[] {
+  if (!(error instanceof UndoneError)) return [error];
+  const { container, cleanup } = error;
+  return cleanup.length === 0
+    ? []
+    : [new OperationError(`${container} could not be undone whole`, { container, cleanup })];
 }
 
 /** What they were to share with the one that has failed is not kept for them. */
@@ -140,6 +160,7 @@ function letGoOf({ shared }: Session, works: readonly Work[]): void {
 /** What went wrong is told by the other one. */
 function asUnjoined(container: string, other: string, cause: unknown): unknown {
   if (cause instanceof InterruptedError) return cause;
+  if (cause instanceof UndoneError) return new UndoneError(container, []);
   const message = `${container} is not applied: ${other}, whose namespaces it joins, failed`;
   return new OperationError(message, { container, cause });
 }

@@ -31,8 +31,13 @@ export function createReporter(context: CommandContext): Reporter {
     progress(container, step, text) {
       if (!context.quiet) context.stderr(printable(`  ${container}  ${step}  ${text}`));
     },
-    rollback(container, step) {
-      const what = step === undefined ? 'interrupted' : `step ${step} failed`;
+    rollback(container, { step, failed }) {
+      const what =
+        step !== undefined
+          ? `step ${step} failed`
+          : failed !== undefined
+            ? `${failed} failed`
+            : 'interrupted';
       context.stderr(paint(context, 'red', printable(`${container}: ${what}, undoing what was done`)));
     },
   };
@@ -63,6 +68,6 @@ function jsonReporter(context: CommandContext): Reporter {
         ...(reason === undefined ? {} : { reason }),
       }),
     progress: (container, step, text) => emit({ event: 'progress', container, step, text }),
-    rollback: (container, step) => emit({ event: 'rollback', container, step }),
+    rollback: (container, because) => emit({ event: 'rollback', container, ...because }),
   };
 }

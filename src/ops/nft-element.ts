@@ -39,10 +39,11 @@ export const nftElement: Op<'nft-element'> = {
   },
 
   // One transaction: no packet meets the map without the element.
-  async update({ host, view, mayLetGo }, step) {
+  async update({ host, view }, step) {
     const found = await findElement(view, step);
     const isOthers = found !== undefined && found.comment !== step.comment;
-    const left = isOthers ? await awaitOwner(host, step, mayLetGo) : found;
+    // Another container of the call may have given it up since the view was read.
+    const left = isOthers ? await findElement(createKernelView(host), step) : found;
     const owner = left?.comment ?? step.comment;
     if (owner !== step.comment) {
       const name = containerOfOwner(owner) ?? owner;
@@ -81,25 +82,6 @@ async function forgetDatagrams(host: Host, view: KernelView, { set, key }: NftEl
 async function findElement(view: KernelView, step: NftElementStep): Promise<NftElementState | undefined> {
   const elements = (await view.nftTable(step.table))?.sets.get(step.set) ?? [];
   return elements.find((element) => element.key === step.key);
-}
-
-/** Each look is a program. */
-const LONGEST_PAUSE_MS = 200;
-
-/** What is there once whoever has it has let go of it, or will not: on the way back, it may be one that was to have it. */
-async function awaitOwner(
-  host: Host,
-  step: NftElementStep,
-  mayLetGo: (container: string) => boolean,
-): Promise<NftElementState | undefined> {
-  const look = (): Promise<NftElementState | undefined> => findElement(createKernelView(host), step);
-  for (let pause = 20; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-    const found = await look();
-    if (found?.comment === undefined || found.comment === step.comment) return found;
-    // It may have let go right after the look.
-    if (!mayLetGo(containerOfOwner(found.comment) ?? '')) return look();
-    await host.sleep(pause);
-  }
 }
 
 /** A link may have the name of a keyword (`bridge`) or begin with a digit: nft takes both in quotes only. */

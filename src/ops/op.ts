@@ -49,8 +49,6 @@ export interface OpContext {
   readonly dataDir: string;
   /** Container the step belongs to. */
   readonly container: string;
-  /** Whether that other container of the same call may yet let go of what this one gave up for it, and wants back. */
-  readonly mayLetGo: (container: string) => boolean;
   /** Fires when the user interrupts; long work stops early by throwing. */
   readonly signal: AbortSignal;
   /**

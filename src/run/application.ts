@@ -9,6 +9,7 @@ import type { Reporter } from './report.ts';
 import type { Reversal } from './revert.ts';
 import type { SeedGathering } from './seed-gathering.ts';
 import type { SharedState } from './shared.ts';
+import type { Part } from './transaction.ts';
 
 export interface Application {
   readonly context: OpContext;
@@ -26,6 +27,8 @@ export interface Application {
   readonly keepOnFailure: boolean;
   /** A kind of step that the caller carries out itself, once the others are through: `run` has the process. */
   readonly leaveOut?: OpKind | undefined;
+  /** Its part in the apply of all containers of the call. */
+  readonly part: Part;
   /** Called when it has failed, before anything is undone. */
   readonly whenFailed?: () => void;
   /** Work that nobody waits for: there is time for it once the runtime is all that is left to wait for. */

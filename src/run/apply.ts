@@ -1,5 +1,5 @@
 // Carries out the changes of one container as a transaction: all of them, or none.
-import { InterruptedError, OperationError, UnreachedError } from '../errors.ts';
+import { InterruptedError, OperationError, UndoneError, UnreachedError } from '../errors.ts';
 import type { Before, OpContext } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
 import type { OpKind } from '../plan/plan.ts';
@@ -11,6 +11,7 @@ import { walk, type Reached } from './graph.ts';
 import { noteBeginning, noteVolumes } from './volume-notes.ts';
 import { createOutcomes, type Outcomes } from './outcomes.ts';
 import { asFailure, attempt, recordFailure, revertSteps } from './revert.ts';
+import type { RollbackCause } from './report.ts';
 import { findTaken, rollBack } from './roll-back.ts';
 import { lookAgain, onFoundations, type Remake } from './second-look.ts';
 import { isSeeded } from './seed-gathering.ts';
@@ -18,8 +19,9 @@ import { isRecorded } from './settled.ts';
 
 /** @throws OperationError or InterruptedError after everything done was undone. */
 export async function applyChanges(application: Application): Promise<void> {
-  const { context, records, plan, changes, record } = application;
+  const { context, records, plan, changes, record, part } = application;
   if (!hasEffect(changes) && record?.pending === undefined && record?.applied !== undefined) {
+    if (!(await part.made())) throw undone(application, []);
     if (!isRecorded(record, plan, application.specFile)) {
       await records.finish(plan, record.before, application.specFile);
       await records.settle(plan.name);
@@ -29,6 +31,7 @@ export async function applyChanges(application: Application): Promise<void> {
   }
   const refuse = (cause: unknown): unknown => {
     application.whenFailed?.();
+    part.failed(cause);
     return cause instanceof OperationError
       ? cause.with({ cleanup: [...cause.cleanup, ...findTaken(application)] })
       : cause;
@@ -49,12 +52,25 @@ export async function applyChanges(application: Application): Promise<void> {
   }
   const failure = await carryOut(application, before);
   if (failure === undefined) return settle(application);
-  if (application.keepOnFailure) throw context.signal.aborted ? interrupted(context, [failure]) : failure;
+  if (application.keepOnFailure && failure !== 'undone')
+    throw context.signal.aborted ? interrupted(context, [failure]) : failure;
   application.whenFailed?.();
-  application.report.rollback(context.container, failure.step);
+  if (failure !== 'undone') part.failed(context.signal.aborted ? interrupted(context, []) : failure);
+  application.report.rollback(context.container, whyBack(application, failure));
   const cleanup = await rollBack(application, before);
-  if (context.signal.aborted) throw interrupted(context, cleanup);
+  if (failure === 'undone' || context.signal.aborted) throw undone(application, cleanup);
   throw failure.with({ cleanup });
+}
+
+/** Undone through no fault of its own. */
+function undone({ context, plan }: Application, cleanup: readonly Error[]): InterruptedError | UndoneError {
+  return context.signal.aborted ? interrupted(context, cleanup) : new UndoneError(plan.name, cleanup);
+}
+
+function whyBack({ context, part }: Application, failure: OperationError | 'undone'): RollbackCause {
+  if (context.signal.aborted) return {};
+  const failed = part.brokenBy() ?? context.container;
+  return failure === 'undone' || failure.step === undefined ? { failed } : { step: failure.step };
 }
 
 /** Too late to take anything back: the host is as the record says. */
@@ -89,11 +105,11 @@ function interrupted({ signal }: OpContext, cleanup: readonly Error[]): Interrup
   return new InterruptedError(signal.reason as InterruptedError['signal'], cleanup);
 }
 
-/** Up to the record that it is done; @returns what went wrong first. */
+/** Up to the record that it is done; @returns what went wrong first, `undone` when that was another container. */
 async function carryOut(
   application: Application,
   before: Record<string, Before>,
-): Promise<OperationError | undefined> {
+): Promise<OperationError | 'undone' | undefined> {
   const { context, records, plan, specFile } = application;
   const failure = await carryOutChanges(application, before);
   if (failure !== undefined) return failure;
@@ -125,8 +141,8 @@ function withShared(
 async function carryOutChanges(
   application: Application,
   before: Record<string, Before>,
-): Promise<OperationError | undefined> {
-  const { context, changes } = application;
+): Promise<OperationError | 'undone' | undefined> {
+  const { context, changes, part } = application;
   const takeAway = (outgoing: readonly Change[]): Promise<readonly OperationError[]> =>
     revertSteps(
       reversalOf(application, before),
@@ -142,7 +158,7 @@ async function carryOutChanges(
   const outcomes = createOutcomes(context.host, (entry) =>
     application.records.journal(context.container, entry),
   );
-  const stop = (): boolean => failures.length > 0 || context.signal.aborted;
+  const stop = (): boolean => failures.length > 0 || context.signal.aborted || part.brokenBy() !== undefined;
   if (!stop()) failures.push(...(await announce(application, [...byStep.values()], before)));
   let left = byStep.size;
   const remake: Remake = async (changed, change) => {
@@ -184,16 +200,20 @@ async function carryOutChanges(
     },
     stop,
   );
-  if (failures.length === 0 && !context.signal.aborted) await look();
+  if (!stop()) await look();
   else await looking;
   // A signal that comes when all is made comes too late: to end the process may take its whole stopTimeout.
-  const isTooLate = left === 0;
-  const stopped = (): boolean => failures.length > 0 || (context.signal.aborted && !isTooLate);
-  if (!stopped()) failures.push(...(await takeAway(last)));
-  const unwritten = await (stopped() ? outcomes.write() : outcomes.end());
+  const isMade = (): boolean => failures.length === 0 && (left === 0 || !stop());
+  const unwritten = await (isMade() ? outcomes.end() : outcomes.write());
   if (unwritten !== undefined) failures.push(recordFailure(application.plan.name, unwritten));
-  if (stopped()) return failures[0] ?? new OperationError(`interrupted by ${String(context.signal.reason)}`);
-  return undefined;
+  if (isMade() && (await part.made())) {
+    // From here on each container stands for itself.
+    failures.push(...(await takeAway(last)));
+    return failures[0];
+  }
+  if (failures[0] !== undefined) return failures[0];
+  if (part.brokenBy() !== undefined) return 'undone';
+  return new OperationError(`interrupted by ${String(context.signal.reason)}`);
 }
 
 /** A folder that goes with its content, in the container's own, whose place the plan leaves. */

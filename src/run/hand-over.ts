@@ -1,7 +1,7 @@
 // What changes hands within one call: a published port, an address in the firewall. Whoever has it gives it up before any
 // container of the call begins to make things. In the turn of that container it might come too late: one that joins
 // another waits for it, and a process may take long to end.
-import { InterruptedError, OperationError } from '../errors.ts';
+import { InterruptedError, OperationError, UndoneError } from '../errors.ts';
 import type { Step } from '../plan/plan.ts';
 import { reversalOf, type Application } from './application.ts';
 import { applyChanges } from './apply.ts';
@@ -18,79 +18,63 @@ export interface HandOvers {
    * @throws after everything done was undone, and what was given up is in its place again.
    */
   carryOn(application: Application, joined: Promise<unknown>): Promise<void>;
-  /** As in OpContext. */
-  mayLetGo(container: string, other: string): boolean;
 }
-
-interface HandOver {
-  /** Deletions. */
-  readonly given: readonly Change[];
-  readonly takers: readonly string[];
-}
-
-const NOTHING: HandOver = { given: [], takers: [] };
 
 export function createHandOvers(works: readonly Pick<Application, 'plan' | 'changes'>[]): HandOvers {
   const known = findHandOvers(works);
-  const ofContainer = (name: string): HandOver => known.get(name) ?? NOTHING;
+  const givenBy = (name: string): readonly Change[] => known.get(name) ?? [];
   const goings = new Map<string, Promise<readonly OperationError[]>>();
-  const atWork = new Set<string>();
-  const onWayBack = new Set<string>();
-  const carryOutRest = async (application: Application, joined: Promise<unknown>): Promise<void> => {
-    const { plan, changes, report, keepOnFailure } = application;
-    const { given } = ofContainer(plan.name);
-    const [failure] = (await goings.get(plan.name)) ?? [];
-    const rollback: typeof report.rollback = (...what) => {
-      onWayBack.add(plan.name);
-      report.rollback(...what);
-    };
-    const rest = changes.filter((change) => !given.includes(change));
-    try {
-      if (failure !== undefined) throw failure;
-      await joined;
-      await applyChanges({ ...application, changes: rest, report: { ...report, rollback } });
-    } catch (cause) {
-      if (given.length === 0 || keepOnFailure || onWayBack.has(plan.name)) throw cause;
-      onWayBack.add(plan.name);
-      throw withCleanup(cause, await takeBack(application, given));
-    }
-  };
   return {
     async giveUp(applications) {
       for (const application of applications) {
         const { name } = application.plan;
-        const { given } = ofContainer(name);
+        const given = givenBy(name);
         if (given.length > 0) goings.set(name, takeAway(application, given));
       }
       await Promise.allSettled(goings.values());
     },
     async carryOn(application, joined) {
-      const { name } = application.plan;
-      atWork.add(name);
-      await carryOutRest(application, joined).finally(() => atWork.delete(name));
+      const { plan, changes, report, record, keepOnFailure, part } = application;
+      // Awaited below, unless something else goes wrong first.
+      joined.catch(() => undefined);
+      const given = givenBy(plan.name);
+      const wayBack = { isBegun: false };
+      const rollback: typeof report.rollback = (...what) => {
+        wayBack.isBegun = true;
+        report.rollback(...what);
+      };
+      const rest = changes.filter((change) => !given.includes(change));
+      try {
+        const [failure] = (await goings.get(plan.name)) ?? [];
+        if (failure !== undefined) throw failure;
+        await joined;
+        await applyChanges({ ...application, changes: rest, report: { ...report, rollback } });
+      } catch (cause) {
+        part.failed(cause);
+        if (keepOnFailure || wayBack.isBegun) throw cause;
+        // Where a container whose pid namespace it joins was made anew, its process has ended.
+        const hasLost = given.length > 0 || (part.joinsOthers && record?.applied !== undefined);
+        throw hasLost ? withCleanup(cause, await takeBack(application, given)) : cause;
+      }
     },
-    mayLetGo: (container, other) =>
-      onWayBack.has(container) && ofContainer(container).takers.includes(other) && atWork.has(other),
   };
 }
 
+/** Deletions, by the name of the container that gives. */
 function findHandOvers(
   works: readonly Pick<Application, 'plan' | 'changes'>[],
-): ReadonlyMap<string, HandOver> {
-  const wanted = new Map<string, string[]>();
+): ReadonlyMap<string, readonly Change[]> {
+  const takers = new Map<string, string[]>();
   for (const { plan, changes } of works)
     for (const { step, action } of changes) {
       const key = keyOf(step);
       if (key === undefined || action === 'delete' || action === 'none') continue;
-      wanted.set(key, [...(wanted.get(key) ?? []), plan.name]);
+      takers.set(key, [...(takers.get(key) ?? []), plan.name]);
     }
+  const isTaken = (giver: string, { step, action }: Change): boolean =>
+    action === 'delete' && takers.get(keyOf(step) ?? '')?.some((name) => name !== giver) === true;
   return new Map(
-    works.map(({ plan, changes }): readonly [string, HandOver] => {
-      const takersOf = ({ step, action }: Change): readonly string[] =>
-        action === 'delete' ? (wanted.get(keyOf(step) ?? '') ?? []).filter((name) => name !== plan.name) : [];
-      const given = changes.filter((change) => takersOf(change).length > 0);
-      return [plan.name, { given, takers: given.flatMap(takersOf) }];
-    }),
+    works.map(({ plan, changes }) => [plan.name, changes.filter((change) => isTaken(plan.name, change))]),
   );
 }
 
@@ -115,7 +99,7 @@ async function takeAway(
   return revertSteps(reversalOf(application, record?.before ?? {}), steps);
 }
 
-/** Before the first other change of the container: nothing else of it was touched. */
+/** Before the first other change of the container: nothing else of it was touched by its own apply. */
 function takeBack(application: Application, given: readonly Change[]): Promise<readonly OperationError[]> {
   const { record, changes } = application;
   const touched = changes.map((change): Change =>
@@ -126,6 +110,7 @@ function takeBack(application: Application, given: readonly Change[]): Promise<r
 
 function withCleanup(cause: unknown, cleanup: readonly OperationError[]): unknown {
   if (cause instanceof OperationError) return cause.with({ cleanup: [...cause.cleanup, ...cleanup] });
+  if (cause instanceof UndoneError) return new UndoneError(cause.container, [...cause.cleanup, ...cleanup]);
   if (cause instanceof InterruptedError)
     return new InterruptedError(cause.signal, [...cause.cleanup, ...cleanup]);
   return cause;

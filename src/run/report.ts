@@ -15,6 +15,12 @@ export interface Reporter {
   step(report: StepReport): void;
   /** Long work of a step, as it goes. */
   progress(container: string, step: string, text: string): void;
-  /** What the container's apply did is being undone. @param step that failed; undefined after an interrupt. */
-  rollback(container: string, step: string | undefined): void;
+  /** What was done for the container is being undone. */
+  rollback(container: string, because: RollbackCause): void;
 }
+
+/** One of its steps has failed, or another container of the same apply; neither after an interrupt. */
+export type RollbackCause =
+  | { readonly step: string; readonly failed?: undefined }
+  | { readonly step?: undefined; readonly failed: string }
+  | { readonly step?: undefined; readonly failed?: undefined };

@@ -1,7 +1,7 @@
 // The way back of an apply that failed: to what was applied before, or to nothing.
 import { OperationError } from '../errors.ts';
 import { createKernelView } from '../host/kernel-view.ts';
-import type { Before } from '../ops/op.ts';
+import type { Before, OpContext } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
 import type { Plan, Step } from '../plan/plan.ts';
 import { perform, reversalOf, type Application } from './application.ts';
@@ -23,7 +23,7 @@ export async function rollBack(
   application: Application,
   before: Record<string, Before>,
 ): Promise<readonly OperationError[]> {
-  const { context, records, record, plan } = application;
+  const { context, records, record, plan, part } = application;
   // An interrupt must not stop the way back.
   const calm: Application = {
     ...application,
@@ -33,11 +33,14 @@ export async function rollBack(
   const noted = record?.applied === undefined ? await notedVolumes(context) : new Set<string>();
   // A record that cannot be written is no reason to leave the kernel's things up.
   failures.push(...(await attempt(plan.name, () => forgetBeginnings(context, context.container))));
+  await part.mayUndo();
   if (record?.applied === undefined) {
     failures.push(...(await undoAll(calm, before, noted)));
     return failures.length > 0 ? failures : attempt(plan.name, () => records.remove(plan.name));
   }
   failures.push(...(await undoTouched(calm, record, record.applied, before)));
+  part.undone();
+  await part.mayRestore();
   calm.context.view.forget();
   const byId = new Map(calm.changes.map((change) => [change.step.id, change]));
   // Of all steps: a runtime that fails to create a container removes its cgroup, limits and all.
@@ -122,7 +125,7 @@ async function restore(
   const probe = await op.probe(context, step);
   // What an update added beyond the former step, such as one more limit, no probe of that step sees.
   const wasUpdated = change?.action === 'update' && probe.state !== 'absent';
-  if (probe.state === 'present' && !wasUpdated) return;
+  if (probe.state === 'present' && !wasUpdated && !(await isUnusable(context, record, step))) return;
   const taken = wasUpdated ? whyTaken(application, step, change.step) : undefined;
   if (taken !== undefined) throw taken;
   const inPlace = wasUpdated || (probe.state === 'drifted' && probe.inPlace);
@@ -136,6 +139,13 @@ async function restore(
   }
   const former = wasUpdated ? change.step : step;
   await perform(context, op, { container: context.container, action, step, former }, before ?? {}, reached);
+}
+
+/** A bundle names processes whose namespaces it joins: with them another process cannot be made once those have ended. */
+async function isUnusable(context: OpContext, { applied }: ContainerRecord, step: Step): Promise<boolean> {
+  if (step.op !== 'bundle' || step.join.length === 0) return false;
+  const process = applied?.steps.find(({ op }) => op === 'process');
+  return process !== undefined && (await opOf(process).probe(context, process)).state === 'absent';
 }
 
 /** What is shared and was changed by others of the call, or is being, from what this container was applied with. */

@@ -38,6 +38,5 @@ export async function openSession(
 export function opContext(session: Session, container: string, progress: (text: string) => void): OpContext {
   const { host, archives, stateDir, dataDir, signal, view } = session;
   const reached = (): Promise<void> => Promise.resolve();
-  const mayLetGo = (): boolean => false;
-  return { host, archives, view, stateDir, dataDir, container, mayLetGo, signal, reached, progress };
+  return { host, archives, view, stateDir, dataDir, container, signal, reached, progress };
 }

@@ -56,7 +56,20 @@ const regated: Plan = {
 const SCENARIOS: readonly Scenario[] = [
   { name: 'apply of a first container', given: [], work: apply(web), rollsBack: true },
   { name: 'apply of a second container', given: [db], work: apply(web), rollsBack: true },
-  { name: 'apply of two containers at once', given: [], work: apply(web, db), rollsBack: false },
+  {
+    name: 'apply of two containers at once',
+    given: [],
+    work: apply(web, db),
+    rollsBack: true,
+    isOfSeveral: true,
+  },
+  {
+    name: 'apply of one changed and one new container',
+    given: [web],
+    work: apply(changed, db),
+    rollsBack: true,
+    isOfSeveral: true,
+  },
   { name: 'apply of a changed spec', given: [web], work: apply(changed), rollsBack: true },
   { name: 'apply of a spec without its network', given: [web], work: apply(alone), rollsBack: true },
   { name: 'apply of another writable layer', given: [web], work: apply(rewritten), rollsBack: true },

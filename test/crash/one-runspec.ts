@@ -12,6 +12,8 @@ import { withLock } from '../../src/run/lock.ts';
 import { recordedSteps } from '../../src/run/records.ts';
 import type { Reporter } from '../../src/run/report.ts';
 import { opContext, openSession, type Session } from '../../src/run/session.ts';
+import { createTransaction } from '../../src/run/transaction.ts';
+import { UndoneError } from '../../src/errors.ts';
 import { createFakeHost } from '../support/fake-host.ts';
 import { createGate, type Breakage, type Gate } from '../support/fake/gate.ts';
 import type { FakeMachine } from '../support/fake/machine.ts';
@@ -66,9 +68,14 @@ export const apply =
       }),
     );
     const sharedUpdates = findSharedUpdates(works.flatMap(({ changes }) => changes));
+    const transaction = createTransaction(new Map(plans.map(({ name }) => [name, []])), () =>
+      sharedUpdates.clear(),
+    );
     const runs = works.map(async ({ context, plan, record, changes }) => {
       const { records, shared, bootId } = session;
+      const part = transaction.part(plan.name);
       await applyChanges({
+        part,
         context,
         records,
         shared,
@@ -82,10 +89,14 @@ export const apply =
         record,
         specFile: 'web.yaml',
         keepOnFailure: false,
-      });
+      }).finally(() => part.over());
     });
     const results = await Promise.allSettled(runs);
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    const reasons = results.flatMap((result) =>
+      result.status === 'rejected' ? [result.reason as Error] : [],
+    );
+    const failure = reasons.find((reason) => !(reason instanceof UndoneError)) ?? reasons[0];
+    if (failure !== undefined) throw failure;
   };
 
 export const down =

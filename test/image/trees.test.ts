@@ -149,7 +149,6 @@ function contextOf(host: TestHost): OpContext {
     stateDir: host.stateDir,
     dataDir: host.dataDir,
     container: 'tree',
-    mayLetGo: () => false,
     signal: new AbortController().signal,
     reached: async () => undefined,
     progress: () => undefined,

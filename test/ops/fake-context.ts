@@ -35,7 +35,6 @@ export function createFakeOps(): FakeOps {
     stateDir: '/run/runspec',
     dataDir: '/var/lib/runspec',
     container: 'web',
-    mayLetGo: () => false,
     signal: new AbortController().signal,
     reached: async () => undefined,
     progress: () => undefined,

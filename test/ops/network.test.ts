@@ -1,6 +1,5 @@
 // Links, addresses and firewall elements: drift is named; namespaces and elements of others are let alone.
 import { describe, expect, it } from 'vitest';
-import { nftElement } from '../../src/ops/nft-element.ts';
 import { createFakeOps, type FakeOps } from './fake-context.ts';
 import { stepOf, STEPS, type TestedKind } from './steps.ts';
 
@@ -146,40 +145,15 @@ describe('an element of the firewall', () => {
     const ops = await up('nft-table');
     await ops.apply({ ...STEPS['nft-element'], value: '10.209.0.9 . 80', comment: 'runspec:db' });
     const clean = ops.machine.dump();
-    await expect(ops.update(STEPS['nft-element'])).rejects.toThrow(
-      'tcp . 8080 in the nft set ports belongs to runspec:db',
-    );
+    await expect(ops.update(STEPS['nft-element'])).rejects.toMatchObject({
+      message: 'tcp . 8080 in the nft set ports belongs to runspec:db',
+      hint: expect.stringMatching(/^take db down with the --data-dir and --state-dir/) as string,
+    });
     expect(await ops.revert(STEPS['nft-element'])).toEqual({
       outcome: 'kept',
       reason: 'it belongs to runspec:db',
     });
     expect(ops.machine.dump()).toEqual(clean);
-  });
-
-  it('of another owner is waited for only as long as that may let go of it', async () => {
-    const step = STEPS['nft-element'];
-    const other = { ...step, value: '10.209.0.9 . 80', comment: 'runspec:db' } as const;
-    const update = async (
-      mayLetGo: (name: string) => boolean,
-    ): Promise<{ waits: number; error: unknown }> => {
-      const ops = await up('nft-table');
-      await ops.apply(other);
-      const context = ops.context();
-      let waits = 0;
-      const sleep = async (milliseconds: number): Promise<void> => {
-        await context.host.sleep(milliseconds);
-        waits += 1;
-        if (waits === 5) await ops.revert(other);
-      };
-      const host = { ...context.host, sleep };
-      const updating = nftElement.update?.({ ...context, host, mayLetGo }, step, step, {});
-      return { error: await updating?.catch((cause: unknown) => cause), waits };
-    };
-    expect(await update(() => false)).toMatchObject({
-      waits: 0,
-      error: { hint: expect.stringMatching(/^take db down with the --data-dir and --state-dir/) as string },
-    });
-    expect(await update((name) => name === 'db')).toEqual({ waits: 5, error: undefined });
   });
 
   it('that leads elsewhere is drift, mended in place', async () => {

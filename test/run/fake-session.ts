@@ -8,6 +8,7 @@ import { recordedSteps } from '../../src/run/records.ts';
 import type { StepReport } from '../../src/run/report.ts';
 import { revertSteps } from '../../src/run/revert.ts';
 import { opContext, openSession, type Session } from '../../src/run/session.ts';
+import { createTransaction } from '../../src/run/transaction.ts';
 import { createFakeHost } from '../support/fake-host.ts';
 import { createGate, type Breakage } from '../support/fake/gate.ts';
 import type { FakeMachine } from '../support/fake/machine.ts';
@@ -59,6 +60,7 @@ export async function apply(
     record: await session.records.read(plan.name),
     specFile: 'web.yaml',
     keepOnFailure,
+    part: createTransaction(new Map([[plan.name, []]]), () => undefined).part(plan.name),
   });
   return reports;
 }

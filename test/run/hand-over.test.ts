@@ -1,10 +1,11 @@
 // What containers of one call give to each other: it is there for the taker in time, and back when the giver fails.
 import { beforeEach, describe, expect, it } from 'vitest';
-import { InterruptedError, OperationError } from '../../src/errors.ts';
+import { InterruptedError, OperationError, UndoneError } from '../../src/errors.ts';
 import type { NftElementStep, Plan, Step } from '../../src/plan/plan.ts';
 import type { Application } from '../../src/run/application.ts';
 import { createHandOvers, type HandOvers } from '../../src/run/hand-over.ts';
 import { opContext } from '../../src/run/session.ts';
+import { createTransaction, type Transaction } from '../../src/run/transaction.ts';
 import { planOf } from '../crash/plans.ts';
 import { createFakeMachine, type FakeMachine } from '../support/fake/machine.ts';
 import { apply, changesOf, DATA, down, open } from './fake-session.ts';
@@ -22,6 +23,12 @@ const withPorts = (plan: Plan, from: Plan, digest: string): Plan => ({
 });
 /** Each has the other's port. */
 const swapped = [withPorts(giver, taker, 'given'), withPorts(taker, giver, 'taken')] as const;
+interface Call {
+  readonly handOvers: HandOvers;
+  readonly applications: readonly Application[];
+  readonly transaction: Transaction;
+}
+
 /** Cannot be made: its parent is a file. */
 const broken: Step = {
   id: 'dir:broken',
@@ -44,9 +51,7 @@ describe('a port that changes hands in one call', () => {
     const ports = table?.sets.get('ports') ?? [];
     return Object.fromEntries(ports.map(({ key, comment }) => [key.replace('tcp . ', ''), comment]));
   };
-  const begin = async (
-    ...plans: readonly Plan[]
-  ): Promise<{ readonly handOvers: HandOvers; readonly applications: readonly Application[] }> => {
+  const begin = async (...plans: readonly Plan[]): Promise<Call> => {
     const session = await open(machine);
     const works = await Promise.all(
       plans.map(async (plan) => ({
@@ -56,13 +61,14 @@ describe('a port that changes hands in one call', () => {
       })),
     );
     const handOvers = createHandOvers(works);
+    const transaction = createTransaction(new Map(plans.map(({ name }) => [name, []])), () => undefined);
     const sharedRuns = new Map<string, Promise<void>>();
     const applications = works.map((work): Application => {
       const { name } = work.plan;
-      const mayLetGo = (other: string): boolean => handOvers.mayLetGo(name, other);
       return {
         ...work,
-        context: { ...opContext(session, name, () => undefined), mayLetGo },
+        context: opContext(session, name, () => undefined),
+        part: transaction.part(name),
         records: session.records,
         shared: session.shared,
         sharedUpdates: new Map(),
@@ -74,13 +80,16 @@ describe('a port that changes hands in one call', () => {
       };
     });
     await handOvers.giveUp(applications);
-    return { handOvers, applications };
+    return { handOvers, applications, transaction };
   };
   const carryOn = async (
-    { handOvers, applications }: Awaited<ReturnType<typeof begin>>,
+    { handOvers, applications }: Call,
     index: number,
     joined: Promise<unknown> = Promise.resolve(),
-  ): Promise<void> => handOvers.carryOn(applications[index] as Application, joined);
+  ): Promise<void> => {
+    const application = applications[index] as Application;
+    await handOvers.carryOn(application, joined).finally(() => application.part.over());
+  };
   const expectAsBefore = async (): Promise<void> => {
     expect(await owners()).toEqual({ 8080: 'runspec:giver', 8081: 'runspec:taker' });
     expect(dump()).toEqual(clean);
@@ -106,7 +115,8 @@ describe('a port that changes hands in one call', () => {
     async (_, late, first) => {
       const call = await begin(...swapped);
       expect(await owners()).toEqual({});
-      await carryOn(call, late, carryOn(call, first));
+      const made = call.transaction.untilMade(swapped[first]?.name ?? '');
+      await Promise.all([carryOn(call, late, made), carryOn(call, first)]);
       expect(await owners()).toEqual({ 8080: 'runspec:taker', 8081: 'runspec:giver' });
       const session = await open(machine);
       for (const { name } of swapped) expect(await down(session, name)).toEqual([]);
@@ -119,9 +129,10 @@ describe('a port that changes hands in one call', () => {
     ['an interrupt comes before its turn', new InterruptedError('SIGINT')],
   ])('is given back when %s', async (_, cause) => {
     const call = await begin(...swapped);
-    const other = carryOn(call, 1, Promise.reject(cause));
-    await expect(other).rejects.toMatchObject({ message: cause.message, cleanup: [] });
-    await expect(carryOn(call, 0, other)).rejects.toMatchObject({ message: cause.message, cleanup: [] });
+    const joined = Promise.reject(cause);
+    const results = await Promise.allSettled([carryOn(call, 1, joined), carryOn(call, 0, joined)]);
+    for (const result of results)
+      expect(result).toMatchObject({ status: 'rejected', reason: { message: cause.message, cleanup: [] } });
     await expectAsBefore();
   });
 
@@ -129,17 +140,24 @@ describe('a port that changes hands in one call', () => {
     const call = await begin(...swapped.map(breaking));
     const results = await Promise.allSettled([carryOn(call, 0), carryOn(call, 1)]);
     for (const result of results)
-      expect(result).toMatchObject({ status: 'rejected', reason: { step: 'dir:broken', cleanup: [] } });
+      expect(result).toMatchObject({ status: 'rejected', reason: { cleanup: [] } });
+    expect(results).toContainEqual(
+      expect.objectContaining({ reason: expect.objectContaining({ step: 'dir:broken' }) as unknown }),
+    );
     await expectAsBefore();
   });
 
-  it('stays with who has it by now, which the giver is told when it fails', async () => {
-    const call = await begin(breaking(swapped[0]), swapped[1]);
-    await carryOn(call, 1);
-    await expect(carryOn(call, 0)).rejects.toMatchObject({
-      step: 'dir:broken',
-      cleanup: [{ message: 'tcp . 8080 in the nft set ports belongs to runspec:taker' }],
-    });
-    expect(await owners()).toMatchObject({ 8080: 'runspec:taker' });
+  it.each([
+    ['giver', 0],
+    ['taker', 1],
+  ])('is given back when only the %s fails', async (name, index) => {
+    const call = await begin(...swapped.map((plan, at) => (at === index ? breaking(plan) : plan)));
+    const results = await Promise.allSettled([carryOn(call, 0), carryOn(call, 1)]);
+    expect(results[index]).toMatchObject({ reason: { step: 'dir:broken', cleanup: [] } });
+    const reason = (results[1 - index] as PromiseRejectedResult).reason as unknown;
+    expect(reason).toBeInstanceOf(UndoneError);
+    expect(reason).toMatchObject({ cleanup: [] });
+    expect((call.applications[index] as Application).part.brokenBy()).toBe(name);
+    await expectAsBefore();
   });
 });

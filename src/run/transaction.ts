@@ -1,0 +1,109 @@
+// The containers of one apply stand or fall together: when one of them fails, what was made for the others is undone.
+import { UndoneError } from '../errors.ts';
+
+export interface Transaction {
+  part(container: string): Part;
+  /** Resolves when all steps of the container are made. @throws what it failed with. */
+  untilMade(container: string): Promise<void>;
+}
+
+/** What one container does in the transaction. */
+export interface Part {
+  readonly joinsOthers: boolean;
+  /** Name of the container that failed first; after that no other begins a step. */
+  brokenBy(): string | undefined;
+  /** All steps are made. @returns whether those of every container are, so that this one may stay. */
+  made(): Promise<boolean>;
+  /** A step has failed, and nothing is undone yet. */
+  failed(cause: unknown): void;
+  /** Resolves when containers that join its namespaces are undone and hold those no more. */
+  mayUndo(): Promise<void>;
+  undone(): void;
+  /** Resolves when all are undone, so that nobody has what it gave up, and those it joins are as they were. */
+  mayRestore(): Promise<void>;
+  /** Nothing more comes: it is up, undone, or was never begun. */
+  over(): void;
+}
+
+/**
+ * @param joined by the name of each container of the call, the others of the call whose namespaces it joins; no circles.
+ * @param whenBroken called when the first has failed; undefined where each stands for itself.
+ */
+export function createTransaction(
+  joined: ReadonlyMap<string, readonly string[]>,
+  whenBroken: (() => void) | undefined,
+): Transaction {
+  const members = new Map([...joined.keys()].map((name) => [name, createMember()]));
+  const memberOf = (name: string): Member => {
+    const member = members.get(name);
+    if (member === undefined) throw new Error(`${name} is no container of this call`);
+    return member;
+  };
+  const unmade = new Set(members.keys());
+  const verdict = createDeferred<boolean>();
+  if (whenBroken === undefined) verdict.resolve(true);
+  let brokenBy: string | undefined;
+  return {
+    untilMade: (container) => memberOf(container).made.promise,
+    part(container) {
+      const member = memberOf(container);
+      return {
+        joinsOthers: (joined.get(container) ?? []).length > 0,
+        brokenBy: () => brokenBy,
+        made() {
+          member.made.resolve();
+          unmade.delete(container);
+          if (unmade.size === 0) verdict.resolve(true);
+          return verdict.promise;
+        },
+        failed(cause) {
+          member.made.reject(cause);
+          if (whenBroken === undefined || brokenBy !== undefined || unmade.size === 0) return;
+          brokenBy = container;
+          for (const name of unmade) memberOf(name).made.reject(new UndoneError(name, []));
+          whenBroken();
+          verdict.resolve(false);
+        },
+        async mayUndo() {
+          const joining = [...joined].filter(([, names]) => names.includes(container));
+          await Promise.all(joining.map(([name]) => memberOf(name).undone.promise));
+        },
+        undone: () => member.undone.resolve(),
+        async mayRestore() {
+          await Promise.all([...members.values()].map(({ undone }) => undone.promise));
+          await Promise.all((joined.get(container) ?? []).map((name) => memberOf(name).over.promise));
+        },
+        over() {
+          member.undone.resolve();
+          member.over.resolve();
+        },
+      };
+    },
+  };
+}
+
+interface Member {
+  readonly made: Deferred<void>;
+  readonly undone: Deferred<void>;
+  readonly over: Deferred<void>;
+}
+
+function createMember(): Member {
+  const made = createDeferred<void>();
+  // Told by the container itself; often nobody joins it.
+  made.promise.catch(() => undefined);
+  return { made, undone: createDeferred(), over: createDeferred() };
+}
+
+interface Deferred<T> {
+  readonly promise: Promise<T>;
+  resolve(value: T): void;
+  reject(cause: unknown): void;
+}
+
+function createDeferred<T>(): Deferred<T> {
+  let resolve: Deferred<T>['resolve'] = () => undefined;
+  let reject: Deferred<T>['reject'] = () => undefined;
+  const promise = new Promise<T>((...both) => ([resolve, reject] = both));
+  return { promise, resolve, reject };
+}

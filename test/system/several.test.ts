@@ -1,0 +1,76 @@
+// Several containers of one apply stand or fall together.
+import fs from 'node:fs';
+import { expect, it, describe } from 'vitest';
+import { drift, identify, list, succeed } from '../support/containers.ts';
+import { requireSystem } from '../support/requirements.ts';
+import { shareHost } from '../support/shared-host.ts';
+import { WAIT, writeSpec, type SpecKeys } from '../support/specs.ts';
+
+const NETWORK = { bridge: 'sev0', subnet: '10.71.0.0/24' };
+const BROKEN: SpecKeys = { process: { args: ['/no/such/program'] } };
+
+describe.skipIf(!requireSystem())('an apply of several containers', () => {
+  const getHost = shareHost({
+    start: async (host) => {
+      // Layers stay in the store; what a failure leaves is looked for without them.
+      const spec = writeSpec(host, 'first', { network: NETWORK });
+      await succeed(host, 'apply', spec.file);
+      await succeed(host, 'down', spec.name);
+    },
+  });
+
+  it('of which one fails leaves none, and says which one it was', async () => {
+    const host = getHost();
+    const web = writeSpec(host, 'web', { network: { ...NETWORK, ports: ['8080:80'] } });
+    const db = writeSpec(host, 'db', { network: NETWORK, ...BROKEN });
+    const before = await host.snapshot();
+    const { status, stderr } = await host.runspec('apply', web.file, db.file);
+    expect(status).toBe(1);
+    expect(stderr).toContain(`${web.name}: ${db.name} failed, undoing what was done`);
+    expect(stderr).not.toContain('could not be undone');
+    expect(await host.settledDiff(before)).toEqual([]);
+    expect(await list(host)).toEqual([]);
+  });
+
+  it('keeps the others, and what there is of that one, when it is asked to', async () => {
+    const host = getHost();
+    const web = writeSpec(host, 'web', { network: NETWORK });
+    const db = writeSpec(host, 'db', { network: NETWORK, ...BROKEN });
+    const { status } = await host.runspec('apply', '--keep-on-failure', web.file, db.file);
+    expect(status).toBe(1);
+    expect(await drift(host, web.name)).toEqual([]);
+    await succeed(host, 'down', '--all');
+  });
+
+  it('of which one fails brings back what was up, also who shares processes with it', async () => {
+    const host = getHost();
+    const web = writeSpec(host, 'web', { network: { ...NETWORK, ports: ['8080:80'] } });
+    const joiner = `container:${web.name}`;
+    const side = writeSpec(host, 'side', { namespaces: { network: joiner, pid: joiner } });
+    await succeed(host, 'apply', web.file, side.file);
+    const ports = { network: { ...NETWORK, ports: ['8081:80'] }, process: { args: [...WAIT, '1'] } };
+    const changed = writeSpec(host, 'web', ports);
+    const db = writeSpec(host, 'db', { network: NETWORK, ...BROKEN });
+    const { status, stderr } = await host.runspec('apply', changed.file, side.file, db.file);
+    expect(status).toBe(1);
+    expect(stderr).not.toContain('could not be undone');
+    for (const { name } of [web, side]) expect(await drift(host, name)).toEqual([]);
+    const rules = await host.output(['nft', 'list', 'map', 'inet', 'runspec', 'ports']);
+    expect(rules).toContain('8080');
+    expect(rules).not.toContain('8081');
+    await succeed(host, 'down', '--all');
+  });
+
+  it('leaves those alone that are as they are to be', async () => {
+    const host = getHost();
+    const web = writeSpec(host, 'web', { network: NETWORK });
+    await succeed(host, 'apply', web.file);
+    const init = await identify(host, web.name);
+    const db = writeSpec(host, 'db', { network: NETWORK, ...BROKEN });
+    expect((await host.runspec('apply', web.file, db.file)).status).toBe(1);
+    expect(await identify(host, web.name)).toEqual(init);
+    expect(await drift(host, web.name)).toEqual([]);
+    await succeed(host, 'down', web.name);
+    expect(fs.existsSync(`${host.dataDir}/containers`)).toBe(false);
+  });
+});
