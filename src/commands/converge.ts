@@ -51,12 +51,13 @@ export async function converge(
   });
   await checkCompiled(context, loaded, compiled);
   await hearPrograms();
-  const works = await prepareAll(context, session, loaded, compiled);
+  const works = await prepareAll(context, session, loaded, compiled, facts);
   // Nothing is left to ask: its programs may end while the rest is done.
   const isUpToDate = !works.some(({ changes }) => hasEffect(changes));
   if (isUpToDate) void context.host.close();
   for (const { plan } of works) {
-    for (const step of plan.steps) if (step.shared === true) session.shared.hold(step.id, plan.name);
+    for (const step of plan.steps)
+      if (step.shared === true) session.shared.hold(step.id, plan.name, plan.lease);
   }
   tellSideEffects(
     context,

@@ -12,10 +12,10 @@ import { computeAllChanges, hasEffect, type Change } from '../run/changes.ts';
 import { findKept } from '../run/find-kept.ts';
 import { findRepeated } from '../run/find-repeated.ts';
 import { gatherFacts } from '../run/gather-facts.ts';
-import { recordedSteps } from '../run/records.ts';
 import { opContext, openSession } from '../run/session.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { checkCompiled, loadSpecs } from './load-specs.ts';
+import { formerSteps } from './prepare.ts';
 import { findOrphans, tellOrphans } from './orphans.ts';
 import { paint } from './paint.ts';
 import { describe, MARKS } from './reporter.ts';
@@ -50,7 +50,7 @@ export async function plan(
         plans.map((one, index) => ({
           context: opContext(session, one.name, () => undefined),
           plan: one,
-          formerSteps: records[index] === undefined ? [] : recordedSteps(records[index]),
+          formerSteps: formerSteps(records[index], facts),
         })),
       )
     : plans.map(createAll);

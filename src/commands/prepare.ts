@@ -3,10 +3,12 @@ import { posix } from 'node:path';
 import type { LoadedSpec } from '../load/load.ts';
 import { STDIN } from '../load/read-sources.ts';
 import type { Compiled } from '../plan/compile.ts';
-import type { Plan } from '../plan/plan.ts';
+import type { HostFacts } from '../plan/facts.ts';
+import type { Plan, Step } from '../plan/plan.ts';
 import { computeAllChanges, type Change } from '../run/changes.ts';
 import { recordedSteps, type ContainerRecord } from '../run/records.ts';
 import { opContext, type Session } from '../run/session.ts';
+import { asOfNow } from '../run/shared-ipv6.ts';
 import type { CommandContext } from './context.ts';
 import type { UnderstoodText } from './known-specs.ts';
 import type { LoadedSpecs } from './load-specs.ts';
@@ -34,12 +36,22 @@ function sourceOf(
   };
 }
 
+/** All that may be on the host of a container; of a bridge, as it is needed by now. */
+export function formerSteps(record: ContainerRecord | undefined, { containers }: HostFacts): readonly Step[] {
+  if (record === undefined) return [];
+  const others = Object.entries(containers).flatMap(([name, { lease }]) =>
+    name === record.name || lease === undefined ? [] : [lease],
+  );
+  return asOfNow(recordedSteps(record), others);
+}
+
 /** Compares the plans with what was applied and with the kernel. Reads only. */
 export async function prepareAll(
   context: CommandContext,
   session: Session,
   loaded: LoadedSpecs,
   compiled: readonly Compiled[],
+  facts: HostFacts,
 ): Promise<readonly Work[]> {
   const all = await Promise.all(
     compiled.flatMap(({ plan }, index) => {
@@ -52,7 +64,7 @@ export async function prepareAll(
     all.map(({ plan, record }) => ({
       context: opContext(session, plan.name, () => undefined),
       plan,
-      formerSteps: record === undefined ? [] : recordedSteps(record),
+      formerSteps: formerSteps(record, facts),
     })),
   );
   return all.map((one, index) => ({ ...one, changes: changes[index] ?? [] }));

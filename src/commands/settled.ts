@@ -59,7 +59,7 @@ async function look(
   const compiled = compileAll(specs, facts);
   if (compiled.some(({ plan }) => plan === undefined)) return undefined;
   await hearPrograms();
-  const works = await prepareAll(context, session, loaded, compiled);
+  const works = await prepareAll(context, session, loaded, compiled, facts);
   for (const work of works) if (!(await isSettled(session, work))) return undefined;
   const found = compiled.map(({ diagnostics }) => diagnostics);
   return {

@@ -7,6 +7,7 @@ import { containerFolder } from '../plan/container-folder.ts';
 import { recordedSteps } from '../run/records.ts';
 import { findShadows } from '../run/shadows.ts';
 import { opContext, openSession } from '../run/session.ts';
+import { readAsOfNow } from '../run/shared-ipv6.ts';
 import { readContainerState } from '../runtime/container-state.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { paint } from './paint.ts';
@@ -18,7 +19,8 @@ export async function status(context: CommandContext, name: string): Promise<num
   const session = await openSession(context);
   const record = await session.records.read(name);
   if (record === undefined) throw await unknownContainer(session.records, name);
-  const steps = record.applied?.steps ?? recordedSteps(record);
+  const recorded = record.applied?.steps ?? recordedSteps(record);
+  const steps = await readAsOfNow(session.shared, name, recorded);
   const ops = opContext(session, name, () => undefined);
   const probes = await Promise.all(steps.map((step) => opOf(step).probe(ops, step)));
   const shadows = await findShadows(ops, steps);

@@ -75,12 +75,16 @@ export const bridge: Op<'bridge'> = {
 
   async update(context, step, former, before) {
     await bridge.apply(context, step, before);
-    const kept = addressesOf(step);
-    const stale = addressesOf(former).filter((one) => !kept.includes(one) && !wasThere(before, one));
+    await bridge.reduce?.(context, former, step, before);
+  },
+
+  async reduce({ host }, step, rest, before) {
+    const kept = addressesOf(rest);
+    const stale = addressesOf(step).filter((one) => !kept.includes(one) && !wasThere(before, one));
     if (stale.length === 0) return;
     // Its route would go on leading the former subnet here.
-    const link = (await readLinks(context.host)).find((one) => one.name === step.name);
-    if (link !== undefined) await takeAddresses(context.host, link, stale);
+    const link = (await readLinks(host)).find((one) => one.name === step.name);
+    if (link !== undefined) await takeAddresses(host, link, stale);
   },
 
   async revert({ host, dataDir }, step, before) {

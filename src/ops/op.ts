@@ -86,6 +86,8 @@ export interface Op<K extends OpKind> {
   apply(context: OpContext, step: StepOf<K>, before: Before): Promise<void>;
   /** Changes the object in place from what `former` made (or drift left) to `step`. */
   update?(context: OpContext, step: StepOf<K>, former: StepOf<K>, before: Before): Promise<void>;
+  /** Takes away what `rest` has not, of something that others go on using. What is gone already is no failure. */
+  reduce?(context: OpContext, step: StepOf<K>, rest: StepOf<K>, before: Before): Promise<void>;
   /** Undoes it. Succeeds when it is gone already; touches only what runspec made. */
   revert(context: OpContext, step: StepOf<K>, before: Before, options: RevertOptions): Promise<Reverted>;
   /** The same as a person would type it: commands of a POSIX shell, one a line, made with `quote`. */

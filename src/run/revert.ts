@@ -6,13 +6,14 @@ import { despiteSignals } from '../host/commands.ts';
 import { createKernelView } from '../host/kernel-view.ts';
 import type { Before, OpContext, Reverted, RevertOptions } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
-import type { OpKind, Step } from '../plan/plan.ts';
+import type { Lease, OpKind, Step } from '../plan/plan.ts';
 import { bridgeOf, findForeignUser } from './claims.ts';
 import { findForeignMount } from './foreign-mounts.ts';
 import { walk } from './graph.ts';
 import { findNoteOwner } from './volume-notes.ts';
 import type { Records } from './records.ts';
 import type { Reporter } from './report.ts';
+import { withoutUnneeded } from './shared-ipv6.ts';
 import type { SharedState } from './shared.ts';
 
 export interface Reversal {
@@ -67,7 +68,12 @@ async function revertStep(reversal: Reversal, step: Step): Promise<void> {
   const started = context.host.monotonic();
   const result =
     step.shared === true
-      ? await shared.release(step.id, context.container, () => undoShared(reversal, step))
+      ? await shared.release(
+          step.id,
+          context.container,
+          () => undoShared(reversal, step),
+          (staying) => reduceShared(reversal, step, staying),
+        )
       : await undo(reversal, step, reversal.before[step.id]);
   report.step({
     container: context.container,
@@ -107,6 +113,19 @@ async function undoShared(reversal: Reversal, step: Step): Promise<Reverted> {
   }
   if (result.outcome !== 'kept' || result.foreign === true) await shared.forget(step.id);
   return result;
+}
+
+/** Others stay, and some of it was for those alone who have gone. */
+async function reduceShared(
+  { context, shared }: Reversal,
+  step: Step,
+  staying: readonly Lease[],
+): Promise<void> {
+  const rest = withoutUnneeded(step, staying);
+  if (rest === undefined) return;
+  // What containers of other data folders need of it, nothing here tells.
+  if ((await findForeignUser(context, context.container, bridgeOf(step))) !== undefined) return;
+  await despiteSignals(async () => opOf(step).reduce?.(context, step, rest, shared.before(step.id) ?? {}));
 }
 
 /** Of a volume: whoever is down has left its data there. */

@@ -11,6 +11,7 @@ import { forgetBeginnings, notedVolumes } from './volume-notes.ts';
 import { survivesReboot } from './reboot.ts';
 import { type ContainerRecord, recordedSteps, stepsOfNeither } from './records.ts';
 import { bringEndBack } from '../runtime/former-end.ts';
+import { readAsOfNow } from './shared-ipv6.ts';
 import { asFailure, attempt, revertSteps } from './revert.ts';
 
 /**
@@ -23,7 +24,7 @@ export async function rollBack(
   application: Application,
   before: Record<string, Before>,
 ): Promise<readonly OperationError[]> {
-  const { context, records, record, plan, part } = application;
+  const { context, records, shared, record, plan, part } = application;
   // An interrupt must not stop the way back.
   const calm: Application = {
     ...application,
@@ -42,9 +43,10 @@ export async function rollBack(
   part.undone();
   await part.mayRestore();
   calm.context.view.forget();
+  const steps = await readAsOfNow(shared, context.container, record.applied.steps);
   const byId = new Map(calm.changes.map((change) => [change.step.id, change]));
   // Of all steps: a runtime that fails to create a container removes its cgroup, limits and all.
-  await walk(record.applied.steps, 'forward', async (step, reached) => {
+  await walk(steps, 'forward', async (step, reached) => {
     try {
       await restore(calm, record, step, byId.get(step.id), reached);
     } catch (cause) {
@@ -133,7 +135,7 @@ async function restore(
   let before = record.before[step.id];
   if (step.shared === true) {
     // It was forgotten when it was let go of, and is to be undone once more by the next `down`.
-    shared.hold(step.id, context.container);
+    shared.hold(step.id, context.container, record.applied?.lease);
     before = shared.before(step.id) ?? (await op.before?.(context, step));
     if (before !== undefined) await shared.remember(step, before);
   }

@@ -3,7 +3,7 @@
 // lost; who uses them is read from the records, never counted.
 import type { Host } from '../host/host.ts';
 import type { Before, Reverted } from '../ops/op.ts';
-import type { Step } from '../plan/plan.ts';
+import type { Lease, Step } from '../plan/plan.ts';
 import { isBefore } from './check-record.ts';
 import type { Records } from './records.ts';
 import { recordedSteps } from './records.ts';
@@ -15,16 +15,23 @@ export interface SharedState {
   remember(step: Step, before: Before): Promise<void>;
   forget(id: string): Promise<void>;
   /** A container of this call is going to use it, though no record says so yet. */
-  hold(id: string, container: string): void;
+  hold(id: string, container: string, lease?: Lease): void;
   /** It is not going to, after all; what its record says of it stays. */
   letGo(id: string, container: string): void;
   /**
    * This container needs it no more. With its last user `revert` is called, once however many let go of it
-   * at the same time; until then others are named in the answer.
+   * at the same time; until then others are named in the answer, and `reduce` may take away what none of them needs.
    */
-  release(id: string, container: string, revert: () => Promise<Reverted>): Promise<Reverted>;
+  release(
+    id: string,
+    container: string,
+    revert: () => Promise<Reverted>,
+    reduce?: (staying: readonly Lease[]) => Promise<void>,
+  ): Promise<Reverted>;
   /** Containers that use it now. One whose record cannot be read may use anything. */
   users(id: string): Promise<readonly string[]>;
+  /** Of the containers that use it now. */
+  leases(id: string): Promise<ReadonlyMap<string, readonly Lease[]>>;
   /** What is known to have been changed, whoever uses it. */
   readonly steps: readonly Step[];
   /** Whether there is nothing to mend. */
@@ -52,7 +59,7 @@ export async function openShared(
   const file = found === 'lost' ? await rebuild(records, bootId) : found.bootId === bootId ? found : NOTHING;
   const known = new Map(Object.entries(file.before));
   const steps = new Map(Object.entries(file.steps));
-  const held = new Map<string, Set<string>>();
+  const held = new Map<string, Map<string, readonly Lease[]>>();
   const released = new Set<string>();
   const reverting = new Map<string, Promise<Reverted>>();
   // Records are read once: under the lock only this call changes them, and it says so by hold and release.
@@ -60,7 +67,14 @@ export async function openShared(
   const findUsers = async (id: string): Promise<readonly string[]> => {
     recorded ??= readUsers(records, bootId);
     const { byId, anything } = await recorded;
-    return [...new Set([...(byId.get(id) ?? []), ...anything, ...(held.get(id) ?? [])])];
+    return [...new Set([...(byId.get(id) ?? []), ...anything, ...(held.get(id)?.keys() ?? [])])];
+  };
+  const findLeases = async (id: string): Promise<ReadonlyMap<string, readonly Lease[]>> => {
+    const users = (await findUsers(id)).filter((name) => !released.has(`${name} ${id}`));
+    const known = await recorded;
+    return new Map(
+      users.map((name) => [name, [...(known?.leases.get(name) ?? []), ...(held.get(id)?.get(name) ?? [])]]),
+    );
   };
   const storing = new Map<string, Promise<void>>();
   let writing: Promise<unknown> = Promise.resolve();
@@ -113,25 +127,32 @@ export async function openShared(
         if (!isFull(error) || (await host.status(path)) !== undefined) throw error;
       }
     },
-    hold(id, container) {
+    hold(id, container, lease) {
       released.delete(`${container} ${id}`);
       reverting.delete(id);
-      held.set(id, (held.get(id) ?? new Set()).add(container));
+      const leases = lease === undefined ? [] : [lease];
+      held.set(id, (held.get(id) ?? new Map<string, readonly Lease[]>()).set(container, leases));
     },
     letGo(id, container) {
       held.get(id)?.delete(container);
     },
-    async release(id, container, revert) {
+    async release(id, container, revert, reduce) {
       released.add(`${container} ${id}`);
-      const found = await findUsers(id);
-      // From here to the call of `revert` nothing waits: of those who let go together one is the last.
-      const users = found.filter((name) => !released.has(`${name} ${id}`));
-      if (users.length > 0) return { outcome: 'kept', reason: `used by ${users.slice(0, 3).join(', ')}` };
+      const found = await findLeases(id);
+      // From here to the call of `revert` or `reduce` nothing waits: of those who let go together one is the last.
+      const users = [...found.keys()].filter((name) => !released.has(`${name} ${id}`));
+      if (users.length > 0) {
+        const staying = users.map((name) => found.get(name) ?? []);
+        // Whose record cannot be read may need anything.
+        if (staying.every((leases) => leases.length > 0)) await reduce?.(staying.flat());
+        return { outcome: 'kept', reason: `used by ${users.slice(0, 3).join(', ')}` };
+      }
       const running = reverting.get(id) ?? revert();
       reverting.set(id, running);
       return running;
     },
     users: findUsers,
+    leases: findLeases,
     get steps() {
       return [...steps.values()];
     },
@@ -157,19 +178,25 @@ interface Users {
   readonly byId: ReadonlyMap<string, readonly string[]>;
   /** Those whose records cannot be read. */
   readonly anything: readonly string[];
+  readonly leases: ReadonlyMap<string, readonly Lease[]>;
 }
 
 async function readUsers(records: Records, bootId: string): Promise<Users> {
   const byId = new Map<string, string[]>();
   const anything: string[] = [];
+  const leases = new Map<string, readonly Lease[]>();
   for (const name of await records.names()) {
     const { record, faults } = await records.look(name);
     if (faults.length > 0) anything.push(name);
     if (record === undefined || record.bootId !== bootId) continue;
+    leases.set(
+      name,
+      [record.applied, record.pending].flatMap((plan) => plan?.lease ?? []),
+    );
     const shared = recordedSteps(record).filter((step) => step.shared === true);
     for (const id of new Set(shared.map((step) => step.id))) byId.set(id, [...(byId.get(id) ?? []), name]);
   }
-  return { byId, anything };
+  return { byId, anything, leases };
 }
 
 export function isFull(error: unknown): boolean {

@@ -52,7 +52,7 @@ function planNetwork(name: string, network: object): Plan {
     throw new Error(JSON.stringify(problems.all));
   const base = planOf(name, '', 0);
   const owned = base.steps.filter((step) => ['mount:state', 'dir:container'].includes(step.id));
-  return { ...base, specDigest: JSON.stringify(document), steps: [...owned, ...steps] };
+  return { ...base, specDigest: JSON.stringify(document), lease, steps: [...owned, ...steps] };
 }
 
 const SUBNETS = { subnet: '10.209.0.0/24', subnet6: 'fd00:209::/64' };
@@ -77,6 +77,7 @@ const narrow = planNetwork('web', {
   mtu: 1000,
   ports: ['8080:80'],
 });
+const plain = planNetwork('db', { subnet: SUBNETS.subnet, address: '10.209.0.4', ipv6: false });
 const foreign = planNetwork('web', { bridge: 'lan0', ports });
 const pointToPoint = planNetwork('web', { mode: 'veth', ...SUBNETS, ports });
 const narrowPoint = planNetwork('web', {
@@ -108,6 +109,7 @@ const SCENARIOS: readonly Scenario[] = [
     rollsBack: true,
   },
   { name: 'apply of another IPv6 subnet', given: [web], work: apply(moved), rollsBack: true },
+  { name: 'down of IPv6 beside who has none', given: [web, plain], work: down('web'), rollsBack: false },
   { name: 'down of IPv6 on a foreign bridge', given: [foreign], work: down('web'), rollsBack: false },
 ];
 
