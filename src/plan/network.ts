@@ -155,7 +155,8 @@ function linkSteps(
       ...hostAddress6,
       mtu,
       needs: [],
-      after: [],
+      // On the way back a bridge that still has our address would be taken for one that needs forwarding.
+      after: forward.map(({ id }) => id),
       shared: true,
     },
     // Only after the bridge: a pair that lost its bridge joins the new one, and the container keeps its interface.

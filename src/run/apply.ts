@@ -149,8 +149,9 @@ async function carryOutChanges(
       outgoing.map((change) => change.former ?? change.step),
     );
   const outgoing = changes.filter((change) => change.action === 'delete' || change.action === 'replace');
-  // What the container has written cannot be made again: it goes when all else is done.
-  const last = outgoing.filter((change) => holdsWrites(application, change));
+  // What the container has written cannot be made again; and who needs a sysctl is told by links
+  // that must have lost our addresses first: both go when all else is done.
+  const last = outgoing.filter((change) => holdsWrites(application, change) || isLostSysctl(change));
   const failures = [...(await takeAway(outgoing.filter((change) => !last.includes(change))))];
   const byStep = new Map(
     changes.filter((change) => change.action !== 'delete').map((change) => [change.step, change]),
@@ -214,6 +215,10 @@ async function carryOutChanges(
   if (failures[0] !== undefined) return failures[0];
   if (part.brokenBy() !== undefined) return 'undone';
   return new OperationError(`interrupted by ${String(context.signal.reason)}`);
+}
+
+function isLostSysctl({ action, step }: Change): boolean {
+  return action === 'delete' && step.op === 'sysctl';
 }
 
 /** A folder that goes with its content, in the container's own, whose place the plan leaves. */

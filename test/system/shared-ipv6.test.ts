@@ -5,12 +5,16 @@ import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
 import { writeSpec, type PlacedSpec } from '../support/specs.ts';
 
-const BRIDGES = [['its own bridge', 'runspec0', []]] as const;
+const BRIDGES = [
+  ['its own bridge', 'runspec0', []],
+  ['a foreign bridge', 'lan0', ['link add lan0 type bridge', 'address add 10.88.0.1/24 dev lan0']],
+  ['a foreign bridge without an address', 'bare0', ['link add bare0 type bridge']],
+] as const;
 
 describe.skipIf(!requireSystem()).each(BRIDGES)('on %s', (_, bridge, lines) => {
   const getHost = shareHost({
     prepare: async (host) => {
-      for (const line of lines as readonly string[]) await host.output(['ip', ...line.split(' ')]);
+      for (const line of lines) await host.output(['ip', ...line.split(' ')]);
     },
   });
   const write = (base: string, ipv6: boolean): PlacedSpec =>
