@@ -40,12 +40,13 @@ export function compileAll(specs: readonly Spec[], facts: HostFacts): readonly C
     if (result.plan === undefined) continue;
     const { lease, ports } = result.plan;
     // Where its network was until now matters still to those who were in it.
-    const { ownsNetwork, joinsNetworkOf } = known.containers[spec.name] ?? {};
+    const { ownsNetwork, joinsNetworkOf, lent } = known.containers[spec.name] ?? {};
     const own: ContainerFacts = {
       ports,
       ...(lease === undefined ? {} : { lease }),
       ...(ownsNetwork === undefined ? {} : { ownsNetwork }),
       ...(joinsNetworkOf === undefined ? {} : { joinsNetworkOf }),
+      ...(lent === undefined ? {} : { lent }),
     };
     known = { ...known, containers: { ...known.containers, [spec.name]: own } };
   }

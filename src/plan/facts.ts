@@ -106,6 +106,8 @@ export interface ContainerFacts {
   readonly joinsNetworkOf?: readonly string[];
   /** Whose pid namespace its process is in. */
   readonly joinsPidOf?: readonly string[];
+  /** Addresses, with prefix length, that a foreign bridge has only while containers are on it. */
+  readonly lent?: readonly string[];
   /** A rule of ours lets its packets pass Docker's. */
   readonly passesDocker?: true;
   /** Absolute path of the file that it was applied from. */

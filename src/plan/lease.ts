@@ -6,7 +6,7 @@ import { givesUp } from './given-up.ts';
 import { contains, hostRange, overlap, parseAddress, showAddress, showBlock, type Block } from './ipv4.ts';
 import type { Lease } from './plan.ts';
 import type { Problems } from './problems.ts';
-import { chooseSubnet, isForeignLink, isOwnLink, parsed } from './subnets.ts';
+import { chooseSubnet, isForeignLink, isOwnLink, ownAddressesOf, parsed } from './subnets.ts';
 
 export function chooseLease(
   spec: Spec,
@@ -134,9 +134,8 @@ export function addressesOfForeign(link: string, facts: HostFacts): readonly (re
 
 /** What the host has in the subnet on a bridge of somebody else: it takes no other address there, which may be a router's. */
 function gatewaysOfForeign(link: string, subnet: Block, facts: HostFacts): readonly string[] {
-  if (!isForeignLink(link, facts)) return [];
-  return facts.network.addresses.flatMap(({ link: on, address }) =>
-    on === link && contains(subnet, parseAddress(address) ?? -1) ? [address] : [],
+  return ownAddressesOf(link, facts).flatMap(({ address }) =>
+    contains(subnet, parseAddress(address) ?? -1) ? [address] : [],
   );
 }
 

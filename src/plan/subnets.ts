@@ -37,11 +37,11 @@ export function chooseSubnet(
     }
     const differs =
       onLink !== undefined && showBlock(onLink) !== showBlock(wanted) && spec.network.mode === 'bridge';
-    const isForeign = isForeignLink(link, facts);
-    // Those who have a bridge of ours may change it, all of them together.
-    if (differs && (isForeign || staying !== undefined || own?.subnet !== showBlock(onLink))) {
+    const isFixed = ownAddressesOf(link, facts).some(({ address }) => parseAddress(address) !== undefined);
+    // Those who have brought it to a bridge may change it, all of them together.
+    if (differs && (isFixed || staying !== undefined || own?.subnet !== showBlock(onLink))) {
       const [whose, all] =
-        isForeign || staying === undefined
+        isFixed || staying === undefined
           ? ['', '']
           : [` for ${staying.name}`, ', or change all that are on it in one call'];
       problems.error(
@@ -106,6 +106,15 @@ export function isOwnLink(link: string, { network }: HostFacts): boolean {
 /** It is there, and runspec has not made it: nothing of it changes beyond what joining needs. */
 export function isForeignLink(link: string, facts: HostFacts): boolean {
   return facts.network.links.some((one) => one.name === link) && !isOwnLink(link, facts);
+}
+
+/** What a bridge of somebody else has by itself, whether containers are on it or not. */
+export function ownAddressesOf(link: string, facts: HostFacts): HostFacts['network']['addresses'] {
+  if (!isForeignLink(link, facts)) return [];
+  const lent = new Set(Object.values(facts.containers).flatMap((one) => one.lent ?? []));
+  return facts.network.addresses.filter(
+    (one) => one.link === link && !lent.has(`${one.address}/${one.prefix}`),
+  );
 }
 
 /** The subnet that the link has already, by a container on it or by its own address. */

@@ -13,7 +13,7 @@ import { createHash } from '../crypto.ts';
 import type { Spec } from '../load/spec.ts';
 import type { HostFacts } from './facts.ts';
 import type { Lease } from './plan.ts';
-import { isForeignLink, linkLeft } from './subnets.ts';
+import { isForeignLink, linkLeft, ownAddressesOf } from './subnets.ts';
 
 /** Unique local (RFC 4193), with `runsp` as the global identifier: containers are behind NAT, so equal ones on two hosts do not meet. */
 const POOL = parseIpv6('fd72:756e:7370::') ?? 0n;
@@ -65,11 +65,12 @@ export function presentOn(
   const lease = facts.containers[spec.name]?.lease;
   const own = lease?.subnet6;
   const isForeign = isForeignLink(link, facts);
+  const fixed = ownAddressesOf(link, facts);
   const all = facts.network.addresses.flatMap((one): readonly Present[] => {
     const block = parseBlock6(`${one.address}/${one.prefix}`);
     // One that has no room for a container, as DHCPv6 gives it, is no network to join.
     if (one.link !== link || !isGlobal(one.address) || block === undefined || block.prefix > 126) return [];
-    return [{ block, gateway6: one.address, isBinding: isForeign || formatBlock6(block) !== own }];
+    return [{ block, gateway6: one.address, isBinding: fixed.includes(one) || formatBlock6(block) !== own }];
   });
   // A link may have several: the one that is asked for, else the one that it has been.
   const [subnet, address] = [askedBy(here, 'subnet6'), askedBy(here, 'address6', 'gateway6')];

@@ -183,8 +183,18 @@ function takenBy(record: ContainerRecord, bootId: string): ContainerFacts {
   return {
     ports,
     ...(plan?.lease === undefined ? {} : { lease: plan.lease }),
-    ...(record.bootId === bootId ? factsOfSteps(recordedSteps(record)) : {}),
+    ...(record.bootId === bootId ? { ...factsOfSteps(recordedSteps(record)), ...lentBy(record) } : {}),
   };
+}
+
+function lentBy(record: ContainerRecord): Pick<ContainerFacts, 'lent'> {
+  const lent = recordedSteps(record).flatMap((step) => {
+    const before = step.op === 'bridge' ? record.before[step.id] : undefined;
+    if (step.op !== 'bridge' || before?.['existed'] !== true || before['addresses'] === undefined) return [];
+    const known = String(before['addresses']).split(', ');
+    return [step.address, step.address6 ?? step.address].filter((one) => !known.includes(one));
+  });
+  return lent.length === 0 ? {} : { lent };
 }
 
 function factsOfSteps(

@@ -89,6 +89,22 @@ describe.skipIf(!requireSystem())('a foreign bridge without ports', () => {
     await output('ip', 'link', 'delete', 'brf');
   });
 
+  it('without an address of its own gets another of ours in place', async () => {
+    for (const line of ['link add brf type bridge', 'link set brf up'])
+      await output('ip', ...line.split(' '));
+    const { file, name } = write('lent', { subnet: '10.51.0.0/24', subnet6: 'fd00:51::/64' });
+    await succeed(getHost(), 'apply', file);
+    write('lent', { subnet: '10.52.0.0/24', subnet6: 'fd00:52::/64' });
+    await succeed(getHost(), 'apply', file);
+    const lent = (await look()).match(/(?<=inet6? )(?!fe80)\S+/g);
+    expect(lent).toEqual(['10.52.0.1/24', 'fd00:52::1/64']);
+    expect(await answer()).toContain('lent');
+    expect(await pending(getHost(), file)).toEqual([]);
+    await succeed(getHost(), 'down', name);
+    expect((await look()).match(/(?<=inet6? )(?!fe80)\S+/g)).toBeNull();
+    await output('ip', 'link', 'delete', 'brf');
+  });
+
   it('keeps what its owner gives it meanwhile', async () => {
     await make();
     const { file, name } = write('meanwhile');
