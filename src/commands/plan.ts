@@ -67,7 +67,8 @@ export async function plan(
     return { name, changes: changes[index] ?? [], specFile };
   });
   tellSideEffects(context, facts, called);
-  const spared = findSpared(changes, await findKept(session.shared, plans, changes));
+  const lent = Object.values(facts.containers).flatMap((one) => one.lent ?? []);
+  const spared = findSpared(changes, await findKept(session, plans, changes, lent));
   // Nothing is left to ask: its programs may end while the plan is written.
   void session.host.close();
   if (options.script) context.stdout(renderScript(plans));

@@ -87,6 +87,13 @@ export const bridge: Op<'bridge'> = {
     if (link !== undefined) await takeAddresses(host, link, stale);
   },
 
+  async whyKept({ view }, step) {
+    const ports = (await view.links()).filter(({ master }) => master === step.name);
+    return whyUsed(
+      ports.filter(({ alias }) => alias?.split(':')[0] !== BRIDGE_ALIAS).map(({ name }) => name),
+    );
+  },
+
   async revert({ host, dataDir }, step, before) {
     const link = (await readLinks(host)).find((one) => one.name === step.name);
     if (link === undefined) return { outcome: 'gone' };
@@ -121,12 +128,16 @@ async function deleteUnlessUsed(host: Host, name: string, dataDir: string): Prom
     if (marked.status !== 0) throw commandError(`cannot delete ${name}`, marked);
     ports = await listPorts();
   }
-  if (ports.length > 0)
-    return { outcome: 'kept', reason: `it still has the ports ${ports.slice(0, 3).join(', ')}` };
+  const reason = whyUsed(ports);
+  if (reason !== undefined) return { outcome: 'kept', reason };
   const result = await host.run(['ip', 'link', 'del', 'group', group]);
   if (result.status === 0) return { outcome: 'removed' };
   if (GONE.test(result.stderr)) return { outcome: 'kept', reason: 'another runspec uses it by now' };
   throw commandError(`cannot delete ${name}`, result);
+}
+
+function whyUsed(ports: readonly string[]): string | undefined {
+  return ports.length === 0 ? undefined : `it still has the ports ${ports.slice(0, 3).join(', ')}`;
 }
 
 /** Puts back what joining changed. */

@@ -88,6 +88,8 @@ export interface Op<K extends OpKind> {
   update?(context: OpContext, step: StepOf<K>, former: StepOf<K>, before: Before): Promise<void>;
   /** Takes away what `rest` has not, of something that others go on using. What is gone already is no failure. */
   reduce?(context: OpContext, step: StepOf<K>, rest: StepOf<K>, before: Before): Promise<void>;
+  /** Why `revert` would leave it, by what others have made of it. Reads only. */
+  whyKept?(context: OpContext, step: StepOf<K>, before: Before): Promise<string | undefined>;
   /** Undoes it. Succeeds when it is gone already; touches only what runspec made. */
   revert(context: OpContext, step: StepOf<K>, before: Before, options: RevertOptions): Promise<Reverted>;
   /** The same as a person would type it: commands of a POSIX shell, one a line, made with `quote`. */

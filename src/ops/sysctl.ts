@@ -50,18 +50,25 @@ export const sysctl: Op<'sysctl'> = {
     await sysctl.apply(context, step, before);
   },
 
-  async revert({ host }, step, before) {
+  async whyKept({ host, view }, step, before) {
+    const former = before['value'];
+    const found = (await host.readText(sysctlPath(step.key)))?.trim();
+    if (former === undefined || found === undefined || found === former) return undefined;
+    if (found !== step.value) return `someone set it to ${found} since`;
+    const others = await findNewcomers(host, view, step.key, before);
+    if (others.length === 0) return undefined;
+    return `${others.join(', ')} came since and may need it; else: sysctl -w ${step.key}=${former}`;
+  },
+
+  async revert(context, step, before) {
+    const { host } = context;
     const former = before['value'];
     if (former === undefined || former === step.value) return { outcome: 'gone' };
     const found = (await host.readText(sysctlPath(step.key)))?.trim();
     if (found === undefined) return { outcome: 'gone' };
-    if (found !== step.value && found !== former)
-      return { outcome: 'kept', reason: `someone set it to ${found} since` };
-    const others = found === former ? [] : await findNewcomers(host, step.key, before);
-    if (others.length > 0) {
-      const reason = `${others.join(', ')} came since and may need it; else: sysctl -w ${step.key}=${former}`;
-      return { outcome: 'kept', reason, foreign: true };
-    }
+    const reason = await sysctl.whyKept?.({ ...context, view: createKernelView(host) }, step, before);
+    if (reason !== undefined)
+      return { outcome: 'kept', reason, ...(found === step.value ? { foreign: true } : {}) };
     if (found !== former) await host.writeInPlace(sysctlPath(step.key), String(former));
     // A kill may have come between it and what goes with it, on the way there or back.
     const isRestored = await restoreCompanions(host, before);
@@ -85,9 +92,14 @@ async function findOthers(
 }
 
 /** Those who found it set, and would never know that it is not any more. */
-async function findNewcomers(host: Host, key: string, before: Before): Promise<readonly string[]> {
+async function findNewcomers(
+  host: Host,
+  view: Pick<KernelView, 'links' | 'engines'>,
+  key: string,
+  before: Before,
+): Promise<readonly string[]> {
   const known = String(before['forwarders'] ?? '').split(', ');
-  const found = await findOthers(host, createKernelView(host), key);
+  const found = await findOthers(host, view, key);
   return found.filter((one) => !known.includes(one));
 }
 

@@ -1,18 +1,25 @@
 // What a container gives up and what stays on the host all the same: a plan must not call it deleted.
+import type { KernelView } from '../host/kernel-view.ts';
+import { opOf } from '../ops/index.ts';
 import type { Plan, Step } from '../plan/plan.ts';
 import type { Change } from './changes.ts';
-import type { SharedState } from './shared.ts';
+import { whyUsedElsewhere } from './revert.ts';
+import { opContext, type Session } from './session.ts';
 
 /**
  * Why a change to `delete` leaves its object alone, for people; changes that delete are not in it.
  * @param plans of all containers of the call, with their changes in the same order.
+ * @param lent addresses that bridges of others have only while containers are on them: nobody else needs what they need.
  */
 export async function findKept(
-  shared: Pick<SharedState, 'before' | 'users'>,
+  session: Session,
   plans: readonly Plan[],
   changes: readonly (readonly Change[])[],
+  lent: readonly string[] = [],
 ): Promise<ReadonlyMap<Change, string>> {
   const kept = new Map<Change, string>();
+  const { shared } = session;
+  const view = withoutAddresses(session.view, new Set(lent));
   const names = new Set(plans.map(({ name }) => name));
   const usersOf = async (id: string): Promise<readonly string[]> => {
     const staying = plans.filter(({ steps }) => steps.some((step) => step.id === id));
@@ -21,7 +28,7 @@ export async function findKept(
   };
   for (const change of changes.flat()) {
     if (change.action !== 'delete') continue;
-    const why = whyAlways(change.step) ?? (await whyShared(shared, change.step, usersOf));
+    const why = whyAlways(change.step) ?? (await whyShared({ ...session, view }, change, usersOf));
     if (why !== undefined) kept.set(change, why);
   }
   // A folder stays with what it holds.
@@ -42,15 +49,31 @@ function whyAlways(step: Step): string | undefined {
 }
 
 async function whyShared(
-  shared: Pick<SharedState, 'before'>,
-  { id, shared: isShared }: Step,
+  session: Session,
+  { container, step }: Change,
   usersOf: (id: string) => Promise<readonly string[]>,
 ): Promise<string | undefined> {
-  if (isShared !== true) return undefined;
-  const users = await usersOf(id);
+  if (step.shared !== true) return undefined;
+  const users = await usersOf(step.id);
   if (users.length > 0) return `kept, used by ${users.slice(0, 3).join(', ')}`;
   // By the op's own word for it: a bridge existed, a folder was mounted, a controller enabled.
-  const before = shared.before(id) ?? {};
-  const wasThere = ['existed', 'mounted', 'enabled'].some((word) => before[word] === true);
-  return wasThere ? 'kept, as it was there before' : undefined;
+  const before = session.shared.before(step.id) ?? {};
+  const wasThere =
+    ['existed', 'mounted', 'enabled'].some((word) => before[word] === true) ||
+    (step.op === 'sysctl' && before['value'] === step.value);
+  if (wasThere) return 'kept, as it was there before';
+  const context = opContext(session, container, () => undefined);
+  const why = (await whyUsedElsewhere(context, step)) ?? (await opOf(step).whyKept?.(context, step, before));
+  return why === undefined ? undefined : `kept, ${why}`;
+}
+
+function withoutAddresses(view: KernelView, lent: ReadonlySet<string>): KernelView {
+  return {
+    ...view,
+    links: async () =>
+      (await view.links()).map((link) => ({
+        ...link,
+        addresses: link.addresses.filter((one) => !lent.has(`${one.address}/${one.prefix}`)),
+      })),
+  };
 }

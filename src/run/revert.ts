@@ -88,14 +88,19 @@ async function revertStep(reversal: Reversal, step: Step): Promise<void> {
 /** Their users are known by links of other data folders; of a bridge, where it is theirs too, or somebody else's. */
 const SEEN_BY_LINKS: ReadonlySet<OpKind> = new Set(['bridge', 'docker-user', 'nft-element', 'sysctl']);
 
+export async function whyUsedElsewhere(from: OpContext, step: Step): Promise<string | undefined> {
+  if (!SEEN_BY_LINKS.has(step.op)) return undefined;
+  const user = await findForeignUser(from, from.container, bridgeOf(step));
+  return user && `used by ${user.name} of ${user.where}`;
+}
+
 async function undoShared(reversal: Reversal, step: Step): Promise<Reverted> {
   const { context, shared } = reversal;
   const before = shared.before(step.id);
   const findUser = async (from: OpContext): Promise<Reverted | undefined> => {
-    if (!SEEN_BY_LINKS.has(step.op)) return undefined;
-    const user = await findForeignUser(from, context.container, bridgeOf(step));
+    const reason = await whyUsedElsewhere(from, step);
     // What was before stays known, for `gc`.
-    return user && { outcome: 'kept', reason: `used by ${user.name} of ${user.where}` };
+    return reason === undefined ? undefined : { outcome: 'kept', reason };
   };
   const used = await findUser(context);
   if (used !== undefined) return used;

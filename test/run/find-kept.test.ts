@@ -36,10 +36,11 @@ const withVolume: Plan = {
 async function compare(
   machine: FakeMachine,
   plans: readonly [Plan, ...Plan[]],
+  lent: readonly string[] = [],
 ): Promise<Readonly<Record<'planned' | 'done', readonly string[]>>> {
   const session = await open(machine);
   const changes = await Promise.all(plans.map((plan) => changesOf(session, plan)));
-  const kept = await findKept(session.shared, plans, changes);
+  const kept = await findKept(session, plans, changes, lent);
   const planned = (changes[0] ?? [])
     .filter(({ action }) => action === 'delete')
     .map((change) => `${kept.has(change) ? 'kept' : 'removed'} ${change.step.id}`);
@@ -73,7 +74,7 @@ it('stays with one that only comes to use it in the same call', async () => {
   const session = await open(machine);
   const plans = [without(web), db];
   const changes = await Promise.all(plans.map((plan) => changesOf(session, plan)));
-  const kept = await findKept(session.shared, plans, changes);
+  const kept = await findKept(session, plans, changes);
   const bridge = changes[0]?.find(({ step }) => step.op === 'bridge');
   expect(bridge && kept.get(bridge)).toBe('kept, used by db');
 });
@@ -82,10 +83,33 @@ it('stays where it was found', async () => {
   const machine = createFakeMachine();
   machine.network.run('', ['link', 'add', 'runspec0', 'type', 'bridge']);
   await apply(await open(machine), web);
-  const { planned, done } = await compare(machine, [without(web)]);
+  const { planned, done } = await compare(machine, [without(web)], ['10.209.0.1/24']);
   expect(planned).toEqual(done);
   expect(planned).toContain('kept bridge:runspec0');
 });
+
+it.each<readonly [string, (machine: FakeMachine) => void, string]>([
+  ['forwarding', (machine) => bridgeOfOthers(machine), 'sysctl:ip_forward'],
+  ['a bridge', (machine) => portOfOthers(machine), 'bridge:runspec0'],
+  ['a sysctl', (machine) => machine.files.write('/proc/sys/net/ipv4/ip_forward', '2'), 'sysctl:ip_forward'],
+])('stays when others have come to need it: %s', async (_, change, id) => {
+  const machine = createFakeMachine();
+  await apply(await open(machine), web);
+  change(machine);
+  const { planned, done } = await compare(machine, [without(web)]);
+  expect(planned).toEqual(done);
+  expect(planned).toContain(`kept ${id}`);
+});
+
+function bridgeOfOthers(machine: FakeMachine): void {
+  for (const line of ['link add lan0 type bridge', 'addr add 10.5.0.1/24 dev lan0', 'link set dev lan0 up'])
+    machine.network.run('', line.split(' '));
+}
+
+function portOfOthers(machine: FakeMachine): void {
+  for (const line of ['link add tap0 type bridge', 'link set dev tap0 master runspec0'])
+    machine.network.run('', line.split(' '));
+}
 
 it('stays when it is a volume, and so does what holds it', async () => {
   const machine = createFakeMachine();

@@ -18,7 +18,7 @@ async function repeated(
 ): Promise<readonly (readonly string[])[]> {
   const session = await open(machine);
   const changes = await Promise.all(plans.map((plan) => changesOf(session, plan)));
-  const found = findRepeated(changes, await findKept(session.shared, plans, changes));
+  const found = findRepeated(changes, await findKept(session, plans, changes));
   return changes.map((all) => all.filter((change) => found.has(change)).map(({ step }) => step.id));
 }
 
