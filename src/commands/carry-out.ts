@@ -41,9 +41,11 @@ export async function carryOutAll(
   session: Session,
   { specs: sources }: LoadedSpecs,
   works: readonly Work[],
-  report: Reporter,
+  reporter: Reporter,
   { warn, ...options }: ApplyOptions & { readonly warn: () => Promise<void> },
 ): Promise<void> {
+  const counted = countShared(reporter);
+  const { report } = counted;
   const sharedRuns: SharedRuns = new Map();
   const sharedUpdates = findSharedUpdates(works.flatMap(({ changes }) => changes));
   const running: Promise<void>[] = [];
@@ -109,7 +111,8 @@ export async function carryOutAll(
       const started = context.host.monotonic();
       await handOvers.carryOn(application, Promise.all(made));
       if (work.understood !== undefined) await rememberSpec(context, work.understood, name);
-      await tellApplied(context, work, context.host.monotonic() - started);
+      const changed = work.changes.filter((change) => counted.isOf(name, change)).length;
+      await tellApplied(context, work, context.host.monotonic() - started, changed);
     });
     const end = (): void => {
       seeds.leave(name);
@@ -129,6 +132,25 @@ export async function carryOutAll(
   const [failure, ...others] = failures;
   if (failure !== undefined)
     throw joinFailures([failure, ...others], `${failures.length} of ${works.length} containers failed`);
+}
+
+/** What several containers share is changed by one of them, as it reports. */
+function countShared(reporter: Reporter): {
+  readonly report: Reporter;
+  isOf(container: string, change: Change): boolean;
+} {
+  const done = new Set<string>();
+  return {
+    report: {
+      ...reporter,
+      step(one) {
+        if (one.outcome === 'done' || one.outcome === 'removed') done.add(`${one.container} ${one.step.id}`);
+        reporter.step(one);
+      },
+    },
+    isOf: (container, { action, step }) =>
+      action !== 'none' && (step.shared !== true || done.has(`${container} ${step.id}`)),
+  };
 }
 
 /** Those that come after it because they join its namespaces, be it through others: without it they are not begun. */

@@ -38,7 +38,7 @@ export async function findSettled(
   void host.close();
   await finding.warn();
   // Nothing was carried out.
-  for (const work of finding.works) await tellApplied(context, work, 0);
+  for (const work of finding.works) await tellApplied(context, work, 0, 0);
   tellOrphans(context, finding.orphans);
   return finding.works.map(({ plan }) => plan);
 }

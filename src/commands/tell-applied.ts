@@ -11,9 +11,9 @@ export async function tellApplied(
   context: CommandContext,
   work: Pick<Work, 'plan' | 'changes'>,
   milliseconds: number,
+  changed: number,
 ): Promise<void> {
   const { plan, changes } = work;
-  const changed = changes.filter((change) => change.action !== 'none').length;
   if (context.json)
     context.stdout(`${JSON.stringify({ event: 'applied', container: plan.name, changed, milliseconds })}\n`);
   else if (!context.quiet) {

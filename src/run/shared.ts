@@ -20,7 +20,7 @@ export interface SharedState {
   letGo(id: string, container: string): void;
   /**
    * This container needs it no more. With its last user `revert` is called, once however many let go of it
-   * at the same time; until then others are named in the answer, and `reduce` may take away what none of them needs.
+   * at the same time, and for the others of them it is gone; until then others are named in the answer, and `reduce` may take away what none of them needs.
    */
   release(
     id: string,
@@ -147,7 +147,12 @@ export async function openShared(
         if (staying.every((leases) => leases.length > 0)) await reduce?.(staying.flat());
         return { outcome: 'kept', reason: `used by ${users.slice(0, 3).join(', ')}` };
       }
-      const running = reverting.get(id) ?? revert();
+      const earlier = reverting.get(id);
+      if (earlier !== undefined) {
+        const result = await earlier;
+        return result.outcome === 'removed' ? { outcome: 'gone' } : result;
+      }
+      const running = revert();
       reverting.set(id, running);
       return running;
     },
