@@ -1,5 +1,6 @@
 // The address and default route of the interface inside the container's network namespace.
 import { runChecked } from '../host/commands.ts';
+import type { Host } from '../host/host.ts';
 import { readNetns } from '../host/kernel-view.ts';
 import { netnsFile } from '../names.ts';
 import type { AddressStep } from '../plan/plan.ts';
@@ -51,8 +52,10 @@ export const address: Op<'address'> = {
       : { state: 'drifted', differences, inPlace: true };
   },
 
-  async apply({ host }, step) {
+  async apply({ host, view }, step) {
     await runChecked(host, ['ip', '-n', step.netns, '-batch', '-'], { stdin: lines(commands(step)) });
+    // A container that is gone may have had it. On a bridge that is new nobody knows of that.
+    if ((await view.links()).some(({ kind }) => kind === 'bridge')) await announceAll(host, step);
   },
 
   async update({ host }, step, former) {
@@ -64,11 +67,8 @@ export const address: Op<'address'> = {
     await runChecked(host, ['ip', '-n', step.netns, '-batch', '-'], {
       stdin: lines([...stale, ...commands(step)]),
     });
-    if (isSame) return;
     // Somebody else may have had it a moment ago.
-    const inside = await readNetns(host, netnsFile(step.netns));
-    const link = inside?.links.find((one) => one.name === step.interface);
-    if (link !== undefined) await announce(host, { ...step, mac: link.mac, mtu: link.mtu });
+    if (!isSame) await announceAll(host, step);
   },
 
   // The address goes with its interface, and that with the veth pair.
@@ -79,6 +79,12 @@ export const address: Op<'address'> = {
 
   toShell: (step) => commands(step).map((line) => `ip -n ${step.netns} ${line}`),
 };
+
+async function announceAll(host: Host, step: AddressStep): Promise<void> {
+  const inside = await readNetns(host, netnsFile(step.netns));
+  const link = inside?.links.find((one) => one.name === step.interface);
+  if (link !== undefined) await announce(host, { ...step, mac: link.mac, mtu: link.mtu });
+}
 
 // `replace` makes each line repeatable after a crash.
 function commands(step: AddressStep): readonly string[] {

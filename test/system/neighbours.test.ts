@@ -65,4 +65,27 @@ describe.skipIf(!requireSystem())('neighbours of a container', () => {
     expect(await host.output([...notify, ...files.map((file) => `/proc/sys/net/${file}`)])).toBe('0\n0\n');
     await succeed(host, 'down', '--all');
   });
+
+  it('reach a new one that has the addresses of one that is gone, and another MAC address', async () => {
+    const host = getHost();
+    const network = { address: '10.79.0.9', address6: 'fd00:79::9' };
+    const sibling = write('sibling', { address: '10.79.0.3', address6: 'fd00:79::3' });
+    const gone = write('gone', { ...network, mac: '02:00:00:00:00:88' });
+    await succeed(host, 'apply', sibling.file, gone.file);
+    const known = Object.values(network).flatMap((address) =>
+      [[], ['-n', `runspec-${sibling.name}`]].map((place) => ({ address, place })),
+    );
+    const macOf = ({ address, place }: (typeof known)[number]): Promise<string> =>
+      host.output(['ip', ...place, 'neigh', 'show', 'to', address]);
+    const runs: readonly Run[] = [(argv) => host.exec(argv), inside(host, sibling.name)];
+    for (const run of runs)
+      for (const address of Object.values(network))
+        await expect.poll(() => ask(run, { address, port: 80 }), SOON).toContain('gone');
+    for (const one of known) expect(await macOf(one)).toContain('02:00:00:00:00:88');
+    await succeed(host, 'down', gone.name);
+    await succeed(host, 'apply', write('next', network).file);
+    // Nobody has asked for it since: they know by what they were told alone.
+    for (const one of known) await expect.poll(() => macOf(one), SOON).toContain('02:42:0a:4f:00:09');
+    await succeed(host, 'down', '--all');
+  });
 });
