@@ -1,4 +1,4 @@
-// Intents ahead of effects: what is about to be done, and what was there before it.
+// The intents of an apply in the journal: every step that is about to change something, with what was there before.
 import type { OperationError } from '../errors.ts';
 import { opOf } from '../ops/index.ts';
 import type { Before } from '../ops/op.ts';
@@ -8,8 +8,10 @@ import type { JournalEntry } from './records.ts';
 import { asFailure } from './revert.ts';
 
 /**
- * Journals every intent, with what was there before, ahead of the first effect: one sync of the disk and not
- * one for each step, which took a third of an apply.
+ * Journals the intents of all `changes` ahead of the first effect, and adds what was there before each to `before`. All
+ * share one sync of the disk: one sync for each step took a third of an apply.
+ *
+ * @returns the failures; empty when every intent is in the journal.
  */
 export async function announce(
   application: Application,
@@ -29,7 +31,7 @@ export async function announce(
   const looks = new Map<Change, Before | undefined>();
   const look = async (change: Change): Promise<void> => {
     const { step } = change;
-    // Only the first look counts: later ones would see our own work.
+    // Only the state before the first change counts: a later look would see runspec's own work.
     const known = step.shared === true ? shared.before(step.id) : before[step.id];
     looks.set(change, known ?? (await opOf(step).before?.(context, step)));
   };
@@ -38,7 +40,7 @@ export async function announce(
   const keep = async (change: Change): Promise<void> => {
     const { id } = change.step;
     const found = looks.get(change);
-    // Of a shared step too: should shared.json be lost, the records tell what was before.
+    // The record keeps the former state of a shared step too, in case shared.json gets lost.
     if (found !== undefined) before[id] = found;
     const direction = change.action === 'update' ? 'update' : 'apply';
     const intent: JournalEntry = {

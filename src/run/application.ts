@@ -1,4 +1,4 @@
-// What the carrying out of one container's changes needs, and a single change of it.
+// An application: everything that is needed to carry out the changes of one container.
 import { UnreachedError } from '../errors.ts';
 import type { Before, Op, OpContext } from '../ops/op.ts';
 import type { OpKind, Plan } from '../plan/plan.ts';
@@ -25,20 +25,23 @@ export interface Application {
   readonly specFile: string;
   readonly bootId: string;
   readonly keepOnFailure: boolean;
-  /** A kind of step that the caller carries out itself, once the others are through: `run` has the process. */
+  /** Kind of step that the caller carries out itself after the others: `run` starts the process in the foreground. */
   readonly leaveOut?: OpKind | undefined;
   /** Its part in the apply of all containers of the call. */
   readonly part: Part;
   /** Called when it has failed, before anything is undone. */
   readonly whenFailed?: () => void;
-  /** Work that nobody waits for: there is time for it once the runtime is all that is left to wait for. */
+  /** Called, maybe repeatedly, and not awaited, while the runtime creates the container and runspec would be idle. */
   readonly whileCreating?: () => Promise<unknown>;
 }
 
-/** Shared steps of one call, so that twenty containers make their bridge once. */
+/** The run of each shared step by its id, so that twenty containers of one call make their bridge once. */
 export type SharedRuns = Map<string, Promise<void>>;
 
-/** Containers of one call that have not failed, by the id of each shared step that they change: it is changed for all or none. */
+/**
+ * For each shared step that the call updates, by its id: the containers that need the update and have not failed. While
+ * there is one, the update is not rolled back.
+ */
 export type SharedUpdates = Map<string, Set<string>>;
 
 export function findSharedUpdates(changes: readonly Change[]): SharedUpdates {

@@ -17,7 +17,10 @@ import { lookAgain, onFoundations, type Remake } from './second-look.ts';
 import { isSeeded } from './seed-gathering.ts';
 import { isRecorded } from './settled.ts';
 
-/** @throws OperationError or InterruptedError after everything done was undone. */
+/**
+ * @throws OperationError or InterruptedError, after everything done was undone. With `keepOnFailure`, or when only the
+ *   record could not be tidied up at the end, nothing is undone.
+ */
 export async function applyChanges(application: Application): Promise<void> {
   const { context, records, plan, changes, record, part } = application;
   if (!hasEffect(changes) && record?.pending === undefined && record?.applied !== undefined) {
@@ -46,7 +49,7 @@ export async function applyChanges(application: Application): Promise<void> {
     await records.begin(plan, record, application.specFile);
   } catch (cause) {
     const failure = recordFailure(plan.name, cause);
-    // Nothing was changed yet but the records themselves.
+    // So far only the record was changed.
     const left = record === undefined ? await attempt(plan.name, () => records.remove(plan.name)) : [];
     throw refuse(failure.with({ cleanup: left }));
   }
@@ -85,7 +88,8 @@ async function settle({ records, plan }: Application): Promise<void> {
 }
 
 /**
- * A program that is not there ends no process that runs well: what can be told from the root as it is mounted is told before.
+ * Checks the replaced steps before the running process is ended for them: it must not be lost to, say, a missing
+ * program. The checks read the root as it is mounted, so they are skipped when the root itself changes.
  *
  * @throws OperationError
  */
@@ -115,18 +119,19 @@ async function carryOut(
   if (failure !== undefined) return failure;
   let noted: Awaited<ReturnType<typeof noteVolumes>> | undefined;
   try {
-    // From here on what is in a volume is the container's: a mark that outlived this would give it up with the record.
+    // From here on the data in the volumes is the container's. noteVolumes also removes the marks of volumes that an
+    // apply is making: with such a mark, `gc` would remove the volume with its data if the record got lost.
     noted = await noteVolumes(context, plan.name, plan.steps);
     await records.finish(plan, withShared(application, before), specFile);
     return undefined;
   } catch (cause) {
-    // On a disk that fails, the record's own failure is the one to hear of, and what was done is undone all the same.
+    // On a failing disk the failure of the record is the one to report; the caller still rolls back.
     await noted?.undo().catch(() => undefined);
     return recordFailure(plan.name, cause);
   }
 }
 
-/** What was before the shared things too, by whomever they were changed first. */
+/** Adds the former state of the shared things, which another container may have changed first. */
 function withShared(
   { plan, shared }: Application,
   before: Readonly<Record<string, Before>>,
@@ -182,7 +187,8 @@ async function carryOutChanges(
       const reached: Reached = async (phase) => {
         const isReached = await phases(phase);
         if (phase === 'start') void application.whileCreating?.();
-        // By its link and its root others know of it now: nothing is waited for but the runtime.
+        // By now the container's link and root tell runspecs with other data folders that it uses the shared things.
+        // Those that were removed before that are made again here, while the runtime is at work.
         if (phase === 'start' && isReached) void look();
         return isReached;
       };
@@ -195,7 +201,7 @@ async function carryOutChanges(
             : runStep(application, change, before, reached, outcomes, remake));
         left -= 1;
       } catch (cause) {
-        // What kept it from going on is told by the step that failed.
+        // The step that failed, or the interrupt, explains why this one stopped.
         if (!(cause instanceof UnreachedError)) failures.push(asFailure(context, step, cause));
       }
     },
@@ -221,7 +227,7 @@ function isLostSysctl({ action, step }: Change): boolean {
   return action === 'delete' && step.op === 'sysctl';
 }
 
-/** A folder that goes with its content, in the container's own, whose place the plan leaves. */
+/** Whether the change removes a folder of the container with its content, and the plan makes no other in its place. */
 function holdsWrites({ context }: Application, { former, step }: Change): boolean {
   if (former?.op !== 'directory' || former.removal !== 'tree') return false;
   const folder = containerFolder(context.dataDir, context.container);

@@ -12,23 +12,23 @@ export interface Change {
   readonly step: Step;
   /** The applied version of the step, when there is one. */
   readonly former?: Step;
-  /** Why, for people: what differs, or what it follows. */
+  /** For people: what differs, or which replaced step this one follows. */
   readonly reason?: string;
-  /** Nothing was in its place. */
+  /** The probe found nothing in the step's place. */
   readonly wasAbsent?: true;
-  /** As in Probe. */
+  /** Types of namespaces that the process has to leave, as in Probe. */
   readonly leaves?: readonly string[];
 }
 
-/** A container's plan, and what may be on the host of it. */
+/** A container's plan, and the steps that may have left something on the host. */
 export interface Planned {
   readonly context: OpContext;
   readonly plan: Plan;
-  /** Of the applied plan and of one that a kill cut short. */
+  /** Steps of the applied plan and of a plan that a kill cut short. */
   readonly formerSteps: readonly Step[];
 }
 
-/** Of several containers, in their order: one that joins namespaces of another is made anew with them. */
+/** Changes of each container, in the order of `all`: one that joins a namespace is made anew with it. */
 export async function computeAllChanges(all: readonly Planned[]): Promise<readonly (readonly Change[])[]> {
   const begun = new Map<string, Promise<readonly Change[]>>();
   const known = new Map<string, readonly Change[]>();
@@ -63,19 +63,19 @@ function whyStale(step: Step, others: Others): string | undefined {
   return lost && `the ${lost.type} namespace of ${lost.container} is made anew`;
 }
 
-/** By whoever it belongs to: a container may have joined it itself. */
+/** Whether the namespace of this type in which `container` is, its own or a joined one, will be made anew. */
 function isMadeAnew(type: string, container: string, others: Others, seen: readonly string[]): boolean {
   const changes = others.get(container) ?? [];
   const bundle = changes.find(({ step }) => step.op === 'bundle');
   const joined = joinedBy(bundle?.step, type);
-  // It leaves the one that it was in until now.
+  // Its process moves from one namespace of this type to another.
   if (bundle?.leaves?.includes(type) === true) return true;
   if (bundle?.former !== undefined && joinedBy(bundle.former, type) !== joined) return true;
   if (joined !== undefined)
     return !seen.includes(container) && isMadeAnew(type, joined, others, [...seen, container]);
-  // A network namespace stays when the process in it goes.
+  // A network namespace is the netns step's, and outlives the process; other types end with the process.
   const maker = type === 'network' ? 'netns' : 'process';
-  // One that is gone from the host is created.
+  // `create` counts too: the namespace has gone from the host, and the new one is another.
   return changes.some(
     ({ step, action }) => step.op === maker && (action === 'replace' || action === 'create'),
   );
@@ -85,25 +85,24 @@ function joinedBy(step: Step | undefined, type: string): string | undefined {
   return step?.op === 'bundle' ? step.join.find((one) => one.type === type)?.container : undefined;
 }
 
-/** It names the others' processes, which may be other ones by now. A process that runs does not need it any more. */
+/** A bundle names joined namespaces by pids, which may be stale at the next start. A running process needs none. */
 function whyUnusable(step: Step, starts: boolean): string | undefined {
   const isUnusable = starts && step.op === 'bundle' && step.join.length > 0;
   return isUnusable ? 'the process that it was made for has ended' : undefined;
 }
 
-/** What stands on something that goes has to go first, as a port of a bridge does. */
+/** A step whose former foundation is dropped has to be removed before it, such as a port before its bridge. */
 function whyUprooted({ step, former }: Change, kept: ReadonlySet<string>): string | undefined {
   if (former === undefined || step.shared === true) return undefined;
-  // A veth comes after its bridge only: it outlives one that is made anew.
+  // A veth has its bridge in `after` only, because it outlives a bridge that is made anew.
   const foundations = former.op === 'veth' ? [...former.needs, ...former.after] : former.needs;
   const gone = foundations.find((id) => !kept.has(id));
   return gone && `${gone} goes`;
 }
 
 /**
- * Changes in the order of the plan; deletions first, in the reverse order of the former steps.
- * `formerSteps` are all that may be on the host: of the applied plan and of one that a kill cut short. `others` has the
- * changes of containers whose namespaces this one joins, be it through others.
+ * @param others changes of the containers whose namespaces this one joins, directly or through others.
+ * @returns changes in the order of the plan, after the deletions in the reverse order of the former steps.
  */
 export async function computeChanges(
   context: OpContext,
@@ -119,7 +118,7 @@ export async function computeChanges(
   const probes = await Promise.all(plan.steps.map((step) => opOf(step).probe(context, step)));
   const first = settle(plan, former, probes, others);
   const ending = new Set(first.filter(({ action }) => action === 'replace').map(({ step }) => step.id));
-  // One object under another id, as a link whose other end gets another name: what is there goes with the former step.
+  // A veth with a new name inside has a new id but the same host link, which is removed with the former step.
   const goesWithFormer = (step: Step): boolean =>
     step.op === 'veth' && dropped.some((other) => other.op === 'veth' && other.link === step.link);
   const isEnding = (probe: Probe, index: number): boolean =>
@@ -137,14 +136,17 @@ export async function computeChanges(
   return [...deletions.toReversed(), ...changes].map(tellLoss);
 }
 
-/** A persistent layer stays in its place: one in another place is not what becomes of it, though it has the same id. */
+/**
+ * Whether the former step is dropped: it has no successor, or is a persistent layer, which is not moved to another
+ * path.
+ */
 function isDroppedFor(former: Step, step: Step | undefined): boolean {
   if (step === undefined) return true;
   if (former.op !== 'directory' || step.op !== 'directory' || former.shared === true) return false;
   return former.removal === 'volume' && former.path !== step.path;
 }
 
-/** The plan's own steps, in its order. */
+/** The changes of the plan's own steps, in the order of the plan. */
 function settle(
   plan: Plan,
   former: ReadonlyMap<string, Step>,
@@ -166,7 +168,7 @@ function settle(
     const change: Change = stale === undefined ? own : { ...own, action: 'replace', reason: stale };
     const cause = step.needs.find((id) => replaced.has(id));
     const followed = cause === undefined ? change : follow(change, replaced.get(cause) ?? '');
-    // What follows further down is told where it began, not only what came just before it.
+    // Steps further down are given the first cause, not only the step right before them.
     if (followed === change) replaced.set(step.id, whyAnew(change));
     else replaced.set(step.id, followed.reason ?? '');
     const isMade = followed.action === 'create' || followed.action === 'replace';
@@ -176,7 +178,7 @@ function settle(
   return changes;
 }
 
-/** Data is not lost without a word. */
+/** Says in the reason when the writable layer is removed with all that the container has written. */
 function tellLoss(change: Change): Change {
   const { action, former, reason } = change;
   const isWritten = former?.op === 'directory' && former.id === 'dir:upper' && former.removal === 'tree';
@@ -202,7 +204,7 @@ function decide(container: string, step: Step, former: Step | undefined, probe: 
     case 'absent': {
       if (former === undefined) return change('create');
       const moved = step.shared === true ? [] : differingProperties(former, step, op.passive ?? []);
-      // The former one may be in another place, as with another --state-dir: it must not stay there.
+      // The former object may be elsewhere, as with another --state-dir, and has to be removed there.
       return moved.length === 0
         ? change('create', probe.why ?? 'it is gone from the host')
         : change('replace', `changed in the spec: ${moved.join(', ')}`);
@@ -221,7 +223,7 @@ function decide(container: string, step: Step, former: Step | undefined, probe: 
     case 'present': {
       const differing = former === undefined ? [] : differingProperties(former, step, op.passive ?? []);
       if (differing.length === 0) return change('none');
-      // The new folder may be there from before; the former one, or what is in it, must not stay.
+      // The new path may have a folder already; the former one, or its content for other layers, still has to go.
       const isMoved =
         step.op === 'directory' &&
         step.shared !== true &&
@@ -238,7 +240,7 @@ function whyAnew({ step, reason }: Change): string {
   return reason === undefined ? `${step.id} is new` : `${step.id} is made anew (${reason})`;
 }
 
-/** A step whose foundation is made anew is made anew too, when it is there at all, be it half. */
+/** A step whose foundation is made anew is replaced as well, unless nothing of it can be on the host. */
 function follow(change: Change, reason: string): Change {
   const mayBeHalf = change.former !== undefined && opOf(change.step).halvesUnseen === true;
   if ((change.action === 'create' && !mayBeHalf) || change.step.shared === true) return change;
@@ -247,12 +249,12 @@ function follow(change: Change, reason: string): Change {
 
 const ORDER_ONLY = new Set(['id', 'op', 'needs', 'after', 'with', 'awaits', 'shared']);
 
-/** As in `mtu`, and for the configuration of a bundle as in `process.args`. */
+/** Names of the differing properties, such as `mtu`, or `process.args` in the configuration of a bundle. */
 function differingProperties(former: Step, step: Step, passive: readonly string[]): readonly string[] {
   const names = [...new Set([...Object.keys(former), ...Object.keys(step)])].filter(
     (property) => !ORDER_ONLY.has(property) && !passive.includes(property),
   );
-  // Over other layers it has another path, which tells nobody why.
+  // With other layers a folder gets another path, which would explain nothing beside the layers.
   const isOverOthers = !isSame(field(former, 'layers'), field(step, 'layers'));
   return names.flatMap((name) => {
     if (name === 'path' && isOverOthers) return [];
@@ -265,7 +267,7 @@ function differingProperties(former: Step, step: Step, passive: readonly string[
   });
 }
 
-/** Names of the limit files, as in `memory.max`; of the hierarchies themselves when those differ. */
+/** Names of the differing limit files, such as `memory.max`; `hierarchies` when only the hierarchies differ. */
 function differingLimits(former: CgroupStep, step: CgroupStep): readonly string[] {
   const limits = ({ hierarchies }: CgroupStep): ReadonlyMap<string, string> =>
     new Map(hierarchies.flatMap(({ files }) => files.map(({ name, value }) => [name, value])));
@@ -279,7 +281,7 @@ function differingPaths(before: unknown, after: unknown, path: readonly string[]
   if (isSame(before, after)) return [];
   const isMap = (value: unknown): value is object =>
     typeof value === 'object' && value !== null && !Array.isArray(value);
-  // Deeper than `linux.seccomp` it is no longer what a spec says.
+  // Paths have at most two parts, such as `linux.seccomp`: what is deeper is not in the words of a spec.
   if (!isMap(before) || !isMap(after) || path.length >= 2) return [path.join('.')];
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
   return names.flatMap((name) => differingPaths(field(before, name), field(after, name), [...path, name]));

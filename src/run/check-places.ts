@@ -1,6 +1,7 @@
-// Whose the folders are that runspec acts on as root. Records in them say which programs it runs and what it removes:
-// nobody else may write them. Folders above may be of a user or a group, as a home is: root has chosen them. In a sticky
-// folder, as /tmp and a new tmpfs are, others can neither remove nor rename what is root's. Reads only.
+// Owner and mode of the folders that runspec works in as root. Records in them say which programs it runs and what it
+// removes, so nobody else may write them. Folders above may belong to a user or a group, such as a home: root has
+// chosen them. In a sticky folder, such as /tmp or a new tmpfs, others can neither remove nor rename what is root's.
+// Reads only.
 import { UsageError } from '../errors.ts';
 import type { FileStatus, Host } from '../host/host.ts';
 
@@ -9,7 +10,7 @@ const PLACES = {
   state: 'choose another one with --state-dir or RUNSPEC_STATE_DIR',
 } as const;
 
-/** What is root's alone in a data folder: DESIGN section 5. */
+/** Folders inside a data folder that have to be root's alone. */
 const CONTENT = ['containers', 'images', 'volumes', 'writable'];
 
 export interface PlaceFault {
@@ -23,13 +24,13 @@ export async function requireRootsAlone(host: Host, kind: keyof typeof PLACES, p
   if (fault !== undefined) throw new UsageError(fault.message, fault.hint);
 }
 
-/** @param path real, without symlinks; what is not there yet is made by us. */
+/** @param path real, without symlinks. Folders that do not exist yet are no fault: runspec will make them. */
 export async function findPlaceFault(
   host: Host,
   kind: keyof typeof PLACES,
   path: string,
 ): Promise<PlaceFault | undefined> {
-  // In a sticky one others may have made them before us.
+  // In a sticky data folder others may have made these before runspec did.
   const within = kind === 'data' ? CONTENT.map((name) => `${path}/${name}`) : [];
   const found = await Promise.all(
     [...foldersTo(path), ...within].map(async (folder) => ({ folder, status: await host.status(folder) })),
@@ -65,7 +66,7 @@ function faultAbove({ type, mode }: FileStatus): Fault | undefined {
   return { what: `can be written by anybody (mode ${mode.toString(8)})`, remedy: 'chmod o-w' };
 }
 
-/** From the root to the folder itself. */
+/** Every folder on the way, from `/` to the folder itself. */
 function foldersTo(path: string): readonly string[] {
   const parts = path.split('/').filter((part) => part !== '');
   return ['/', ...parts.map((_, index) => `/${parts.slice(0, index + 1).join('/')}`)];

@@ -1,18 +1,18 @@
-// Whether a stored plan may be acted on: of the right shape, and naming nothing but what is runspec's and
-// this container's. A record that a disk has damaged must never lead to a removal elsewhere. Pure.
+// The check of a stored plan before runspec acts on it: it must have the right shape and name nothing but runspec's and
+// this container's objects. A record that the disk has damaged must never lead to a removal elsewhere. Pure.
 import { cgroupOf, netnsOf, OURS, ownerOf } from '../names.ts';
 import { PLAN_VERSION, type OpKind, type Plan, type Step, type StepOf } from '../plan/plan.ts';
 import { predecessors, type Awaits } from '../plan/step-base.ts';
 import { containerFolder } from '../plan/container-folder.ts';
 import { unseal } from './seal.ts';
 
-/** plan.json and pending.json. */
+/** Content of plan.json and pending.json. */
 export interface StoredPlan {
   readonly version: number;
   readonly bootId: string;
   readonly plan: Plan;
   readonly before: Readonly<Record<string, Readonly<Record<string, string | number | boolean>>>>;
-  /** Of plans that were cut short before this one: what neither this plan nor the applied one has. */
+  /** Steps of plans that were cut short earlier, and that neither this plan nor the applied one has. */
   readonly leftover?: readonly Step[];
   /** The spec's file as given, for people; `down` never reads it. */
   readonly specFile: string;
@@ -24,7 +24,7 @@ export type RecordFault =
   | { readonly kind: 'unreadable' }
   /** Written by a newer runspec, which alone knows what it means. */
   | { readonly kind: 'newer' }
-  /** Of a container in another data folder, as in a copy of the whole folder. */
+  /** The record belongs to a container in another data folder, as in a copy of the whole folder. */
   | { readonly kind: 'elsewhere'; readonly dataDir: string };
 
 const UNREADABLE: RecordFault = { kind: 'unreadable' };
@@ -85,7 +85,7 @@ function findPlanFault(
   return isSound ? undefined : UNREADABLE;
 }
 
-/** The first records had one list, of what the start of the process awaits. */
+/** Converts `awaits` of the first version's records, a single list of what the start of the process awaits. */
 function splitAwaits(steps: unknown): void {
   if (!Array.isArray(steps)) return;
   for (const step of steps.filter(isFields))
@@ -96,7 +96,7 @@ function isStepList(value: unknown): value is readonly StepShape[] {
   return Array.isArray(value) && value.every(isStepShape);
 }
 
-/** In the order of their edges: a circle would never be walked to its end. */
+/** Whether each step comes after those that it names. In a damaged record they may form a circle, a deadlock. */
 function isInOrder(steps: readonly StepShape[]): boolean {
   const seen = new Set<string>();
   const ids = new Set(steps.map((step) => step.id));
@@ -107,7 +107,7 @@ function isInOrder(steps: readonly StepShape[]): boolean {
   });
 }
 
-/** A step of shared.json, which is of no container alone. */
+/** Whether the value is a sound step of shared.json, which belongs to no container alone. */
 export function isSharedStep(step: unknown, dataDir: string): step is Step {
   if (!isStepShape(step) || !Object.hasOwn(FIELDS, step.op)) return false;
   return step['shared'] === true && isOwnStep(step, { container: '', dataDir, stateDir: undefined });
@@ -135,7 +135,7 @@ function isTexts(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((one) => typeof one === 'string');
 }
 
-/** The data folder that the steps are in when it is not this one. */
+/** The data folder in which the steps have the container's records; undefined when it is this one, or is not known. */
 function otherDataDir(steps: readonly StepShape[], container: string, dataDir: string): string | undefined {
   const records = steps.find((step) => step.op === 'process')?.['records'];
   const end = `/containers/${container}`;
@@ -150,7 +150,12 @@ interface Places {
   readonly stateDir: unknown;
 }
 
-/** `text` is never empty, `content` may be; `own`: a path in the container's folders; `tree`: one that may go with all below it; the others by type. */
+/**
+ * Kinds of values that the fields of a step have. `text` is never empty, `content` may be. `own` is a path in the data
+ * folder or in the container's folders; `tree` is one in the container's folders only, and may be removed with all
+ * below it; `absolute` may be any path. `cgroup` and `netns` are this container's names, `owner` is its mark or that of
+ * shared objects.
+ */
 type Kind =
   | 'text'
   | 'content'
@@ -166,7 +171,7 @@ type Kind =
   | 'owner'
   | 'sysctl';
 
-/** What each kind of step needs for its way back. */
+/** The fields of each kind of step that are needed to revert it. */
 const FIELDS: { readonly [K in OpKind]: { readonly [P in keyof StepOf<K>]?: Kind } } = {
   address: { netns: 'netns', interface: 'text', address: 'text' },
   bridge: { name: 'text', address: 'text' },
@@ -236,7 +241,10 @@ function fits(value: unknown, kind: Kind, places: Places): boolean {
   }
 }
 
-/** A folder that goes with its content is the container's own, or one of those that are made to be kept. */
+/**
+ * Whether the folder may be removed as the step says: with its content only if it is one of the container's own
+ * folders, and at `--volumes` only if it is a writable layer or a volume.
+ */
 function isRemovable(step: StepShape, places: Places): boolean {
   const { removal, path } = step as unknown as StepOf<'directory'>;
   if (removal === 'tree') return isOfContainer(path, places);
@@ -254,7 +262,7 @@ function isBelow(path: string, folder: string): boolean {
   return path.startsWith(`${folder}/`);
 }
 
-/** Absolute, and without a part that leads elsewhere. */
+/** Whether the path is absolute and has no `..` or other part by which it would lead elsewhere. */
 function isPlain(path: string): boolean {
   return /^(?:\/[^/]+)+$/.test(path) && !/\/\.\.?(?:\/|$)/.test(path);
 }

@@ -1,5 +1,5 @@
-// Whose a name is when no record tells: names are the host's, records are of one data folder, and another
-// runspec with other folders may be at work on the same host. Reads only.
+// The owner of a container's name on the host when no record tells: names are the host's, while records are in one data
+// folder, and another runspec with other folders may be at work on the same host. Reads only.
 import type { Host } from '../host/host.ts';
 import { createKernelView, type MountState } from '../host/kernel-view.ts';
 import { listPids, unescapeOctal } from '../host/proc-files.ts';
@@ -10,11 +10,11 @@ import { readProcFile } from '../runtime/proc.ts';
 import { isOwnFolder, type Places } from './inventory.ts';
 
 export type Claim =
-  /** A folder, a mount or a process of the name is in our folders. */
+  /** A folder, a mount or a process of that name is in this runspec's folders. */
   | { readonly by: 'us' }
-  /** A container of that name is in other folders; they are named when they can be seen. */
+  /** A container of that name is in other folders; `where` names its data folder if that can be seen. */
   | { readonly by: 'others'; readonly where: string }
-  /** Nothing says whose it is but the name itself. */
+  /** No trace but the name itself says whose it is. */
   | { readonly by: 'nobody' };
 
 export async function findClaim(places: Places, name: string): Promise<Claim> {
@@ -34,7 +34,7 @@ export async function findClaim(places: Places, name: string): Promise<Claim> {
   return { by: isOurs ? 'us' : 'nobody' };
 }
 
-/** The bridge that a shared step is about; none is about all of the host. */
+/** The bridge that a shared step is made for; undefined when the step concerns the whole host. */
 export function bridgeOf(step: Step): string | undefined {
   if (step.op === 'bridge') return step.name;
   if (step.op === 'docker-user') return step.link;
@@ -42,9 +42,10 @@ export function bridgeOf(step: Step): string | undefined {
 }
 
 /**
- * A container in other folders that has a link on this host, and with that needs what is set for all of the host.
- * `container` is the one that is going.
- * @param bridge of links on it alone, and with that what is said of the bridge.
+ * A container in other folders that has a link on this host, and so needs what is set for the whole host.
+ *
+ * @param container the one that is being taken down, which does not count.
+ * @param bridge counts only links on this bridge, for what is made for the bridge.
  */
 export async function findForeignUser(
   places: Places,
@@ -58,7 +59,7 @@ export async function findForeignUser(
       return name === container ? [] : [name];
     });
   if ((await linked(places)).length === 0) return undefined;
-  // It may have gone since the kernel was read: then what it used would be left.
+  // A user may have gone since the kernel was read: to keep a step for it would leave the step's object for ever.
   const fresh = { ...places, view: createKernelView(places.host) };
   for (const name of await linked(fresh)) {
     const claim = await findClaim(fresh, name);
@@ -67,23 +68,26 @@ export async function findForeignUser(
   return undefined;
 }
 
-/** The layer of mount points lies in the container's record folder: a mounted root tells where that is. */
+/** Data folders by mounted roots, whose options name the layer of mount points in the container's record folder. */
 function dataDirsOfMounts(mounts: readonly MountState[], dataDir: string, name: string): readonly string[] {
   return mounts
     .filter(({ type, target }) => type === 'overlay' && target.endsWith(`/${name}/rootfs`))
     .flatMap(({ superOptions }) => dataDirIn(superOptions, dataDir, name));
 }
 
-/** The data folder of a record folder that is named among arguments or mount options. */
+/** The data folder whose record folder of the container is named in `text`, which has arguments or mount options. */
 function dataDirIn(text: string, dataDir: string, name: string): readonly string[] {
-  // As overlayfs and mountinfo escape paths.
+  // Overlayfs escapes paths in its options with backslashes, mountinfo with octal digits.
   const plain = unescapeOctal(text.replaceAll(/\\([\\:,])/g, '$1'));
   if (plain.includes(`${dataDir}/containers/${name}/`)) return [dataDir];
   const place = new RegExp(`(/[^=:\0 ,]+)/containers/${name}(?:/|$|[:\0 ,])`).exec(plain)?.[1];
   return place === undefined ? [] : [place];
 }
 
-/** By the arguments of its monitor, and by the root that its own processes have: their arguments they write themselves. */
+/**
+ * Data folders by the monitor's arguments and by the root mount of the container's processes. The arguments of these do
+ * not count, since they can rewrite them.
+ */
 async function dataDirsOfProcesses(
   { host, dataDir }: Places,
   mounts: readonly MountState[],
@@ -104,7 +108,7 @@ async function dataDirsOfProcesses(
   return found;
 }
 
-/** What cgroup.procs has for a process outside our pid namespace. */
+/** The pid that cgroup.procs shows for a process outside our pid namespace. */
 const UNSEEN = '0';
 const ELSEWHERE = 'a place that cannot be seen from here';
 
@@ -115,8 +119,8 @@ async function pidsOf(host: Host, mounts: readonly MountState[], cgroup: string)
 }
 
 /**
- * Why a name that nobody claims is better left alone: another runspec may be just making its container, whose
- * first objects have no place yet. Undefined when it is safe to take it for wreckage.
+ * Why a name that nobody claims is better left alone: another runspec may just be making its container, and its first
+ * objects do not tell the data folder yet. Undefined when they can safely be taken for wreckage.
  */
 export async function findDoubt(
   places: Places,
@@ -138,10 +142,10 @@ export async function findDoubt(
   return undefined;
 }
 
-/** PROC_PID_INIT_INO of include/linux/proc_ns.h: from here every process of the machine is seen. */
+/** The first pid namespace (PROC_PID_INIT_INO of include/linux/proc_ns.h), which shows all processes of the machine. */
 const FIRST_PID_NAMESPACE = 'pid:[4026531836]';
 
-/** A process of root's that holds the lock of another data folder: anybody else's cannot be a runspec at work. */
+/** A process of root's that has the lock of another data folder open; others cannot be a runspec at work. */
 async function findOtherAtWork(host: Host, dataDir: string): Promise<string | undefined> {
   for (const pid of await listPids(host)) {
     if ((await quietly(host.status(`/proc/${pid}`)))?.uid !== 0) continue;
@@ -149,7 +153,7 @@ async function findOtherAtWork(host: Host, dataDir: string): Promise<string | un
       const path = (await quietly(host.readLink(`/proc/${pid}/fd/${fd}`))) ?? '';
       const folder = /^(\/.+)\/\.lock$/.exec(path)?.[1];
       if (folder === undefined || folder === dataDir) continue;
-      // Other programs have locks of that name too; a record comes before the first object of a container.
+      // Other programs have a `.lock` too. A runspec's is beside `containers`, which is made before the first object.
       const records = `/proc/${pid}/root${folder}/containers`;
       if ((await quietly(host.status(records))) !== undefined)
         return `the runspec with the lock ${path} (pid ${pid})`;
@@ -166,7 +170,7 @@ async function findProcessIn(host: Host, netns: string): Promise<string | undefi
   return undefined;
 }
 
-/** Of a process that ends while it is looked at, and of one that root of a user namespace may not look at, nothing is known. */
+/** Undefined for a process that ends during the look, or that root of a user namespace may not look at. */
 async function quietly<T>(looking: Promise<T>): Promise<T | undefined> {
   return looking.catch(() => undefined);
 }

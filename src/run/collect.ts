@@ -1,4 +1,5 @@
-// Removes what no record tells of: by container first, then what containers shared and none uses any more.
+// Garbage collection on the host: what no record tells of is removed container by container, then the shared things
+// that no container uses any more.
 import type { Step } from '../plan/plan.ts';
 import { cgroupFolders } from '../runtime/cgroup-processes.ts';
 import { removeWhenEmpty } from '../host/remove-when-empty.ts';
@@ -11,11 +12,11 @@ import type { Session } from './session.ts';
 export interface Collected {
   readonly remains: readonly Remains[];
   readonly unused: readonly Step[];
-  /** What could not be removed. */
+  /** Failures to remove something. */
   readonly failures: readonly Error[];
 }
 
-/** What `collect` would remove now. */
+/** Finds what `collect` would remove now. */
 export async function survey(session: Session): Promise<Collected> {
   const remains = await findAll(session);
   const doomed = remains.filter(({ left }) => left === undefined);
@@ -37,7 +38,7 @@ export async function collect(session: Session, report: Reporter): Promise<Colle
   return { remains, unused: going, failures };
 }
 
-/** Those that are not kept: volumes are, and folders with something in them that stays. */
+/** The steps whose objects are removed, without volumes and without folders in which something stays. */
 async function findGoing({ host }: Session, steps: readonly Step[]): Promise<readonly Step[]> {
   const going = new Set<Step>();
   const folders = new Set<string>();
@@ -54,7 +55,7 @@ async function findGoing({ host }: Session, steps: readonly Step[]): Promise<rea
   return steps.filter((step) => going.has(step));
 }
 
-/** The cgroup above all containers'. One that is just being made in it makes it again when it is gone. */
+/** Removes the parent cgroup of all containers. A container that is just being made in it makes it again. */
 async function removeEmptyCgroups({ host, view }: Session): Promise<void> {
   for (const { folder } of cgroupFolders(await view.mounts(), CGROUP_ROOT)) {
     await removeWhenEmpty(host, folder);

@@ -1,5 +1,5 @@
-// The layers of a container as they are packed: each lower one as it lies, and on top what the container changed;
-// or all of them merged into one tree. What is mounted over the root is no part of either.
+// The layers of a container as an image gets them: each lower layer as it is, with the container's changes on top, or
+// all merged into one tree. What is mounted over the root is in neither.
 import type { LayerFiles, LayerPath, Packing } from '../host/packing.ts';
 import { hidePaths, joinBytes } from '../image/layer-stack.ts';
 import type { PackableLayer } from '../image/pack-layer.ts';
@@ -8,7 +8,7 @@ import { markKey, readOpaque } from '../image/read-marks.ts';
 import type { ContainerLayer, ContainerLayers } from './container-layers.ts';
 import { showSource } from '../load/show-source.ts';
 
-/** Lowest first; the last is what the container changed, when it could change anything. */
+/** The layers, lowest first; the last one has the container's changes, unless its root is read-only. */
 export function layersToPack(name: string, container: ContainerLayers): readonly PackableLayer[] {
   const { layers, mountpoints, upper, hidden } = container;
   const paths = layers.map(({ path }) => path);

@@ -1,5 +1,5 @@
-// Where the files of a container lie, from the plan that was applied: layers, the layer of mount points, the
-// writable layer, and what in it nobody has seen because something is mounted over it.
+// The folders with a container's files, from the applied plan: layers, the layer of mount points and the writable
+// layer, and the paths in it that mounts have hidden from everybody.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { ByteString } from '../host/packing.ts';
@@ -11,11 +11,11 @@ import type { Plan, StepOf } from '../plan/plan.ts';
 
 export interface ContainerLayer {
   readonly path: string;
-  /** Absent for a folder of the host that is used where it lies. */
+  /** Absent for a folder of the host that serves as a layer in its place, without being copied to the store. */
   readonly recipe?: LayerRecipe;
-  /** Folders that its archive did not list. */
+  /** Folders that the layer's archive did not list. */
   readonly implied: ReadonlySet<ByteString>;
-  /** It hides all layers below. */
+  /** The layer hides all layers below it. */
   readonly opaqueRoot: boolean;
 }
 
@@ -23,7 +23,7 @@ export interface ContainerLayers {
   /** Lowest first, without the layer of mount points. */
   readonly layers: readonly ContainerLayer[];
   readonly mountpoints: string;
-  /** Absent: the root cannot be written. */
+  /** Absent when the root is read-only. */
   readonly upper?: string;
   /** Paths that something is mounted on, relative to the root. */
   readonly hidden: readonly ByteString[];
@@ -56,7 +56,7 @@ export async function readContainerLayers(host: Host, plan: Plan): Promise<Conta
   };
 }
 
-/** @throws OperationError when the plan was cut short before it had one. */
+/** @throws OperationError when the plan has no such step, because it was cut short. */
 export function stepOf<K extends 'overlay' | 'mountpoints' | 'bundle' | 'process'>(
   plan: Plan,
   op: K,

@@ -31,7 +31,7 @@ export async function findKept(
     const why = whyAlways(change.step) ?? (await whyShared({ ...session, view }, change, usersOf));
     if (why !== undefined) kept.set(change, why);
   }
-  // A folder stays with what it holds.
+  // A folder that is removed only when empty stays with a kept folder in it.
   const places = [...kept.keys()].flatMap(({ step }) => (step.op === 'directory' ? [step.path] : []));
   for (const change of changes.flat()) {
     const { action, step } = change;

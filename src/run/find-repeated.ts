@@ -1,10 +1,10 @@
-// What several containers of a call share is done once: a plan must not tell of it for each of them.
+// Shared steps that several containers of a call would change: they are done once, and `plan` shows them once.
 import type { Change } from './changes.ts';
 
 /**
- * Why a change of a shared step has nothing left to do, for people: one before it is the same.
+ * Why a change of a shared step has nothing left to do, for people: an earlier container of the call makes the same.
  * @param changes of each container, in the order of the plans.
- * @param kept those that do nothing anyway.
+ * @param kept changes that do nothing anyway.
  */
 export function findRepeated(
   changes: readonly (readonly Change[])[],

@@ -1,16 +1,16 @@
-// What `run` leaves nothing behind with, even when it is killed by SIGKILL: a file that it holds locked, and a
-// watcher, a mere flock(1), that waits for the lock and then takes the container down. The kernel drops the
-// lock with its holder, so the watcher wakes however runspec ends.
+// The file lock and the watcher by which `run` leaves nothing behind, even when SIGKILL ends it. `run` holds the lock;
+// the watcher, a mere flock(1), waits for it and then takes the container down. The kernel drops a lock with its
+// holder, so the watcher wakes up however runspec ends.
 import { OperationError } from '../errors.ts';
 import { commandError, despiteSignals } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 
 export interface Foreground {
-  /** Ends the watcher: the container is down. */
+  /** Ends the watcher and the lock, once the container is down. */
   release(): Promise<void>;
 }
 
-/** A dot: no container has such a name, and withLock leaves it alone. */
+/** The file that `run` locks. It begins with a dot, as no container's name does, and withLock leaves it in place. */
 function fileOf(dataDir: string, container: string): string {
   return `${dataDir}/.run.${container}`;
 }
@@ -28,8 +28,8 @@ export async function holdForeground(
     throw new OperationError(`${container} is being run by another runspec`, {
       hint: `take it down first: runspec down ${container}`,
     });
-  // Shared, so that what it starts can ask for the lock too. In a session of its own it does not hear of a
-  // terminal that closes, and in / it keeps no folder busy.
+  // The watcher's lock is shared, so that the `down` that it starts can take one too. In a session of its own it
+  // survives a terminal that closes, and with `/` as its folder it keeps no file system busy.
   const watcher = host.spawn(['flock', '--shared', file, ...takeDown], {
     stdio: ['null', 'null', 'null'],
     cwd: '/',
@@ -57,7 +57,7 @@ export async function isForeground(host: Host, dataDir: string, container: strin
 
 async function lookAt(host: Host, file: string): Promise<'missing' | 'free' | 'held'> {
   if ((await host.status(file)) === undefined) return 'missing';
-  // Held alone by a `run` that lives.
+  // A `run` that is alive holds the lock exclusively.
   return despiteSignals(async () => {
     const result = await host.run(['flock', '--shared', '--nonblock', file, 'true']);
     if (result.status === undefined) throw commandError(`cannot see whether ${file} is locked`, result);
@@ -65,7 +65,7 @@ async function lookAt(host: Host, file: string): Promise<'missing' | 'free' | 'h
   });
 }
 
-/** Once the container is down; one whose runspec lives is left to that. */
+/** Removes the file of a killed `run`, once the container is down. A `run` that is alive removes its own file. */
 export async function forgetForeground(host: Host, dataDir: string, container: string): Promise<void> {
   if (await isAbandoned(host, dataDir, container)) await host.removeFile(fileOf(dataDir, container));
 }

@@ -1,5 +1,5 @@
-// Mounts of others inside a container's own folders. What is deleted or written there on the way back
-// would be their files: nothing is reverted before they are gone.
+// Mounts of others inside a container's own folders. Reverting would delete or write their files, so nothing is
+// reverted while there is one.
 import { OperationError } from '../errors.ts';
 import { readMounts } from '../host/kernel-view.ts';
 import type { OpContext } from '../ops/op.ts';

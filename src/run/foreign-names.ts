@@ -1,5 +1,5 @@
-// Containers of other data folders as a picture of the host shows them: every object of theirs bears its owner's
-// name, and what they share with each other hangs on those. Pure.
+// Containers of other data folders, as a snapshot of the host shows them: each of their objects bears its owner's name,
+// and what they share with each other is found through these. Pure.
 import type { Snapshot } from '../host/snapshot.ts';
 import { cgroupOf, NETNS_FOLDER, netnsOf, NFT_TABLE, ownerOf, vethName } from '../names.ts';
 
@@ -11,7 +11,10 @@ const OWNED: Readonly<Record<string, RegExp>> = {
   cgroup: new RegExp(`${cgroupOf(NAME)}$`),
 };
 
-/** What a container with a network needs of the host, whoever else does; and where our folder knows what was before. */
+/**
+ * Objects of the host that every container with a network uses, of whatever data folder; and our shared.json, which
+ * stays for such a container with the former state of these.
+ */
 const OF_THE_HOST = [
   `table inet ${NFT_TABLE}`,
   'net/ipv4/ip_forward',
@@ -21,7 +24,9 @@ const OF_THE_HOST = [
   '/shared.json',
 ];
 
-/** By owner, words by which objects are known; `known` are containers whose records tell more. */
+/**
+ * The words that mark the objects of each container, by its name; without those in `known`, whose records tell more.
+ */
 export function foreignNames(
   snapshots: readonly Snapshot[],
   known: ReadonlySet<string>,

@@ -1,4 +1,4 @@
-// Gathers what compile must know about this host. Changes nothing but what is remembered of archives.
+// The facts about this host that compile needs. Gathering them changes nothing but the remembered hashes of archives.
 import type { Diagnostic } from '../errors.ts';
 import type { Archives } from '../host/archives.ts';
 import { readCgroups } from '../host/cgroup-facts.ts';
@@ -42,8 +42,8 @@ export interface FactSources {
 }
 
 /**
- * @param what whether rules of others are among the facts, which apply has read while it works; whether the host is
- *   locked, so that hashes may be remembered.
+ * @param what `foreignRules`: firewall rules of others are among the facts; apply leaves them out, and has them read
+ *   while it works. `mayWrite`: the host is locked, so that hashes may be remembered.
  */
 export async function gatherFacts(
   sources: FactSources,
@@ -95,7 +95,7 @@ export async function gatherFacts(
   };
 }
 
-/** A v1 cpuset may have what the one above it has; one of v2 all that could ever be there: kernel/cgroup/cpuset.c. */
+/** CPUs that a cpuset may have: in v1 those of its parent, in v2 every possible one (kernel/cgroup/cpuset.c). */
 async function readCpus(host: Host, { hierarchies }: CgroupFacts): Promise<Pick<HostFacts, 'cpus'>> {
   const v1 = hierarchies.find(({ version, controllers }) => version === 1 && controllers.includes('cpuset'));
   const file = v1 === undefined ? '/sys/devices/system/cpu/possible' : `${v1.mountpoint}/cpuset.cpus`;
@@ -103,7 +103,7 @@ async function readCpus(host: Host, { hierarchies }: CgroupFacts): Promise<Pick<
   return cpus === '' ? {} : { cpus };
 }
 
-/** Nothing for specs that no rule can concern. */
+/** Firewall rules of others; nothing when no spec has a network that they could concern. */
 export async function gatherForeignRules(
   { view }: FactSources,
   specs: readonly Spec[],
@@ -132,7 +132,7 @@ async function findPrograms(host: Host): Promise<Readonly<Record<string, string>
   );
 }
 
-/** Ports that are not published already: for a second apply there is nothing to look for. */
+/** Ports that are not published yet. A second apply has none, so that it need not look for listeners. */
 function freshPorts(specs: readonly Spec[], containers: HostFacts['containers']): readonly PortSpec[] {
   return specs.flatMap(({ name, network }) => {
     const published = new Set(containers[name]?.ports.map((port) => port.hostPort));
@@ -162,7 +162,7 @@ async function readContainers(
       // One damaged record must not keep the other containers from being planned.
       const record = isOwn ? await records.read(name) : (await records.look(name)).record;
       if (record === undefined) return [];
-      // After a reboot nothing of another container is there; its own former address it may have again.
+      // After a reboot nothing of other containers is left. A container of the call may get its former address again.
       if (record.bootId !== bootId && !isOwn) return [];
       const state = joined.has(name)
         ? await readContainerState(host, containerFolder(dataDir, name))
@@ -178,7 +178,7 @@ async function readContainers(
 
 function takenBy(record: ContainerRecord, bootId: string): ContainerFacts {
   const plan = record.pending ?? record.applied;
-  // A reboot took the published ports: whoever listens on one since has it.
+  // A reboot has ended the published ports: if a program listens on one since, the port is that program's.
   const ports = record.bootId === bootId ? (plan?.ports ?? []) : [];
   return {
     ports,
@@ -250,7 +250,7 @@ async function resolveAllLayers(
   };
 }
 
-// What such a URL gives is known only after a download, and a plan changes nothing.
+// The content of a URL without a digest is known only after a download, and gathering facts downloads nothing.
 function notFetched({ url, path }: Unfetched): Diagnostic {
   return {
     code: 'not-fetched',
@@ -279,7 +279,7 @@ async function readPaths(
   const readAll = (paths: readonly string[], read: (path: string) => Promise<FileStatus | undefined>) =>
     [...new Set(paths)].map(async (path): Promise<[string, FileStatus | null]> => {
       const found = await read(path);
-      // Where a link of another's process leads, only root is told.
+      // Only root can follow a namespace link of another user's process; others get the status of the link itself.
       return [path, found ?? (NAMESPACE_LINK.test(path) ? await host.status(path) : undefined) ?? null];
     });
   const statuses = await Promise.all([

@@ -8,10 +8,12 @@ import { createTurns } from './turns.ts';
 export type Reached = (phase: Phase) => Promise<boolean>;
 
 /**
- * Calls `work` for each step when those it needs or comes after and does not await (forward), or those that need,
- * come after or await it (backward), are through. Forward, what only the start of a process awaits begins when
- * that asks for it or is through: creating it takes longest, and starting programs keeps this process busy.
- * `stop` is asked before each step and by `reached`: once it says true, none is begun. `work` must not reject.
+ * Calls `work` for each step in the order of the edges. Forward, a step begins when those that it needs or comes after
+ * are through, except those it awaits; backward, when those that need it, come after it or await it are through.
+ * Forward, a step that only the start of a process awaits begins when the process asks for it, or is through: creating
+ * the process takes longest, and starting programs keeps runspec itself busy.
+ * @param work must not reject.
+ * @param stop is asked before each step and by `reached`; once it returns true, no further step begins.
  */
 export async function walk(
   steps: readonly Step[],
@@ -25,7 +27,7 @@ export async function walk(
   const go = async (step: Step, tellBegun: () => void): Promise<void> => {
     await Promise.all(before(step).map((other) => begin(other).through));
     await Promise.all(partners(step).map((other) => begin(other).begun));
-    // A step with partners begins in their turn, in time for the change they share.
+    // A step with partners takes no turn of its own: it begins with them, in time for the change that they share.
     if (partners(step).length === 0) await turn(step);
     const reached: Reached = async (phase) => {
       await Promise.all(awaited(step, phase).map((other) => begin(other).through));

@@ -10,10 +10,11 @@ import { asFailure, revertSteps } from './revert.ts';
 import { rollBack } from './roll-back.ts';
 
 export interface HandOvers {
-  /** Takes away what the containers hand over, and nothing else yet. What goes wrong is told by `carryOn`. */
+  /** Removes what the containers hand over, and nothing else yet. Failures are thrown by `carryOn`. */
   giveUp(applications: Iterable<Application>): Promise<void>;
   /**
-   * Carries out all the rest once those are up whose namespaces the container joins.
+   * Carries out the container's other changes once `joined`, the start of those whose namespaces it joins, has
+   * resolved.
    *
    * @throws after everything done was undone, and what was given up is in its place again.
    */
@@ -78,13 +79,16 @@ function findHandOvers(
   );
 }
 
-/** By which the kernel knows it; undefined for what several containers use together, or nobody else could have. */
+/** The key of an nft element in the kernel; undefined for shared steps, and for objects that no other could have. */
 function keyOf(step: Step): string | undefined {
   const isOfOne = step.op === 'nft-element' && step.shared !== true;
   return isOfOne ? `${step.table} ${step.set} ${step.key}` : undefined;
 }
 
-/** @returns what could not be taken away. @throws OperationError when nothing was changed. */
+/**
+ * @returns what could not be taken away.
+ * @throws OperationError when the record could not be written; nothing was changed.
+ */
 async function takeAway(
   application: Application,
   given: readonly Change[],

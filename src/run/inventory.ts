@@ -1,5 +1,5 @@
-// What of a container is on the host, read from the kernel and the folders alone: every object names its
-// owner. Given as steps, so that what no record tells of is taken back by the same code as all else.
+// The objects of a container that are on the host, read from the kernel and the folders alone: each names its owner.
+// They are given as steps, so that what no record tells of is reverted by the same code as everything else.
 import { UNFINISHED_WRITE, type Host } from '../host/host.ts';
 import type { KernelView, MountState } from '../host/kernel-view.ts';
 import { jumpsTo } from '../host/docker-user.ts';
@@ -41,7 +41,7 @@ export interface Places {
   readonly dataDir: string;
 }
 
-/** Names that objects on the host bear, and those of folders that may be of containers; sorted. */
+/** Names of containers that objects on the host bear, and names of folders that may be a container's; sorted. */
 export async function findNames(places: Places): Promise<readonly string[]> {
   const { host, view, stateDir, dataDir } = places;
   const below = async (folder: string): Promise<readonly string[]> => (await host.list(folder)) ?? [];
@@ -60,7 +60,9 @@ export async function findNames(places: Places): Promise<readonly string[]> {
   return [...new Set(found.filter((name) => name !== undefined))].filter(isName).toSorted();
 }
 
-/** Steps that would have made what bears the name, in an order that satisfies their edges; not the shared ones. */
+/**
+ * The steps that would have made the objects of that name, without shared ones, in an order that satisfies their edges.
+ */
 export async function takeInventory(places: Places, name: string): Promise<readonly Step[]> {
   const { host, view, stateDir, dataDir } = places;
   const mounts = await view.mounts();
@@ -76,7 +78,7 @@ export async function takeInventory(places: Places, name: string): Promise<reado
       id: 'overlay:rootfs',
       op: 'overlay',
       target: `${state}/rootfs`,
-      // Its topmost layer, by which copies of the mount are known.
+      // The overlay's topmost layer: by it the op recognizes copies of the mount in other mount namespaces.
       lower: [`${containerFolder(dataDir, name)}/${RECORD_FOLDERS.mountpoints}`],
       ...edges('dir:rootfs'),
     });
@@ -86,7 +88,7 @@ export async function takeInventory(places: Places, name: string): Promise<reado
   if ((await host.status(netnsFile(netns))) !== undefined)
     steps.push({ id: `netns:${netns}`, op: 'netns', name: netns, ...edges() });
   for (const link of await view.links()) {
-    // A kill between making a pair and naming it leaves the name that only this container's would have.
+    // A kill between making a veth pair and setting its alias leaves only the link's name, a hash of the container's.
     const isNameless = link.alias === undefined && link.kind === 'veth' && link.name === vethName(name);
     if (link.alias === ownerOf(name) || isNameless) steps.push(veth(link.name, name));
   }
@@ -97,7 +99,7 @@ export async function takeInventory(places: Places, name: string): Promise<reado
   const folder = containerFolder(dataDir, name);
   const isOurs = await isOwnFolder(places, name);
   const mayRun = cgroups.hierarchies.length > 0 || isOurs || (await monitorIsThere(host, mounts, name));
-  // Ended before anything it stands on is taken away.
+  // The process needs all other objects here, so that it is ended before any of them is removed.
   const stands = steps.map((step) => step.id);
   if (isOurs) steps.push(directory('dir:record', folder, 'tree', []));
   if (mayRun) steps.push(processOf(name, state, folder, [...stands, ...(isOurs ? ['dir:record'] : [])]));
@@ -123,7 +125,9 @@ const RECORD_ENTRIES: ReadonlySet<string> = new Set([
 ]);
 const isRecordEntry = (name: string): boolean => RECORD_ENTRIES.has(name);
 
-/** The container's folder for records, be they readable or not: below another program's folder it might be theirs. */
+/**
+ * Whether the container's record folder is runspec's, its records readable or not: another program may have one there.
+ */
 export function isOwnFolder({ host, dataDir }: Places, name: string): Promise<boolean> {
   return holdsOnly(host, containerFolder(dataDir, name), isRecordEntry);
 }
@@ -135,7 +139,7 @@ async function holdsOnly(host: Host, folder: string, isOurs: (name: string) => b
   return ((await host.list(folder)) ?? []).every(isOurs);
 }
 
-/** The elements that bear runspec's comment: of a container, or of a link that several share. */
+/** The elements of runspec's nft table that have an owner: a container, or a bridge that several share. */
 async function elements(view: KernelView): Promise<readonly NftElementStep[]> {
   const sets = (await view.nftTable(NFT_TABLE))?.sets ?? new Map<string, never>();
   return [...sets].flatMap(([set, found]) =>
@@ -163,13 +167,16 @@ async function dockerRules(view: KernelView): Promise<readonly DockerUserStep[]>
   const found = (await view.hasDocker('thorough')) ? await view.dockerUser() : undefined;
   if (found === undefined) return [];
   return [...found.networks.keys()].map((link) => {
-    // Whoever empties DOCKER-USER leaves a chain that nothing leads to: then it is nobody's.
+    // When somebody has emptied DOCKER-USER, no jump leads to the chain and tells its owner: it then counts as shared.
     const comment = jumpsTo(found, link)[0]?.comment ?? BRIDGE_ALIAS;
     return { id: `docker:${link}`, op: 'docker-user', link, comment, ...edges() };
   });
 }
 
-/** Bridges, their elements and the table: what no container has for itself. Elements before what they are in. */
+/**
+ * Shared objects: the nft table, bridges, their elements and rules, and the mount of the state folder. Elements need
+ * the table, so that they are removed before it.
+ */
 export async function takeSharedInventory({ host, view, stateDir }: Places): Promise<readonly Step[]> {
   const bridges = (await view.links()).filter(
     (link) => link.kind === 'bridge' && link.alias === BRIDGE_ALIAS,
@@ -261,7 +268,7 @@ function processOf(container: string, state: string, folder: string, needs: read
     op: 'process',
     container,
     bundle: `${folder}/${RECORD_FOLDERS.bundle}`,
-    // What runc and crun keep is a folder; nothing tells any more that it was another one.
+    // Without a record the runtime is unknown. As `runc` its state is removed as a folder, which is right for crun too.
     runtime: { name: 'runc', path: 'runc' },
     runtimeRoot: `${state}/runtime`,
     records: folder,

@@ -1,4 +1,4 @@
-// What outlives a container on purpose: its persistent writable layer and its volumes.
+// Data that outlives a container on purpose: its persistent writable layer and its volumes.
 import { opOf } from '../ops/index.ts';
 import type { Reverted } from '../ops/op.ts';
 import type { DirectoryStep } from '../plan/plan.ts';
@@ -15,7 +15,8 @@ import {
 } from './volume-notes.ts';
 
 /**
- * What containers that are not in `except` would have taken by a `down --volumes`, for people: volumes only that no other has.
+ * Data that a `down --volumes` of each container not in `except` would remove, for people. A volume that another
+ * container has too is left out.
  */
 export async function listKept(
   session: Pick<Session, 'host' | 'dataDir' | 'records'>,
@@ -39,13 +40,17 @@ export async function listKept(
 
 const LAYER = 'its writable layer';
 
-/** Containers that have or had a persistent layer or volumes, be they up or down. */
+/** Containers, up or down, that have or had a persistent layer or volumes. */
 export async function listOwners(places: Places): Promise<readonly string[]> {
   const layers = (await places.host.list(`${places.dataDir}/writable`)) ?? [];
   return [...new Set([...layers, ...(await noteOwners(places))])].filter(isName);
 }
 
-/** Removes the container's persistent layer and those of its volumes that no other container has. */
+/**
+ * Removes the container's persistent layer and those of its volumes that no other container has.
+ *
+ * @returns what was removed, for people.
+ */
 export async function removeKeptData(
   session: Session,
   container: string,
@@ -65,11 +70,12 @@ export async function removeKeptData(
     if (outcome === 'removed') removed.push(`volume ${volume}`);
   }
   await removeNote(session, container);
-  // The folders of all such things go with the last one, as they do in a down with --volumes.
+  // The folders `writable` and `volumes` go with their last entry, as they do when `down --volumes` reverts the steps.
   const folders = [`${dataDir}/writable`, `${dataDir}/volumes`];
   for (const folder of folders)
     if ((await host.list(folder))?.length === 0) await host.removeDirectory(folder);
-  // Not only of those just removed: a kill may have come before it was written down that others are gone.
+  // Every folder that is not there is forgotten, not only those just removed: a kill may have come between removing one
+  // and storing that it is gone.
   for (const step of session.shared.steps) {
     if (step.op !== 'directory' || !folders.some((folder) => `${step.path}/`.startsWith(`${folder}/`)))
       continue;
@@ -92,7 +98,10 @@ async function removeVolume(session: Session, container: string, path: string): 
   return opOf(step).revert(context, step, {}, { volumes: true });
 }
 
-/** `together`: what those had is nobody's, unless they are still up. */
+/**
+ * Names of the volumes that other containers have or had. For the containers in `together` only their records count:
+ * what they had earlier is nobody's.
+ */
 export async function volumesOfOthers(
   session: Pick<Session, 'host' | 'dataDir' | 'records'>,
   container: string,

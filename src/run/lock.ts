@@ -1,18 +1,21 @@
-// One lock a host for everything that changes it, in the data folder: below the state folder its open
-// file would hold a mount that has to go. The kernel drops the lock with the process, so no kill leaves
-// it held; its file and an otherwise empty data folder go when the work is done.
+// The lock of a data folder, for everything that changes the host through it. Its file is not in the state folder,
+// where an open file would hold a mount that has to go. The kernel drops the lock with the process, so no kill leaves
+// it held; the lock's file and an otherwise empty data folder are removed when the work is done.
 import { BusyError, UsageError } from '../errors.ts';
 import { UNFINISHED_WRITE, type Host, type Lock } from '../host/host.ts';
 import { removeWhenEmpty } from '../host/remove-when-empty.ts';
 import { requireRootsAlone } from './check-places.ts';
 
 const LOCK_FILE = '.lock';
-/** Others may pass through to what is theirs, but not look around. Of nobody else's folders, so ours are known by it. */
+/**
+ * Mode of a data folder that runspec makes: others may pass through it, but not list it. No other program's folders are
+ * likely to have this mode, so that runspec recognizes its own.
+ */
 const OWN_MODE = 0o711;
 
 /**
- * What tells whether anybody has held the lock in between; undefined while somebody may. Whoever holds it makes its file and
- * removes it, and either changes the time of the folder.
+ * The generation of the lock: as long as it is the same, nobody has held the lock in between. The holder makes and
+ * removes the lock's file, and either changes the time of the folder. Undefined while somebody may hold the lock.
  */
 export async function lockGeneration(host: Host, dataDir: string): Promise<string | undefined> {
   const folder = await host.status(dataDir);
@@ -21,8 +24,8 @@ export async function lockGeneration(host: Host, dataDir: string): Promise<strin
 }
 
 /**
- * @param onMade is called when nobody has held the lock; what is read from then on is still true in the work, if that is
- *   told so: nobody else was at work in between.
+ * @param work is told whether all that was read since `onMade` is still true, as nobody else held the lock since.
+ * @param onMade is called when the lock's file had to be made: nobody held the lock.
  * @throws BusyError when another runspec holds the lock for longer than `timeoutMs`.
  */
 export async function withLock<T>(
@@ -49,7 +52,7 @@ export async function withLock<T>(
 
 async function letGo(host: Host, dataDir: string, path: string, lock: Lock): Promise<void> {
   try {
-    // Removed while held: whoever waits for it sees that the file it has is nameless, and begins again.
+    // The file is removed while locked: a waiting runspec then sees that its open file has no name, and tries again.
     await host.removeFile(path);
     await removeIfOwn(host, dataDir);
   } finally {
@@ -70,7 +73,7 @@ async function takeLock(
     try {
       await host.makeDirectory(dataDir, { mode: OWN_MODE });
       isThere = true;
-      // In a folder of everybody's, somebody else may have made it before us.
+      // Where everybody can write, somebody else may have made the data folder first.
       await requireRootsAlone(host, 'data', dataDir);
       const lock = await host.lock(path, Math.max(0, deadline - host.monotonic()), onMade);
       if (lock !== undefined) return lock;
@@ -85,7 +88,7 @@ async function takeLock(
   }
 }
 
-/** The kernel's own words for what is wrong with the folder. */
+/** A failure of the folder as an error in the kernel's own words; other errors as they are. */
 function asUnusable(error: unknown, dataDir: string): unknown {
   const reason = /^E[A-Z]+: ([^,]+)/.exec((error as Error).message)?.[1];
   if (reason === undefined) return error;
@@ -95,7 +98,7 @@ function asUnusable(error: unknown, dataDir: string): unknown {
   );
 }
 
-/** What a kill in the middle of an atomic write leaves; whoever holds the lock is the only writer here. */
+/** Removes unfinished files of atomic writes that a kill cut short: the holder of the lock is the only writer here. */
 async function removeLeftovers(host: Host, folder: string): Promise<void> {
   for (const name of await listLeftovers(host, folder)) await host.removeFile(`${folder}/${name}`);
 }
@@ -104,7 +107,7 @@ export async function listLeftovers(host: Host, folder: string): Promise<readonl
   return ((await host.list(folder)) ?? []).filter((name) => name.endsWith(UNFINISHED_WRITE));
 }
 
-/** An empty folder that we made goes; one that was there before stays. */
+/** Removes the folder if it is empty and has the mode by which runspec recognizes its own. */
 async function removeIfOwn(host: Host, folder: string): Promise<void> {
   const status = await host.status(folder);
   if (status?.type !== 'directory' || (status.mode & 0o7777) !== OWN_MODE) return;

@@ -1,25 +1,25 @@
-// The order of steps as their edges tell it, in either direction. Pure.
+// The order of steps, in either direction, as their edges tell it. Pure.
 import type { Step } from '../plan/plan.ts';
 import { forerunners, PHASES, predecessors, type Phase } from '../plan/step-base.ts';
 import type { Waiting } from './turns.ts';
 
 export type Direction = 'forward' | 'backward';
 
-/** Of one step, the steps of the same walk that it has to do with. */
+/** The steps of a walk that a step has to do with. */
 export interface Order {
-  /** Steps that are through before it begins. */
+  /** Steps that are through before this one begins. */
   before(step: Step): readonly Step[];
-  /** Steps that have begun before it begins. */
+  /** Steps that have begun before this one begins. */
   partners(step: Step): readonly Step[];
-  /** Steps that are through before this phase of its work. */
+  /** Steps that are through before this phase of the step's work. */
   awaited(step: Step, phase: Phase): readonly Step[];
-  /** Steps that wait for it, and what each has to wait with. */
+  /** Steps that wait for this one, and the part of its work with which each of them waits. */
   waiting(step: Step): readonly Waiting[];
-  /** Steps that may begin when the start of a process asks for them: what that awaits, and what is ahead of those. */
+  /** Steps that may begin only when the start of a process asks for them: those it awaits, and all ahead of these. */
   readonly late: ReadonlySet<Step>;
 }
 
-/** Backward, nothing is shared and nothing awaited: what stands on a step is through before that begins. */
+/** Backward there are no partners and nothing is awaited: all that stands on a step is through before it begins. */
 export function orderOf(steps: readonly Step[], direction: Direction): Order {
   const byId = groupBy(steps, ({ id }) => id);
   const named = (ids: readonly string[] = []): readonly Step[] => ids.flatMap((id) => byId.get(id) ?? []);
@@ -58,7 +58,7 @@ interface Edge {
   readonly later: Step;
 }
 
-/** Two versions of one step are about the same object: one after the other. */
+/** Edges between the versions of a step, which run one after the other because they are about the same object. */
 function inTurn(same: readonly Step[], direction: Direction): readonly Edge[] {
   const inOrder = direction === 'forward' ? same : same.toReversed();
   return inOrder.slice(1).flatMap((later, index) => {

@@ -1,5 +1,5 @@
-// How steps went, for people who look into the journal of an apply that was killed. What was begun is all that a
-// roll-back or a down needs: so outcomes are written a few at a time, and not at all once the apply has succeeded.
+// The outcomes of steps in the journal, for people who look into an apply that was killed. A rollback or a down needs
+// the intents only, so outcomes are written a few at a time, and not at all once the apply has succeeded.
 import type { Host } from '../host/host.ts';
 import type { JournalEntry } from './records.ts';
 
@@ -7,18 +7,18 @@ const PAUSE_MS = 20;
 
 export interface Outcomes {
   add(entry: JournalEntry): void;
-  /** Writes what was not written yet; @returns why something could not be. */
+  /** Writes the entries that still wait; @returns why one could not be written. */
   write(): Promise<unknown>;
-  /** Nothing more is written; @returns why something could not be. */
+  /** Drops the entries that still wait; @returns why an earlier one could not be written. */
   end(): Promise<unknown>;
 }
 
-/** @param journal writes entries that are handed over together at once. */
+/** @param journal writes an entry; entries that are handed over at the same time go to the disk together. */
 export function createOutcomes(host: Host, journal: (entry: JournalEntry) => Promise<void>): Outcomes {
   let waiting: JournalEntry[] = [];
   const written: Promise<unknown>[] = [];
   const write = (): void => {
-    // A failure to journal comes back as a value: that of the step is the one to hear of first.
+    // A failure to write is kept as a value: the failure of the step itself is reported first.
     for (const entry of waiting)
       written.push(
         journal(entry).then(

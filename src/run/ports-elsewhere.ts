@@ -1,5 +1,5 @@
-// Ports that containers publish of which no record here tells: those of other data folders, and of lost records. The
-// firewall's own elements tell of them. Reads only.
+// Published ports that no record here tells of, because their containers are of other data folders or their records are
+// lost: read from the elements of the firewall. Reads only.
 import { overlap } from '../load/ports.ts';
 import type { PortSpec } from '../load/spec.ts';
 import { containerOfOwner, NFT_TABLE } from '../names.ts';
@@ -9,7 +9,7 @@ import type { Places } from './inventory.ts';
 
 type HostPort = Pick<PortSpec, 'protocol' | 'hostPort' | 'hostIP'>;
 
-/** The maps of ports, and what an element means that names no address. */
+/** The nft maps of published ports, each with the host address that a key without one stands for. */
 const MAPS = [
   ['ports', '0.0.0.0'],
   ['ports_on', ''],
@@ -18,8 +18,8 @@ const MAPS = [
 ] as const;
 
 /**
- * @param wanted nothing is looked for that is in nobody's way.
- * @param known containers that are told of otherwise.
+ * @param wanted limits the search to ports that are in the way of one of these.
+ * @param known containers whose ports the caller knows otherwise.
  */
 export async function findPortsElsewhere(
   places: Places,
@@ -44,7 +44,7 @@ export async function findPortsElsewhere(
   );
 }
 
-/** `tcp . 8080`, with the address of the host before it in maps of such. */
+/** Parses a key such as `tcp . 8080`; in the `_on` maps an address of the host comes first. */
 function parseKey(key: string, everywhere: string): Required<HostPort> | undefined {
   const [, hostIP = everywhere, protocol, port] = /^(?:(\S+) \. )?(tcp|udp) \. (\d+)$/.exec(key) ?? [];
   if (protocol !== 'tcp' && protocol !== 'udp') return undefined;

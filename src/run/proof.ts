@@ -1,5 +1,5 @@
-// Proof that a container has left nothing: a picture of the host from before its first effect, kept with its
-// record, and one from after it is down. What differs is either some other's, by name, or residue.
+// Proof that a container has left nothing: a snapshot of the host from before its first effect, kept with its record,
+// is compared with one after it is down. A difference either belongs to somebody else, by name, or is residue.
 import { posix } from 'node:path';
 import { networkChain } from '../host/docker-user.ts';
 import {
@@ -25,7 +25,7 @@ export interface KeptSnapshot {
   /** Milliseconds since the epoch. */
   readonly at: number;
   readonly snapshot: Snapshot;
-  /** Names in the kernel of the containers that were up then. */
+  /** For each container that was up then: the words by which its objects are recognized. */
   readonly others: Readonly<Record<string, readonly string[]>>;
 }
 
@@ -33,15 +33,15 @@ export interface Proof {
   readonly container: string;
   readonly clean: boolean;
   readonly residue: readonly SnapshotDifference[];
-  /** What came or went meanwhile and is someone else's. */
+  /** Differences that belong to somebody else, who is named. */
   readonly attributed: readonly (SnapshotDifference & { readonly owner: string })[];
   readonly before: string;
   readonly after: string;
-  /** Number of objects looked at, after. */
+  /** Number of objects in the snapshot after, by class. */
   readonly classes: Readonly<Record<string, number>>;
 }
 
-/** Raised when snapshots of before and after can no longer be compared. */
+/** Raised when a stored snapshot can no longer be compared with a new one. */
 const VERSION: number = 1;
 
 function scopeOf({ stateDir, dataDir }: Session): SnapshotScope {
@@ -55,7 +55,7 @@ function scopeOf({ stateDir, dataDir }: Session): SnapshotScope {
   };
 }
 
-/** Under the lock, before the first effect on the containers. */
+/** Stores a snapshot with each container's record. To be called under the lock, before the first effect. */
 export async function keepSnapshot(session: Session, names: readonly string[]): Promise<void> {
   const { host, dataDir, bootId } = session;
   const kept: KeptSnapshot = {
@@ -84,7 +84,7 @@ export async function readSnapshot(
   return kept?.version === VERSION && kept.bootId === bootId ? kept : undefined;
 }
 
-/** What the kernel lets go of late: time-wait, dying cgroups, the last process of a session. */
+/** Time for what the kernel lets go of late: time-wait, dying cgroups, the last process of a session. */
 const SETTLE_MS = 3000;
 
 /** @param steps of the container, as recorded before it was taken down. */
@@ -96,7 +96,7 @@ export async function prove(
 ): Promise<Proof> {
   const { host } = session;
   const own = namesIn(container, steps);
-  // What several containers share is among the arguments of other runspecs too.
+  // Names of shared things are among the arguments of other runspecs too, so a process is not recognized by them.
   const ownOfProcesses = own.filter((name) => name.endsWith(container) || mentions(name, container));
   const ofRecords = { ...others, ...(await namesOfOthers(session, [container])) };
   const ofKept = await namesOfKept(session, [container, ...Object.keys(ofRecords)]);
@@ -105,14 +105,14 @@ export async function prove(
   const kept = steps.flatMap((step) =>
     step.op === 'directory' && step.removal === 'volume' ? [posix.dirname(step.path)] : [],
   );
-  // What was before the folder of volumes is known as long as one is kept.
+  // As long as a volume is kept, so is shared.json, which knows what was there before the folder of volumes.
   const volumes = kept.length === 0 ? [] : [...kept, `${session.dataDir}/shared.json`];
   let earlier: ReadonlySet<string> | undefined;
   for (const end = host.monotonic() + SETTLE_MS; ; await host.sleep(200)) {
     const after = await takeSnapshot(host, scopeOf(session));
     const known = new Set([container, ...owners.keys()]);
     for (const [name, names] of foreignNames([snapshot, after], known)) owners.set(name, names);
-    // The cgroup above all containers goes with the last, of whatever data folder that is.
+    // The parent cgroup of all containers goes with the last one, of whatever data folder.
     const isInUse = after['cgroup']?.some(({ key }) => /\/runspec\/[^/]+$/.test(key)) === true;
     if (isInUse || Object.keys(others).length > 0) owners.set('', [CGROUP_ROOT]);
     const found = diffSnapshots(snapshot, after);
@@ -139,10 +139,10 @@ export async function prove(
   }
 }
 
-/** The owner of what several containers have. */
+/** Named as the owner of what several containers share. */
 const OTHERS = 'other containers';
 
-/** Folders and files that containers have together: by records that were or are there, or by kept data. */
+/** Folders and files that containers share, as long as others have records, now or before, or kept data. */
 function sharedFolders(
   { stateDir, dataDir }: Session,
   ofRecords: Readonly<Record<string, unknown>>,
@@ -158,7 +158,7 @@ function sharedFolders(
   ];
 }
 
-/** Of containers that are down: what a `down --volumes` would take. */
+/** For each container that is down: the paths that a `down --volumes` would remove. */
 async function namesOfKept(
   session: Session,
   except: readonly string[],
@@ -175,7 +175,7 @@ async function namesOfKept(
   return Object.fromEntries(found);
 }
 
-/** A process that was not there when it was looked before: one that is left of the container stays. */
+/** Whether a process is new since the snapshot before: one that the container has left would have been in that too. */
 function isFleeting(one: SnapshotDifference, earlier: ReadonlySet<string> | undefined): boolean {
   return one.class === 'process' && one.change === 'new' && earlier?.has(textOf(one)) === false;
 }
@@ -184,7 +184,7 @@ function textOf({ class: kind, change, key, note = '' }: SnapshotDifference): st
   return [kind, change, key, note].join(' ');
 }
 
-/** Undefined for what is the container's, or nobody's. */
+/** The owner of a difference; undefined when it is the container's own, or nobody's. */
 function attribute(
   { key, note = '', class: kind }: SnapshotDifference,
   own: readonly string[],
@@ -217,7 +217,7 @@ async function namesOfOthers(
   return Object.fromEntries(found);
 }
 
-/** Words by which the kernel's objects of a container are known. */
+/** Words by which the objects of a container are recognized. */
 function namesIn(container: string, steps: readonly Step[]): readonly string[] {
   const names = steps.flatMap((step): readonly string[] => {
     switch (step.op) {
@@ -246,7 +246,7 @@ function namesIn(container: string, steps: readonly Step[]): readonly string[] {
         return [`table inet ${step.table}`];
       case 'netns-folder':
         return [NETNS_FOLDER];
-      // In the table, in a folder or in the cgroup of those above.
+      // Objects of these are in the table, a folder or the cgroup that other words name.
       case 'nft-element':
       case 'cgroup':
       case 'container-sysctls':
@@ -259,10 +259,10 @@ function namesIn(container: string, steps: readonly Step[]): readonly string[] {
   return [...new Set([ownerOf(container), cgroupOf(container), `/containers/${container}`, ...names])];
 }
 
-/** Sysctls that follow ip_forward. */
+/** Sysctls that the kernel changes together with ip_forward. */
 const FORWARDING = ['forwarding', 'accept_redirects'];
 
-/** As a whole word: `web` is not in `web2`, and a folder is in the paths below it. */
+/** Whether the text has the name as a whole word: `web` is not in `web2`, but a folder is in the paths below it. */
 function mentions(text: string, name: string): boolean {
   for (let at = text.indexOf(name); at >= 0; at = text.indexOf(name, at + 1)) {
     const [before, after] = [text[at - 1] ?? ' ', text[at + name.length] ?? ' '];

@@ -1,5 +1,5 @@
-// What runspec keeps of a container below <data-dir>/containers/NAME: the applied plan, the plan being
-// applied, and the journal. Enough for `down` without the spec, after a kill at any moment.
+// The record of a container in <data-dir>/containers/NAME: the applied plan, the plan being applied, and the journal.
+// It is enough for `down` without the spec, after a kill at any moment.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Before } from '../ops/op.ts';
@@ -11,19 +11,19 @@ import { survivesReboot } from './reboot.ts';
 
 export interface ContainerRecord {
   readonly name: string;
-  /** Of the latest plan. */
+  /** Boot of the latest plan, applied or pending. */
   readonly bootId: string;
   /** Boot in which the applied plan was applied. */
   readonly appliedIn: string | undefined;
   readonly specFile: string;
   readonly at: number;
-  /** Applied as a whole; absent while the first apply has not finished. */
+  /** The plan that was applied as a whole; absent while the first apply has not finished. */
   readonly applied: Plan | undefined;
-  /** Being applied, or left so by a kill. */
+  /** The plan that is being applied, or that a kill has cut short. */
   readonly pending: Plan | undefined;
   /** Steps of plans that were cut short before the pending one: they may be on the host, and neither plan has them. */
   readonly leftover: readonly Step[];
-  /** What steps found before their first effect. */
+  /** State that the steps found before their first effect. */
   readonly before: Readonly<Record<string, Before>>;
 }
 
@@ -33,34 +33,37 @@ export interface JournalEntry {
   readonly direction: 'apply' | 'update' | 'revert';
   readonly step: string;
   readonly before?: Before;
-  /** Boot it was written in; absent from journals of earlier versions. */
+  /** Boot in which the entry was written; absent from journals of earlier versions. */
   readonly bootId?: string;
   readonly error?: string;
 }
 
-/** What lies in a container's folder, be it whole or not. */
+/** The content of a container's folder, whole or damaged. */
 export interface FoundRecord {
-  /** What can be read of it. */
+  /** The readable part. */
   readonly record: ContainerRecord | undefined;
   readonly faults: readonly (RecordFault & { readonly path: string })[];
 }
 
 export interface Records {
-  /** Of the containers that have a folder. */
+  /** Names of the containers that have a record folder. */
   names(): Promise<readonly string[]>;
-  /** What can be read of a container's record. @throws OperationError for one that only another runspec may act on. */
+  /**
+   * The readable part of a container's record.
+   * @throws OperationError for a record that only another runspec may act on.
+   */
   read(name: string): Promise<ContainerRecord | undefined>;
   look(name: string): Promise<FoundRecord>;
-  /** Renames what cannot be read, so that it is no longer in the way; it goes with the container's folder. */
+  /** Renames files that cannot be read, so that they are no longer in the way; they go with the container's folder. */
   setAside(found: FoundRecord): Promise<void>;
   /** Makes the folder and stores the plan about to be applied, before its first effect. */
   begin(plan: Plan, former: ContainerRecord | undefined, specFile: string): Promise<void>;
   journal(name: string, entry: JournalEntry): Promise<void>;
-  /** The pending plan has become the applied one. A kill right after it leaves a pending plan that says the same. */
+  /** Stores the pending plan as the applied one. A kill right after this leaves a pending plan that says the same. */
   finish(plan: Plan, before: Readonly<Record<string, Before>>, specFile: string): Promise<void>;
-  /** Nothing is pending any more. */
+  /** Removes the pending plan and the journal. */
   settle(name: string): Promise<void>;
-  /** The pending plan was rolled back to the applied one, which `former` has. */
+  /** Ends a pending plan that was rolled back to the applied one, which `former` has. */
   abandon(former: ContainerRecord): Promise<void>;
   /** Forgets the container: the last thing a complete `down` does. */
   remove(name: string): Promise<void>;
@@ -68,7 +71,7 @@ export interface Records {
   tidy(): Promise<void>;
 }
 
-/** Names of containers: what else lies among their folders is not runspec's. */
+/** Whether the text is a container's name: other entries among the record folders are not runspec's. */
 export function isName(text: string): boolean {
   return /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(text);
 }
@@ -129,7 +132,7 @@ export function createRecords(host: Host, dataDir: string, bootId: string): Reco
       store(`${folderOf(plan.name)}/${RECORD_FILES.applied}`, stored(plan, before, specFile)),
     settle,
     async abandon({ name, applied, appliedIn = bootId, before, specFile, at }) {
-      // It may be the new plan that is stored as applied, when only what comes after that failed.
+      // `finish` may have failed after it had stored the new plan as the applied one: the former one is stored again.
       if (applied !== undefined)
         await store(`${folderOf(name)}/${RECORD_FILES.applied}`, {
           ...stored(applied, before, specFile),
@@ -149,7 +152,7 @@ export function createRecords(host: Host, dataDir: string, bootId: string): Reco
 type Stored = { readonly stored: StoredPlan } | FoundRecord['faults'][number] | undefined;
 
 function createReader(host: Host, dataDir: string, bootId: string): (name: string) => Promise<FoundRecord> {
-  // A call asks for a record several times; checking what it says takes longer than reading it.
+  // Parsed plans by path: a call asks for a record several times, and checking its text takes longer than reading it.
   const known = new Map<string, { readonly text: string; readonly parsed: Stored }>();
   const readStored = async (path: string, name: string): Promise<Stored> => {
     const text = await readLenient(host, path);
@@ -187,7 +190,7 @@ function asRecord(
   const steps = [...(latest.leftover ?? []), ...latest.plan.steps, ...(applied?.plan.steps ?? [])];
   const onDisk = new Set(steps.filter(survivesReboot).map((step) => step.id));
   const before: Record<string, Before> = {};
-  // The first look counts, and of the kernel's things only one of this boot.
+  // The state found first counts. What was found of the kernel's objects in an earlier boot does not.
   const note = (id: string, found: Before, lookedIn: string): void => {
     if (lookedIn === bootId || onDisk.has(id)) before[id] ??= found;
   };
@@ -213,7 +216,7 @@ function asRecord(
   return { record, faults };
 }
 
-/** Something else in the place of a file reads as an empty text. */
+/** Text of a file, which is empty for anything but a regular file in its place. */
 async function readLenient(host: Host, path: string): Promise<string | undefined> {
   try {
     return await host.readText(path);
@@ -223,7 +226,7 @@ async function readLenient(host: Host, path: string): Promise<string | undefined
   }
 }
 
-/** What open(2) or read(2) says of a folder, a socket, a fifo, a circle of symlinks. */
+/** Errors of open(2) and read(2) for a folder, a socket, a fifo or a circle of symlinks. */
 const NO_FILE: ReadonlySet<string> = new Set(['EINVAL', 'EISDIR', 'ENXIO', 'ELOOP']);
 
 function explain(fault: FoundRecord['faults'][number]): OperationError | undefined {
@@ -241,7 +244,7 @@ function explain(fault: FoundRecord['faults'][number]): OperationError | undefin
   }
 }
 
-// A kill can cut the last line, and a disk can damage any: what such a line said of before is unknown then.
+// A kill can cut the last line short, and a disk can damage any: the state that such a line told of is then unknown.
 function parseJournal(text: string): readonly JournalEntry[] {
   return text.split('\n').flatMap((line): readonly JournalEntry[] => {
     const entry = unseal(line) as Partial<JournalEntry> | null | undefined;
@@ -250,13 +253,16 @@ function parseJournal(text: string): readonly JournalEntry[] {
   });
 }
 
-/** Every step that may have left something on the host: of the applied and of other plans, all versions where they differ. */
+/**
+ * Every step that may have left something on the host: those of the applied plan, of the pending one and of earlier
+ * ones that were cut short, all versions where they differ.
+ */
 export function recordedSteps({ applied, pending, leftover }: ContainerRecord): readonly Step[] {
   const steps = [...leftover, ...(pending?.steps ?? []), ...(applied?.steps ?? [])];
   return [...new Map(steps.map((step) => [JSON.stringify(step), step])).values()];
 }
 
-/** What of earlier plans that were cut short is in neither the applied nor the next one. */
+/** Steps of plans that were cut short which neither the applied plan nor `next` has. */
 export function stepsOfNeither(record: ContainerRecord, next: Plan | undefined): readonly Step[] {
   const told = [...(record.applied?.steps ?? []), ...(next?.steps ?? [])];
   const known = new Set(told.map((step) => JSON.stringify(step)));

@@ -1,5 +1,5 @@
-// What is on the host without a record that tells of it: found by what the kernel says of owners, and taken
-// back by the ops that would have made it. Persistent data stays; things in use by others stay.
+// Remains: objects on the host that no record tells of. They are found by the owners that the kernel names, and
+// reverted by the ops that would have made them. Persistent data stays; things in use by others stay.
 import type { OperationError } from '../errors.ts';
 import { createKernelView } from '../host/kernel-view.ts';
 import type { Step } from '../plan/plan.ts';
@@ -16,13 +16,13 @@ import { openShared } from './shared.ts';
 export interface Remains {
   readonly name: string;
   readonly steps: readonly Step[];
-  /** Why they are not to be touched: whose they are, or may be. */
+  /** Why the objects are left alone: whose they are, or may be. */
   readonly left?: string;
 }
 
 /**
- * Objects that bear a container's name and that its record does not tell of. `named`: the user asks for this
- * container, so that what nobody claims is meant too.
+ * Objects that bear a container's name and that its record does not tell of.
+ * @param named the user asks for this container, so that objects that nobody claims are meant too.
  */
 export async function findRemains(
   session: Session,
@@ -30,7 +30,7 @@ export async function findRemains(
   { record, faults }: FoundRecord,
   named: boolean,
 ): Promise<Remains> {
-  // What a newer runspec, or one with another data folder, has made is for that one to know.
+  // Objects of a newer runspec, or of one with another data folder, are for that one to know.
   if (faults.some(({ kind }) => kind !== 'unreadable'))
     return { name, steps: [], left: 'its record is for another runspec to read' };
   const told = new Set(record?.bootId === session.bootId ? recordedSteps(record).map(objectOf) : []);
@@ -47,17 +47,17 @@ export async function findRemains(
         ? undefined
         : await findDoubt(session, name, kinds);
   if (left === undefined) return { name, steps };
-  // Cgroups are the machine's: those of containers on its other hosts are no news here.
+  // All systems on a machine share its cgroups: those of containers on another one are no news here.
   const isElsewhere = !named && [...kinds].every((kind) => kind === 'cgroup' || kind === 'process');
   return { name, steps: isElsewhere ? [] : steps, ...(isElsewhere ? {} : { left }) };
 }
 
-/** Of a container that has a record, the folder and the process are told of by it, whatever else is. */
+/** Whether a record always tells of such a step: each container that has one has a folder and a process. */
 function ofEvery(step: Step): boolean {
   return step.op === 'directory' || step.op === 'process';
 }
 
-/** The same text for two steps that would make the same object. */
+/** Names the object of a step: the text is the same for two steps that would make the same object. */
 function objectOf(step: Step): string {
   switch (step.op) {
     case 'veth':
@@ -86,7 +86,7 @@ function objectOf(step: Step): string {
       return `controller ${step.mountpoint} ${step.controller}`;
     case 'address':
       return `address ${step.netns} ${step.interface}`;
-    // Of these a host has one, or a container has: of two containers they are never compared.
+    // A host has one of these, or a container has: those of two containers are never compared.
     case 'netns-folder':
     case 'nft-table':
     case 'cgroup':
@@ -111,8 +111,8 @@ export async function removeRemains(
 }
 
 /**
- * Shared things that no container uses any more, as shared.json and the kernel know them; `doomed` are about
- * to go.
+ * Shared things that no container uses any more, as shared.json and the kernel know them.
+ * @param doomed remains that are about to be removed, whose links do not count as users.
  */
 export async function findUnused(
   session: Session,
@@ -123,7 +123,7 @@ export async function findUnused(
   const used = new Set<string>();
   for (const name of await records.names()) {
     const { record, faults } = await records.look(name);
-    // It may use anything, and is better taken down first.
+    // A container whose record cannot be read may use anything: nothing counts as unused before it is taken down.
     if (faults.length > 0) return [];
     if (record?.bootId === bootId) for (const step of recordedSteps(record)) used.add(objectOf(step));
   }
@@ -133,7 +133,7 @@ export async function findUnused(
   const known: Step[] = [];
   for (const step of shared.steps) {
     const isUsed = (await shared.users(step.id)).length > 0 || (isForeign && step.op === 'sysctl');
-    // A volume is kept as its step says, but for one with nothing in it that nobody claims.
+    // The step of a volume keeps it. For an unclaimed volume the step that removes it takes its place.
     if (isSharedStep(step, dataDir) && !isUsed) known.push(asEmpty.get(objectOf(step)) ?? step);
   }
   const remembered = new Set(known.map(objectOf));
@@ -141,7 +141,7 @@ export async function findUnused(
   const found = shown.filter((step) => !used.has(objectOf(step)) && !remembered.has(objectOf(step)));
   const going = new Set(doomed.flatMap(({ steps }) => steps.map(objectOf)));
   const links = (await view.links()).filter(({ name }) => !going.has(`link ${name}`));
-  // A container of another data folder may be on the bridge: then its port is.
+  // Steps of a bridge stay while the bridge has a port, which may be that of another data folder's container.
   return [...known, ...found].filter(
     (step) => !links.some(({ master }) => master !== undefined && master === bridgeOf(step)),
   );

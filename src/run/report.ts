@@ -1,4 +1,4 @@
-// What a run says about its steps, as values: the command decides whether they become lines or JSON.
+// Reports on steps as they are applied or reverted, as values: the command decides whether they become lines or JSON.
 import type { Step } from '../plan/plan.ts';
 import type { Action } from './changes.ts';
 
@@ -13,7 +13,7 @@ export interface StepReport {
 
 export interface Reporter {
   step(report: StepReport): void;
-  /** Long work of a step, as it goes. */
+  /** Tells how a step's long work goes on. */
   progress(container: string, step: string, text: string): void;
   /** What was done for the container is being undone. */
   rollback(container: string, because: RollbackCause): void;

@@ -1,6 +1,5 @@
-// The way back: steps are reverted in reverse order, each only when all that stood on it are gone. It
-// goes on after a failure and collects what could not be undone. `down` and the rollback of a failed
-// apply are the same code.
+// Reverts steps in reverse order, each only when all that stood on it is gone, for `down` and for the rollback of a
+// failed apply. It goes on after a failure and collects what could not be undone.
 import { OperationError } from '../errors.ts';
 import { despiteSignals } from '../host/commands.ts';
 import { createKernelView } from '../host/kernel-view.ts';
@@ -18,7 +17,7 @@ import type { SharedState } from './shared.ts';
 
 export interface Reversal {
   readonly context: OpContext;
-  /** Absent for what has no record: the kernel names its owner, and will again after a kill. */
+  /** Absent for objects without a record: the kernel names their owner, and still does after a kill. */
   readonly records?: Records;
   readonly shared: SharedState;
   readonly report: Reporter;
@@ -53,8 +52,9 @@ export async function revertSteps(
 }
 
 /**
- * Journals every intent ahead of the first effect, with one sync of the disk. For people: the way back goes by the stored plan,
- * and a disk that is full or no longer to be written must not keep the kernel's things up.
+ * Journals every intent ahead of the first effect, with one sync of the disk. The entries are for people only, since
+ * steps are reverted by the stored plan: a disk that is full or read-only must not keep the kernel's objects up, so
+ * failures are ignored.
  */
 async function announce({ context, records }: Reversal, steps: readonly Step[]): Promise<void> {
   if (records === undefined) return;
@@ -85,7 +85,10 @@ async function revertStep(reversal: Reversal, step: Step): Promise<void> {
   });
 }
 
-/** Their users are known by links of other data folders; of a bridge, where it is theirs too, or somebody else's. */
+/**
+ * Kinds of shared steps whose users in other data folders are recognized by their links. For a step of a bridge those
+ * are the links on it: the bridge may be made by both data folders, or by somebody else.
+ */
 const SEEN_BY_LINKS: ReadonlySet<OpKind> = new Set(['bridge', 'docker-user', 'nft-element', 'sysctl']);
 
 export async function whyUsedElsewhere(from: OpContext, step: Step): Promise<string | undefined> {
@@ -108,7 +111,8 @@ async function undoShared(reversal: Reversal, step: Step): Promise<Reverted> {
   if (owner !== undefined) return { outcome: 'kept', reason: `${owner} had it too, and is down` };
   const result = await undo(reversal, step, before);
   if (result.outcome === 'removed' || (result.outcome === 'kept' && result.foreign === true)) {
-    // Whoever has come up since had seen it there: docs/network.md, "Two data folders".
+    // A container of another data folder that has come up meanwhile had found the object there, so it is made again:
+    // docs/network.md, "Two data folders".
     const fresh = { ...context, view: createKernelView(context.host) };
     const late = await findUser(fresh);
     if (late !== undefined) {
@@ -144,7 +148,7 @@ async function undo({ context, options }: Reversal, step: Step, before: Before =
     try {
       return await opOf(step).revert(context, step, before, options);
     } catch (error) {
-      // How far a program got, only the kernel can tell.
+      // Only the kernel can tell how far a program that failed had got.
       context.view.forget();
       throw error;
     }
@@ -171,7 +175,7 @@ export function recordFailure(container: string, cause: unknown): OperationError
   });
 }
 
-/** Work on a container's record; @returns what it failed with. */
+/** Does work on a container's record; @returns the failure, if any. */
 export async function attempt(
   container: string,
   work: () => Promise<void>,
@@ -195,7 +199,7 @@ export function hintForErrno(error: NodeJS.ErrnoException): string | undefined {
       return 'something that is no folder is in the way; choose others with --state-dir and --data-dir';
     case 'EACCES':
     case 'EPERM':
-      // Whoever is not root does not come this far.
+      // Users other than root were refused before this.
       return 'even root is refused this: an immutable file (lsattr), a missing capability or a security module';
     default:
       return undefined;

@@ -1,4 +1,4 @@
-// The way back of an apply that failed: to what was applied before, or to nothing.
+// The rollback of a failed apply: to the plan that was applied before, or to nothing.
 import { OperationError } from '../errors.ts';
 import { createKernelView } from '../host/kernel-view.ts';
 import type { Before, OpContext } from '../ops/op.ts';
@@ -15,10 +15,8 @@ import { readAsOfNow } from './shared-ipv6.ts';
 import { asFailure, attempt, revertSteps } from './revert.ts';
 
 /**
- * Back to what was there before: the applied plan, or nothing. A former step that was taken away or changed is made again,
- * but for what was gone with the boot in which it was applied.
- *
- * @returns what could not be undone.
+ * Restores the applied plan, or removes everything after a first apply. A former step whose object was removed or
+ * changed is made again, unless the object had gone with the boot in which it was applied.
  */
 export async function rollBack(
   application: Application,
@@ -56,7 +54,7 @@ export async function rollBack(
   return failures.length > 0 ? failures : attempt(plan.name, () => records.abandon(record));
 }
 
-/** Of a first apply: whatever it or one before it may have made. */
+/** Reverts all that a first apply, or one that was cut short before it, may have made. */
 function undoAll(
   application: Application,
   before: Record<string, Before>,
@@ -72,7 +70,7 @@ function undoAll(
   );
 }
 
-/** Of an update: what it made, and what a plan had made that a kill cut short, as nobody will know of it any more. */
+/** Reverts what an update made, and what a plan that a kill cut short had made: soon no record will tell of it. */
 function undoTouched(
   application: Application,
   record: ContainerRecord,
@@ -94,13 +92,16 @@ function undoTouched(
   ]);
 }
 
-/** It was not there when this apply began: the machine has been started anew since it was applied. */
+/** Whether the step's object was not there when this apply began, as the machine was rebooted since the former one. */
 function wentWithBoot({ bootId, context }: Application, { appliedIn }: ContainerRecord, step: Step): boolean {
   if (appliedIn === bootId) return false;
   return !survivesReboot(step) || (step.op === 'directory' && step.path.startsWith(`${context.stateDir}/`));
 }
 
-/** Volumes and writable layers outlive a container, but not an apply that made them and failed, or was killed and then failed. */
+/**
+ * Volumes and writable layers outlive a container, but not an apply that made them and then failed, even if a kill came
+ * in between.
+ */
 function withoutKeeping(changes: readonly Change[], step: Step, wasMadeByKilled = false): Step {
   if (step.op !== 'directory' || step.removal !== 'volume') return step;
   const made = changes.some(
@@ -119,13 +120,14 @@ async function restore(
 ): Promise<void> {
   const { context, shared } = application;
   const isGone = wentWithBoot(application, record, step);
-  // It had ended, and what it did is not to be done twice. After a kill nobody knows: then it is as it was applied.
+  // A process that had ended is not started again, as its work must not be done twice; what tells of its end is put
+  // back. After a kill nobody knows whether it had ended, so it is started.
   if (step.op === 'process' && (isGone || (change?.wasAbsent === true && record.pending === undefined)))
     return bringEndBack(context.host, step.records);
   if (isGone) return;
   const op = opOf(step);
   const probe = await op.probe(context, step);
-  // What an update added beyond the former step, such as one more limit, no probe of that step sees.
+  // A probe of the former step does not see what an update added beyond it, such as one more limit.
   const wasUpdated = change?.action === 'update' && probe.state !== 'absent';
   if (probe.state === 'present' && !wasUpdated && !(await isUnusable(context, record, step))) return;
   const taken = wasUpdated ? whyTaken(application, step, change.step) : undefined;

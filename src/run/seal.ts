@@ -1,4 +1,4 @@
-// Records carry a digest of themselves: one changed letter can make another port or another former value of them that
+// The digest that records carry of themselves: one changed letter could turn a port or a former value into another that
 // looks just as right. Pure.
 import { sha256 } from '../crypto.ts';
 
@@ -9,7 +9,10 @@ export function seal(record: object): string {
   return `${text.slice(0, -1)},"${DIGEST}":"${sha256(text)}"}\n`;
 }
 
-/** @returns the record without its digest; undefined when it is not JSON or not what was written. One without a digest is as it is. */
+/**
+ * @returns the record without its digest; undefined when it is not JSON or not what was written. A record without a
+ *   digest is returned as it is.
+ */
 export function unseal(text: string): unknown {
   const value = parseJson(text);
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, DIGEST)) return value;

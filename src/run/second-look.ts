@@ -1,5 +1,5 @@
-// Things of the host that a container shares with those of other data folders may be taken away while it is made: the
-// lock is one data folder's, and a `down` in another one sees no user yet. docs/network.md, "Two data folders", has all of it.
+// A second look at the shared things of a container while it is made. A `down` in another data folder, which has
+// another lock, may remove them as long as it sees no user. docs/network.md, "Two data folders", has all of it.
 import { OperationError } from '../errors.ts';
 import { createKernelView } from '../host/kernel-view.ts';
 import type { OpContext } from '../ops/op.ts';
@@ -10,7 +10,10 @@ import type { Application } from './application.ts';
 import type { Change } from './changes.ts';
 import { asFailure } from './revert.ts';
 
-/** Not the folders that are bound on themselves: bound once more they would hide what is mounted below them by now. */
+/**
+ * Kinds of shared steps that are made again. Folders bound on themselves are not: bound once more they would hide what
+ * is mounted below them by now.
+ */
 const LASTING: ReadonlySet<OpKind> = new Set([
   'bridge',
   'controller',
@@ -20,14 +23,10 @@ const LASTING: ReadonlySet<OpKind> = new Set([
   'sysctl',
 ]);
 
-/** Performs and records a change, by the view of the application that it is given. */
+/** Performs and journals a change, with the view of the application that it is given. */
 export type Remake = (application: Application, change: Change) => Promise<void>;
 
-/**
- * Makes again what is shared and gone, of the whole plan or of what `step` stands on.
- *
- * @throws OperationError
- */
+/** Makes again the shared things that are gone: those of the whole plan, or those that `step` stands on. */
 export async function lookAgain(application: Application, remake: Remake, step?: Step): Promise<void> {
   const { context, plan, sharedRuns } = application;
   const fresh = { ...application, context: { ...context, view: createKernelView(context.host) } };
@@ -44,7 +43,7 @@ export async function lookAgain(application: Application, remake: Remake, step?:
   for (const one of plan.steps) {
     const isMeant = foundations === undefined ? LASTING.has(one.op) : foundations.includes(one.id);
     if (one.shared !== true || !isMeant) continue;
-    // One after the other with the other containers of the call.
+    // The containers of the call take turns at a shared step.
     const running = Promise.allSettled([sharedRuns.get(one.id)])
       .then(() => mend(one))
       .catch((cause: unknown) => Promise.reject(asFailure(context, one, cause)));
@@ -55,10 +54,16 @@ export async function lookAgain(application: Application, remake: Remake, step?:
 
 const STANDING: ReadonlySet<OpKind> = new Set(['netns', 'nft-element', 'veth']);
 
-/** ip and nft say so of a bridge, a table or /run/netns that is not there any more; the kernel of the number of a bridge. */
+/**
+ * Messages of ip and nft about a bridge, a table or /run/netns that is gone. `Invalid argument` is the kernel's word
+ * for the index of a bridge that is gone.
+ */
 const GONE = /Device does not exist|Cannot find device|No such (?:device|file or directory)|Invalid argument/;
 
-/** Does what a step does; where something has gone that it stands on, once more with that. `remake` is absent on the way. */
+/**
+ * Does a step's work; when something that it stands on turns out to be gone, makes that again and repeats the work.
+ * `remake` is absent while a step is itself made again.
+ */
 export async function onFoundations(
   application: Application,
   step: Step,
@@ -67,7 +72,7 @@ export async function onFoundations(
 ): Promise<void> {
   const { context } = application;
   if (remake === undefined || !STANDING.has(step.op)) return work(context);
-  // `ip netns add` makes its folder too, and nobody would know that it was ours.
+  // `ip netns add` would make /run/netns too if it is gone, and no record would tell that it is runspec's.
   if (step.op === 'netns') await lookAgain(application, remake, step);
   try {
     await work(context);

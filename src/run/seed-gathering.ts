@@ -1,13 +1,14 @@
-// Containers of one call that share a new volume: it is made once, when the layers of all of them are there, and is filled
-// from the first in the order of the call whose folder has anything in it. Who is quicker decides nothing.
+// Seeds of a new volume that several containers of one call share. The volume is made once, when the layers of all of
+// them are there, and filled from the first container in the order of the call whose folder has anything in it,
+// whichever is the quickest.
 import type { Step, VolumeSeed } from '../plan/plan.ts';
 
 export interface SeedGathering {
-  /** That a container has come to the step that makes the volume. */
+  /** Notes that a container has come to the step that makes the volume. */
   arrive(container: string, step: Step): void;
-  /** That it will come to none any more. */
+  /** Notes that the container will come to no such step any more. */
   leave(container: string): void;
-  /** What all have brought, once nobody is on the way to it any more. */
+  /** The seeds of all containers, once each of them has arrived or left. */
   seedsOf(step: Step): Promise<readonly VolumeSeed[]>;
 }
 
@@ -17,8 +18,8 @@ interface Guest {
 }
 
 /**
- * @param expected containers in the order of the call, with the ids of the steps. Not those that start after another one
- * of the call: that would wait for them.
+ * @param expected containers in the order of the call, with the ids of their steps. Without those that start after
+ *   another container of the call: that one would wait for their seeds.
  */
 export function createSeedGathering(
   expected: readonly { readonly container: string; readonly steps: readonly string[] }[],
@@ -50,7 +51,7 @@ function seedsIn(step: Step): readonly VolumeSeed[] {
   return step.op === 'directory' ? (step.seeds ?? []) : [];
 }
 
-/** Whether the step makes something that has seeds. */
+/** Whether the step makes a volume that is filled from seeds. */
 export function isSeeded(step: Step): boolean {
   return seedsIn(step).length > 0;
 }

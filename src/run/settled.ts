@@ -7,7 +7,7 @@ import type { ContainerRecord } from './records.ts';
 import type { Session } from './session.ts';
 import { hasWork } from './stale-work.ts';
 
-/** Nothing was left half done by anybody, and every container has a whole record. */
+/** Whether nothing was left half done by anybody, and every container has a whole record. */
 export async function isTidy(
   { host, dataDir, shared, records }: Session,
   names: readonly string[],
@@ -33,12 +33,15 @@ interface Settling {
   readonly specFile: string;
 }
 
-/** By its name the container is found again from the file that it was last applied from: one that was moved counts. */
+/**
+ * Whether the record has this plan and this spec file. A file that was moved counts as a change, since the record is
+ * how the spec is found by the container's name.
+ */
 export function isRecorded(record: ContainerRecord, plan: Plan, specFile: string): boolean {
   return record.applied !== undefined && record.specFile === specFile && isSamePlan(record.applied, plan);
 }
 
-/** However it is spelled: the digest of the spec tells spellings apart that come to the same. */
+/** Whether the plans do the same: the spec's digest, which differs between spellings of a spec, does not count. */
 function isSamePlan(one: Plan, other: Plan): boolean {
   return JSON.stringify({ ...one, specDigest: '' }) === JSON.stringify({ ...other, specDigest: '' });
 }

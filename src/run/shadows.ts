@@ -1,7 +1,6 @@
-// What stands before things of ours, so that they are there and yet nothing reaches them: an earlier rule for
-// a published port, a host address that is gone, a route that leads a container's address elsewhere, a mount over one of
-// ours. Reads only;
-// nothing here can be repaired by runspec, as it belongs to others.
+// Shadows: things of others that keep runspec's objects from having an effect. These are an earlier rule for a
+// published port, a route that leads a container's address elsewhere, and a mount over runspec's; a host address that
+// is gone counts too. Reads only: runspec repairs none of it, as it belongs to others.
 import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import { asList, parseJson, text } from '../host/json-fields.ts';
@@ -12,7 +11,7 @@ import { netnsFile } from '../names.ts';
 import type { OpContext } from '../ops/op.ts';
 import type { AddressStep, Step } from '../plan/plan.ts';
 
-/** By the id of the step; steps without any are left out. */
+/** The shadows of each step by its id, for people; steps without any are left out. */
 export async function findShadows(
   context: OpContext,
   steps: readonly Step[],
@@ -39,7 +38,7 @@ function shadowingRules(step: Step, rules: readonly NatRule[]): readonly string[
   return rules.filter((rule) => rule.catches(port)).map((rule) => rule.text);
 }
 
-/** A port of one address of the host, which has lost it. */
+/** The host address on which the step publishes a port, when the host no longer has it. */
 async function missingAddress({ view }: OpContext, step: Step): Promise<readonly string[]> {
   if (publishedPort(step) === undefined || step.op !== 'nft-element') return [];
   const words = step.key.split(' . ');
@@ -59,7 +58,7 @@ function publishedPort(step: Step): Published | undefined {
   return { family, protocol: found[1] ?? '', port: Number(found[2]) };
 }
 
-/** The mount of ours is in the table, but the path ends in another. */
+/** A mount over runspec's own, which is still in the mount table, while its path leads to the other one. */
 function shadowingMounts(step: Step, mounts: readonly MountState[]): readonly string[] {
   const path =
     step.op === 'overlay'
@@ -70,14 +69,14 @@ function shadowingMounts(step: Step, mounts: readonly MountState[]): readonly st
           ? netnsFile(step.name)
           : undefined;
   if (path === undefined) return [];
-  // The first of several at one place is the lowest.
+  // Of several mounts at one place the first in the table is the lowest.
   const own = mounts.find(({ target }) => target === path);
   const top = lookUpMount(mounts, path);
   if (own === undefined || top === undefined || top.id === own.id) return [];
   return [`${top.type} of ${top.source} mounted over it at ${top.target}`];
 }
 
-/** Where the host itself would send a packet for the container, in each family. */
+/** The routes and rules by which packets from the host to the container's addresses go elsewhere. */
 async function shadowingRoutes(
   { host }: OpContext,
   steps: readonly Step[],
@@ -101,8 +100,8 @@ async function shadowingRoute(
   const [route] = result.status === 0 ? parseRoutes(result.stdout) : [];
   if (route !== undefined && isOurs(route)) return [];
   const isWider = route === undefined || prefixOf(route.dst) < Number(prefix);
-  // Where only a wider one answers, such as the default route, or none, our own is gone, which is drift of the bridge or
-  // the veth; or it is in its table, and a rule leads elsewhere.
+  // When only a wider route answers, such as the default route, or none does, either our own route is gone, which is
+  // drift of the bridge or the veth; or it is in its table, and a rule leads elsewhere.
   if (isWider && !(await listMainRoutes(host, target)).some(isOurs)) return [];
   if (route === undefined) return [`the host's rules (ip rule) do not let ${target} be reached`];
   const way = route.dev === undefined ? (route.type ?? 'nowhere') : `by ${route.dev}`;
@@ -116,7 +115,7 @@ interface Route {
   readonly type?: string;
 }
 
-/** Of the main table, those that match the address, whatever the rules say of it. */
+/** Routes of the main table that match the address, whatever the rules (ip rule) say. */
 async function listMainRoutes(host: Host, target: string): Promise<readonly Route[]> {
   const family = target.includes(':') ? '-6' : '-4';
   const argv = ['ip', family, '-j', 'route', 'show', 'table', 'main', 'match', target];

@@ -1,6 +1,6 @@
-// Things several containers use under one name: bridges, the nft table, ip_forward. What they were
-// before is kept in <data-dir>/shared.json, and once more in the record of each user, should that file be
-// lost; who uses them is read from the records, never counted.
+// Shared things, which several containers use under one name: bridges, the nft table, ip_forward. Their former state is
+// kept in <data-dir>/shared.json, and in the record of each user in case that file gets lost. Their users are read from
+// the records, never counted.
 import type { Host } from '../host/host.ts';
 import type { Before, Reverted } from '../ops/op.ts';
 import type { Lease, Step } from '../plan/plan.ts';
@@ -11,7 +11,7 @@ import { seal, unseal } from './seal.ts';
 
 export interface SharedState {
   before(id: string): Before | undefined;
-  /** Stored before the first effect; a former value that is known already stays. */
+  /** Stores the former state of the step's object, before the first effect; a state that is known already stays. */
   remember(step: Step, before: Before): Promise<void>;
   forget(id: string): Promise<void>;
   /** A container of this call is going to use it, though no record says so yet. */
@@ -34,16 +34,19 @@ export interface SharedState {
   leases(id: string): Promise<ReadonlyMap<string, readonly Lease[]>>;
   /** What is known to have been changed, whoever uses it. */
   readonly steps: readonly Step[];
-  /** Whether there is nothing to mend. */
+  /** Whether shared.json needs no `mend`. */
   isWhole(): Promise<boolean>;
-  /** Makes the file again where it could not be read, or is of a former boot. @returns whether it could not be read. */
+  /**
+   * Writes shared.json again when it could not be read, or is of a former boot.
+   * @returns whether there was one that could not be read.
+   */
   mend(): Promise<boolean>;
 }
 
 interface SharedFile {
   readonly bootId: string;
   readonly before: Readonly<Record<string, Before>>;
-  /** What was changed, so that it can be undone when no record of a container tells any more. */
+  /** The steps that made the changes, so that they can be reverted when no container's record tells of them. */
   readonly steps: Readonly<Record<string, Step>>;
 }
 
@@ -55,7 +58,7 @@ export async function openShared(
 ): Promise<SharedState> {
   const path = `${dataDir}/shared.json`;
   const found = await readShared(host, path);
-  // After a reboot the kernel has forgotten what was made: what was before does not matter any more.
+  // After a reboot the kernel has forgotten all that was made, so that the state before it no longer matters.
   const file = found === 'lost' ? await rebuild(records, bootId) : found.bootId === bootId ? found : NOTHING;
   const known = new Map(Object.entries(file.before));
   const steps = new Map(Object.entries(file.steps));
@@ -89,12 +92,13 @@ export async function openShared(
     try {
       await host.writeAtomic(path, text);
     } catch (error) {
-      // The way back must not need room on a full disk. A kill in between costs the file, which the records replace.
+      // Reverting must not need room on a full disk, so a text that is no longer than the file is written in place. A
+      // kill in between costs the file, which the records replace.
       if (!isFull(error) || ((await host.readText(path)) ?? '').length < text.length) throw error;
       await host.writeInPlace(path, text);
     }
   };
-  // What comes while a write is under way goes to the disk with the next one, all together.
+  // Changes during a write go to the disk together, with the next one.
   const store = (): Promise<void> => {
     waiting ??= writing.then(() => {
       waiting = undefined;
@@ -114,7 +118,7 @@ export async function openShared(
         steps.set(id, step);
         storing.set(id, store());
       }
-      // Another container of this call may have been first: it too must be sure that it is on the disk.
+      // Another container of this call may have come first: this one too has to wait until the state is on the disk.
       await storing.get(id);
     },
     async forget(id) {
@@ -123,7 +127,7 @@ export async function openShared(
       try {
         await store();
       } catch (error) {
-        // It never came to be on a full disk: then there is nothing to forget.
+        // On a full disk the file may never have come to be: then there is nothing in it to forget.
         if (!isFull(error) || (await host.status(path)) !== undefined) throw error;
       }
     },
@@ -181,7 +185,7 @@ export async function openShared(
 interface Users {
   /** Names of containers by the id of what they share. */
   readonly byId: ReadonlyMap<string, readonly string[]>;
-  /** Those whose records cannot be read. */
+  /** Names of containers whose records cannot be read. */
   readonly anything: readonly string[];
   readonly leases: ReadonlyMap<string, readonly Lease[]>;
 }
@@ -211,7 +215,7 @@ export function isFull(error: unknown): boolean {
 
 const NOTHING: SharedFile = { bootId: '', before: {}, steps: {} };
 
-/** `lost`: it is not there, as when nothing was changed or somebody removed it, or it cannot be read. */
+/** `lost`: the file cannot be read, or is not there, because nothing was changed yet or somebody removed it. */
 async function readShared(host: Host, path: string): Promise<SharedFile | 'lost'> {
   try {
     const { bootId, before, steps } = (unseal((await host.readText(path)) ?? '') ?? {}) as {
@@ -223,14 +227,14 @@ async function readShared(host: Host, path: string): Promise<SharedFile | 'lost'
       Object.values(before ?? {}).every(isBefore);
     return isWhole ? { bootId, before: before ?? {}, steps: steps ?? {} } : 'lost';
   } catch (error) {
-    // No file but something else in its place; what no disk could give is an error.
+    // Something that is no file is in its place. Errors of the disk itself are thrown.
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EINVAL' || code === 'ENXIO' || code === 'ELOOP') return 'lost';
     throw error;
   }
 }
 
-/** Each user's record has what it found known, or found first itself. */
+/** Rebuilds the content from the users' records: each has the former state, as it was found or known by then. */
 async function rebuild(records: Records, bootId: string): Promise<SharedFile> {
   const before: Record<string, Before> = {};
   const steps: Record<string, Step> = {};

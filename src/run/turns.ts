@@ -1,10 +1,10 @@
-// Which of the steps that are ready goes next: the one with the longest way from it to the end of the walk,
-// and with it those of its kind. Each kind begins in a round of its own of the event loop, which in between hears of the
-// programs that have ended.
+// The turns of steps that are ready: next is the one with the longest way from it to the end of the walk, and with it
+// those of its kind. Each kind begins in a round of the event loop of its own, which in between hears of programs that
+// have ended.
 import type { OpKind, Step } from '../plan/plan.ts';
 import type { Phase } from '../plan/step-base.ts';
 
-/** Milliseconds a kind of step takes, where that is more than a few; in relation to each other they matter. */
+/** Milliseconds that a kind of step takes, where that is more than 1. Only their relation to each other matters. */
 const TAKES: Partial<Record<OpKind, number>> = {
   layer: 1000,
   'private-mount': 4,
@@ -19,7 +19,9 @@ const TAKES: Partial<Record<OpKind, number>> = {
   address: 5,
 };
 
-/** A process, until its monitor is in its cgroup, until it is created, and until it is started. */
+/**
+ * Milliseconds of a process: until its monitor is in its cgroup, then until it is created, then until it is started.
+ */
 const MONITORED = 20;
 const CREATED = 30;
 const STARTED = 10;
@@ -31,10 +33,10 @@ export interface Waiting {
   readonly before: Phase | 'begin';
 }
 
-/** Resolves when it is the step's turn. Steps of one kind that are ready together go together: nft takes them as one. */
+/** Resolves at the step's turn. Steps of one kind that are ready together go together: nft takes them as one. */
 export type Turns = (step: Step) => Promise<void>;
 
-/** @param waitingFor what waits for a step. */
+/** @param waitingFor the steps that wait for a given one. */
 export function createTurns(waitingFor: (step: Step) => readonly Waiting[]): Turns {
   const ways = new Map<Step, number>();
   /** Milliseconds from the begin of a step to the end of all that waits for it. */

@@ -1,15 +1,15 @@
-// Volumes that a kill has left to nobody.
+// Volumes that belong to nobody, because a kill ended the apply that made them.
 import type { Host } from '../host/host.ts';
 import type { DirectoryStep, FileStep } from '../plan/plan.ts';
 import { volumesOfOthers } from './kept-data.ts';
 import type { Session } from './session.ts';
 
-/** A note that a kill has kept from getting into its place. */
+/** The name of a volume note that a kill kept from being renamed into its place. */
 const UNFINISHED = /^\.\.[^.]+\.runspec-new$/;
 
 /**
- * Volumes that neither a note nor a record tells of, with nothing in them or begun by an apply whose record is lost: a kill
- * ended what made them. As steps that remove them.
+ * Steps that remove volumes of which neither a note nor a record tells, and which are empty or were begun by an apply
+ * whose record is lost; and what such an apply left beside them.
  */
 export async function findUnclaimedVolumes(session: Session): Promise<readonly (DirectoryStep | FileStep)[]> {
   const { host, dataDir, records } = session;

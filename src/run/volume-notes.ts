@@ -1,12 +1,12 @@
-// Whose a volume is. After a plain `down` no plan tells of it any more; a small file beside the volumes, named after the
-// container, does, and a folder there while an apply makes one.
+// Notes that tell whose a volume is. After a plain `down` no plan tells it; a small file beside the volumes, named
+// after the container, does, and a folder of marks there while an apply makes volumes.
 import { posix } from 'node:path';
 import type { Step } from '../plan/plan.ts';
 import type { Session } from './session.ts';
 
 export type Places = Pick<Session, 'host' | 'dataDir'>;
 
-/** Volumes that the steps have; of those, the ones that a `down` without --volumes leaves. */
+/** Names of the steps' volumes, which a `down` without --volumes leaves. */
 export function volumesIn({ dataDir }: Pick<Places, 'dataDir'>, steps: readonly Step[]): readonly string[] {
   const folder = `${dataDir}/volumes/`;
   const paths = steps.flatMap((step) =>
@@ -15,17 +15,20 @@ export function volumesIn({ dataDir }: Pick<Places, 'dataDir'>, steps: readonly 
   return paths.flatMap((path) => (path.startsWith(folder) ? [path.slice(folder.length)] : []));
 }
 
-/** A volume's name never begins with a dot. */
+/** The container's note. A volume's name never begins with a dot. */
 function ownerFile({ dataDir }: Pick<Places, 'dataDir'>, container: string): string {
   return `${dataDir}/volumes/.${container}`;
 }
 
-/** A folder with one for each volume that an apply makes: should a kill end it and its record get lost, this tells whose they are. */
+/**
+ * The folder with a mark for each volume that an apply is making: the mark tells whose the volume is when a kill has
+ * ended the apply and its record gets lost.
+ */
 function beginningsOf({ dataDir }: Pick<Places, 'dataDir'>, container: string): string {
   return `${dataDir}/volumes/.${container}.new`;
 }
 
-/** Ahead of making the volume: what is made for a container of which nobody knows goes, whatever is in it. */
+/** Marks a volume before it is made. A marked volume goes with its content when no record of the container is left. */
 export async function noteBeginning(places: Places, container: string, path: string): Promise<void> {
   const folder = beginningsOf(places, container);
   await places.host.makeDirectory(folder, { mode: 0o700 });
@@ -37,14 +40,15 @@ export async function listBegun(places: Places, container: string): Promise<read
   return (await places.host.list(beginningsOf(places, container))) ?? [];
 }
 
-/** The apply is done, or is being undone by what its record says. */
+/** Removes the marks, when the apply is done or is being undone by its record. */
 export async function forgetBeginnings(places: Places, container: string): Promise<void> {
   await places.host.removeTree(beginningsOf(places, container));
 }
 
 /**
- * Notes which volumes are the container's, so that this is known whatever becomes of its record.
- * @returns `undo` takes a new note away again; a volume too many in one that was there does no harm once it is gone.
+ * Notes which volumes are the container's, so that this is known even when its record is lost.
+ * @returns `undo`, which removes the note if it is new. In an older note a volume too many does no harm once it is
+ *   gone.
  */
 export async function noteVolumes(
   places: Places,
@@ -68,7 +72,7 @@ export async function noteVolumes(
   };
 }
 
-/** Whether that would change nothing. */
+/** Whether noteVolumes would change nothing. */
 export async function areVolumesNoted(
   places: Places,
   container: string,
@@ -91,14 +95,14 @@ export async function removeNote(places: Places, container: string): Promise<voi
   await places.host.removeFile(ownerFile(places, container));
 }
 
-/** Paths of the volumes that containers had when they were applied, be they up or down. */
+/** Paths of the volumes that containers, up or down, had when they were applied. */
 export async function notedVolumes(places: Places): Promise<ReadonlySet<string>> {
   const owners = await noteOwners(places);
   const noted = await Promise.all(owners.map((owner) => readNote(places, owner)));
   return new Set(noted.flat().map((name) => `${places.dataDir}/volumes/${name}`));
 }
 
-/** A container, not one of `except`, that has or had the volume. */
+/** A container that is not in `except` and whose note has the volume. */
 export async function findNoteOwner(
   places: Places,
   path: string,
