@@ -3,20 +3,20 @@ import type { Host } from '../host/host.ts';
 import { readLinkOrNothing } from '../host/proc-files.ts';
 import { readProcFile, waitUntil } from './proc.ts';
 
-/** As runc's and crun's init call themselves until then; whoever wraps a runtime starts one of these. */
+/** Names of runc's and crun's init until execve(2). A runtime that wraps another one starts one of these. */
 const RUNTIMES = /^(?:runc:|exe$|crun|libcrun|\d+$)/;
 
-/** What it executes. runc's is a copy of itself that has no path: `/`, or a file in memory. */
+/** The executable of a process. runc's init executes a copy of runc that has no path: `/`, or a file in memory. */
 export function readExecutable(host: Host, pid: number): Promise<string | undefined> {
   return readLinkOrNothing(host, `/proc/${pid}/exe`);
 }
 
-/** For execve(2) on a slow machine. Only a program that has the name of a runtime is waited for that long. */
+/** Time for execve(2) on a slow machine. Only a program that has the name of a runtime is waited for that long. */
 const BEGIN_MS = 2000;
 
 /**
  * Waits until the process is the program, or has ended.
- * @param own what the runtime's init executes, where that is known: a program that has the name of a runtime is told from it by that.
+ * @param own executable of the runtime's init, if known: it tells the init from a program with the name of a runtime.
  * @param isOver tells of an end that /proc does not show yet.
  * @returns false when the time is over.
  */

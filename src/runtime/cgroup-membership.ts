@@ -1,4 +1,4 @@
-// Whether a container's process is in its cgroup still: whoever may write to cgroup.procs can move it out of its limits.
+// Whether a container's process is still in its cgroup: a program that may write to cgroup.procs can move it elsewhere.
 import type { Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
 import { listPids } from '../host/proc-files.ts';
@@ -17,7 +17,7 @@ import { readProcessFile } from './process-file.ts';
 export interface Strayed {
   readonly hierarchy: CgroupHierarchy;
   readonly init: ProcessIdentity;
-  /** Below the hierarchy's root, as /proc/PID/cgroup has it. */
+  /** The cgroup that the init is in, as a path below the hierarchy's root, as in /proc/PID/cgroup. */
   readonly found: string;
 }
 
@@ -40,7 +40,7 @@ export async function findStrayed(
     const root = mounts.findLast(({ target }) => target === hierarchy.mountpoint)?.root ?? '/';
     const wanted = `${root === '/' ? '' : root}${step.path}`;
     if (found === undefined || found === wanted || found.startsWith(`${wanted}/`)) continue;
-    // With a cgroup namespace around runspec the paths do not fit together; who is in the folder tells for certain.
+    // In a cgroup namespace of runspec's own the paths do not fit together, so the processes in the folder decide.
     const { version, controllers } = hierarchy;
     const folder = { version, controllers, folder: folderOf(step, hierarchy) };
     if (!(await listProcesses(host, [folder])).includes(init.pid)) strayed.push({ hierarchy, init, found });
@@ -48,7 +48,10 @@ export async function findStrayed(
   return strayed;
 }
 
-/** Of several hierarchies only those with limits: runtimes do not put a process into every one that a host has. */
+/**
+ * Whether the process has to be in the hierarchy. Of several only those with limits count: runtimes do not put a
+ * process into every hierarchy of a host.
+ */
 function isBinding({ version, files }: CgroupHierarchy, { hierarchies }: CgroupStep): boolean {
   return files.length > 0 || (version === 2 && hierarchies.length === 1);
 }
@@ -66,13 +69,16 @@ export async function bringBack(host: Host, step: CgroupStep, strayed: readonly 
   }
 }
 
-/** A cgroup of v2 that has given its controllers on takes no process itself (EBUSY): one below it does. */
+/**
+ * Moves a process into a cgroup. A v2 cgroup that has enabled controllers for its children takes no process itself
+ * (EBUSY): the process goes to a child.
+ */
 async function move(host: Host, pid: number, folder: string): Promise<void> {
   try {
     await host.writeInPlace(`${folder}/cgroup.procs`, String(pid));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    // It has ended meanwhile.
+    // The process has ended meanwhile.
     if (code === 'ESRCH') return;
     const [below] = code === 'EBUSY' ? await childFolders(host, folder) : [];
     if (below === undefined) throw error;
@@ -83,15 +89,16 @@ async function move(host: Host, pid: number, folder: string): Promise<void> {
 async function listDescendants(host: Host, init: number): Promise<readonly number[]> {
   const pids = (await listPids(host)).map(Number);
   const parents = await Promise.all(pids.map((pid) => readParent(host, pid)));
-  // The parents were read one after the other: with a number that is used again meanwhile they can form a circle.
-  // The set grows while it is walked: who is found is asked for its children in turn.
+  // The parents were read one after the other, and pids used again meanwhile can make them a circle: in a set each
+  // process is found only once. The set grows while it is walked, so that the children of each process found are found
+  // in turn.
   const found = new Set([init]);
   for (const parent of found) pids.forEach((pid, index) => parents[index] === parent && found.add(pid));
   found.delete(init);
   return [...found];
 }
 
-/** By controller; of v2 by no name. man 7 cgroups: `ID:CONTROLLERS:PATH` a line. */
+/** The cgroups of a process by controller, v2's by the empty name. cgroups(7): a line is `ID:CONTROLLERS:PATH`. */
 async function readPlaces(host: Host, pid: number): Promise<ReadonlyMap<string, string>> {
   const lines = ((await readProcFile(host, `/proc/${pid}/cgroup`)) ?? '').split('\n');
   return new Map(

@@ -91,20 +91,23 @@ export async function removeCgroupFolder(host: Host, folder: string): Promise<bo
   });
 }
 
-// Not by cgroup.kill: a kernel that has the fix for its race with fork(2) (6.14, still in 6.18) kills every
-// later clone3(2) with CLONE_INTO_CGROUP into a cgroup that was ever killed so, which is how crun starts.
-// The cgroup has to serve for the next start, its limits being kept.
+// Kills the processes one by one. cgroup.kill would not do: a kernel with the fix for its race with fork(2) (6.14,
+// still in 6.18) kills every later clone3(2) with CLONE_INTO_CGROUP into a cgroup that was ever killed so, which is how
+// crun starts; and the cgroup has to serve for the next start, as its limits are kept.
 async function killOnce(host: Host, folders: readonly CgroupFolder[]): Promise<void> {
   const freezers = await findFreezers(host, folders);
   const [freezer] = freezers;
-  // A frozen process cannot fork. Nobody waits until all are: whom this list has missed, the next one has.
+  // A frozen process cannot fork. The freeze is not waited for: a process that this list misses is in the next one.
   if (freezer !== undefined) await writeIfThere(host, freezer.file, freezer.freeze);
   for (const pid of await listProcesses(host, folders)) await host.kill(pid, 'SIGKILL');
   // On v1 a process paused by us, or by someone before, dies only once it is thawed.
   for (const { file, thaw } of freezers) await writeIfThere(host, file, thaw);
 }
 
-/** A runtime in the foreground removes the cgroup itself as soon as its process has ended. */
+/**
+ * Writes to a file of a cgroup unless it is gone: a runtime in the foreground removes the cgroup itself as soon as its
+ * process has ended.
+ */
 export async function writeIfThere(host: Host, file: string, text: string): Promise<void> {
   try {
     await host.writeInPlace(file, text);
@@ -147,7 +150,8 @@ async function readMembers(host: Host, folder: string): Promise<string | undefin
   try {
     return await host.readText(`${folder}/cgroup.procs`);
   } catch (error) {
-    // Removed between open(2) and read(2); or a threaded v2 cgroup, whose processes are listed by its domain.
+    // The cgroup was removed between open(2) and read(2), or is a threaded v2 one, whose processes are listed by its
+    // domain.
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENODEV' || code === 'EOPNOTSUPP' || code === 'ENOTSUP') return undefined;
     throw error;
@@ -158,7 +162,7 @@ async function readMembers(host: Host, folder: string): Promise<string | undefin
 const CONTROL_FILE =
   /^(?:tasks|notify_on_release|release_agent|(?:cgroup|cpu|cpuacct|cpuset|memory|pids|io|blkio|hugetlb|rdma|misc|freezer|devices|net_cls|net_prio|perf_event|irq|dmem)\..*)$/;
 
-/** Full paths of the cgroups right below. */
+/** Full paths of the child cgroups. */
 export async function childFolders(host: Host, folder: string): Promise<readonly string[]> {
   const candidates = ((await host.list(folder)) ?? [])
     .filter((name) => !CONTROL_FILE.test(name))

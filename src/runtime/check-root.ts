@@ -1,6 +1,6 @@
-// Whether the root that a runtime is given is one it can be trusted with. runc 1.1.5 makes /dev/ptmx and its
-// like by path, before it has entered the root: a symlink there would lead it to the host (CVE-2026-41579).
-// Images cannot have one, the layer of mount points covers it; what a container wrote above it can.
+// The check of a root before a runtime works in it. runc 1.1.5 makes /dev/ptmx and its like by path before it has
+// entered the root: a symlink there would lead it to the host (CVE-2026-41579). An image cannot bring one, since the
+// layer of mount points covers it; what a container wrote above that layer can.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 

@@ -1,6 +1,6 @@
-// What has to hold of the root right before a runtime begins in it: what a runtime would follow out of the container, wait for
-// without end, or complain of late. A process that is started again finds the root as the one before has left it, so this is
-// asked before every start, and not only when the configuration is made.
+// Checks of the root right before a runtime begins in it, for what the runtime would follow out of the container, wait
+// for without end, or complain of late. A process that is started again finds the root as the former one left it, so
+// they are made before every start, and not only when the configuration is made.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { OciConfig, OciProcess } from '../oci/runtime-spec.ts';
@@ -11,8 +11,8 @@ import { findForeignMountpoint, type RootView, viewOfMounts } from './root-view.
 import { checkDatabases } from './users.ts';
 
 /**
- * @param config its root is mounted; its mounts are not there yet.
- * @returns the container as it will be.
+ * @param config of a container whose root is mounted, and whose mounts are not there yet.
+ * @returns the file tree as the container will see it.
  * @throws OperationError
  */
 export async function checkPlaces(

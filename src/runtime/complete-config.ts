@@ -1,5 +1,5 @@
-// From the plan's template to the configuration a runtime takes: user, capabilities that are to be had,
-// joined namespaces and seccomp; with the checks that a runtime would answer late or not at all.
+// Completes the plan's template to the configuration that a runtime takes, with user, available capabilities, joined
+// namespaces and seccomp. Checks what a runtime would complain of late or not at all.
 import { OperationError, type SpecPath } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { BundleStep } from '../plan/plan.ts';
@@ -42,7 +42,7 @@ export async function completeConfig(host: Host, step: BundleStep, dataDir: stri
   const seccomp = await blame(['security', 'seccomp'], () => readSeccomp(host, step.seccomp, sets.bounding));
   return {
     ...template,
-    // crun follows a symlink to where nothing is yet, and gives up.
+    // Destinations have their symlinks resolved: crun gives up at one that leads to where nothing is yet.
     mounts: template.mounts.map((mount, index) => ({
       ...mount,
       destination: view.binds[index]?.destination ?? mount.destination,
@@ -60,7 +60,10 @@ export async function completeConfig(host: Host, step: BundleStep, dataDir: stri
   };
 }
 
-/** @throws OperationError for a path without a namespace, which runtimes complain of once the former process is gone. */
+/**
+ * Ids of the namespaces that the spec names by paths.
+ * @throws OperationError for a path without a namespace; a runtime would complain only once the former process is gone.
+ */
 async function identifyNamed(
   host: Host,
   template: OciConfig,
@@ -74,7 +77,7 @@ async function identifyNamed(
   });
 }
 
-/** Says which value of the spec it is that cannot be had. */
+/** Adds to a failure the place in the spec of the value that caused it. */
 async function blame<T>(path: SpecPath, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -18,7 +18,7 @@ export type ContainerState =
       readonly status: 'exited';
       /** 128 + the signal's number for a signal; undefined when nobody was there to see it. */
       readonly exitStatus: number | undefined;
-      /** The kernel's OOM killer ended it. */
+      /** Whether the kernel's OOM killer ended the process. */
       readonly oom: boolean;
       readonly startedAt: number;
       readonly finishedAt: number | undefined;
@@ -70,7 +70,7 @@ export function describeEnd({ exitStatus, oom }: Extract<ContainerState, { statu
 }
 
 async function sawOom(host: Host, records: string, record: ProcessFile, sameBoot: boolean): Promise<boolean> {
-  // conmon's word lasts longer than the cgroup; the kernel's counter is there even when conmon missed the event.
+  // conmon's mark lasts longer than the cgroup; the kernel's counter is there even when conmon missed the event.
   if ((await host.status(`${records}/${RECORD_FILES.oom}`)) !== undefined) return true;
   if (!sameBoot || record.oom === undefined) return false;
   return (await readOomKills(host, record.oom.file)) > record.oom.kills;

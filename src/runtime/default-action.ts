@@ -1,14 +1,13 @@
-// Signals that a container's process has no handler for. The kernel never gives them to process 1 of a pid
-// namespace, however much they would end any other process (pid_namespaces(7)): `sleep` in a container does not
-// notice Ctrl-C.
+// Signals that a container's process has no handler for. The kernel does not deliver them to process 1 of a pid
+// namespace, while they would end any other process (pid_namespaces(7)): `sleep` in a container does not notice Ctrl-C.
 import { constants } from 'node:os';
 import type { Host } from '../host/host.ts';
 import { isAlive, type ProcessIdentity, readProcFile } from './proc.ts';
 
-/** What people and `timeout` end a program in the foreground with. */
+/** Signals with which people and `timeout` end a program in the foreground. */
 export const ENDING: ReadonlySet<NodeJS.Signals> = new Set(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']);
 
-/** Whether the signal would end the process if it were not process 1, and as that it will not notice. */
+/** Whether the process does not notice the signal because it is process 1, while any other process would end by it. */
 export async function isLostOn(
   host: Host,
   process: ProcessIdentity,
@@ -19,11 +18,11 @@ export async function isLostOn(
   if (status === undefined || !(await isAlive(host, process))) return false;
   const numbers = fieldOf(status, 'NSpid').split(/\s+/);
   if (numbers.length < 2 || numbers.at(-1) !== '1') return false;
-  // One that is blocked is kept for the process, which may wait for it: sigwait(3), signalfd(2).
+  // A blocked signal is kept for the process, which may wait for it: sigwait(3), signalfd(2).
   return !['SigBlk', 'SigIgn', 'SigCgt'].some((name) => holds(fieldOf(status, name), signal));
 }
 
-/** Of /proc/PID/status, proc_pid_status(5). */
+/** A field of /proc/PID/status: proc_pid_status(5). */
 function fieldOf(status: string, name: string): string {
   return new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1]?.trim() ?? '';
 }

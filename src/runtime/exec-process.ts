@@ -20,9 +20,9 @@ import { checkDatabases, resolveUser } from './users.ts';
 export interface ExecRequest {
   readonly args: readonly string[];
   readonly terminal: boolean;
-  /** Without a terminal. */
+  /** The standard streams, when there is no terminal. */
   readonly streams: Streams & { tell(message: string): void };
-  /** Absent: the container's. */
+  /** Absent for the container's own user. */
   readonly user?: string;
   /** `NAME=value`, over the container's environment. */
   readonly env: readonly string[];
@@ -32,9 +32,9 @@ export interface ExecRequest {
 
 /** Signals to runspec that are meant for the process in the foreground. */
 export interface SignalSource {
-  /** Aborted when one has come already; its reason names it. */
+  /** Aborted when a signal has come already, which its reason names. */
   readonly signal: AbortSignal;
-  /** Calls `listener` for each that comes from now on, until the function it gives is called. */
+  /** Calls `listener` for each signal that comes from now on, until the returned function is called. */
   onSignal(listener: (signal: NodeJS.Signals) => void): () => void;
 }
 
@@ -51,9 +51,9 @@ export async function execInContainer(
 ): Promise<number> {
   const base = `${step.bundle}/exec-${randomUUID()}`;
   const files = { process: `${base}.json`, log: `${base}.json.log`, pid: `${base}.pid` };
-  // By another program, which takes a while: what is wrong with the request comes first all the same.
+  // The pipes are made by mkfifo, beside the checks; what is wrong with the request is still reported first.
   const stdio = request.terminal ? Promise.resolve(INHERITED) : makePipes(host, step.runtime.name, base);
-  // That it failed is told where it is awaited.
+  // A failure is thrown where `stdio` is awaited.
   const isMade = stdio.catch(() => undefined);
   try {
     const process = await prepareExec(host, step, pid, request);
@@ -90,7 +90,7 @@ async function prepareExec(
   return process;
 }
 
-/** The runtime copies between the terminal and the container's own. */
+/** With a terminal, runspec's own descriptors: the runtime copies between these and the container's terminal. */
 const INHERITED: readonly Stdio[] = ['inherit', 'inherit', 'inherit'];
 
 async function runExec(
@@ -106,7 +106,8 @@ async function runExec(
     '--root',
     step.runtimeRoot,
     '--log',
-    // Relative to the bundle: crun takes what is before a colon for the kind of the log.
+    // The log's path is relative to the bundle: in an absolute one crun takes what is before a colon for the kind of
+    // the log.
     posix.basename(files.log),
     '--log-format',
     'json',
@@ -117,10 +118,10 @@ async function runExec(
     files.pid,
     step.container,
   ];
-  // Without a terminal of its own it leaves the group that Ctrl-C goes to, and each signal comes once, from here.
+  // Without a terminal the runtime is in a session of its own, out of reach of Ctrl-C: a signal comes once, from here.
   const child = host.spawn(argv, { stdio, detached: !terminal, cwd: step.bundle });
   const found = awaitPidFile(host, child, files.pid);
-  // The variables are there for as long as the runtime has not read them.
+  // The file has the process's variables in it, so it is removed as soon as the runtime has read it.
   const isRead = found.then(() => host.removeFile(files.process));
   const status = terminal
     ? await waitForwarding(child, signals)
@@ -134,7 +135,10 @@ async function runExec(
   });
 }
 
-/** What the process leaves behind keeps the streams open, as with `docker exec`, but not against a signal. */
+/**
+ * Waits for the process and for the end of its streams. Children that it leaves behind keep these open, as with `docker
+ * exec`, but not once a signal asks for the end.
+ */
 async function waitForStreams(
   host: Host,
   child: Child,
@@ -161,7 +165,7 @@ async function waitForStreams(
     });
   } finally {
     over.seen = true;
-    // runc, where it has been given up.
+    // The runtime is still there when runspec has stopped waiting for it.
     child.kill('SIGKILL');
     await child.exited;
     for (const fd of [0, 1, 2]) child.pipe(fd).destroy();
@@ -177,7 +181,7 @@ export async function waitForwarding(
   signals: SignalSource,
   actInstead: (signal: NodeJS.Signals) => Promise<boolean> = async () => false,
 ): Promise<number> {
-  // In turn, so that they arrive in the order in which they came.
+  // Signals are passed on one after the other, so that they arrive in the order in which they came.
   let passed = Promise.resolve();
   const pass = async (signal: NodeJS.Signals): Promise<void> => {
     // A look at the process that fails is no reason to keep a signal from it.
@@ -206,7 +210,7 @@ async function buildExecProcess(
     throw new OperationError(`the bundle of ${step.container} is gone or damaged`, {
       hint: 'apply it again',
     });
-  // The terminal that `run` passed on is not this one.
+  // `consoleSize` is that of the terminal that `run` passed on, not of this one.
   const { consoleSize: _, ...process } = config.process;
   const own = { ...process, args: request.args, terminal: request.terminal, cwd: request.cwd ?? process.cwd };
   const terminal =
@@ -226,7 +230,10 @@ async function buildExecProcess(
   };
 }
 
-/** Of the same bounding set: all for root; for others what the container's own user has, when that is no root either. */
+/**
+ * Capabilities for a user, with the container's bounding set: all of it for root; for others what the container's own
+ * user has, unless that is root.
+ */
 function capabilitiesOf({ user, capabilities }: OciProcess, uid: number): OciCapabilities {
   const { bounding } = capabilities;
   if (uid === 0) return { bounding, effective: bounding, permitted: bounding, inheritable: [], ambient: [] };
@@ -241,7 +248,7 @@ function mergeEnvironment(entries: readonly string[]): readonly string[] {
   return [...values.values()];
 }
 
-/** Runtimes take whichever of the three standard descriptors is a terminal. */
+/** Whether one of the standard descriptors is a terminal: runtimes take whichever of the three is one. */
 async function hasTerminal(host: Host): Promise<boolean> {
   const targets = await Promise.all([0, 1, 2].map((fd) => host.readLink(`/proc/self/fd/${fd}`)));
   return targets.some((target) => /^\/dev\/(?:pts\/|tty|console|hvc|ttyS)/.test(target));
@@ -254,7 +261,7 @@ function runtimeErrorIn(log: string): string | undefined {
   try {
     return (JSON.parse(line) as { msg?: string }).msg;
   } catch {
-    // Cut short by a full disk: the line itself says enough.
+    // A full disk has cut the line short: the line itself says enough.
     return line;
   }
 }

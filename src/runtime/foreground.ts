@@ -1,5 +1,5 @@
-// The process in the foreground, for `run`: the runtime is runspec's own child, with its terminal or with
-// pipes, and the log is kept all the same. Everything else, including taking down, is as usual.
+// The process in the foreground, for `run`: the runtime is runspec's own child, with its terminal, or with pipes from
+// which runspec keeps the log. Everything else, including taking down, is as usual.
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:os';
 import type { Child, Host } from '../host/host.ts';
@@ -21,21 +21,21 @@ import { readLogEnd } from './read-log.ts';
 import { createError, execErrorIn, startError } from './runtime-errors.ts';
 import { type Streams, makePipes, passInput, passOutput } from './streams.ts';
 
-/** What a shell shows of a process that SIGKILL ended. */
+/** The status that a shell shows for a process that SIGKILL ended. */
 const KILLED = 128 + constants.signals.SIGKILL;
 
-/** Who sends so many signals to end it means it, whatever the program does with them. */
+/** Number of signals asking for the end at which the process is killed, whatever its program does with them. */
 const PATIENT = 5;
 
 export interface ForegroundStreams extends Streams {
-  /** The process is there: what comes from now on is its own. */
+  /** Called when the process is there: output from now on is its own. */
   created(): void;
 }
 
 /**
  * Runs the bundle to its end.
- * @param signals are passed on to the process; one that it cannot hear, as process 1, ends it as it would any other, and so
- *   does the fifth that asks for its end.
+ * @param signals are passed on to the process. A signal that is lost on it as process 1 ends it as it would end any
+ *   other process, and so does the fifth signal that asks for its end.
  * @returns its exit status, 128 + the number of a signal.
  * @throws OperationError when it could not be started.
  */
@@ -51,7 +51,8 @@ export async function runForeground(
   const oom = await readOomBaseline(host, step, mounts);
   const pidFile = `${step.bundle}/container.pid`;
   await host.removeFile(pidFile);
-  // In the bundle, where the runtime is started: crun takes what is before a colon for the kind of the log.
+  // The log's path is relative to the bundle, where the runtime is started: in an absolute one crun takes what is
+  // before a colon for the kind of the log.
   const errorLog = 'runtime.log';
   const argv = [step.runtime.path, '--root', step.runtimeRoot, '--log', errorLog];
   argv.push('run', '--bundle', step.bundle, '--pid-file', pidFile, step.container);
@@ -64,10 +65,10 @@ export async function runForeground(
     detached: !step.terminal,
     cwd: step.bundle,
   });
-  // What the process writes may fill the disk: it is passed on all the same, and the process goes on.
+  // A failure to keep the log or a record, as on a full disk, is told once: the process and its output go on.
   const told = new Set<string>();
   const tell = (what: string, error: unknown): void => {
-    // Somebody takes it down meanwhile, and nothing is to be kept.
+    // Somebody is taking the container down meanwhile, and nothing needs to be kept.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
     if (!told.has(what)) void output.stderr(Buffer.from(`runspec: ${what}: ${(error as Error).message}\n`));
     told.add(what);
@@ -77,7 +78,7 @@ export async function runForeground(
     entries.write(name, chunk).catch((error: unknown) => tell('its log has gaps', error));
   const startedAt = host.now();
   const found = awaitPidFile(host, child, pidFile);
-  // Whoever takes the container down while it runs removes the file.
+  // The file alone does not tell: a `down` while the process runs removes it.
   const created = found.then(
     async (init) => init !== undefined || (await host.status(pidFile)) !== undefined,
   );
@@ -108,13 +109,13 @@ export async function runForeground(
       await settleSysctls(host, shownSysctls(step.bundle), init, sysctls);
     })
     .catch((error: unknown) => tell('status cannot tell whether its sysctls stay', error));
-  // A signal that comes sooner waits: the runtime would pass it to an init that has no program yet.
+  // Signals wait until the program has begun: the runtime would pass them to an init that has no program yet.
   const begun = found.then((init) => whenBegun(host, child, step.runtime.name, init));
-  // Without a signal nobody awaits it, and `recorded` tells what was wrong.
+  // Only a signal makes anybody await `begun`; the same failure is reported by `recorded`.
   begun.catch(() => undefined);
   let endedBy: NodeJS.Signals | undefined;
   let askedToEnd = 0;
-  // Before the signal is passed on: what it makes the process do may be to give up its handlers.
+  // The handlers are looked at before the signal is passed on, as it may make the process give them up.
   const ended = await waitForwarding(child, signals, async (signal) => {
     const init = await begun;
     if (init === undefined) return false;
@@ -140,14 +141,14 @@ export async function runForeground(
 function ignore(): void {}
 
 /**
- * Holds back what is written until it is known whether there is a process. What a runtime says that cannot make one is in
- * its log too, and told with the failure.
+ * Holds back output until it is known whether there is a process. Without one the output is dropped: the runtime's own
+ * complaint is in its log too, and reported with the failure.
  */
 function createGate(output: ForegroundStreams, created: Promise<boolean>): ForegroundStreams {
   let held: (() => Promise<void>)[] | undefined = [];
   let isOpen = false;
   const pass = async (write: () => Promise<void>): Promise<void> => {
-    // Not waited for: a runtime that has more to say first could not go on.
+    // Held output is not waited for, or a runtime that has more to say first could not go on.
     if (held !== undefined) held.push(write);
     else if (isOpen) await write();
   };
@@ -158,7 +159,7 @@ function createGate(output: ForegroundStreams, created: Promise<boolean>): Foreg
     if (!isCreated) return;
     output.created();
     for (const write of writes) void write();
-    // Whoever made the promise waits for it too, and hears of its failure.
+    // The maker of `created` awaits it too, and handles its failure.
   }, ignore);
   return {
     ...output,
@@ -187,7 +188,7 @@ function tee(
   output: ForegroundStreams,
 ): Promise<void> {
   const name = fd === 1 ? 'stdout' : 'stderr';
-  // A process whose reader is slow waits for it.
+  // The process has to wait for a slow reader.
   const pass = untilExit(child);
   return passOutput(child, fd, output.unread[name], (chunk) =>
     Promise.all([pass(output[name](chunk)), keep(name, chunk)]),
@@ -195,8 +196,8 @@ function tee(
 }
 
 /**
- * Awaits one promise after the other while the child runs. What it leaves behind at its end is what the kernel holds of
- * it, and a reader that takes none of that must not keep the container from being taken down.
+ * Awaits promises while the child runs. After its end only what the kernel holds of its output is left, and a reader
+ * that takes none of that must not keep the container from being taken down.
  */
 function untilExit(child: Child): (passed: Promise<void>) => Promise<void> {
   let isOver = false;
@@ -205,7 +206,7 @@ function untilExit(child: Child): (passed: Promise<void>) => Promise<void> {
     isOver = true;
     giveUp();
   });
-  // Not Promise.race: for each of them that would leave something with `exited`.
+  // Promise.race would leave a handler with `exited` for each promise.
   return (passed) =>
     new Promise((resolve) => {
       giveUp = resolve;

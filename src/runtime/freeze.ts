@@ -1,6 +1,6 @@
-// Holds a container's processes still while its files are read. Whoever holds them may be killed: so the thaw is
-// a small process's, which waits for the end of a pipe that only this runspec has open. What is held without such
-// a guard, as by a `down` that was killed, is found and thawed here too.
+// Freezing a container's processes while its files are read. As runspec may be killed meanwhile, a small process thaws
+// them, which waits for the end of a pipe that only this runspec has open. A cgroup that is frozen without such a
+// guard, as by a `down` that was killed, is found and thawed here too.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
@@ -8,10 +8,10 @@ import { listPids } from '../host/proc-files.ts';
 import { cgroupFolders, listProcesses, writeIfThere } from './cgroup-processes.ts';
 import { readProcFile, waitUntil } from './proc.ts';
 
-/** Storage that does not answer can keep a process from stopping. */
+/** Limit for freezing: storage that does not answer can keep a process from stopping. */
 const PATIENCE_MS = 10_000;
 
-/** Waits for the end of its input, however it comes, and then writes $1 to the file $2. */
+/** Script of the guard: waits for the end of its input, however it comes, and then writes $1 to the file $2. */
 const THAW = 'cat >/dev/null; printf %s "$1" >"$2"';
 
 export interface FreezerState {
@@ -24,7 +24,7 @@ interface Freezer extends FreezerState {
   isFrozen(): Promise<boolean>;
 }
 
-/** Runs `task` while nothing in the cgroup moves; when nothing runs there, just so. */
+/** Runs `task` while the cgroup is frozen; without freezing it when no process is in it. */
 export async function whileFrozen<T>(
   host: Host,
   mounts: readonly MountState[],
@@ -36,7 +36,7 @@ export async function whileFrozen<T>(
   const freezer = await findFreezer(host, mounts, cgroup);
   const guard = host.spawn(['sh', '-c', THAW, 'sh', freezer.thawed, freezer.file], {
     stdio: ['pipe', 'null', 'null'],
-    // A signal to runspec's process group is not for it.
+    // A signal to runspec's process group must not reach the guard.
     detached: true,
   });
   const pipe = guard.pipe(0);
@@ -55,7 +55,7 @@ export async function whileFrozen<T>(
   }
 }
 
-/** Freezers that hold the cgroup still, without a `commit` that is at work; not those of the cgroups around it. */
+/** Freezers that are set on the cgroup itself, not on those around it, and are not guarded by a `commit` at work. */
 export async function findFrozen(
   host: Host,
   mounts: readonly MountState[],
@@ -75,7 +75,7 @@ export async function findFrozen(
   return frozen.filter(({ file }) => !guarded.has(file));
 }
 
-/** Whoever holds it: its processes go on. */
+/** Thaws a cgroup, no matter who has frozen it. */
 export async function thaw(host: Host, frozen: readonly FreezerState[]): Promise<void> {
   for (const { file, thawed } of frozen) await writeIfThere(host, file, thawed);
 }

@@ -1,5 +1,5 @@
-// Namespaces that a container's process is put into. Another container's are found by their names, or through its running
-// process; those that the spec names by paths are whatever is there.
+// Namespaces that a container's process is put into. Those of another container are found by their names, or through
+// its running process; a path in the spec stands for whatever namespace is there.
 import { OperationError } from '../errors.ts';
 import type { FileStatus, Host } from '../host/host.ts';
 import { netnsOf, netnsFile } from '../names.ts';
@@ -9,7 +9,7 @@ import { containerFolder } from '../plan/container-folder.ts';
 import { readContainerState } from './container-state.ts';
 import { findUnnamed } from './unnamed-namespace.ts';
 
-/** By OCI's type, the name below /proc/PID/ns. */
+/** Names of the files below /proc/PID/ns, by OCI's types. */
 export const NAMESPACE_FILES: Readonly<Record<string, string>> = {
   network: 'net',
   pid: 'pid',
@@ -19,29 +19,32 @@ export const NAMESPACE_FILES: Readonly<Record<string, string>> = {
   cgroup: 'cgroup',
 };
 
-/** Annotations of a bundle that begin so say which namespaces its process was put into, by OCI's types. */
+/** Begins the annotations of a bundle that say which namespaces its process was put into, each by OCI's type. */
 export const JOINED = 'runspec.joined.';
 
 export interface JoinedNamespace {
   readonly path: string;
-  /** As in `net:[4026532288]`: the same for as long as the namespace is the same. */
+  /** An id such as `net:[4026532288]`, the same for as long as the namespace is the same. */
   readonly id: string;
 }
 
 export interface NamedNamespace {
-  /** OCI's. */
+  /** OCI's type. */
   readonly type: string;
   readonly path: string;
   /** Undefined while there is no namespace at the path. */
   readonly id: string | undefined;
 }
 
-/** Those that the spec names by paths, as they are now; of a configuration as the plan has it, without other containers'. */
+/**
+ * The namespaces that the spec names by paths, as they are now. The configuration has to be the plan's: a completed one
+ * has the paths of other containers' namespaces too.
+ */
 export async function readNamed(
   host: Host,
   { annotations, linux }: Pick<OciConfig, 'annotations' | 'linux'>,
 ): Promise<readonly NamedNamespace[]> {
-  // The container's own has a path too, and a step that looks after it.
+  // The container's own network namespace has a path too, but a step of its own checks that.
   const own = netnsFile(netnsOf(annotations['runspec.name'] ?? ''));
   const named: NamedNamespace[] = [];
   for (const { type, path } of linux.namespaces) {
@@ -52,7 +55,10 @@ export async function readNamed(
   return named;
 }
 
-/** All namespaces are files of one file system: what is of another one, as a file that has lost its mount, is none. */
+/**
+ * The status of the namespace at a path. All namespaces are files of one file system: a file of another one, such as
+ * one that has lost its mount, is no namespace.
+ */
 export async function statusOfNamespace(host: Host, path: string): Promise<FileStatus | undefined> {
   const found = await host.statusOfTarget(path);
   const known = await host.statusOfTarget('/proc/self/ns/net');
@@ -60,7 +66,7 @@ export async function statusOfNamespace(host: Host, path: string): Promise<FileS
 }
 
 /**
- * A network namespace has a name of its own, and stays when the process in it is another.
+ * Finds a namespace of another container. A network namespace has a name, and stays when the process in it is another.
  *
  * @returns undefined while there is none, as the other container does not run.
  */

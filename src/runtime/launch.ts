@@ -27,8 +27,8 @@ export interface Launch {
   /** Whether the user has interrupted. */
   readonly signal: AbortSignal;
   /**
-   * Awaited with `create` before the runtime's `create`, until which the process need not have its root; with `start`
-   * while that is under way, and once more right before the runtime's `start`.
+   * Awaited with `create` before the runtime's `create`, which needs the root; with `start` while that is under way,
+   * and once more right before the runtime's `start`.
    */
   readonly reached: (phase: Phase) => Promise<void>;
 }
@@ -39,7 +39,7 @@ export async function launchProcess(
   { mounts, dataDir, signal, reached }: Launch,
 ): Promise<ProcessFile> {
   await makeFolders(host, step.records);
-  // Where conmon begins: the files in it are made meanwhile.
+  // conmon is started in the bundle's folder; the files in it are made meanwhile.
   await makeFolders(host, step.bundle);
   const waiting = await startMonitor(host, step, mounts);
   let oom: ProcessFile['oom'];
@@ -50,23 +50,23 @@ export async function launchProcess(
     oom = await readOomBaseline(host, step, mounts);
     await waiting.entered;
   } catch (error) {
-    // Left alone it would read the end of its start pipe, and create the container.
+    // A monitor left alone would read the end of its start pipe, and create the container.
     waiting.child.kill('SIGKILL');
     await waiting.child.exited;
     throw error;
   }
   const created = create(host, step, waiting, signal);
   if (waiting.cgroup !== undefined)
-    // Only to be quick: what is wrong with the cgroup, `create` tells.
+    // This only saves time: `create` reports what is wrong with the cgroup.
     keepMovesQuick(host, waiting.cgroup, () => readMonitorPid(host, step), created).catch(() => undefined);
   const isWhole = reached('start');
-  // Why it is not reached is of interest only once the container is created.
+  // A failure is thrown where `isWhole` is awaited, once the container is created.
   isWhole.catch(() => undefined);
   const pid = await created;
   const init = await readIdentity(host, pid);
   const own = await readExecutable(host, pid);
   await isWhole;
-  // Asked once more: a signal may have come since, and from the start on it would be too late.
+  // An interrupt may have come since, and from the start on it would be too late.
   await reached('start');
   const startedAt = host.now();
   await startCreated(host, step);
@@ -110,7 +110,7 @@ export function monitorPidFile(step: ProcessStep): string {
   return `${step.bundle}/monitor.pid`;
 }
 
-/** To be started in the bundle's folder. */
+/** The argv of conmon, to be started in the bundle's folder. */
 export function monitorCommand(step: ProcessStep): readonly string[] {
   const { container, runtime } = step;
   const files = [
@@ -132,7 +132,7 @@ export function monitorCommand(step: ProcessStep): readonly string[] {
   ];
   argv.push('--runtime', runtime.path, '--runtime-arg', '--root', '--runtime-arg', step.runtimeRoot);
   argv.push('--bundle', step.bundle, '--full-attach', ...files);
-  // From where it begins: it would take a colon in the path for the end of it.
+  // The log's path is relative to conmon's folder: in an absolute one conmon takes a colon for the end of the path.
   const log = posix.relative(step.bundle, step.log);
   argv.push('--persist-dir', step.records, '--log-path', `k8s-file:${log}`, '--log-level', 'error');
   return step.terminal ? [...argv, '--terminal'] : argv;
@@ -143,11 +143,11 @@ interface Monitor {
   readonly argv: readonly string[];
   readonly child: Child;
   readonly cgroup: CgroupFolder | undefined;
-  /** Whether it is in its cgroup: so must it be before it forks, that all its children are. */
+  /** Resolves when conmon is in its cgroup. It may fork only then, so that all its children are there too. */
   readonly entered: Promise<void>;
-  /** The first line of its reply. */
+  /** The first line of conmon's reply. */
   readonly answer: Promise<string>;
-  /** What it has said so far. */
+  /** conmon's stderr so far. */
   stderr(): string;
 }
 
@@ -163,10 +163,10 @@ async function startMonitor(host: Host, step: ProcessStep, mounts: readonly Moun
   const child = host.spawn([path, ...argv.slice(1)], {
     stdio: ['null', 'null', 'pipe', 'pipe', 'pipe'],
     cwd: step.bundle,
-    // The whole environment: NOTIFY_SOCKET, LISTEN_FDS and the like are runspec's own business.
+    // conmon gets no other variables: NOTIFY_SOCKET, LISTEN_FDS and the like are runspec's own business.
     env: {
       PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-      // It takes no other letters in its arguments than its locale has.
+      // conmon takes only letters of its locale in its arguments.
       LC_CTYPE: 'C.UTF-8',
       _OCI_SYNCPIPE: String(SYNC_FD),
       _OCI_STARTPIPE: String(START_FD),
@@ -178,9 +178,10 @@ async function startMonitor(host: Host, step: ProcessStep, mounts: readonly Moun
   const answer = readFirstLine(child, SYNC_FD);
   // A conmon that ended at once has closed its end; its words on stderr tell why.
   child.pipe(START_FD).on('error', () => undefined);
-  // The kernel waits for a grace period of RCU, up to 20 ms, before it moves a process; what is moved soon after does not wait.
+  // The kernel waits for a grace period of RCU, up to 20 ms, before it moves a process; another move soon after does
+  // not wait.
   const entered = cgroup === undefined ? Promise.resolve() : enterMonitorCgroup(host, cgroup, child.pid);
-  // Its failure is heard of once the root is there, unless that fails first.
+  // A failure is thrown where `entered` is awaited, once the root is there.
   entered.catch(() => undefined);
   return { argv, child, cgroup, entered, answer, stderr };
 }
@@ -223,8 +224,9 @@ async function startCreated(host: Host, step: ProcessStep): Promise<void> {
 }
 
 /**
- * What the kernel says about the program (a wrong format, no interpreter) goes to the container's log only. Until
- * then the process still is the runtime's own.
+ * Fails when execve(2) of the program has failed since `start` answered. What the kernel says of it (a wrong format, no
+ * interpreter) goes to the container's log only; until then the process is still the runtime's own.
+ * @throws OperationError
  */
 async function failIfNeverExecuted(
   host: Host,
@@ -260,7 +262,7 @@ function collectText(child: Child, fd: number): () => string {
   return () => Buffer.concat(chunks).toString('utf8').trim();
 }
 
-/** Up to the first newline, or all there is at the end. */
+/** Reads up to the first newline, or all there is at the end. */
 function readFirstLine(child: Child, fd: number): Promise<string> {
   return new Promise((resolve) => {
     const stream = child.pipe(fd);

@@ -1,23 +1,23 @@
-// Not waiting any longer, once a signal was to end it, for what a process has left behind.
+// Impatience: after a signal that asks a process to end, runspec stops waiting for what the process has left behind.
 import type { Child, Host } from '../host/host.ts';
 import { ENDING } from './default-action.ts';
 import { type ProcessIdentity, isAlive, waitUntil } from './proc.ts';
 
-/** How long a runtime may take from the end of its process to its own. runc stays for as long as somebody holds its pipes. */
+/** Time from the end of the process to that of its runtime. runc stays for as long as somebody holds its pipes. */
 const LAST_WORDS_MS = 1000;
 
 type Ended = Awaited<Child['exited']>;
 
 export interface Impatience {
-  /** To be called for each signal; after one that asks for no end the process may go on. */
+  /** To be called for each signal; only signals that ask for an end count. */
   hear(signal: NodeJS.Signals): void;
-  /** Resolves with such a signal when the process is gone and the runtime does not follow. */
+  /** Resolves with the signal that asked for the end, when the process is gone and the runtime does not follow. */
   readonly ended: Promise<Ended>;
 }
 
 /**
  * @param found the process, when the runtime has started it.
- * @param over whether nothing is waited for any more.
+ * @param over says whether the wait has ended otherwise.
  */
 export function createImpatience(
   host: Host,

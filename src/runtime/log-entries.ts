@@ -21,7 +21,7 @@ export function createLogEntries(host: Host, path: string): LogEntries {
         entries.push(Buffer.from(`${time} ${stream} ${mark} `), chunk.subarray(at, end), Buffer.from('\n'));
         at = end + 1;
       }
-      // It goes with the container, so a power cut may take it sooner.
+      // The log goes with the container, so it is not synced: a power cut may take it sooner.
       if (entries.length > 0) await host.append(path, Buffer.concat(entries), { sync: false });
     },
   };

@@ -27,7 +27,7 @@ export function createLogParser(): LogParser {
       rest = lines.pop() ?? '';
       return lines.flatMap((line): readonly LogPiece[] => {
         const [, time = '', stream, mark, text = ''] = ENTRY.exec(line) ?? [];
-        // conmon killed while it wrote: half an entry, and the next one after it.
+        // A conmon that was killed while it wrote has left half an entry, with the next one right after it.
         if (stream !== 'stdout' && stream !== 'stderr') return [];
         const starts = !open.has(stream);
         const ends = mark === 'F';
@@ -39,9 +39,12 @@ export function createLogParser(): LogParser {
   };
 }
 
-/** Of a line that is longer, half of that or more from its end: a process may write without ever ending one. */
+/**
+ * Bytes of a line that are kept. Of a longer line only the end is, at least half of that: a process may write without
+ * ever ending a line.
+ */
 const LINE_BYTES = 4 * 2 ** 20;
-/** What a piece takes beside its text: a process that writes dot by dot makes one of each. */
+/** Memory that a piece takes beside its text: a process that writes dot by dot makes a piece of each dot. */
 const PIECE_BYTES = 128;
 
 interface TailLine {
@@ -51,7 +54,7 @@ interface TailLine {
 
 /** The last `count` lines of a log that is read from its beginning, in memory for that many only. */
 export function createTail(count: number): { push(piece: LogPiece): void; pieces(): readonly LogPiece[] } {
-  // By their number: the first of an array is removed by moving all others.
+  // Lines by their number: removing the first one of an array would move all others.
   const lines = new Map<number, TailLine>();
   let begun = 0;
   const open = new Map<string, TailLine>();

@@ -1,6 +1,5 @@
-// Mounts that the spec asks for and that are no longer in the container, or of which it has what their source no longer is.
-// Reads only. Its standard places (/proc, /dev…) are its own affair, and so are all of them where it may mount and
-// unmount itself.
+// Mounts that the spec asks for and that are no longer in the container, or show what their source no longer is. Reads
+// only. Standard places (/proc, /dev…) are left out, and all mounts of a container that may mount and unmount itself.
 import type { FileStatus, Host } from '../host/host.ts';
 import { readMounts, type MountState } from '../host/kernel-view.ts';
 import { topMount } from '../host/mount-lookup.ts';
@@ -12,15 +11,16 @@ import { lookUp, viewOfProcess } from './root-view.ts';
 const STANDARD = new Set(['/dev', '/dev/shm']);
 
 /**
- * `unmounted`: nothing is mounted there. Otherwise it is what the source was at the start of the process, and that is
- * `deleted`, as after `rm` or `mv new file`; or the source leads to something else by now (`replaced`), or to nothing (`gone`).
+ * `unmounted`: nothing is mounted at the destination. Otherwise what the source was at the start of the process is
+ * mounted: it has been `deleted` since, as by `rm` or `mv new file`; or the source's path now leads to something else
+ * (`replaced`), or to nothing (`gone`).
  */
 export type MountFault = 'unmounted' | 'deleted' | 'replaced' | 'gone';
 
 export interface MissingMount {
-  /** As in the spec. */
+  /** The destination as in the spec. */
   readonly destination: string;
-  /** Of a bind, a path of the host. */
+  /** For a bind, a path of the host. */
   readonly source: string;
   readonly fault: MountFault;
 }
@@ -31,7 +31,7 @@ export async function findMissingMounts(
   pid: number,
 ): Promise<readonly MissingMount[]> {
   const config = await readConfig(host, bundle);
-  // The bundle's own step tells of that.
+  // A missing or damaged configuration is reported by the bundle's own step.
   if (config === undefined) return [];
   if (config.process.capabilities.bounding.includes('CAP_SYS_ADMIN')) return [];
   const table = await orNothing(readMounts(host, `/proc/${pid}`));
@@ -58,14 +58,14 @@ async function findFault(
   if (there.every(({ root }) => root.endsWith('//deleted')))
     return there.length > 0 ? 'deleted' : 'unmounted';
   const top = topMount(table, path);
-  // What is hidden by another mount, as by a masked path, cannot be looked at. (A read-only path is mounted on itself.)
+  // A mount under another one, such as a masked path, cannot be looked at. (A read-only path is mounted on itself.)
   const isHidden = there.some(({ device, root }) => device !== top?.device || root !== top.root);
-  // What a path leads to in /proc depends on who asks.
+  // A path in /proc may lead to something else for each process that asks.
   if (type !== 'bind' || isHidden || top?.type === 'proc') return undefined;
   return compareWithSource(host, `/proc/${pid}/root${path}`, source);
 }
 
-/** By a symlink of the image it may lie elsewhere than it is written. */
+/** The path at which the destination is mounted: a symlink of the image may lead it elsewhere. */
 async function findMountpoint(
   host: Host,
   destination: string,
@@ -77,19 +77,19 @@ async function findMountpoint(
   return typeof found === 'string' ? destination : found.path;
 }
 
-/** Its server has ended (FUSE), or has it no more (NFS). */
+/** Errors of a mount whose server has ended (FUSE), or no longer has the file (NFS). */
 const DEAD = new Set(['ENOTCONN', 'ESTALE']);
 
 /**
- * By device and inode as stat(2) tells them: as long as it is mounted, no other file gets these. The mount table would not do,
- * in which NFS shows every path as `/`.
+ * Compares device and inode, as stat(2) tells them: no other file gets these while the former one is mounted. The mount
+ * table would not do, since it shows every path of NFS as `/`.
  */
 async function compareWithSource(
   host: Host,
   mountpoint: string,
   source: string,
 ): Promise<MountFault | undefined> {
-  // stat(2) mounts nothing on the folder of an automount, the way into it does; of a file there is none.
+  // stat(2) of an automount's folder mounts nothing, while a path through it (`/.`) does. A file has no such path.
   const now = await look(
     async () => (await host.statusOfTarget(`${source}/.`)) ?? (await host.statusOfTarget(source)),
   );
@@ -99,7 +99,7 @@ async function compareWithSource(
   return mounted.device === now.device && mounted.inode === now.inode ? undefined : 'replaced';
 }
 
-/** What cannot be looked at is no drift; why that is so may be. */
+/** The status, or the errno of a failed look: some of these errors are drift, the others tell nothing. */
 async function look(
   read: () => Promise<FileStatus | undefined>,
 ): Promise<FileStatus | { readonly failure: string }> {

@@ -36,7 +36,7 @@ export async function enterMonitorCgroup(host: Host, cgroup: CgroupFolder, pid: 
   try {
     await host.writeInPlace(`${cgroup.folder}/cgroup.procs`, String(pid));
   } catch (error) {
-    // It has ended already; what it said on stderr is reported by whoever waits for it.
+    // The monitor has ended already; its stderr is reported where its reply is awaited.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
@@ -47,9 +47,10 @@ const PAUSE_MS = 4;
 const ROUNDS = 125;
 
 /**
- * Puts the monitor where it is, again and again. The first process that changes its cgroup waits for a grace period
- * of RCU, 5 to 20 ms; what follows soon after does not (kernel/rcu/sync.c, under cgroup_threadgroup_rwsem). The
- * monitor is waiting anyway: so its runtime, which moves the container's init within its `create`, need not.
+ * Moves the monitor into the cgroup that it is in already, again and again. The first process that changes its cgroup
+ * waits for a grace period of RCU, 5 to 20 ms; those that follow soon after do not (kernel/rcu/sync.c, under
+ * cgroup_threadgroup_rwsem). So the runtime, which moves the container's init within its `create`, need not wait; the
+ * monitor waits anyway.
  */
 export async function keepMovesQuick(
   host: Host,
@@ -69,7 +70,7 @@ export async function keepMovesQuick(
 
 export async function removeMonitorCgroup(host: Host, cgroup: CgroupFolder): Promise<void> {
   await removeCgroupFolder(host, cgroup.folder);
-  // It may be in use still, by this container's cgroup or another one's.
+  // The parent may still be in use, by this container's cgroup or another one's.
   await removeWhenEmpty(host, parentOf(cgroup.folder));
 }
 

@@ -1,25 +1,25 @@
-// Sysctls in a container's own namespaces: /proc/sys shows those of whoever reads, so a program is put into them.
-// It stays in the host's mount namespace, where nothing of the container's lies in the way.
+// Sysctls in a container's own namespaces. /proc/sys shows those of the process that reads it, so programs are started
+// in the namespaces; they stay in the host's mount namespace, where nothing of the container's is in their way.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { findLivingTask, isAlive, type ProcessIdentity } from './proc.ts';
 
-/** By name, as in a spec, or as the kernel writes them. */
+/** Values by the names of sysctls, as in a spec or as the kernel writes them. */
 export type SysctlValues = Readonly<Record<string, string>>;
 
 /**
- * What the kernel showed of them once they were set: it writes some in other words (the ports 8080,8081 as 8080-8081),
- * and what was asked for would look like drift for ever.
+ * Values as the kernel showed them once they were set. It writes some in other words (the ports 8080,8081 as
+ * 8080-8081), which compared with the spec would look like drift for ever.
  */
 export interface ShownSysctls extends ProcessIdentity {
-  /** Only of those that are known to be as they were asked for. */
+  /** Only values that are known to be as they were asked for. */
   readonly values: SysctlValues;
 }
 
 /**
- * Sets what is not as wanted, and keeps in the file how the kernel shows it. One that is not there yet, or can only be
- * written, is left out. Does nothing when the process has ended.
- * @throws OperationError with the place in the spec when the kernel refuses one.
+ * Sets the sysctls that are not as wanted, and stores in `file` how the kernel shows them. A sysctl that is not there
+ * yet, or can only be written, is left out. Does nothing when the process has ended.
+ * @throws OperationError with the place in the spec when the kernel refuses a value.
  */
 export async function settleSysctls(
   host: Host,
@@ -34,14 +34,14 @@ export async function settleSysctls(
   const isShown = (name: string): boolean => showsSysctl(wanted[name] ?? '', found[name] ?? '');
   const missed = names.filter((name) => found[name] !== undefined && !isShown(name));
   for (const name of missed) await writeSysctl(host, init, name, wanted[name] ?? '');
-  // What was not there at first has not been written either.
+  // Only sysctls that were found before are read again, as no others were written.
   const values = missed.length === 0 ? found : await readSysctls(host, init, Object.keys(found));
   if (values === undefined) return;
   const shown: ShownSysctls = { ...init, values };
   await host.writeAtomic(file, `${JSON.stringify(shown)}\n`, { mode: 0o600, sync: false });
 }
 
-/** @returns undefined when it is not known of this process: a kill came before it was written. */
+/** @returns undefined when the file tells nothing of this process, as after a kill before it was written. */
 export async function readShown(
   host: Host,
   file: string,
@@ -53,7 +53,7 @@ export async function readShown(
     const shown = JSON.parse(text) as ShownSysctls;
     return shown.pid === pid && shown.startTime === startTime ? shown.values : undefined;
   } catch {
-    // Damaged, and as good as not there.
+    // A damaged file is as good as none.
     return undefined;
   }
 }
@@ -67,13 +67,13 @@ export async function readSysctls(
   const enter = await entering(host, init);
   if (enter === undefined) return undefined;
   const paths = names.map(pathOf);
-  // With a name before each line, and with status 2 when one file of several cannot be read.
+  // `grep -H` puts the file's name before each line. Its status is 2 when one file cannot be read, and is ignored.
   const { stdout } = await host.run([...enter, 'grep', '-sH', '', ...paths]);
   if (stdout === '' && !(await isAlive(host, init))) return undefined;
   return parseShown(stdout, names);
 }
 
-/** By name, from what `grep -H '' FILE…` says of their files. */
+/** Values by name, from the output of `grep -H '' FILE…` for their files. */
 export function parseShown(stdout: string, names: readonly string[]): SysctlValues {
   const values = names.flatMap((name): [string, string][] => {
     const start = `${pathOf(name)}:`;
@@ -94,17 +94,17 @@ async function writeSysctl(host: Host, init: ProcessIdentity, name: string, valu
   });
 }
 
-/** What goes before a command that is to run in the process's namespaces; undefined when it has ended. */
+/** The beginning of an argv that runs a command in the process's namespaces; undefined when the process has ended. */
 async function entering(host: Host, init: ProcessIdentity): Promise<readonly string[] | undefined> {
   const task = await findLivingTask(host, init.pid);
-  // Asked last of all: its number may be another one's by now.
+  // The init is looked at last: the number of its task may be that of another process by now.
   if (task === undefined || !(await isAlive(host, init))) return undefined;
   return ['nsenter', '--target', String(task), '--net', '--ipc', '--uts', '--'];
 }
 
 /**
- * Whether the kernel shows what was wanted: in its own spacing, with what the words leave open behind them, ranges of
- * a list put together. That is not all that it writes otherwise.
+ * Whether the kernel shows the wanted value: spaced in its own way, with further words where the wanted ones end, or
+ * with the numbers of a list as ranges. The kernel writes some values in still other ways, which are not recognized.
  */
 export function showsSysctl(wanted: string, found: string): boolean {
   const [words, others] = [wanted, found].map((text) => text.trim().split(/\s+/)) as [string[], string[]];
@@ -117,7 +117,9 @@ function isSameWord(wanted: string, found: string | undefined): boolean {
   return wanted === found || (isHex ? String(Number(wanted)) === found : isSameList(wanted, found));
 }
 
-/** As in `8080,8081` and `8080-8081`; bounded by what a port can be. */
+/**
+ * Whether two lists have the same numbers, as `8080,8081` and `8080-8081` do. Numbers have up to five digits, as ports.
+ */
 function isSameList(wanted: string, found: string): boolean {
   const LIST = /^\d{1,5}(?:-\d{1,5})?(?:,\d{1,5}(?:-\d{1,5})?)*$/;
   if (!LIST.test(wanted) || !LIST.test(found)) return false;
@@ -134,7 +136,7 @@ function numbersIn(list: string): ReadonlySet<number> {
   );
 }
 
-/** As runtimes take a name: every dot is a slash. */
+/** The file of a sysctl: every dot in its name is a slash, as runtimes take it. */
 export function pathOf(name: string): string {
   return `/proc/sys/${name.replaceAll('.', '/')}`;
 }

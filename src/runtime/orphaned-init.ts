@@ -1,19 +1,20 @@
-// A runtime that is killed in its `create` (the kernel is out of memory) leaves the container's init alone: it waits for a
-// `start` with the runtime's stderr open, while conmon waits for the end of that stderr to report. Neither would end.
+// An orphaned init, which a runtime that is killed in its `create` (the kernel is out of memory) leaves alone: it waits
+// for a `start` with the runtime's stderr open, while conmon waits for the end of that stderr to report. Neither would
+// end.
 import { OperationError, UnreachedError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import { readProcFile } from './proc.ts';
 
-/** A reply usually takes 50 ms. */
+/** Time between looks for an orphaned init; a reply usually takes 50 ms. */
 const PAUSE_MS = 500;
-/** What a runtime has not done by then it will not do: it waits for something in the container. */
+/** Limit for `create`: a runtime that takes longer waits for something in the container. */
 const CREATE_MS = 120_000;
 
 /**
  * Waits for conmon's reply, whatever happens to the runtime.
  * @param monitor gives the pid of conmon, once it is known.
- * @throws UnreachedError once the user has interrupted; OperationError when there is none in time. What was begun is left.
+ * @throws UnreachedError once the user has interrupted; OperationError when no reply comes in time. Nothing is undone.
  */
 export async function awaitReply(
   host: Host,
@@ -37,17 +38,17 @@ export async function awaitReply(
   );
 }
 
-/** Kills what conmon has adopted of a `create` that ended without success; conmon then reports the failure. */
+/** Kills what conmon has adopted from a `create` that ended without success, so that conmon reports the failure. */
 export async function endOrphanedInit(host: Host, step: ProcessStep, monitor: number): Promise<void> {
   const children = await readProcFile(host, `/proc/${monitor}/task/${monitor}/children`);
   const pids = (children ?? '').trim().split(' ').filter(Boolean).map(Number);
   for (const pid of pids) if (await mayBeCreate(host, pid)) return;
-  // The last thing that `create` does: with this file there is no failure to report.
+  // `create` writes this file last: with it there is no failure to report.
   if ((await host.status(`${step.bundle}/container.pid`)) !== undefined) return;
   for (const pid of pids) await host.kill(pid, 'SIGKILL');
 }
 
-/** Between fork and execve(2) it still is a conmon. */
+/** Whether the process may be the runtime's `create`, which is still a conmon between fork and execve(2). */
 async function mayBeCreate(host: Host, pid: number): Promise<boolean> {
   const argv = ((await readProcFile(host, `/proc/${pid}/cmdline`)) ?? '').split('\0');
   return argv.includes('create') || (argv[0]?.endsWith('conmon') ?? false);

@@ -2,10 +2,10 @@
 import type { Child, Host } from '../host/host.ts';
 import { type ProcessIdentity, readIdentity } from './proc.ts';
 
-/** The last one may outlast the runtime, and whoever waits for that. */
+/** Longest pause between looks: the last one may outlast the runtime, and delays everything that waits for its end. */
 const LONGEST_PAUSE_MS = 5;
 
-/** Waits for it; undefined when the runtime has ended before or the process was too short-lived. */
+/** Waits for the pid file; undefined when the runtime has ended before, or the process was too short-lived. */
 export async function awaitPidFile(
   host: Host,
   child: Child,

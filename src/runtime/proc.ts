@@ -19,7 +19,10 @@ export async function readIdentity(host: Host, pid: number): Promise<ProcessIden
   return { pid, startTime: fields[19] ?? '' };
 }
 
-/** From the third field of /proc/PID/stat on: the second, the program's name in parentheses, may contain both. */
+/**
+ * Fields of /proc/PID/stat from the third on. The second, the program's name in parentheses, may have spaces and
+ * parentheses in it.
+ */
 async function readStat(host: Host, pid: number): Promise<readonly string[] | undefined> {
   const stat = await readProcFile(host, `/proc/${pid}/stat`);
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -36,8 +39,8 @@ export async function readParent(host: Host, pid: number): Promise<number | unde
 }
 
 /**
- * The process, or a thread of it where its first one has ended: /proc shows no namespaces and no cgroup of that. A thread's
- * number serves below /proc like a process's.
+ * The number of the process, or of a live thread of it when its first one has ended: of that /proc shows no namespaces
+ * and no cgroup. A thread's number serves below /proc like a process's.
  */
 export async function findLivingTask(host: Host, pid: number): Promise<number | undefined> {
   const first = (await readStat(host, pid))?.[0];
@@ -54,7 +57,9 @@ export async function isAlive(host: Host, process: ProcessIdentity): Promise<boo
   return (await readIdentity(host, process.pid))?.startTime === process.startTime;
 }
 
-/** SIGKILL has come (field 31), and waits for what keeps the process in the kernel, as a frozen cgroup of v1 does. */
+/**
+ * Whether SIGKILL has come (field 31) and waits for what keeps the process in the kernel, such as a frozen v1 cgroup.
+ */
 export async function isDoomed(host: Host, pid: number): Promise<boolean> {
   const pending = Number((await readStat(host, pid))?.[28] ?? 0);
   return (pending & (1 << (SIGKILL - 1))) !== 0;
@@ -64,7 +69,9 @@ export async function readBootId(host: Host): Promise<string> {
   return ((await host.readText('/proc/sys/kernel/random/boot_id')) ?? '').trim();
 }
 
-/** ESRCH: the process went; ENODEV: the cgroup did; EINVAL: the process is a zombie, and no longer in a mount namespace. */
+/**
+ * ESRCH: the process has gone; ENODEV: the cgroup has; EINVAL: the process is a zombie, in no mount namespace any more.
+ */
 const GONE: ReadonlySet<string> = new Set(['ESRCH', 'ENODEV', 'EINVAL']);
 
 /** Text of a file below /proc/PID or of a cgroup; undefined when that has gone, even between open(2) and read(2). */

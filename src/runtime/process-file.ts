@@ -4,10 +4,10 @@ import type { ProcessStep } from '../plan/plan.ts';
 import { RECORD_FILES } from '../plan/container-folder.ts';
 import type { ProcessIdentity } from './proc.ts';
 
-/** Bumped when newer code can no longer read it. */
+/** Raised when newer code can no longer read the files of older code. */
 const VERSION: number = 1;
 
-/** What is in it, but for its version. Written once the process runs. */
+/** Content of process.json, without its version. Written once the process runs. */
 export interface ProcessFile {
   readonly container: string;
   readonly bootId: string;
@@ -17,11 +17,11 @@ export interface ProcessFile {
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   readonly launch: LaunchSettings;
-  /** Where the kernel counts what its OOM killer did in the cgroup, and the count at the start. */
+  /** The file in which the kernel counts its OOM kills in the cgroup, and the count at the start. */
   readonly oom?: { readonly file: string; readonly kills: number };
 }
 
-/** What cannot be changed in a process that runs. */
+/** Settings that cannot be changed in a process that runs. */
 export type LaunchSettings = Pick<
   ProcessStep,
   'bundle' | 'runtime' | 'runtimeRoot' | 'log' | 'terminal' | 'cgroup'
@@ -29,13 +29,13 @@ export type LaunchSettings = Pick<
 
 export async function readProcessFile(host: Host, records: string): Promise<ProcessFile | undefined> {
   const path = `${records}/${RECORD_FILES.process}`;
-  // Something else in its place tells as little as no file.
+  // Something other than a file in its place tells as little as no file.
   if ((await host.status(path))?.type !== 'file') return undefined;
   const text = await host.readText(path);
   return text === undefined ? undefined : parseProcessFile(text);
 }
 
-/** A damaged one tells as little as none: the process is found by its cgroup, and started anew by an apply. */
+/** A damaged file tells as little as none: the process is found by its cgroup, and started anew by an apply. */
 function parseProcessFile(text: string): ProcessFile | undefined {
   try {
     const found = JSON.parse(text) as Partial<ProcessFile & { readonly version: number }> | null;

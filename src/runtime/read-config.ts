@@ -19,7 +19,7 @@ export function parseConfig(text: string): OciConfig | undefined {
     Array.isArray(config.mounts) &&
     Array.isArray(config.linux?.namespaces) &&
     typeof config.root?.path === 'string' &&
-    // Of what JSON.parse gives, null is an object too.
+    // `typeof` would let null pass, which JSON.parse may give.
     config.annotations instanceof Object;
   return isWhole ? (config as unknown as OciConfig) : undefined;
 }

@@ -12,7 +12,9 @@ export interface ReadLogOptions {
   readonly signal: AbortSignal;
   /** Whether nothing more will be written; asked now and then while following. */
   hasEnded(): Promise<boolean>;
-  /** Each character of its text is a byte that the process wrote. The next piece comes when it resolves. */
+  /**
+   * Called with each piece, and awaited before the next. Each character of its text is a byte that the process wrote.
+   */
   onPiece(piece: LogPiece): Promise<void>;
 }
 
@@ -41,7 +43,7 @@ export async function readLog(host: Host, path: string, options: ReadLogOptions)
   const argv = ['tail', '-c', '+1', ...(options.follow ? ['-f'] : []), path];
   const child = host.spawn(argv, { stdio: ['null', 'pipe', 'null'] });
   const taken = takeInTurn(child.pipe(1), take);
-  // Awaited when tail has ended.
+  // A failure is thrown where `taken` is awaited, when tail has ended.
   taken.catch(() => undefined);
   const stop = (): void => void child.kill('SIGTERM');
   signal.addEventListener('abort', stop, { once: true });
@@ -64,13 +66,13 @@ export async function readLog(host: Host, path: string, options: ReadLogOptions)
   throw commandError(`cannot read ${path} any further`, { argv, status: ended.status, stdout: '', stderr });
 }
 
-/** The last of a log, of which a process may write as much as the disk holds; empty when there is none. */
+/** The end of a log, which may be as large as the disk; empty when there is no log. */
 export async function readLogEnd(host: Host, path: string): Promise<string> {
   if ((await host.status(path)) === undefined) return '';
   return (await host.run(['tail', '-c', '16384', path])).stdout;
 }
 
-/** Ended, and all that was written has been passed on. */
+/** Whether the process has ended and all that it has written was read. */
 async function isOver(
   host: Host,
   path: string,

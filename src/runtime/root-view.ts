@@ -8,23 +8,23 @@ import { isAtOrBelow, normalizePath } from '../oci/paths.ts';
 export interface RootView {
   /** Host path of the root. */
   readonly root: string;
-  /** Outer before inner; without a source nothing is known of what lies there before the start. */
+  /** Mounts, outer before inner. Of one without a source nothing is known before the start. */
   readonly binds: readonly { readonly destination: string; readonly source?: string }[];
 }
 
 export interface Found {
   /** Host path, no symlink in it below the root or a bind's source. */
   readonly hostPath: string;
-  /** The same inside the container. */
+  /** Path inside the container, without symlinks. */
   readonly path: string;
-  /** Never a symlink. */
+  /** Status of the file, which is never a symlink. */
   readonly status: FileStatus;
 }
 
 /** `unknown`: it lies where the runtime mounts something of its own, such as /proc. */
 export type Lookup = Found | 'missing' | 'unknown';
 
-/** As the kernel's MAXSYMLINKS. */
+/** The kernel's MAXSYMLINKS. */
 const MAX_SYMLINKS = 40;
 /** A group file of a large directory service is a few MiB; more than this is no user database. */
 const MAX_TEXT_BYTES = 16 * 1024 * 1024;
@@ -39,7 +39,7 @@ export async function lookUp(host: Host, view: RootView, path: string): Promise<
   return status === undefined ? 'missing' : { hostPath, path: walked.at, status };
 }
 
-/** Where a path leads that need not be there: what is missing is taken as it is written. */
+/** The path to which `path` leads, which need not exist: what is missing is taken as it is written. */
 export async function leadTo(host: Host, view: RootView, path: string): Promise<string> {
   const walked = await walk(host, view, path, 'go on');
   return typeof walked === 'string' ? normalizePath(path) : walked.at;
@@ -69,7 +69,7 @@ async function walk(
     if (status.type === 'symlink') {
       symlinks += 1;
       if (symlinks > MAX_SYMLINKS) return 'missing';
-      // The container's own processes may exchange it meanwhile.
+      // The container's own processes may replace the symlink meanwhile.
       const target = await readLinkOrNothing(host, hostPath);
       if (target === undefined) return 'missing';
       at = target.startsWith('/') ? '/' : normalizePath('..', at);
@@ -83,8 +83,8 @@ async function walk(
 }
 
 /**
- * The container writes its symlinks itself: a name of more than 255 bytes, or a path of more than 4096, is one at which nobody
- * can have anything.
+ * lstat(2) of a path inside the container, which its symlinks can make too long: nothing can exist at a name of more
+ * than 255 bytes, or a path of more than 4096.
  */
 async function statusInside(host: Host, path: string): Promise<FileStatus | undefined> {
   try {
@@ -95,7 +95,10 @@ async function statusInside(host: Host, path: string): Promise<FileStatus | unde
   }
 }
 
-/** The container as it is now. Seen from the host, the links of its /proc lead to nothing, or to the host itself. */
+/**
+ * The view of a running container. Its /proc is unknown: seen from the host, links in it lead to nothing or to the
+ * host.
+ */
 export function viewOfProcess(pid: number): RootView {
   return { root: `/proc/${pid}/root`, binds: [{ destination: '/proc' }] };
 }

@@ -1,15 +1,15 @@
-// What a runtime's or conmon's complaint means for the person who reads it. Pure.
+// The meaning of a runtime's or conmon's complaint for the person who reads it. Pure.
 import { type FailedCommand, OperationError, type SpecPath } from '../errors.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import { createLogParser } from './log-lines.ts';
 
-/** As runc and crun complain of a parameter in the container's own /proc/sys. */
+/** Complaint of runc or crun about a parameter in the container's own /proc/sys. */
 const SYSCTL = /\/proc\/sys\/([\w./-]+?)['`]?: /;
 
-/** As runc and crun complain of a mount that they cannot make. */
+/** Complaint of runc or crun about a mount that they cannot make. */
 const MOUNT = /to rootfs at "(\/[^"]+)"|(?:mount [`'][^`']*[`'] to [`']|open [`']\S*\/rootfs)\/?([^`']+)[`']/;
 
-/** A working folder that is not there is made, where it can be. */
+/** Complaint about a working folder that is not there, and that the runtime cannot make. */
 const NO_CWD = /error during container init: mkdir \/\S*: read-only file system/;
 
 const HINTS: readonly (readonly [RegExp, string])[] = [
@@ -49,19 +49,22 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** As runc complains of a file that is no namespace, or of another kind; its last words tell nothing of that. */
+/** Complaint of runc about a file that is no namespace, or of another kind; its last line does not tell that. */
 const SETNS = /failed to setns into (\w+) namespace: ([^"\n]+)/;
 
-/** Their names in a spec, where those are others than runc's. */
+/** Names of namespaces in a spec, by runc's names, where they differ. */
 const NAMESPACES: ReadonlyMap<string, string> = new Map([
   ['net', 'network'],
   ['mnt', 'mount'],
 ]);
 
-/** EAGAIN of clone(2) and pthread_create(3), in the words of runc's first stages, of Go and of crun: what runc says last names a pipe. */
+/**
+ * EAGAIN of clone(2) and pthread_create(3), in the words of runc's first stages, of Go and of crun; the last line of
+ * runc only names a pipe.
+ */
 const NO_MORE_TASKS = /resource temporarily unavailable/i;
 
-/** What in a spec asks for what the kernel or the runtime refuses. */
+/** Places in a spec that ask for what the kernel or the runtime refuses, by the words of the complaint. */
 const PATHS: readonly (readonly [RegExp, SpecPath])[] = [
   [/seccomp/i, ['security', 'seccomp']],
   [NO_CWD, ['process', 'cwd']],
@@ -69,7 +72,9 @@ const PATHS: readonly (readonly [RegExp, SpecPath])[] = [
   [/cgroups? in hybrid mode not supported|RLIM_MEMLOCK/i, ['runtime']],
 ];
 
-/** runc's `exec /bin/app: exec format error`, and before 1.1 `exec user process caused: …`; crun's `exec container process`. */
+/**
+ * runc's `exec /bin/app: exec format error`, before 1.1 `exec user process caused: …`; crun's `exec container process`.
+ */
 const EXEC_ERROR =
   /^(?:standard_init_linux\.go:\d+: )?exec (?:user process caused: |container process|\/\S*: (?:exec format error|no such file or directory|permission denied|text file busy|argument list too long|not a directory)$)/i;
 
@@ -100,7 +105,7 @@ export function createError(
         hint: 'an OCI runtime needs some to start with, runc five: raise resources.pids, or the limits of this host',
       },
     );
-  // Of those we know, whoever reads the disk and the processes finds more to say.
+  // About runc and crun more can be found on the disk and in the processes, which this file does not read.
   if (command.stderr.trim() === '' && !['runc', 'crun'].includes(step.runtime.name))
     return new OperationError(
       `${step.runtime.path} has made no process of ${step.container}, and says nothing`,
@@ -127,7 +132,10 @@ export function startError(
   return failure(`${step.runtime.name} cannot start the process of ${step.container}`, command, path);
 }
 
-/** What a log since `startedAt` says of an execve(2) that failed after `start` had answered: it is the last entry. */
+/**
+ * The log's word on an execve(2) that failed after `start` had answered: its last entry, if not from before
+ * `startedAt`.
+ */
 export function execErrorIn(log: string, startedAt: number): string | undefined {
   const last = createLogParser().push(`${log.trimEnd().split('\n').at(-1) ?? ''}\n`)[0];
   if (last === undefined || Date.parse(last.time) < startedAt) return undefined;

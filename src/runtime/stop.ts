@@ -14,17 +14,18 @@ import { monitorCgroup, removeMonitorCgroup } from './monitor-cgroup.ts';
 import { isAlive, type ProcessIdentity, readBootId, readProcFile, waitUntil } from './proc.ts';
 import { readProcessFile } from './process-file.ts';
 
-/** For processes that have been sent SIGKILL; only one stuck in the kernel takes longer. */
+/** Time for processes that have been sent SIGKILL; only one stuck in the kernel takes longer. */
 const KILL_MS = 10_000;
-/** For conmon to write the last output and the exit status once the process is gone. */
+/** Time for conmon to write the last output and the exit status once the process is gone. */
 const MONITOR_MS = 2000;
 
-/** After which people are told what is waited for. */
+/** Time after which people are told what is waited for. */
 const PATIENCE_MS = 2000;
 
 /**
- * How a process ended that did so by itself is laid aside, see former-end.ts.
- * @param tell a line for people, where the process takes its time.
+ * Ends the process and all that came with it. When the process had ended by itself, the files that tell how are laid
+ * aside: former-end.ts.
+ * @param tell gets a line for people when the process takes long to end.
  * @returns whether anything was there.
  */
 export async function stopProcess(
@@ -38,7 +39,7 @@ export async function stopProcess(
   const monitors = monitor === undefined ? [] : [monitor];
   const state = await readContainerState(host, step.records);
   const known = await readProcessFile(host, step.records);
-  // After a reboot its numbers may be those of a process of anybody's.
+  // After a reboot the pids of the record may be those of any processes.
   const record = known?.bootId === (await readBootId(host)) ? known : undefined;
   const complete =
     record !== undefined &&
@@ -47,7 +48,7 @@ export async function stopProcess(
       !(await isAlive(host, record.init)));
   if (record !== undefined && step.stopTimeout > 0 && (await isAlive(host, record.init))) {
     await host.kill(record.init.pid, step.stopSignal as NodeJS.Signals);
-    // A process that is held still hears of it only when it goes on.
+    // A frozen process hears of the signal only when it goes on.
     await thaw(host, await findFrozen(host, mounts, step.cgroup));
     const hasEnded = async (): Promise<boolean> => !(await isAlive(host, record.init));
     const patience = Math.min(PATIENCE_MS, step.stopTimeout);
@@ -56,8 +57,8 @@ export async function stopProcess(
       await waitUntil(host, step.stopTimeout - patience, hasEnded);
     }
   }
-  // A start that was cut short may go on by itself: first whoever could still make processes, then the rest. It
-  // makes the monitor's cgroup first of all, and that goes last.
+  // A start that was cut short may go on by itself, so what could still make processes is killed before the rest. A
+  // start makes the monitor's cgroup first of all, and that is removed last: without it there are no strays.
   const mayHaveStrays =
     !complete && (monitor === undefined || (await host.status(monitor.folder)) !== undefined);
   const hadStrays = mayHaveStrays && (await killStrays(host, step));
@@ -66,7 +67,7 @@ export async function stopProcess(
   if (isThere) {
     if (!complete) await killProcesses(host, monitors, KILL_MS);
     await killProcesses(host, container, KILL_MS);
-    // Somebody may have moved it out of its cgroup.
+    // Somebody may have moved the init out of its cgroup.
     if (record !== undefined) await killInit(host, record.init);
     await waitUntil(host, MONITOR_MS, async () => (await listProcesses(host, monitors)).length === 0);
     await killProcesses(host, monitors, KILL_MS);
@@ -89,7 +90,7 @@ async function killInit(host: Host, init: ProcessIdentity): Promise<void> {
 async function forgetProcess(host: Host, step: ProcessStep): Promise<boolean> {
   const state = `${step.runtimeRoot}/${step.container}`;
   const known = (await host.status(state)) !== undefined;
-  // `delete` removes the cgroup with its limits, takes 100 ms, and leaves some behind anyway (runc killed
+  // The runtime's `delete` removes the cgroup with its limits, takes 100 ms, and leaves some behind anyway (runc killed
   // early). With every process gone, runc's and crun's state is this folder; others may keep more elsewhere.
   if (known && !['runc', 'crun'].includes(step.runtime.name)) {
     await host.run([step.runtime.path, '--root', step.runtimeRoot, 'delete', '--force', step.container]);
@@ -105,13 +106,13 @@ async function forgetProcess(host: Host, step: ProcessStep): Promise<boolean> {
   return known;
 }
 
-/** Whatever has come to be in the file's place must not keep the container up. */
+/** Removes a file, or the folder that has come to be in its place and must not keep the container up. */
 async function removeEntry(host: Host, path: string): Promise<void> {
   if ((await host.status(path))?.type === 'directory') await host.removeTree(path);
   else await host.removeFile(path);
 }
 
-/** A disk that is read-only by now must not keep the container up: whoever removes the folder after this says so. */
+/** Does work, but ignores a read-only disk, which must not keep the container up: removing the folder reports it. */
 async function unlessReadOnly(work: () => Promise<void>): Promise<void> {
   try {
     await work();
@@ -121,8 +122,9 @@ async function unlessReadOnly(work: () => Promise<void>): Promise<void> {
 }
 
 /**
- * A conmon or runtime for this bundle that is in none of our cgroups yet: runspec was killed between starting
- * it and moving it. They are known by the bundle's path among their arguments. @returns whether there was any.
+ * Kills a conmon or runtime for this bundle that is in none of our cgroups yet, because runspec was killed between
+ * starting and moving it. The bundle's path among the arguments tells such a process.
+ * @returns whether there was any.
  */
 async function killStrays(host: Host, step: ProcessStep): Promise<boolean> {
   let found = false;

@@ -1,24 +1,25 @@
-// Standard streams of a process in the foreground. A container gets pipes of runspec's own and never a descriptor of the
-// caller: by /proc/self/fd its root opens the file or terminal behind one again, to read and to write, whatever it was
-// opened for, and crun gives it to the container's user. Nor /dev/null, which would be the host's.
+// Standard streams of a process in the foreground. A container gets pipes of runspec's own and never a descriptor of
+// the caller: through /proc/self/fd its root opens the file or terminal behind one again, to read and to write,
+// whatever it was opened for, and crun gives it to the container's user. Nor does it get /dev/null, which would be the
+// host's.
 import { type Readable, pipeline } from 'node:stream';
 import { OperationError } from '../errors.ts';
 import type { Child, Host, Stdio } from '../host/host.ts';
 import { takeInTurn } from '../host/take-in-turn.ts';
 
 export interface Streams {
-  /** What the process is to read; undefined: nothing. */
+  /** The input of the process; undefined when it gets none. */
   input(): Readable | undefined;
   /** Resolve when the chunk has been passed on, or nobody is there to take it. */
   stdout(chunk: Buffer): Promise<void>;
   stderr(chunk: Buffer): Promise<void>;
-  /** Fires when nobody reads it any more. */
+  /** Each fires when nobody reads the stream any more. */
   readonly unread: { readonly stdout: AbortSignal; readonly stderr: AbortSignal };
 }
 
 /** @param base begins the names of the pipes, which are gone once a process was started with them. */
 export async function makePipes(host: Host, runtime: string, base: string): Promise<readonly Stdio[]> {
-  // It copies between these and pipes of its own.
+  // runc copies between these and pipes of its own.
   if (runtime === 'runc') return ['pipe', 'pipe', 'pipe'];
   const names = pipeNames(base);
   const { status, argv, stderr } = await host.run(['mkfifo', '-m', '600', ...names]);
@@ -26,7 +27,7 @@ export async function makePipes(host: Host, runtime: string, base: string): Prom
   throw new OperationError('cannot make the pipes of the process', { command: { argv, status, stderr } });
 }
 
-/** For when no process was started with them. */
+/** Removes the names of pipes when no process was started with them. */
 export async function removePipes(host: Host, base: string): Promise<void> {
   await Promise.all(pipeNames(base).map((name) => host.removeFile(name)));
 }
@@ -44,12 +45,12 @@ export function passInput(child: Child, input: Readable | undefined, tell: (erro
     sink.destroy();
     return;
   }
-  // Of a sink that has failed, the pipeline tells the input too.
+  // The pipeline tells a failure of the sink to the input too.
   input.on('error', (error) => {
     if (!sink.destroyed) tell(error);
   });
   pipeline(input, sink, ignore);
-  // Where it is a terminal, or a pipe that nothing comes from, runspec would wait for it.
+  // An input that is a terminal, or a pipe that nothing comes from, would keep runspec from ending.
   void child.exited.then(() => input.destroy());
 }
 

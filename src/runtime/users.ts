@@ -1,4 +1,4 @@
-// Who a process runs as: names and numbers looked up in the container's own /etc/passwd and /etc/group.
+// The user that a process runs as: names and numbers looked up in the container's own /etc/passwd and /etc/group.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { isAtOrBelow } from '../oci/paths.ts';
@@ -52,15 +52,16 @@ export async function resolveUser(
 }
 
 /**
- * Runtimes read these from within, whoever the process is to run as: a fifo or a terminal would keep them waiting for ever.
- * @throws OperationError for what is there and is no file.
+ * Checks the user databases. Runtimes read them for every user of a process: a fifo or a terminal in the place of one
+ * would keep them waiting for ever.
+ * @throws OperationError when something other than a file is there.
  */
 export async function checkDatabases(host: Host, view: RootView): Promise<void> {
   for (const path of DATABASES) await checkDatabase(host, view, path);
 }
 
 async function checkDatabase(host: Host, { root, binds }: RootView, path: string): Promise<void> {
-  // In /dev and /proc is more to wait for than files; a tmpfs of the spec's is empty.
+  // A path may lead into /dev or /proc, where there is more to wait for than files; a tmpfs of the spec's is empty.
   const known = binds.filter(({ source }) => source !== undefined);
   const special = ['/dev', '/proc'].map((destination) => ({ destination }));
   const found = await lookUp(host, { root, binds: [...special, ...known] }, path);
