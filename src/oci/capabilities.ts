@@ -1,4 +1,4 @@
-// Which capabilities a process gets: Docker's default set, changed as the spec says. Pure.
+// The capabilities of a process: Docker's default set, changed as the spec says. Pure.
 import type { OciCapabilities } from './runtime-spec.ts';
 
 /** Docker's default set (mask a80425fb). */
@@ -19,7 +19,7 @@ const DEFAULTS: readonly string[] = [
   'CAP_SYS_CHROOT',
 ];
 
-/** By number, as in linux/capability.h. */
+/** Names of all capabilities in the order of their numbers: linux/capability.h. */
 export const ALL_CAPABILITIES: readonly string[] = [
   'CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE',
   'NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT',
@@ -39,7 +39,7 @@ export function chooseCapabilities(change: {
   const dropped = change.drop.map(withPrefix);
   const remaining = (names: readonly string[]): readonly string[] =>
     names.filter((name) => !dropped.includes(name));
-  // As Docker: `add: [ALL]` is all but what is dropped by name; `drop: [ALL]` leaves what is added.
+  // The rules are Docker's: `add: [ALL]` is all but what is dropped by name; `drop: [ALL]` leaves what is added.
   const everything = change.add.includes('ALL');
   const added = everything ? remaining(ALL_CAPABILITIES) : named;
   const base = everything || change.drop.includes('ALL') ? [] : remaining(DEFAULTS);
@@ -81,7 +81,7 @@ export function settleCapabilities(
   };
 }
 
-/** @param mask hexadecimal, as in CapPrm of /proc/PID/status. */
+/** Names of the capabilities in a mask. @param mask hexadecimal, as in CapPrm of /proc/PID/status. */
 export function capabilitiesOfMask(mask: string): readonly string[] {
   const bits = BigInt(`0x${mask}`);
   return ALL_CAPABILITIES.filter((_, number) => ((bits >> BigInt(number)) & 1n) === 1n);

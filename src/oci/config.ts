@@ -19,14 +19,14 @@ export interface ConfigInput {
   readonly spec: SettledSpec;
   /** The mounted root. */
   readonly rootfs: string;
-  /** As in `/runspec/web`. */
+  /** Path of the container's cgroup in each hierarchy, as in `/runspec/web`. */
   readonly cgroupsPath: string;
   /** The namespace a private network was made in, as in `/run/netns/runspec-web`. */
   readonly netnsPath?: string;
   readonly files: GeneratedFiles;
   /** Host folder of a named volume. */
   volumePath(name: string): string;
-  /** What `spec.devices` are on this host. */
+  /** The nodes of `spec.devices` on this host. */
   readonly devices: readonly DeviceFacts[];
 }
 
@@ -42,7 +42,7 @@ export interface DeviceFacts {
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** Docker's: FACTS, masked. Paths that do not exist are passed over by the runtime. */
+/** Docker's masked paths. The runtime passes over those that do not exist. */
 const MASKED_PATHS: readonly string[] = [
   ...[
     'asound',
@@ -72,7 +72,10 @@ const READONLY_PATHS: readonly string[] = [
   '/sys/fs/cgroup',
 ];
 
-/** Making a node is no access to it; then null, zero, full, random, urandom, tty, console, ptmx and pts. */
+/**
+ * Any node may be made, which gives no access to it. Accessible are null, zero, full, random, urandom, tty, console,
+ * ptmx and pts.
+ */
 const DEVICE_RULES: readonly OciDeviceRule[] = [
   { allow: false, access: 'rwm' },
   { allow: true, type: 'c', access: 'm' },
@@ -107,7 +110,7 @@ export function joinedNamespaces(spec: Spec): BundleStep['join'] {
   });
 }
 
-/** What the language allows and no OCI runtime does. */
+/** Problems with what the spec language allows and no OCI runtime does. */
 export function findConfigProblems(spec: Spec): readonly Diagnostic[] {
   const problems: Diagnostic[] = [];
   if (spec.namespaces.mount.mode !== 'private') {
@@ -186,7 +189,7 @@ function buildLinux(input: ConfigInput): OciLinux {
     cgroupsPath: input.cgroupsPath,
     namespaces: buildNamespaces(input),
     ...(ociDevices.length === 0 ? {} : { devices: ociDevices }),
-    // Limits are not here: the cgroup op has written them, and a runtime leaves alone what it is not told.
+    // Limits are left out: the cgroup op has written them, and a runtime leaves alone what it is not told.
     resources: { devices: [...DEVICE_RULES, ...rules] },
     ...(Object.keys(spec.sysctls).length === 0 ? {} : { sysctl: spec.sysctls }),
     rootfsPropagation: 'private',

@@ -1,4 +1,4 @@
-// What is mounted in a container and in which order, and the places this needs in the root. Pure.
+// The mounts of a container in their order, and the places in the root that they need. Pure.
 import type { MountSpec, Spec } from '../load/spec.ts';
 import type { HostFacts } from '../plan/facts.ts';
 import type { Mountpoint } from '../plan/plan.ts';
@@ -19,7 +19,7 @@ export interface MountInput {
   volumePath(name: string): string;
 }
 
-/** Docker's: FACTS, mounts. */
+/** Docker's default mounts. */
 const DEFAULT_MOUNTS: readonly OciMount[] = [
   { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
   {
@@ -72,8 +72,8 @@ export function buildMounts(input: MountInput): readonly OciMount[] {
       ['/etc/hosts', files.hosts] as const,
     ].map(([destination, source]) => ({ destination, type: 'bind', source, options: fileOptions })),
   ];
-  // Whoever mounts /dev or /etc brings what belongs below it: a generated file bound there would need
-  // a mount point made in the user's own folder.
+  // A spec that mounts /dev or /etc itself brings what belongs below it: a generated file bound there would need a
+  // mount point made in the user's own folder.
   const kept = defaults.filter(
     (mount) => !own.some(({ destination }) => isAtOrBelow(mount.destination, destination)),
   );
@@ -117,7 +117,7 @@ const RUNTIME_PLACES: readonly (readonly [string, Mountpoint['type']])[] = [
   ['/etc/hostname', 'file'],
 ];
 
-/** Nothing but a folder will do there. */
+/** Places of the runtime at which nothing but a folder will do. */
 export const RUNTIME_FOLDERS: readonly string[] = RUNTIME_PLACES.flatMap(([path, type]) =>
   type === 'directory' ? [path] : [],
 );
@@ -133,7 +133,7 @@ export function mountTargets(spec: Spec, paths: HostFacts['paths']): readonly Mo
         ? 'file'
         : 'directory';
     const ownedByRuntime = targets.get(path)?.symlinks === 'replace';
-    // Below these the mount point is made in the file system mounted there, not in the root.
+    // Below /dev, /proc and /sys the mount point is made in the file system mounted there, not in the root.
     if (!ownedByRuntime && ['/dev', '/proc', '/sys'].some((folder) => isAtOrBelow(path, folder))) continue;
     targets.set(path, {
       path,

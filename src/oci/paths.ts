@@ -1,6 +1,8 @@
 // Paths inside a container, as text: no file system is asked. Pure.
 
-/** Absolute, without `.`, `..`, doubled or trailing slashes; `..` at the root stays there, as in the kernel. */
+/**
+ * The path as absolute, without `.`, `..`, doubled or trailing slashes; `..` at the root stays there, as in the kernel.
+ */
 export function normalizePath(path: string, from = '/'): string {
   const parts: string[] = [];
   for (const part of (path.startsWith('/') ? path : `${from}/${path}`).split('/')) {

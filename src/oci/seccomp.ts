@@ -12,8 +12,8 @@ const NAMESPACE_FLAGS = 0x7e020000;
 const PERSONALITIES: readonly number[] = [0, 8, 0x20000, 0x20008, 0xffffffff];
 
 /**
- * By Node's name of the machine's architecture; the native one first. Without x32, which hardly a kernel has: each
- * architecture adds 10 ms to every start, as libseccomp takes quadratic time.
+ * Architectures of the filter by Node's name of the machine's, the native one first. x32, which hardly a kernel has, is
+ * left out: each architecture adds 10 ms to every start, as libseccomp takes quadratic time.
  */
 const ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
   x64: ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86'],
