@@ -1,11 +1,11 @@
-// Containers that join each other in a circle: none of them could be made first. Of those of one text load tells; here it
-// is seen also when the circle closes over containers that are up.
+// Refuses containers that join each other's namespaces in a circle: none of them could be made first. load reports
+// circles within one text; this check also sees those that close over containers that are up.
 import { findWayTo, joinedBy } from '../load/joined.ts';
 import type { Spec } from '../load/spec.ts';
 import type { HostFacts } from './facts.ts';
 import type { Problems } from './problems.ts';
 
-/** @param together all specs of the call: what is up of those does not count. */
+/** @param together all specs of the call; their joins replace those of the containers that are up. */
 export function checkCircles(
   spec: Spec,
   { containers }: HostFacts,

@@ -1,5 +1,5 @@
-// Whether filter chains of others stop packets of a container: an accept of ours cannot overrule a drop of theirs. Names
-// the rule, and what would let the packets pass; nothing of theirs is ever changed. Pure.
+// Finds rules of other firewalls that stop packets of a container (an accept in our table cannot overrule their drop),
+// and names the rule and the command that would let the packets pass. Never changes such a rule. Pure.
 import type { Diagnostic } from '../errors.ts';
 import { describePort } from '../load/ports.ts';
 import type { Spec } from '../load/spec.ts';
@@ -11,9 +11,9 @@ import type { Lease } from './plan.ts';
 import { createProblems, type Problems } from './problems.ts';
 import { waysOf, type Endpoint, type Way } from './packet-ways.ts';
 
-/** One rule that stops packets, and all that it stops. */
+/** One foreign rule that stops packets, with everything that it stops. */
 export interface Obstacle {
-  /** For people: what is stopped, and by which rule of which chain. */
+  /** Says to people what is stopped, and by which rule of which chain. */
   readonly message: string;
   readonly kind: Way['kind'];
   readonly hint: string;
@@ -37,7 +37,7 @@ export function checkFirewall(spec: Spec, lease: Lease, { network }: HostFacts, 
     );
 }
 
-/** The same of rules that were read after the rest. */
+/** Like checkFirewall, with foreign rules that were read after the other facts. */
 export function findFirewallProblems(
   spec: Spec,
   lease: Lease,
@@ -78,11 +78,11 @@ function findDropOf(way: Way, chain: ForeignChain, chains: readonly ForeignChain
   const packet = way.at[base.hook]?.(base.priority);
   if (packet === undefined) return undefined;
   const drop = findDrop(chain, chains, packet);
-  // To where a container speaks is not known: who allows some of it may well have meant just that.
+  // The destinations of a container are unknown, and an admin who allows only some of them may mean just that.
   return way.kind === 'outward' && drop?.certain === false ? undefined : drop;
 }
 
-/** As our own step leaves it: ops/docker-user.ts. */
+/** DOCKER-USER with what our own step lets pass (ops/docker-user.ts), simplified to all packets of the link. */
 function openDockerUser(chain: ForeignChain, link: string): ForeignChain {
   if (chain.name !== 'DOCKER-USER' || chain.family !== 'ip') return chain;
   const last = chain.rules.at(-1);

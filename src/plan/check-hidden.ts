@@ -1,13 +1,13 @@
-// What a spec asks for and what nobody will see, because something is mounted over it.
+// Warns of files, folders and DNS settings of a spec that have no effect because something is mounted over them.
 import type { SpecPath } from '../errors.ts';
 import type { Spec } from '../load/spec.ts';
 import { isAtOrBelow, normalizePath } from '../oci/paths.ts';
 import type { Problems } from './problems.ts';
 
-/** File systems of the runtime's own. */
+/** Places where the OCI runtime mounts file systems of its own. */
 const KERNEL_PLACES = ['/dev', '/proc', '/sys'];
 
-/** What runspec writes itself, and what of a spec is in it. */
+/** Files that runspec generates, and the keys of the spec that say what is in them. */
 const GENERATED: Readonly<Record<string, string>> = {
   '/etc/resolv.conf': 'dns.servers, dns.search and dns.options',
   '/etc/hosts': 'dns.hosts',

@@ -41,7 +41,7 @@ export function checkMounts({ mounts }: Spec, { paths }: HostFacts, problems: Pr
   });
 }
 
-/** A file, a socket or a device: whatever nothing can lie in. */
+/** Whether the mount binds a file, a socket or a device: nothing else can be mounted below it. */
 function isFile(mount: MountSpec, paths: HostFacts['paths']): mount is MountSpec & { source: string } {
   if (mount.type !== 'bind') return false;
   const type = paths[mount.source]?.type;

@@ -1,5 +1,5 @@
-// Paths that mount(8) cannot hand to overlayfs: a double quote begins a quoted text for it, up to the next one, and
-// nothing takes its meaning away.
+// Refuses paths that mount(8) cannot pass to overlayfs: in its options a double quote begins a quoted text that ends at
+// the next one, and cannot be escaped.
 import type { Spec } from '../load/spec.ts';
 import type { HostFacts } from './facts.ts';
 import type { Problems } from './problems.ts';
@@ -12,7 +12,7 @@ export function checkQuotes(spec: Spec, facts: HostFacts, problems: Problems): v
       `${path} has an odd number of double quotes, and cannot be mounted as part of a root file system`,
       hint,
     );
-  // A folder that is used where it lies; all else is in the data folder.
+  // The rootfs folder that is used where it lies; all other layers are in the data folder.
   const folder = facts.layers[spec.name]?.find(({ recipe }) => recipe === undefined)?.path;
   if (folder !== undefined && hasOddQuotes(folder))
     refuse(['rootfs', 'directory'], folder, 'rename it, or bind it to a path without them: mount --bind');

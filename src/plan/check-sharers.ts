@@ -1,10 +1,11 @@
-// A network namespace with other containers in it: they would lose the network, and it would live on without a name.
+// Refuses to give up a network namespace that other containers are in: they would lose the network, and the namespace
+// would live on without a name.
 import type { Spec } from '../load/spec.ts';
 import type { HostFacts } from './facts.ts';
 import type { Problems } from './problems.ts';
 
 /**
- * Those of the same call are refused too: should one fail, it could not go back to where it was.
+ * Sharers in the same call count too: if one of them failed, it could not go back to the namespace that it left.
  * @param ownsNetwork whether the spec has a network namespace of its own.
  */
 export function checkSharers(
@@ -25,7 +26,7 @@ export function checkSharers(
   );
 }
 
-/** All that have joined its network namespace, be it through others. */
+/** Names of all containers in the owner's network namespace, whether they joined it directly or through others. */
 function sharersOf(owner: string, containers: HostFacts['containers']): readonly string[] {
   const found = new Set([owner]);
   for (const _ of Object.keys(containers)) {

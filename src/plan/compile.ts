@@ -55,18 +55,21 @@ export function compileAll(specs: readonly Spec[], facts: HostFacts): readonly C
 
 const FIXED = ['address', 'subnet', 'gateway', 'address6', 'subnet6', 'gateway6'] as const;
 
-/** Who names an address or a subnet goes before who takes what is free, and a container before those that join its namespaces. */
+/**
+ * Specs that fix an address or a subnet go before those that take what is free, and containers before those that join
+ * their namespaces.
+ */
 function inCompileOrder(specs: readonly Spec[]): readonly Spec[] {
   const isFixed = ({ network }: Spec): boolean => FIXED.some((key) => network[key] !== undefined);
   return afterJoined([...specs.filter(isFixed), ...specs.filter((spec) => !isFixed(spec))]);
 }
 
-/** In the order given, except that containers come before those that join their namespaces. */
+/** Specs in the given order, except that containers come before those that join their namespaces. */
 export function afterJoined(specs: readonly Spec[]): readonly Spec[] {
   const result = new Set<Spec>();
   const begun = new Set<Spec>();
   const visit = (spec: Spec): void => {
-    // Those that join each other in a circle have no order, and are refused.
+    // Specs that join each other in a circle have no order; checkCircles refuses them.
     if (begun.has(spec)) return;
     begun.add(spec);
     const joined = joinedBy(spec).map(({ container }) => container);
@@ -207,6 +210,6 @@ function canonicalJson(value: unknown): string {
     const entries = Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1));
     return `{${entries.map(([key, field]) => `${JSON.stringify(key)}:${canonicalJson(field)}`).join(',')}}`;
   }
-  // A property that is undefined is left out, as JSON does.
+  // An undefined value is written as null, also in an object, where JSON.stringify would leave it out.
   return value === undefined ? 'null' : JSON.stringify(value);
 }

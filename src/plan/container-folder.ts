@@ -1,20 +1,20 @@
-// What runspec keeps of a container in <data-dir>/containers/NAME (DESIGN section 5). Each thing is named here and nowhere
-// else: by these names such a folder is known for runspec's own when no record in it can be read any more.
+// Names of everything that runspec keeps in a container's folder, <data-dir>/containers/NAME (DESIGN section 5). They
+// are spelled nowhere else: by them a folder is known to be runspec's when none of its records can be read.
 
-/** Files, each written beside its place and renamed; an unreadable one is set aside. */
+/** Records: each is written beside its place and renamed; an unreadable one is set aside. */
 export const RECORD_FILES = {
   applied: 'plan.json',
   pending: 'pending.json',
   spec: 'spec.json',
   process: 'process.json',
-  /** The host before the first effect, for `--prove`. */
+  /** Snapshot of the host before the first effect, for `down --prove`. */
   before: 'before.json',
-  /** conmon's and `run`'s: the exit status, and a mark when the kernel's OOM killer ended the process. */
+  /** Exit status of the process, written by conmon or `run`, and a mark that the kernel's OOM killer ended it. */
   exit: 'exit',
   oom: 'oom',
 } as const;
 
-/** Files that are written to at their ends. */
+/** Files that are only appended to. */
 export const GROWING_FILES = { journal: 'journal.jsonl', log: 'log' } as const;
 
 export const RECORD_FOLDERS = {
@@ -22,11 +22,11 @@ export const RECORD_FOLDERS = {
   etc: 'etc',
   mountpoints: 'mountpoints',
   writable: 'writable',
-  /** What tells how the process ended, while a start of it is tried again. */
+  /** Records of how the former process ended, kept while a new start is tried that may fail. */
   ended: 'ended',
 } as const;
 
-/** Ends the name of a record that cannot be read. */
+/** Suffix of a record that cannot be read and was set aside. */
 export const SET_ASIDE = '.unreadable';
 
 export function containerFolder(dataDir: string, name: string): string {

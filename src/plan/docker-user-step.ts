@@ -1,4 +1,4 @@
-// The kind of step that is there beside Docker only.
+// The docker-user step, which a plan has only on hosts with Docker.
 import type { Spec } from '../load/spec.ts';
 import { OURS, ownerOf } from '../names.ts';
 import type { HostFacts } from './facts.ts';
@@ -13,11 +13,11 @@ export interface DockerUserStep extends StepBase {
   readonly link: string;
   /** Owner, as in `runspec:web`; for a bridge `runspec`. */
   readonly comment: string;
-  /** On a bridge of somebody else, behind which there is more than containers: this address alone. */
+  /** Set on a foreign bridge, which serves others than our containers: only this address may pass. */
   readonly joined?: { readonly bridge: string; readonly address: string };
 }
 
-/** Only where Docker is: its FORWARD chain drops what none of its rules accepts. */
+/** Steps for a host with Docker, whose FORWARD chain drops what none of its rules accepts; none elsewhere. */
 export function dockerSteps(
   spec: Spec,
   lease: Lease,
@@ -26,7 +26,7 @@ export function dockerSteps(
 ): readonly DockerUserStep[] {
   if (facts.network.dockerUser !== true) return [];
   const { address, link } = lease;
-  // What it lets through is limited by our own table: never the one without the other.
+  // Our own nft table limits what this rule lets through: the rule must not be there without the table.
   const edges = { needs: [], after: ['nft:table', `network:${link}`] };
   if (spec.network.mode === 'bridge' && !isForeignLink(link, facts))
     return [

@@ -25,8 +25,8 @@ function serversOf(spec: Spec, host: ResolverFacts, lease: Lease | undefined): r
 }
 
 /**
- * A name that the spec gives an address stands in no line of ours, be it localhost or the container's own: of several
- * lines the first one counts, or all do, by the C library.
+ * Text of /etc/hosts. Names in `dns.hosts` are left out of our own lines, even localhost and the hostname: of several
+ * lines for a name some C libraries take the first, and others all.
  */
 export function renderHosts(spec: Spec, lease: Lease | undefined): string {
   // A hostname of several labels is reached by its first one as well, as Docker does.

@@ -1,4 +1,4 @@
-// What compile must know about the machine, gathered before (run/gather-facts.ts) and passed as data.
+// HostFacts: what compile must know about the machine, gathered before (run/gather-facts.ts) and passed as data.
 import type { Diagnostic } from '../errors.ts';
 import type { FileStatus } from '../host/host.ts';
 import type { ForeignChain } from './foreign-chains.ts';
@@ -11,7 +11,9 @@ export interface HostFacts {
   readonly stateDir: string;
   readonly dataDir: string;
   readonly cgroups: CgroupFacts;
-  /** CPUs that a cpuset may name, in the kernel's list format; absent where no spec has one, or the kernel does not tell. */
+  /**
+   * CPUs that a cpuset may name, in the kernel's list format; absent where no spec has one or the kernel does not tell.
+   */
   readonly cpus?: string;
   /** runspec has CAP_SYS_RESOURCE: without it no limit can be raised. */
   readonly mayRaiseLimits: boolean;
@@ -19,13 +21,13 @@ export interface HostFacts {
   readonly programs: Readonly<Record<string, string>>;
   readonly network: NetworkFacts;
   readonly listening: readonly ListeningSocket[];
-  /** Of those that the specs want to publish. */
+  /** Ports of containers without a record here that overlap with ports of the specs. */
   readonly portsElsewhere: readonly PortElsewhere[];
   /** Containers with a live record, by name; the one being compiled may be among them. */
   readonly containers: Readonly<Record<string, ContainerFacts>>;
   /** Layers of each spec, by container name, lowest first, the root file system included. */
   readonly layers: Readonly<Record<string, readonly ResolvedLayer[]>>;
-  /** What the images of the specs say about their process, by container name. */
+  /** Settings of the specs' images for their process, by container name. */
   readonly images: Readonly<Record<string, ImageFacts>>;
   /** Host paths that the specs name (bind sources, devices, namespaces), symlinks followed; null: nothing there. */
   readonly paths: Readonly<Record<string, FileStatus | null>>;
@@ -36,22 +38,22 @@ export interface HostFacts {
 
 export interface CgroupFacts {
   readonly layout: 'v1' | 'v2' | 'hybrid';
-  /** In the order of /proc/self/mountinfo. */
+  /** Mounted hierarchies, in the order of /proc/self/mountinfo. */
   readonly hierarchies: readonly {
     readonly version: 1 | 2;
     readonly mountpoint: string;
-    /** v1: as mounted together (`cpu`, `cpuacct`) or `name=systemd`; v2: of cgroup.controllers. */
+    /** v1: controllers mounted together (`cpu`, `cpuacct`), or `name=systemd`; v2: content of cgroup.controllers. */
     readonly controllers: readonly string[];
-    /** Limit files that exist for this kernel though not for all, such as memory.memsw.limit_in_bytes. */
+    /** Whether swap can be limited: not every kernel has files such as memory.memsw.limit_in_bytes. */
     readonly swap: boolean;
   }[];
 }
 
-/** Of firewalls of others. */
+/** Rules of firewalls other than runspec's. */
 export interface ForeignRules {
   /** Filter chains that packets of a container may pass; absent where there are none. */
   readonly foreignChains?: readonly ForeignChain[];
-  /** Why rules, Docker's among them, cannot be read. */
+  /** Reasons why some of these rules, or Docker's, cannot be read. */
   readonly unreadable?: readonly string[];
 }
 
@@ -61,10 +63,10 @@ export interface NetworkFacts extends ForeignRules {
     readonly alias?: string;
     readonly kind?: string;
     readonly mtu: number;
-    /** The bridge that it is a port of. */
+    /** Bridge that the link is a port of. */
     readonly master?: string;
   }[];
-  /** Docker's iptables chain DOCKER-USER is there. */
+  /** Set when Docker's iptables chain DOCKER-USER exists. */
   readonly dockerUser?: true;
   readonly addresses: readonly { readonly link: string; readonly address: string; readonly prefix: number }[];
   /**
@@ -72,9 +74,9 @@ export interface NetworkFacts extends ForeignRules {
    * `off`: the kernel has no IPv6, or it is disabled.
    */
   readonly ipv6: 'used' | 'idle' | 'off';
-  /** Of both families; the default routes are `0.0.0.0/0` and `::/0`. */
+  /** Routes of both families; the default routes are `0.0.0.0/0` and `::/0`. */
   readonly routes: readonly { readonly destination: string; readonly link: string }[];
-  /** IPv4 addresses of other machines, as far as this one knows them: next hops of routes, and whom it has talked to. */
+  /** IPv4 addresses of other machines that this host knows: next hops of routes, and its ARP table. */
   readonly neighbours?: readonly { readonly link: string; readonly address: string }[];
 }
 
@@ -88,31 +90,31 @@ export interface ListeningSocket {
   readonly owner?: { readonly pid: number; readonly command: string };
 }
 
-/** A port that a container publishes of which no record here tells. */
+/** A port published by a container without a record here: one of another data folder, or one whose record is lost. */
 export interface PortElsewhere extends Pick<PortSpec, 'protocol' | 'hostPort' | 'hostIP'> {
   readonly container: string;
-  /** Its data folder, where that is another one. */
+  /** Data folder of the container, when it is not this one. */
   readonly where?: string;
 }
 
 export interface ContainerFacts {
   readonly lease?: Lease;
   readonly ports: readonly PortSpec[];
-  /** It has a network namespace of its own. */
+  /** Set when the container has a network namespace of its own. */
   readonly ownsNetwork?: true;
-  /** Whose namespaces it is in, of whatever type. */
+  /** Containers whose namespaces it has joined, of any type. */
   readonly joins?: readonly string[];
-  /** Whose network namespace it is in, perhaps through others; more than one where an apply was cut short. */
+  /** Containers whose network namespace it is in, perhaps through others; several after an apply that was cut short. */
   readonly joinsNetworkOf?: readonly string[];
-  /** Whose pid namespace its process is in. */
+  /** Containers whose pid namespace its process is in. */
   readonly joinsPidOf?: readonly string[];
   /** Addresses, with prefix length, that a foreign bridge has only while containers are on it. */
   readonly lent?: readonly string[];
   /** A rule of ours lets its packets pass Docker's. */
   readonly passesDocker?: true;
-  /** Absolute path of the file that it was applied from. */
+  /** Absolute path of the spec file that the container was applied from. */
   readonly specFile?: string;
-  /** What its process was started by, while that program is still there. */
+  /** OCI runtime that started its process, while that program is still there. */
   readonly runtime?: Plan['runtime'];
   /** Process id on the host while it runs. */
   readonly pid?: number;
@@ -126,14 +128,14 @@ export interface ResolvedLayer {
 }
 
 export interface ImageFacts {
-  /** As in the spec. */
+  /** Reference of the image as in the spec. */
   readonly reference: string;
-  /** Of the manifest. */
+  /** Digest of the manifest. */
   readonly digest: string;
   readonly config: ImageConfig;
 }
 
-/** What an image says about its process, in the words of the OCI image spec; absent words are absent keys. */
+/** Settings of an image for its process, in the words of the OCI image spec; absent words are absent keys. */
 export interface ImageConfig {
   readonly entrypoint?: readonly string[];
   readonly cmd?: readonly string[];
@@ -147,7 +149,7 @@ export interface ImageConfig {
 }
 
 export interface ResolverFacts {
-  /** As in the host's /etc/resolv.conf, for containers in its network namespace. */
+  /** Name servers of the host's /etc/resolv.conf, for containers in the host's network namespace. */
   readonly local: readonly string[];
   /** The host's name servers, with a loopback stub resolved to its upstream. */
   readonly servers: readonly string[];

@@ -1,16 +1,16 @@
-// What a base chain of others does to a packet, as far as a description of the packet tells. Claims no more than that:
-// what cannot be decided makes a drop uncertain. Pure.
+// Decides what a foreign base chain does to a packet that is described only in part: a match on an unknown field makes
+// a drop uncertain. Pure.
 import { contains6, parseBlock6, parseIpv6 } from '../load/ipv6.ts';
 import type { Field, ForeignChain, ForeignRule, Match, Packet } from './foreign-chains.ts';
 import { contains, parseAddress, parseBlock } from './ipv4.ts';
 
 export interface Drop {
   readonly base: ForeignChain;
-  /** The base chain, or one that it leads to. */
+  /** Chain with the rule: the base chain, or one that it leads to. */
   readonly chain: ForeignChain;
-  /** The rule, or the policy. */
+  /** Text of the rule, or of the policy. */
   readonly rule: string;
-  /** False: something before may accept the packet, or the rule is for some packets only. */
+  /** False when an earlier rule may accept the packet, or the rule is for some packets only. */
   readonly certain: boolean;
 }
 
@@ -24,13 +24,13 @@ interface Walk {
 interface Caught {
   readonly chain: ForeignChain;
   readonly rule: string;
-  /** What could not be decided on the way to this rule. */
+  /** Fields that could not be decided on the way to this rule. */
   readonly undecided: readonly Field[];
 }
 
 /**
- * @param chains all that the base chain may lead to.
- * @returns undefined when the packet passes, or when who sends it decides: whom an admin shuts out is no concern of ours.
+ * @param chains all chains that the base chain may lead to.
+ * @returns undefined when the packet passes, or when the drop depends on the sender, as an admin meant it to.
  */
 export function findDrop(
   base: ForeignChain,
@@ -42,7 +42,7 @@ export function findDrop(
     if (base.base?.policy === 'drop') walk.drops.push({ chain: base, rule: 'policy drop', undecided: [] });
     else walk.mayPass = true;
   }
-  // The last one is for what none before it caught.
+  // The last drop is the one that catches all packets that no earlier rule caught.
   const found = walk.mayPass
     ? walk.drops.findLast(({ undecided }) => !undecided.some(isAboutSender))
     : walk.drops.at(-1);
@@ -113,7 +113,7 @@ function isAboutSender(field: Field): boolean {
   return field === 'sender' || field === 'saddr' || field === 'iifname';
 }
 
-/** @returns undefined when the rule is not for this packet. */
+/** @returns fields that the rule asks for and the packet leaves open; undefined when the rule is for other packets. */
 function undecidedFields(rule: ForeignRule, packet: Packet): readonly Field[] | undefined {
   const undecided: Field[] = [];
   for (const match of rule.matches) {
@@ -152,7 +152,7 @@ function isOne(field: Field, known: string, value: string): boolean {
   }
 }
 
-/** @param value an address, a CIDR, or a range of addresses. */
+/** @param value an address, a CIDR block, or a range of addresses. */
 function isWithin(address: string, value: string): boolean {
   const number = parseAddress(address);
   const [first = '', last] = value.split('-');

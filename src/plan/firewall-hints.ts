@@ -1,5 +1,5 @@
-// What an admin can tell a firewall so that it lets packets of a container pass, in the words of the tool that wrote the
-// rule. Our own table goes on limiting what comes in to published ports.
+// Hints: the command that makes a foreign firewall let packets of a container pass, in the words of the tool that wrote
+// the rule. Our own table still limits what comes in to published ports.
 import type { Drop } from './find-drop.ts';
 import type { ForeignChain } from './foreign-chains.ts';
 import type { Endpoint, Way } from './packet-ways.ts';
@@ -20,7 +20,7 @@ export function hintFor(
     return `ufw route allow ${outward ? 'in' : 'out'} on ${link}`;
   if (hook === 'forward' && (table === 'firewalld' || has(/^FORWARD_ZONES$/)))
     return `firewall-cmd --permanent --zone=trusted --add-interface=${link} && firewall-cmd --reload (its containers then reach every port of this host)`;
-  // Before it is known where a packet goes there is nothing to tell ours from others.
+  // A packet at prerouting is not routed yet: no match there tells packets for containers from others.
   if (hook === undefined || hook === 'prerouting') return `let them pass in chain ${base.name}`;
   const [ip, destination = 'unknown'] = family === 'ipv4' ? ['ip', address] : ['ip6', address6];
   if (tool === 'nft') {

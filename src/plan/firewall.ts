@@ -1,5 +1,5 @@
-// The table `inet runspec` as data. Ports are map elements, so a packet's look-up costs the same with
-// one container and with a thousand. Nothing here changes a packet that is not a container's.
+// The table `inet runspec` as data. Ports are map elements, so a packet's look-up costs the same with one container and
+// with a thousand. Only the guard chain drops packets that are not a container's.
 import { LOOPBACK6 } from './subnets6.ts';
 import type { NftTableStep } from './plan.ts';
 
@@ -11,12 +11,12 @@ const LEAVING_BY_JOINED = 'oifname @joined iifname @networks iifname . oifname !
 /**
  * Sets and maps:
  * - `networks`: links behind which containers are (bridges, host ends of point-to-point veths)
- * - `joined`: those of them that are bridges of others, behind which there is more than containers
- * - `within`: pairs of one such link with itself: traffic that stays on one bridge
+ * - `joined`: foreign bridges among `networks`, behind which there is more than containers
+ * - `within`: each link of `networks` paired with itself: traffic that stays on one bridge
  * - `members`: addresses of containers on these networks
  * - `sources`: addresses to masquerade when they leave their network
- * - `ports`, `ports_on`: published ports on every host address, and on one
- * - `members6`, `sources6`, `ports6`, `ports6_on`: the same of IPv6
+ * - `ports`, `ports_on`: published ports on every host address, and on a single one
+ * - `members6`, `sources6`, `ports6`, `ports6_on`: the same for IPv6
  */
 export const FIREWALL: Pick<NftTableStep, 'sets' | 'chains'> = {
   sets: [
@@ -60,16 +60,17 @@ export const FIREWALL: Pick<NftTableStep, 'sets' | 'chains'> = {
       name: 'postrouting',
       header: 'type nat hook postrouting priority srcnat; policy accept;',
       rules: [
-        // A port published on loopback: the answer must come back through us.
+        // The answer of a port published on loopback must come back through the host.
         'oifname @networks ip daddr @members ip saddr 127.0.0.0/8 masquerade',
-        // A container that reaches a sibling (or itself) by a published port: else the answer takes the short way.
-        // By address, because what br_netfilter sends through here has no input interface.
+        // A container reaches a sibling (or itself) by a published port: without masquerade the answer would go
+        // directly. Matched by address, because packets that br_netfilter sends through here have no input interface.
         'ip saddr @members oifname @networks ct status dnat masquerade',
         'ip saddr @sources oifname != @networks masquerade',
-        // By a joined bridge containers of other networks leave theirs; those on it are at home, also where br_netfilter
-        // hides it. Kernels before 5.7 know no input interface here at all.
+        // Containers of other networks leave theirs by a joined bridge. Packets of containers on that bridge stay
+        // there: they match @within, or have no input interface, as with br_netfilter (and always before Linux 5.7).
         `ip saddr @sources ${LEAVING_BY_JOINED} masquerade`,
-        // The container's answer to this address is led to lo (nft-ingress): one to ::1 no other interface takes.
+        // The container answers to this address, and nft-ingress leads the answer to lo: no other interface takes
+        // packets for ::1.
         `oifname @networks ip6 daddr @members6 ip6 saddr ::1 snat ip6 to ${LOOPBACK6}`,
         'ip6 saddr @members6 oifname @networks ct status dnat masquerade',
         'ip6 saddr @sources6 oifname != @networks masquerade',
@@ -84,9 +85,9 @@ export const FIREWALL: Pick<NftTableStep, 'sets' | 'chains'> = {
         'oifname @networks ct status dnat accept',
         // br_netfilter (Docker loads it) sends what stays on one bridge through here too.
         'iifname . oifname @within accept',
-        // From other hosts only by a published port, and nothing between two bridges.
+        // Other hosts get in by a published port only, and nothing passes between two bridges.
         'oifname @networks oifname != @joined drop',
-        // A joined bridge may be the host's uplink: what is not for a container there is no business of ours.
+        // A joined bridge may be the host's uplink: only packets for containers on it are ours to drop.
         'oifname @joined ip daddr @members drop',
         'oifname @joined ip6 daddr @members6 drop',
       ],

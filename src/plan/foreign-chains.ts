@@ -1,6 +1,6 @@
-// Filter chains of others, of nft and of both kinds of iptables in one form, as facts for a plan.
+// Filter chains of other firewalls as facts for a plan: those of nft and of both kinds of iptables, in one form.
 
-/** Who writes such rules, and by whose words they are shown. */
+/** Tool that writes such rules, and in whose words they are shown. */
 export type FirewallTool = 'nft' | 'iptables' | 'ip6tables' | 'iptables-legacy' | 'ip6tables-legacy';
 
 export interface ForeignChain {
@@ -8,20 +8,20 @@ export interface ForeignChain {
   readonly family: 'ip' | 'ip6' | 'inet';
   readonly table: string;
   readonly name: string;
-  /** Of chains that the kernel calls; the others are jumped to. */
+  /** Set for chains that the kernel calls; other chains are only jumped to. */
   readonly base?: {
     readonly hook: Hook;
     readonly priority: number;
     readonly policy: 'accept' | 'drop';
   };
-  /** In order; those that only count, log or mark are left out. */
+  /** Rules in order, without those that only count, log or mark. */
   readonly rules: readonly ForeignRule[];
 }
 
 export type Hook = 'prerouting' | 'input' | 'forward' | 'output';
 
 export interface ForeignRule {
-  /** As the tool writes it. */
+  /** The rule as the tool writes it. */
   readonly text: string;
   readonly matches: readonly Match[];
   readonly verdict:
@@ -31,7 +31,7 @@ export interface ForeignRule {
 
 export interface Match {
   readonly field: Field;
-  /** One of them is enough. Interfaces may end in `*`, addresses in `/8`, ports be a range `80-90`. */
+  /** Alternatives: one of them has to match. Interfaces may end in `*`, addresses in `/8`, ports be a range `80-90`. */
   readonly values: readonly string[];
   readonly negated?: true;
 }
@@ -39,8 +39,8 @@ export interface Match {
 /**
  * - `ct`: states (`new`, `established`…) and `dnat` in one
  * - `reverse-path`: `missing` where the way back to the source leads by another link
- * - `sender`: who sends, how much, and with what in its header; nothing that depends on us
- * - `unknown`: what this reader cannot judge
+ * - `sender`: the sender, its rate and the header fields that it chooses; nothing that depends on runspec
+ * - `unknown`: a match that this reader cannot judge
  */
 export type Field =
   | 'iifname'
@@ -57,5 +57,5 @@ export type Field =
   | 'sender'
   | 'unknown';
 
-/** What is known of a packet; a field that is absent may have any value. */
+/** A packet as far as it is known; a field that is absent may have any value. */
 export type Packet = Readonly<Partial<Record<Field, readonly string[]>>>;

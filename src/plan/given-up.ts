@@ -1,10 +1,11 @@
-// Addresses that change hands within one call.
+// Addresses that pass from one container to another within one call.
 import type { Spec } from '../load/spec.ts';
 
 /**
- * Whether a container has the address until now only: by its spec, it is to have another one or none.
+ * Whether a container gives its address up in this call: by its spec it gets another address, or none.
  *
- * @param together all specs of the call. Of others, and of those that take what is free, nothing says that they let go of it.
+ * @param together all specs of the call. Containers outside it, and those that take what is free, count as keeping
+ * their address.
  */
 export function givesUp(
   container: string | undefined,

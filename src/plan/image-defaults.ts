@@ -34,7 +34,7 @@ export function settleSpec(spec: Spec, facts: ImageFacts | undefined, problems: 
   return { spec: settled, image: { reference, digest, process: decided } };
 }
 
-/** What the spec leaves to the image and the image says. Empty words are no words, as in Docker. */
+/** Values that the spec leaves out and the image gives. Empty strings count as absent, as in Docker. */
 function decidedBy(
   { reference, config }: ImageFacts,
   process: Spec['process'],
@@ -77,8 +77,8 @@ function parseEnv(lines: readonly string[]): readonly (readonly [string, string]
 }
 
 /**
- * Volumes of an image lie in the writable layer and live as long as it: what is to be kept for longer is
- * mounted by name. With a root that cannot be written they would be of no use.
+ * Warns of image volumes in a read-only root: they lie in the writable layer, live as long as it does, and would be of
+ * no use without one. Data that has to live longer is mounted by name.
  */
 function checkVolumes(spec: Spec, { volumes = [] }: ImageConfig, problems: Problems): void {
   if (!spec.readonlyRootfs) return;

@@ -1,6 +1,6 @@
-// What a layer of the store is made from. Data of a plan: enough to make the layer again, on this host, later.
+// LayerRecipe: what a layer of the store is made from, enough to make it again on this host later. Data of a plan.
 
-/** How a store layer comes into being. `key` (64 hex digits) names its folder; equal keys mean equal content. */
+/** Source of a store layer. `key` (64 hex digits) names its folder; equal keys mean equal content. */
 export type LayerRecipe = { readonly key: string; readonly path: string } & (
   | { readonly kind: 'tarball'; readonly tarball: string; readonly sha256: string }
   | {
@@ -23,7 +23,7 @@ export type LayerRecipe = { readonly key: string; readonly path: string } & (
   | {
       readonly kind: 'image';
       readonly image: string;
-      /** As the manifest says: of the layer as stored. */
+      /** Media type of the layer as stored, from the manifest; so are `digest` and `size`. */
       readonly mediaType: string;
       readonly digest: string;
       readonly size: number;

@@ -1,4 +1,4 @@
-// Which gateway and address a container gets in its subnet: what the spec says, else what it has already,
+// Chooses gateway and address of a container in its subnet: what the spec says, else what the container has already,
 // else the first that is free. Leases are derived from live containers.
 import type { Spec } from '../load/spec.ts';
 import type { HostFacts } from './facts.ts';
@@ -107,7 +107,7 @@ export function chooseLease(
   return { link, subnet: showBlock(subnet), address, gateway };
 }
 
-/** Whether anybody but this host and containers of ours is on a bridge of somebody else. */
+/** Whether a foreign bridge has ports other than our containers: other machines may be behind them. */
 function hasStrangers(link: string, facts: HostFacts): boolean {
   return (
     isForeignLink(link, facts) &&
@@ -115,7 +115,7 @@ function hasStrangers(link: string, facts: HostFacts): boolean {
   );
 }
 
-/** Machines that are known on a bridge of somebody else, but for containers of ours, of which the records tell. */
+/** Known machines on a foreign bridge, without our containers, which the records name. */
 function neighboursOnForeign(link: string, facts: HostFacts): readonly (readonly [string, string])[] {
   if (!isForeignLink(link, facts)) return [];
   const ours = new Set(Object.values(facts.containers).map(({ lease }) => lease?.address));
@@ -124,7 +124,7 @@ function neighboursOnForeign(link: string, facts: HostFacts): readonly (readonly
   );
 }
 
-/** What a bridge of somebody else has for itself, and containers on it cannot have; of both families. */
+/** Addresses of a foreign bridge itself, of both families: no container on it can have them. */
 export function addressesOfForeign(link: string, facts: HostFacts): readonly (readonly [string, string])[] {
   if (isOwnLink(link, facts)) return [];
   return facts.network.addresses
@@ -132,7 +132,10 @@ export function addressesOfForeign(link: string, facts: HostFacts): readonly (re
     .map(({ address }) => [address, `${link} itself`] as const);
 }
 
-/** What the host has in the subnet on a bridge of somebody else: it takes no other address there, which may be a router's. */
+/**
+ * Addresses that the host has in the subnet on a foreign bridge. It takes no other one there as the gateway: that may
+ * be a router's.
+ */
 function gatewaysOfForeign(link: string, subnet: Block, facts: HostFacts): readonly string[] {
   return ownAddressesOf(link, facts).flatMap(({ address }) =>
     contains(subnet, parseAddress(address) ?? -1) ? [address] : [],
@@ -146,7 +149,7 @@ function whyNoHost(subnet: Block, address: string): string | undefined {
   return value < first || value > last ? 'the network or broadcast address of' : undefined;
 }
 
-/** The gateway that others on the link go by, and stay with: a bridge has one. */
+/** Gateway of the containers on the link that keep it in this call; a bridge has one gateway. */
 function gatewayOfOthers(
   spec: Spec,
   link: string,

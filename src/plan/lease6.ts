@@ -1,5 +1,5 @@
-// Which IPv6 subnet, gateway and address a container gets, by the same rules as for IPv4: what the spec says, else
-// what is there already, else the first that is free. None where nobody asks and the host has no IPv6.
+// Chooses IPv6 subnet, gateway and address of a container, by the same rules as for IPv4: what the spec says, else what
+// is there already, else the first that is free. Without a request, a host without IPv6 gives none.
 import type { SpecPath } from '../errors.ts';
 import {
   contains6,
@@ -31,13 +31,13 @@ import {
   type Present,
 } from './subnets6.ts';
 
-/** Of a link, that is of all its containers. */
+/** IPv6 network of a link, the same for all its containers. */
 export interface Network6 {
   readonly subnet6: string;
   readonly gateway6: string;
 }
 
-/** @returns undefined when no container on the link has IPv6, or when there is none for it. */
+/** @returns undefined when no container on the link has IPv6, or when none can be had; `problems` then says why. */
 export function chooseNetwork6(
   spec: Spec,
   link: string,
@@ -46,13 +46,13 @@ export function chooseNetwork6(
   together: readonly Spec[],
 ): Network6 | undefined {
   const here = [spec, ...together.filter((other) => isBeside(other, spec))];
-  // What a neighbour cannot have is told where it is asked for.
+  // A neighbour's own problems are reported when the neighbour is compiled.
   const has = (one: Spec): boolean =>
     wantsIpv6(one, link, facts, together, one === spec ? problems : undefined);
   const having = here.filter(has);
   const leaving = together.filter((other) => !having.some(({ name }) => name === other.name));
   const neighbour = neighbourOn(link, facts, spec.name, leaving);
-  // A container without IPv6 leaves that of its neighbours on the bridge.
+  // A container without IPv6 does not take the IPv6 network of its neighbours from the bridge.
   if (having.length === 0 && (neighbour === undefined || facts.network.ipv6 === 'off')) return undefined;
   const refuse = (code: string, key: Key6, message: string, hint: string): undefined => {
     problems.error(code, pathOf(spec, key), message, hint);
@@ -69,7 +69,7 @@ export function chooseNetwork6(
     return refuse('subnet-mismatch', 'subnet6', message, `use ${shown}, or another network.bridge`);
   }
   const block = wanted ?? freeBlock(spec, link, facts, here);
-  // What is on the link stays there, as in IPv4, whatever route came later.
+  // A subnet that is on the link stays there, as in IPv4, even if a later route overlaps it.
   const isThere = fixed === undefined && isOnLink(block, link, facts);
   const clash = isThere
     ? undefined
@@ -110,14 +110,17 @@ export function chooseNetwork6(
   return refuse('outside-subnet', 'gateway6', message, 'set network.subnet6 to the subnet of the gateway');
 }
 
-/** As in IPv4: an address outside of what a link of ours has for this container alone brings its own /64. */
+/**
+ * Whether the link leaves its subnet, as in IPv4: on a link of ours that only this container depends on, a fixed
+ * address outside the present subnet brings its own /64.
+ */
 function isLeft(found: Present, link: string, facts: HostFacts, here: readonly Spec[]): boolean {
   const around = parseIpv6(askedBy(here, 'address6', 'gateway6') ?? '');
   if (found.isBinding || around === undefined || askedBy(here, 'subnet6') !== undefined) return false;
   return isOwnLink(link, facts) && !contains6(found.block, around);
 }
 
-/** @returns the container's share of `network`; undefined when it wants none, or when there is none left. */
+/** @returns the container's address in `network`; undefined when it wants none, or when there is none left. */
 export function chooseAddress6(
   spec: Spec,
   lease: Lease,
@@ -156,7 +159,7 @@ export function chooseAddress6(
   const isFree = (address: string): boolean => whyNoHost(block, address) === undefined && !taken.has(address);
   const own = facts.containers[spec.name]?.lease?.address6;
   if (own !== undefined && isFree(own)) return own;
-  // The same number as in IPv4 is the one a person would look for.
+  // The host number of the IPv4 address is tried first: it is the one a person would look for.
   const number = BigInt((parseAddress(lease.address) ?? 0) - (parseBlock(lease.subnet)?.network ?? 0));
   const candidates = [number, ...Array.from({ length: taken.size + 2 }, (_, index) => BigInt(index + 1))];
   const found = candidates.map((one) => formatIpv6(block.network + one)).find(isFree);
@@ -168,7 +171,7 @@ export function chooseAddress6(
   return found;
 }
 
-/** Where the spec has the key; what it has from elsewhere is told of its network as a whole. */
+/** Path of the key in the spec; path of the whole network when the spec does not have the key. */
 function pathOf({ network }: Spec, key: Key6): SpecPath {
   return network[key] === undefined ? ['network'] : ['network', key];
 }
@@ -196,7 +199,7 @@ function wantsIpv6(
     return refuse(message, narrow.hint);
   }
   if (isAsked || facts.network.ipv6 === 'used') return true;
-  // An uplink that is away for a while takes no address from who has one.
+  // A container keeps its IPv6 address while the host's uplink, and with it the host's own IPv6, is away for a while.
   const own = facts.containers[spec.name]?.lease;
   return own?.link === link && own.address6 !== undefined;
 }

@@ -1,5 +1,5 @@
-// The mtu of a container's interface, and whether a link carries IPv6 with it: below 1280 the kernel takes that from the
-// link for good, addresses and all (addrconf.c, NETDEV_CHANGEMTU), and a bridge goes by the least of its ports.
+// The mtu of a container's interface, and whether its link can carry IPv6. Below 1280 the kernel takes IPv6 from a link
+// for good, addresses and all (addrconf.c, NETDEV_CHANGEMTU), and a bridge goes by the least mtu of its ports.
 import { IPV6_MIN_MTU, isGlobal } from '../load/ipv6.ts';
 import type { Spec } from '../load/spec.ts';
 import { ownerOf } from '../names.ts';
@@ -23,7 +23,7 @@ export interface Narrow {
   readonly hint: string;
 }
 
-/** What on its link leaves the container no room for IPv6. */
+/** Finds what on the container's link has too small an mtu for IPv6; undefined when there is nothing. */
 export function findNarrow(
   spec: Spec,
   link: string,
@@ -37,7 +37,7 @@ export function findNarrow(
   if (spec.network.mode !== 'bridge') return undefined;
   const hint = 'raise that, or use another network.bridge';
   const bridge = facts.network.links.find(({ name }) => name === link);
-  // One of ours is as wide as what is on it.
+  // A bridge of ours takes the least mtu of its ports, so only a foreign one is narrow by itself.
   if (bridge !== undefined && isForeignLink(link, facts) && isNarrow(bridge))
     return { what: link, mtu: bridge.mtu, hint };
   const others = [
@@ -54,7 +54,7 @@ export function findNarrow(
   return other && { what: `${other.name} on ${link}`, mtu: other.mtu, hint };
 }
 
-/** Who is on a bridge and not of the call is not to lose its IPv6, nor is the owner of the bridge. */
+/** Refuses an mtu that would take IPv6 from containers outside of this call, or from a foreign bridge itself. */
 export function checkMtu(
   spec: Spec,
   link: string,
@@ -79,7 +79,7 @@ export function checkMtu(
   );
 }
 
-/** Containers on the link that this call has no specs of. */
+/** Names of containers on the link that have no spec in this call. */
 function strangersOn(
   link: string,
   { containers }: HostFacts,

@@ -1,4 +1,4 @@
-// The container's own network namespace, whatever is in it.
+// Steps of the container's own network namespace; network.ts adds the links in it.
 import type { Spec } from '../load/spec.ts';
 import { NETNS_FOLDER, netnsOf } from '../names.ts';
 import type { Step } from './plan.ts';

@@ -19,7 +19,9 @@ import { macOf } from './ipv4.ts';
 
 export interface CompiledNetwork {
   readonly steps: readonly Step[];
-  /** Namespace the process joins; absent: the host's. */
+  /**
+   * File of the namespace that the process joins; absent: the host's, or that of a container in the bundle's `join`.
+   */
   readonly netnsPath?: string;
   readonly lease?: Lease;
 }
@@ -159,7 +161,7 @@ function linkSteps(
       after: forward.map(({ id }) => id),
       shared: true,
     },
-    // Only after the bridge: a pair that lost its bridge joins the new one, and the container keeps its interface.
+    // `after` and not `needs`: a pair that lost its bridge joins the new one, and the container keeps its interface.
     {
       ...pair,
       needs: [`netns:${netns}`],
@@ -227,7 +229,7 @@ function firewallSteps(spec: Spec, lease: Lease, facts: HostFacts): readonly Ste
 
 function portId(port: PortSpec, family: 'ipv4' | 'ipv6'): string {
   const address = isWildcard(port.hostIP) || port.hostIP === undefined ? '' : `${bracketed(port.hostIP)}:`;
-  // A port of all addresses is two elements, one a family.
+  // A port on all addresses is two elements, one for each family.
   return `port${family === 'ipv6' && address === '' ? '6' : ''}:${port.protocol}/${address}${port.hostPort}`;
 }
 
@@ -238,7 +240,7 @@ function portKey(port: PortSpec, suffix: '' | '6'): { readonly set: string; read
     : { set: `ports${suffix}_on`, key: `${port.hostIP} . ${key}` };
 }
 
-/** Only for who publishes a port on ::1, by itself or with all addresses. */
+/** The nft-ingress step, only for containers that publish a port on ::1, alone or with all addresses. */
 function loopbackSteps(spec: Spec, lease: Lease): readonly Step[] {
   const { address6 } = lease;
   const onLoopback = spec.network.ports.some(

@@ -5,7 +5,7 @@ import type { PortSpec } from '../load/spec.ts';
 import type { NetworkFacts } from './facts.ts';
 import type { Hook, Packet } from './foreign-chains.ts';
 
-/** What of a container the firewall of its host sees. */
+/** The parts of a container that the host's firewall sees. */
 export interface Endpoint {
   readonly link: string;
   readonly address?: string;
@@ -18,11 +18,11 @@ export interface Way {
   readonly kind: 'inward' | 'local' | 'outward';
   readonly family: 'ipv4' | 'ipv6';
   readonly port?: PortSpec;
-  /** What the packet is like at a hook, for a chain of this priority; it is changed on its way. */
+  /** The packet at each hook, as a chain of this priority sees it: NAT changes it on its way. */
   readonly at: Partial<Record<Hook, (priority: number) => Packet>>;
 }
 
-/** Where the kernel's connection tracking and destination NAT stand: linux/netfilter_ipv4.h. */
+/** Priorities of the kernel's connection tracking and destination NAT: linux/netfilter_ipv4.h. */
 const CONNTRACK = -200;
 const DNAT = -100;
 
@@ -53,7 +53,7 @@ function isLoopback(hostIP: string | undefined): boolean {
   return hostIP === '::1' || hostIP?.startsWith('127.') === true;
 }
 
-/** Other hosts are behind the link of the default route; where there is none they may come by any. */
+/** Packets of other hosts come in by the link of the default route; without such a route, by any link. */
 function inward(scope: Scope, port: PortSpec): Way {
   const { address, link } = scope;
   const base = { ...common(scope), protocol: [port.protocol], ...named('iifname', scope.uplink) };
@@ -77,16 +77,16 @@ function inward(scope: Scope, port: PortSpec): Way {
 }
 
 /**
- * From the host itself, by its loopback address where the port is published there. The link of a packet at the output
- * hook is the one chosen before translation, `lo`. The answer is for the host again, and has the source translated back
- * only after the input hook.
+ * Packets of the host itself, to its loopback address where the port is published there. At the output hook a packet
+ * has the link that was chosen before translation, `lo`. The answer is for the host again, and its source is translated
+ * back only after the input hook.
  */
 function local(scope: Scope, port: PortSpec): Way {
   const { address, family, link } = scope;
   const base = { ...common(scope), protocol: [port.protocol] };
   const loopback = family === 'ipv4' ? '127.0.0.1' : '::1';
   const host = isWildcard(port.hostIP) ? loopback : (port.hostIP ?? loopback);
-  // Led there by the nft-ingress of its veth.
+  // The answer to ::1 comes in by lo: the veth's nft-ingress leads it there.
   const answer = { ...base, saddr: [address], iifname: [host === '::1' ? 'lo' : link] };
   return {
     kind: 'local',
@@ -121,7 +121,7 @@ function local(scope: Scope, port: PortSpec): Way {
   };
 }
 
-/** Of tcp: rules that let pings pass say nothing of what containers do. */
+/** Packets for other hosts, described as tcp: a rule that lets only pings pass is of no use to a container. */
 function outward(scope: Scope): Way {
   const { address, family, link, uplink } = scope;
   const base = { ...common(scope), protocol: ['tcp'], saddr: [address], iifname: [link] };

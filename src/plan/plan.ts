@@ -16,20 +16,20 @@ export interface Plan {
   readonly specDigest: string;
   /** The OCI runtime's name and path, as `auto` was decided. */
   readonly runtime: { readonly name: string; readonly path: string };
-  /** Taken by this container, so that others choose differently; derived leases, never counters. */
+  /** Addresses of this container, so that others choose different ones. */
   readonly lease?: Lease;
   readonly ports: readonly PortSpec[];
-  /** Where the root filesystem comes from, when that is an image. */
+  /** Image that the root filesystem comes from, if it is one. */
   readonly image?: PlannedImage;
-  /** In an order that satisfies `needs` and `after`. */
+  /** Steps in an order that satisfies `needs` and `after`. */
   readonly steps: readonly Step[];
 }
 
 export interface PlannedImage {
   readonly reference: string;
-  /** Of the manifest. */
+  /** Digest of the manifest. */
   readonly digest: string;
-  /** The words of `process` that the image decided, because the spec does not say. */
+  /** Values of `process` that come from the image, because the spec leaves them out. */
   readonly process: {
     readonly args?: readonly string[];
     readonly env?: Readonly<Record<string, string>>;
@@ -51,16 +51,15 @@ export interface Lease {
   readonly gateway6?: string;
 }
 
-/** A folder. */
 export interface DirectoryStep extends StepBase {
   readonly op: 'directory';
   readonly path: string;
   readonly mode: number;
   /** On revert: `empty` removes it when nothing is in it, `tree` with all below it, `volume` only by down --volumes. */
   readonly removal: 'empty' | 'tree' | 'volume';
-  /** Folders of the layers that its content was written over: over others it would hide what is new in them. */
+  /** Folders of the layers below a writable layer: over other ones, files in it would hide what is new in them. */
   readonly layers?: readonly string[];
-  /** A new one begins as the first of these folders with anything in it: with its content, owner and mode. */
+  /** A new volume gets content, owner and mode of the first of these folders that is not empty, else of the first. */
   readonly seeds?: readonly VolumeSeed[];
 }
 /** The folder at `path` in a root filesystem of these layers, lowest first. */
@@ -98,7 +97,7 @@ export interface Mountpoint {
   readonly type: 'directory' | 'file';
   /** `replace`: the runtime's own places, never through a symlink. `resolve`: the user's, followed inside the root. */
   readonly symlinks: 'replace' | 'resolve';
-  /** Of a tmpfs: runc before 1.2 gives it the mode of the folder below, whatever its own option says. */
+  /** Mode of the folder below a tmpfs: runc before 1.2 gives the tmpfs that mode, whatever its own option says. */
   readonly mode?: number;
 }
 
@@ -118,7 +117,7 @@ export interface PrivateMountStep extends StepBase {
   readonly path: string;
 }
 
-/** A cgroup v2 controller, on for the children of the root cgroup. */
+/** A cgroup v2 controller, switched on for the children of the root cgroup. */
 export interface ControllerStep extends StepBase {
   readonly op: 'controller';
   readonly mountpoint: string;
@@ -127,7 +126,7 @@ export interface ControllerStep extends StepBase {
 
 export interface CgroupStep extends StepBase {
   readonly op: 'cgroup';
-  /** Below the root of each hierarchy, as in `/runspec/web`. */
+  /** Path below the root of each hierarchy, as in `/runspec/web`. */
   readonly path: string;
   readonly hierarchies: readonly CgroupHierarchy[];
 }
@@ -138,7 +137,7 @@ export interface CgroupHierarchy {
   readonly mountpoint: string;
   /** v2: controllers to enable on the way down; v1: the hierarchy's controllers. */
   readonly controllers: readonly string[];
-  /** Limit file to the text to write, in the order given, but that the op writes memory+swap first where that grows. */
+  /** Limit files and the text to write, in writing order, except that the op raises memory+swap before memory. */
   readonly files: readonly { readonly name: string; readonly value: string }[];
 }
 
@@ -151,7 +150,7 @@ export interface NetnsFolderStep extends StepBase {
 export interface NetnsStep extends StepBase {
   readonly op: 'netns';
   readonly name: string;
-  /** Names of those that the spec sets in it, sorted: one that is dropped goes back to what a new namespace has. */
+  /** Names of the sysctls that the spec sets in it, sorted. One that is dropped gets the value of a new namespace. */
   readonly sysctls?: readonly string[];
 }
 
@@ -161,7 +160,7 @@ export interface BridgeStep extends StepBase {
   /** With prefix length, as in `10.209.0.1/24`. */
   readonly address: string;
   readonly address6?: string;
-  /** Of a new one; from its first port on it has the least of its ports'. */
+  /** The mtu of a new bridge; from its first port on a bridge has the least mtu of its ports. */
   readonly mtu: number;
 }
 
@@ -175,7 +174,7 @@ export interface VethStep extends StepBase {
   readonly interface: string;
   readonly mtu: number;
   readonly mac: string;
-  /** Joined by the host end; absent in point-to-point mode, where the host end has `address` itself. */
+  /** Bridge that the host end joins; absent in point-to-point mode, where the host end has `address` itself. */
   readonly bridge?: string;
   /** The bridge may send a packet back by the port it came from: a container that calls its own published port. */
   readonly hairpin?: true;
@@ -197,7 +196,7 @@ export interface AddressStep extends StepBase {
 /** A sysctl of the host; its former value comes back with its last user. */
 export interface SysctlStep extends StepBase {
   readonly op: 'sysctl';
-  /** As below /proc/sys with dots, as in `net.ipv4.ip_forward`. */
+  /** Path below /proc/sys with dots, as in `net.ipv4.ip_forward`. */
   readonly key: string;
   readonly value: string;
 }
@@ -220,7 +219,7 @@ export interface NftElementStep extends StepBase {
   readonly op: 'nft-element';
   readonly table: string;
   readonly set: string;
-  /** As nft writes it, as in `tcp . 8080`. */
+  /** Key as nft writes it, as in `tcp . 8080`. */
   readonly key: string;
   /** Maps only, as in `10.209.0.2 . 80`. */
   readonly value?: string;
@@ -229,21 +228,24 @@ export interface NftElementStep extends StepBase {
 }
 
 /**
- * A table of the container's own that hooks the host end of its veth: what the container answers to the address
- * that stands for ::1 goes on to lo. The kernel takes packets for ::1 from no other interface.
+ * A table of the container's own at the host end of its veth. It leads the container's answers to the address that
+ * stands for ::1 on to lo: the kernel takes packets for ::1 from no other interface.
  */
 export interface NftIngressStep extends StepBase {
   readonly op: 'nft-ingress';
-  /** Of the family netdev. */
+  /** Name of the table, of family netdev. */
   readonly table: string;
   readonly link: string;
   /** The container's IPv6 address. */
   readonly address: string;
-  /** What containers see instead of ::1. */
+  /** Address that containers see instead of ::1. */
   readonly loopback: string;
 }
 
-/** The OCI bundle's config.json. Users, namespaces of other containers and the seccomp profile are filled in when it is written. */
+/**
+ * The OCI bundle's config.json, into which users, namespaces of other containers and the seccomp profile are filled
+ * when it is written.
+ */
 export interface BundleStep extends StepBase {
   readonly op: 'bundle';
   /** Folder of config.json. */
@@ -257,7 +259,7 @@ export interface BundleStep extends StepBase {
   readonly seccomp: string;
   /** Namespaces to take from other containers, by OCI type. */
   readonly join: readonly { readonly type: string; readonly container: string }[];
-  /** OCI runtime configuration without what is filled in. */
+  /** OCI runtime configuration, without the parts that are filled in when it is written. */
   readonly config: Readonly<Record<string, unknown>>;
 }
 

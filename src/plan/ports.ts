@@ -1,4 +1,4 @@
-// Whether the ports a spec publishes are free: of other containers, and of processes that listen.
+// Checks that the ports a spec publishes are free: not published by other containers, and no process listens on them.
 import { bracketed, describePort, familiesOf, isWildcard, overlap } from '../load/ports.ts';
 import type { PortSpec, Spec } from '../load/spec.ts';
 import type { HostFacts, ListeningSocket } from './facts.ts';
@@ -6,8 +6,8 @@ import type { Lease } from './plan.ts';
 import type { Problems } from './problems.ts';
 
 /**
- * @param lease undefined when none could be had, which is told elsewhere.
- * @param together all specs of the call: what they had until now they may give to each other.
+ * @param lease undefined when no address could be had, which chooseLease has reported.
+ * @param together all specs of the call: they may hand ports over to each other.
  */
 export function checkPorts(
   spec: Spec,
@@ -38,7 +38,7 @@ export function checkPorts(
       const known = facts.network.addresses
         .map((one) => one.address)
         .filter((one) => one.includes(':') === isIpv6);
-      // An address may go and come back while a port of it is published, as by DHCP: the rest is kept in order.
+      // The address of a published port may go and come back, as with DHCP: a warning lets apply repair the rest.
       const tell = isPublished ? problems.warning : problems.error;
       tell(
         'not-an-address',
@@ -62,7 +62,7 @@ export function checkPorts(
       );
       return;
     }
-    // What is ours already is DNATed before any socket sees it; a listener that came later is drift, not a reason to fail.
+    // A port that we publish already is translated before any socket sees it: a later listener is drift, no error.
     if (isPublished) return;
     const elsewhere = facts.portsElsewhere.find((other) => overlap(port, other));
     if (elsewhere !== undefined) {

@@ -23,13 +23,13 @@ export interface ContainerSysctlsStep extends StepBase {
   readonly op: 'container-sysctls';
   /** Folder of the process's records. */
   readonly records: string;
-  /** File with what the kernel showed of them when they were set. */
+  /** File with the sysctls as the kernel showed them after they were set. */
   readonly path: string;
-  /** As in the spec. */
+  /** Names and values as in the spec. */
   readonly sysctls: Readonly<Record<string, string>>;
 }
 
-/** Where it is kept how the kernel shows the container's sysctls: beside its configuration. */
+/** File beside config.json that keeps how the kernel shows the container's sysctls. */
 export function shownSysctls(bundle: string): string {
   return `${bundle}/sysctls.json`;
 }

@@ -12,10 +12,10 @@ export interface ProcessInput {
   readonly netnsPath?: string;
   /** Steps that must be through before the process may start: all of its network. */
   readonly networkIds: readonly string[];
-  /** Those of them that it cannot be created without: its namespace. */
+  /** Steps of `networkIds` that make its namespace: it cannot be created without them. */
   readonly netnsIds: readonly string[];
   readonly cgroupId: string;
-  /** Read-only layers of its root: unpacking them may take minutes. */
+  /** Steps of the read-only layers of its root: unpacking may take minutes. */
   readonly layerIds: readonly string[];
   readonly runtime: Plan['runtime'];
 }
@@ -54,7 +54,7 @@ export function compileProcess(
       additionalGids: spec.process.additionalGids,
       seccomp: spec.security.seccomp,
       join: joinedNamespaces(spec),
-      // Through JSON, so that what is stored and what is compared with it later are the same.
+      // The configuration goes through JSON, so that the stored one and a later one compare as equal.
       config: JSON.parse(JSON.stringify(config)) as Readonly<Record<string, unknown>>,
       needs: ['dir:bundle', 'overlay:rootfs'],
       after: [],
@@ -75,7 +75,7 @@ export function compileProcess(
       ...(spec.process.oomScoreAdj === undefined ? {} : { oomScoreAdj: spec.process.oomScoreAdj }),
       needs: ['dir:bundle', 'dir:runtime', ...root],
       after: [...input.layerIds, input.cgroupId, ...files],
-      // Its monitor begins beside its root: it is long in entering its cgroup. Its network is made while it is created.
+      // conmon starts while the root is made, as it enters its cgroup slowly; the network is made during `create`.
       awaits: {
         create: ['dir:runtime', input.cgroupId, ...root, ...files, ...(namesInterfaces(spec) ? network : [])],
         start: namesInterfaces(spec) ? [] : network,
@@ -85,7 +85,7 @@ export function compileProcess(
   ];
 }
 
-/** After the network, as some name an interface, which may be made anew while the process stays. */
+/** The sysctls come after the network, as some name an interface, which may be made anew while the process stays. */
 function sysctlsOf(spec: Spec, places: Places, network: readonly string[]): Step {
   return {
     id: 'sysctls',
@@ -98,7 +98,10 @@ function sysctlsOf(spec: Spec, places: Places, network: readonly string[]): Step
   };
 }
 
-/** The runtime writes sysctls in its `create`: those of the network may name an interface, or undo what comes after. */
+/**
+ * Whether `create` has to wait for the network: the runtime writes sysctls in `create`, and those of the network may
+ * name an interface, or undo what comes after.
+ */
 function namesInterfaces(spec: Spec): boolean {
   return Object.keys(spec.sysctls).some((key) => key.startsWith('net.'));
 }

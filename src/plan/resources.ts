@@ -1,11 +1,11 @@
-// Limits in the spec's words to files of cgroup v1 and v2, decided controller by controller.
+// Translates the limits of a spec into files of cgroup v1 and v2, controller by controller.
 import type { IoLimit, ResourcesSpec, Spec } from '../load/spec.ts';
 import { cgroupOf } from '../names.ts';
 import type { CgroupFacts, HostFacts } from './facts.ts';
 import type { CgroupHierarchy, CgroupStep, Step } from './plan.ts';
 import type { Problems } from './problems.ts';
 
-/** Microseconds: the kernel's default, and the one in `cpu.max "10000 100000"`. */
+/** Period of a CPU quota in microseconds: the kernel's default, and the one in `cpu.max "10000 100000"`. */
 const CPU_PERIOD = 100_000;
 
 interface Limit {
@@ -17,8 +17,8 @@ interface Limit {
 type Limits = Omit<ResourcesSpec, 'cpuset'> & { readonly cpuset?: string | undefined };
 
 /**
- * The cgroup, after the switches of the v2 controllers. crun and runc switch on every controller there is when
- * they make a cgroup; done before them, it can be undone.
+ * Steps of the cgroup, after those that switch on the v2 controllers. crun and runc switch on every controller there is
+ * when they make a cgroup; a step that did it before them can undo it.
  */
 export function compileResources(
   spec: Spec,
@@ -69,7 +69,7 @@ function compileCgroup(spec: Spec, facts: HostFacts, problems: Problems): Cgroup
       return {
         version: hierarchy.version,
         mountpoint: hierarchy.mountpoint,
-        // v1 controllers are part of the mount; v2 ones are enabled for those who ask.
+        // v1 controllers are part of the mount; v2 controllers are enabled only for the limits that need them.
         controllers:
           hierarchy.version === 1
             ? hierarchy.controllers
@@ -123,7 +123,7 @@ function limitsOf(resources: Limits): readonly Limit[] {
   return limits;
 }
 
-/** Reports what is not there: the kernel would only say that it is out of range. */
+/** Reports CPUs that the host does not have: the kernel would only say that the value is out of range. */
 function hasCpus({ cpuset }: ResourcesSpec, { cpus }: HostFacts, problems: Problems): boolean {
   if (cpuset === undefined || cpus === undefined) return true;
   const known = rangesOf(cpus);
@@ -211,7 +211,7 @@ function reportMissing(
   );
 }
 
-/** cgroup v2 weight to v1 shares: what a cgroup has that nobody asked for is a weight of 100, or 1024 shares. */
+/** cgroup v2 weight to v1 shares, in proportion to the kernel's defaults: a weight of 100, and 1024 shares. */
 function sharesOf(weight: number): number {
   return Math.round((weight * 1024) / 100);
 }

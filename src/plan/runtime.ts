@@ -1,4 +1,4 @@
-// Which OCI runtime starts the process: what the spec names, or the first of crun and runc that works here.
+// Chooses the OCI runtime that starts the process: what the spec names, or the first of crun and runc that works here.
 import type { Diagnostic } from '../errors.ts';
 import type { Spec } from '../load/spec.ts';
 import type { HostFacts } from './facts.ts';
@@ -57,7 +57,7 @@ export function chooseRuntime(spec: Spec, facts: HostFacts, problems: Problems):
   return undefined;
 }
 
-/** What no machine can run. */
+/** Problems of a runtime that this version starts on no machine. */
 export function findRuntimeProblems({ runtime }: Spec): readonly Diagnostic[] {
   if (runtime !== 'unshare') return [];
   return [

@@ -1,4 +1,4 @@
-// What every kind of step has: its name in the plan, and its place in the order.
+// StepBase: the fields that every kind of step has, which are its id and its edges to other steps.
 
 /**
  * A step's edges, each of them to another step X by its id:
@@ -20,15 +20,15 @@ export interface StepBase {
   readonly needs: readonly string[];
   /** Steps that only have to come first. */
   readonly after: readonly string[];
-  /** Of those it needs, the ones whose change it may share. */
+  /** Steps in `needs` whose change this one may share. */
   readonly with?: readonly string[];
-  /** Of those above, and others, the ones that it waits for in the middle of its work. */
+  /** Steps, in the lists above or not, that this one waits for in the middle of its work. */
   readonly awaits?: Awaits;
   /** Used by several containers under the same id; goes with its last user. */
   readonly shared?: true;
 }
 
-/** Phases of the process' step, as of an OCI runtime: created when its root is whole, started when its network is. */
+/** Phases of the process step, as in an OCI runtime: created when its root is whole, started when its network is. */
 export const PHASES = ['create', 'start'] as const;
 export type Phase = (typeof PHASES)[number];
 export type Awaits = Readonly<Record<Phase, readonly string[]>>;

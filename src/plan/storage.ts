@@ -23,7 +23,7 @@ export interface Places {
   readonly work: string;
 }
 
-/** Where things of a container are: DESIGN section 5. */
+/** Paths of everything that belongs to a container: DESIGN section 5. */
 export function placesOf(spec: Spec, facts: HostFacts): Places {
   const state = `${facts.stateDir}/${spec.name}`;
   const data = containerFolder(facts.dataDir, spec.name);
@@ -31,7 +31,7 @@ export function placesOf(spec: Spec, facts: HostFacts): Places {
   const writable = isPersistent
     ? `${facts.dataDir}/writable/${spec.name}`
     : `${data}/${RECORD_FOLDERS.writable}`;
-  // Over other layers it is another one: the former stays until these are up, should that fail.
+  // The upper folder is another one over other layers: should their start fail, the former is there to go back to.
   const upper = isPersistent ? 'upper' : `upper-${sha256(lowerOf(spec, facts).join('\n')).slice(0, 12)}`;
   return {
     state,
@@ -39,7 +39,7 @@ export function placesOf(spec: Spec, facts: HostFacts): Places {
     rootfs: `${state}/rootfs`,
     bundle: `${data}/${RECORD_FOLDERS.bundle}`,
     runtimeRoot: `${state}/runtime`,
-    // Beside the plan: what the process op keeps goes with the container's folder.
+    // The records of the process op lie beside the plan: they go with the container's folder.
     records: data,
     log: `${data}/${GROWING_FILES.log}`,
     files: {
@@ -53,7 +53,10 @@ export function placesOf(spec: Spec, facts: HostFacts): Places {
   };
 }
 
-/** Folders of the layers, lowest first. overlayfs refuses one twice (ELOOP): all that a lower one shows is hidden by the same above it. */
+/**
+ * Folders of the layers, lowest first, each at its highest place only: overlayfs refuses a folder twice (ELOOP), and
+ * the upper one hides all of the lower.
+ */
 function lowerOf(spec: Spec, facts: HostFacts): readonly string[] {
   const layers = facts.layers[spec.name] ?? [];
   return [...new Set(layers.map((layer) => layer.path).toReversed())].toReversed();
@@ -72,7 +75,7 @@ export function compileStorage(
   const layers = facts.layers[spec.name] ?? [];
   const layerSteps = layers.flatMap((layer, index): readonly Step[] => {
     if (layer.recipe === undefined) return [];
-    // A folder or inline files are placed by what the layers below them hold; archives are unpacked side by side.
+    // Folders and inline files wait for the layers below, which decide where they go; archives unpack side by side.
     const placed = layer.recipe.kind === 'directory' || layer.recipe.kind === 'files';
     const below = layers
       .slice(0, placed ? index : 0)
@@ -88,14 +91,14 @@ export function compileStorage(
       },
     ];
   });
-  // By the edges of its first place: one that comes again further up would wait for itself.
+  // A layer that comes twice keeps the edges of its first place: with those of a higher one it would wait for itself.
   const uniqueLayers = layerSteps.filter(
     (step, index) => layerSteps.findIndex((other) => other.id === step.id) === index,
   );
   const layerIds = uniqueLayers.map((step) => step.id);
   const lower = lowerOf(spec, facts);
   const init = `${places.data}/${RECORD_FOLDERS.mountpoints}`;
-  // Each state folder is a step of its own: one that a container leaves goes with its last user.
+  // The id names the state folder, so that a former one that this container leaves goes with its own last user.
   const state = `mount:${facts.stateDir}`;
   const writable = writableSteps(spec, facts, places, lower);
   return [
@@ -174,7 +177,7 @@ function etcSteps(spec: Spec, facts: HostFacts, places: Places, lease: Lease | u
     path,
     text,
     mode: 0o644,
-    // Bind-mounted into the running container, which sees the inode and not the name.
+    // The file is bind-mounted into the running container, which sees the inode and not the name.
     inPlace: true,
     needs: ['dir:etc'],
     after: [],
@@ -188,8 +191,8 @@ function etcSteps(spec: Spec, facts: HostFacts, places: Places, lease: Lease | u
 }
 
 /**
- * A new volume begins as the folder that it covers, as with Docker and Podman: by the read-only layers, which the
- * container cannot change meanwhile.
+ * Volumes and their folder. A new volume gets the content of the folder that it covers, as with Docker and Podman; it
+ * comes from the read-only layers, which the container cannot change meanwhile.
  */
 function volumeSteps(
   spec: Spec,

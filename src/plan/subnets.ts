@@ -1,4 +1,4 @@
-// Which subnet a container's link has: what the spec says, else what the link has already, else the first that is
+// Chooses the subnet of a container's link: what the spec says, else what the link has already, else the first that is
 // free; checked against the host's own routes.
 import type { Spec } from '../load/spec.ts';
 import { isOwned } from '../names.ts';
@@ -7,7 +7,7 @@ import { contains, overlap, parseAddress, parseBlock, showBlock, type Block } fr
 import type { Lease } from './plan.ts';
 import type { Problems } from './problems.ts';
 
-/** Where subnets are taken from when the spec names none. */
+/** Pool of subnets for specs that name none. */
 const POOL = { network: parseAddress('10.209.0.0') ?? 0, count: 256, prefix: 24 };
 
 export function chooseSubnet(
@@ -56,7 +56,7 @@ export function chooseSubnet(
   }
   const around = blockAround(spec);
   if (onLink !== undefined && !isLeft(onLink, around, spec, link, facts, together)) return onLink;
-  // Its former subnet first: after a reboot the container comes back with the same address.
+  // The former subnet is tried first: after a reboot the container comes back with the same address.
   const former = own === undefined ? [] : [parsed(own.subnet)];
   const candidates = around === undefined ? [...former, ...poolBlocks()] : [around];
   const free = candidates.find((candidate) => !inUse.some((one) => overlap(one.block, candidate)));
@@ -71,12 +71,12 @@ export function chooseSubnet(
   return free;
 }
 
-/** The subnet that an address brings when the spec names none. */
+/** The /24 around the spec's address, for when the spec names no subnet. */
 function blockAround({ network }: Spec): Block | undefined {
   return network.address === undefined ? undefined : parseBlock(`${network.address}/${POOL.prefix}`);
 }
 
-/** Whether a link of ours goes to the subnet around an address outside of its present one: with all who are on it, or not. */
+/** Whether a link of ours moves to the subnet around an address outside its own: only with all containers on it. */
 function isLeft(
   onLink: Block,
   around: Block | undefined,
@@ -93,17 +93,17 @@ function isLeft(
     return block !== undefined && showBlock(block) === wanted;
   });
   return neighboursOn(link, facts, spec.name).every(
-    // Who was compiled before has the new one by now.
+    // A container that was compiled before this one has the new subnet in its lease by now.
     ({ name, lease }) => lease.subnet === wanted || moving.some((other) => other.name === name),
   );
 }
 
-/** Runspec has made it; the alias goes on with the container's name where only one has it. */
+/** Whether runspec made the link: its alias says `runspec`, or `runspec:NAME` when it is one container's. */
 export function isOwnLink(link: string, { network }: HostFacts): boolean {
   return isOwned(network.links.find((one) => one.name === link)?.alias);
 }
 
-/** It is there, and runspec has not made it: nothing of it changes beyond what joining needs. */
+/** Whether the link exists and runspec did not make it: such a link is changed only as far as joining needs. */
 export function isForeignLink(link: string, facts: HostFacts): boolean {
   return facts.network.links.some((one) => one.name === link) && !isOwnLink(link, facts);
 }
@@ -148,8 +148,8 @@ function neighboursOn(link: string, { containers }: HostFacts, name: string): re
 }
 
 /**
- * Blocks that may not be chosen: routes and addresses of other links, leases on other links. A default route is
- * none, nor are its halves, by which VPNs take precedence over it.
+ * Blocks that may not be chosen: routes and addresses of other links, leases on other links. Default routes do not
+ * count, nor do their halves, by which VPNs take precedence over them.
  */
 function usedBlocks(
   link: string,
@@ -177,7 +177,7 @@ function usedBlocks(
   return [...routes, ...addresses, ...leases];
 }
 
-/** The link that the container is on now and leaves: when it is ours and has no other user, it is gone before the new one comes. */
+/** The link that the container leaves: if it is ours and has no other user, it is gone before the new one comes. */
 export function linkLeft(link: string, facts: HostFacts, name: string): string | undefined {
   const former = facts.containers[name]?.lease?.link;
   if (former === undefined || former === link) return undefined;

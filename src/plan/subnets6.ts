@@ -15,17 +15,20 @@ import type { HostFacts } from './facts.ts';
 import type { Lease } from './plan.ts';
 import { isForeignLink, linkLeft, ownAddressesOf } from './subnets.ts';
 
-/** Unique local (RFC 4193), with `runsp` as the global identifier: containers are behind NAT, so equal ones on two hosts do not meet. */
+/**
+ * Pool of unique local networks (RFC 4193), with `runsp` as the global identifier: containers are behind NAT, so equal
+ * networks on two hosts do not meet.
+ */
 const POOL = parseIpv6('fd72:756e:7370::') ?? 0n;
 
-/** What a container sees in place of ::1; of the pool's network 0, which no link gets. No interface has it. */
+/** Address that containers see in place of ::1, on no interface, from the pool's network 0, which no link gets. */
 export const LOOPBACK6 = formatIpv6(POOL + 1n);
 
-/** Words of `network` that ask for IPv6. */
+/** Keys of `network` that ask for IPv6. */
 export const KEYS6 = ['subnet6', 'address6', 'gateway6'] as const;
 export type Key6 = (typeof KEYS6)[number];
 
-/** What is asked for on a link, first of all by the container itself. */
+/** First value of these keys among the specs on a link, of which the container's own comes first. */
 export function askedBy(here: readonly Spec[], ...keys: readonly Key6[]): string | undefined {
   return here.flatMap(({ network }) => keys.map((key) => network[key])).find((one) => one !== undefined);
 }
@@ -33,11 +36,11 @@ export function askedBy(here: readonly Spec[], ...keys: readonly Key6[]): string
 export interface Present {
   readonly block: Block6;
   readonly gateway6: string;
-  /** Others go by it: not so when only this container brought it to a bridge of ours. */
+  /** Whether others depend on it; false when only this container brought it to a bridge of ours. */
   readonly isBinding: boolean;
 }
 
-/** The lease of another container with IPv6 on the link. */
+/** Lease of another container with IPv6 on the link. */
 export function neighbourOn(
   link: string,
   facts: HostFacts,
@@ -50,7 +53,7 @@ export function neighbourOn(
   )?.[1].lease;
 }
 
-/** What the link has already, by a container on it or by an address of its own. */
+/** IPv6 network that the link has already, by a container on it or by an address of its own. */
 export function presentOn(
   spec: Spec,
   link: string,
@@ -68,17 +71,17 @@ export function presentOn(
   const fixed = ownAddressesOf(link, facts);
   const all = facts.network.addresses.flatMap((one): readonly Present[] => {
     const block = parseBlock6(`${one.address}/${one.prefix}`);
-    // One that has no room for a container, as DHCPv6 gives it, is no network to join.
+    // A prefix without room for a container, such as the /128 of DHCPv6, is no network to join.
     if (one.link !== link || !isGlobal(one.address) || block === undefined || block.prefix > 126) return [];
     return [{ block, gateway6: one.address, isBinding: fixed.includes(one) || formatBlock6(block) !== own }];
   });
-  // A link may have several: the one that is asked for, else the one that it has been.
+  // A link may have several networks: first the one that is asked for, then the one that the container had.
   const [subnet, address] = [askedBy(here, 'subnet6'), askedBy(here, 'address6', 'gateway6')];
   const found =
     all.find(({ block }) => formatBlock6(block) === subnet) ??
     all.find(({ block }) => contains6(block, parseIpv6(address ?? '') ?? -1n)) ??
     all.find(({ block }) => formatBlock6(block) === own);
-  // One that it has lost since is given back: that it has others is no reason to move.
+  // A network that the link has lost is given back: others on the link are no reason to move.
   const isLost = found === undefined && lease?.link === link && (subnet ?? own) === own;
   const lost = isLost && all.length > 0 && own !== undefined ? parseBlock6(own) : undefined;
   if (lost !== undefined && lease?.gateway6 !== undefined)
@@ -99,17 +102,17 @@ export function freeBlock(spec: Spec, link: string, facts: HostFacts, here: read
   const named = around === undefined ? undefined : parseBlock6(`${around}/64`);
   const candidates = named === undefined ? [...(former === undefined ? [] : [former]), ...pool] : [named];
   const free = candidates.find((one) => !inUse.some(({ block }) => overlap6(block, one)));
-  // Where none is free the first is: the caller says what it overlaps.
+  // When no candidate is free, the first is returned: the caller says what it overlaps.
   return free ?? (candidates[0] as Block6);
 }
 
-/** Blocks of other links. A default route is none, nor are its halves, nor 2000::/3, which is all of the Internet. */
 interface Found {
   readonly text: string;
   readonly what: string;
   readonly ofContainer?: boolean;
 }
 
+/** Blocks of other links. Default routes, their halves and 2000::/3 (all of the Internet) do not count. */
 export function usedBlocks(
   link: string,
   facts: HostFacts,
