@@ -45,7 +45,7 @@ export const address: Op<'address'> = {
       gateways.filter((one) => one.includes(':')),
     );
     if (differences.length === 0) return { state: 'present' };
-    // A fresh interface has none of them.
+    // A fresh interface lacks every one of these: it counts as absent, not as drifted.
     const all = step.address6 === undefined ? 3 : 5;
     return differences.length === all
       ? { state: 'absent' }
@@ -61,7 +61,7 @@ export const address: Op<'address'> = {
   async update({ host }, step, former) {
     const isSame = former.address === step.address && (former.address6 ?? step.address6) === step.address6;
     const stale = isSame ? [] : [`addr flush dev ${step.interface} scope global`];
-    // Unlike an IPv4 route this one stays when its addresses go.
+    // The IPv6 default route, unlike an IPv4 one, stays when the addresses go.
     if (former.address6 !== undefined && step.address6 === undefined)
       await runChecked(host, ['ip', '-n', step.netns, '-6', 'route', 'flush', 'default']);
     await runChecked(host, ['ip', '-n', step.netns, '-batch', '-'], {
@@ -95,7 +95,7 @@ function commands(step: AddressStep): readonly string[] {
     ...(step.address6 === undefined
       ? []
       : [
-          // Without duplicate address detection it can be used at once.
+          // `nodad`: without duplicate address detection the address can be used at once.
           `addr replace ${step.address6} dev ${step.interface} nodad`,
           `route replace default via ${step.gateway6} dev ${step.interface}`,
         ]),

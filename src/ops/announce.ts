@@ -1,5 +1,5 @@
-// Tells neighbours at which MAC address the addresses of a container are now. They keep for half a minute and more where
-// one was, and send there what the container has to answer: the host, other containers, whoever is on a joined bridge.
+// Tells neighbours at which MAC address a container's addresses are now. They remember the former one for half a minute
+// and more, and send answers for the container there: the host, other containers, machines on a joined bridge.
 import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import type { LinkState } from '../host/kernel-view.ts';
@@ -10,15 +10,15 @@ import { contains, macOf, parseAddress, parseBlock } from '../plan/ipv4.ts';
 export interface Announcer {
   readonly netns: string;
   readonly interface: string;
-  /** That it has already. */
+  /** MAC address that the interface has already. */
   readonly mac: string;
   readonly mtu: number;
 }
 
 /**
  * The kernel itself sends a gratuitous ARP request and an unsolicited neighbour advertisement for each address of an
- * interface whose MAC address is set, even to the one that it has (NETDEV_CHANGEADDR in devinet.c and ndisc.c), while it
- * is asked for that.
+ * interface whose MAC address is set, even to the one that it has, while arp_notify and ndisc_notify are on
+ * (NETDEV_CHANGEADDR in devinet.c and ndisc.c).
  */
 export async function announce(host: Host, { netns, interface: link, mac, mtu }: Announcer): Promise<void> {
   const enter = ['nsenter', `--net=${netnsFile(netns)}`, '--'];
@@ -39,8 +39,8 @@ export async function announce(host: Host, { netns, interface: link, mac, mtu }:
 }
 
 /**
- * Whether the MAC address is made of another address of the subnet than the interface has: it is about to have that one,
- * and what it has now may be somebody else's already, as when two containers swap theirs.
+ * Whether the MAC address is made of an IPv4 address of the subnet that the interface does not have yet: it is about to
+ * get that one, and its present one may be another container's already, as when two containers swap theirs.
  */
 export function isAheadOf(mac: string, { addresses }: LinkState): boolean {
   const bytes = mac.split(':').map((byte) => Number.parseInt(byte, 16));

@@ -1,6 +1,5 @@
-// The mtu of a bridge of our own: the least of its ports', but never one that would cost it its IPv6. The kernel sees
-// to the least by itself, until somebody sets another one: from then on it stays as it is set, whatever port comes,
-// goes or changes.
+// The mtu of a bridge of our own: the least of its ports', but never one that would cost it its IPv6. The kernel keeps
+// a bridge at the least until somebody sets its mtu: from then on that stays, whatever its ports do.
 import { commandError } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import { readLinks, type LinkState } from '../host/kernel-view.ts';
@@ -8,8 +7,8 @@ import { IPV6_MIN_MTU, isGlobal } from '../load/ipv6.ts';
 import { GONE } from './delete-link.ts';
 
 /**
- * What it has to be, where that is not what it is. Without a port any will do: the first one to come decides. Ports that
- * get wider one after the other must not take an IPv6 address away that the first of them needs.
+ * @returns the mtu that the bridge must get; undefined when it has that already. Without a port any mtu will do, as the
+ * first port decides. Ports that get wider one by one must not take away an IPv6 address that the first of them needs.
  */
 export function findMtu(
   bridge: LinkState,
@@ -22,7 +21,7 @@ export function findMtu(
   return wanted === bridge.mtu ? undefined : wanted;
 }
 
-/** Once a port is not what it was: where somebody has set the mtu, the kernel leaves the rest to us. */
+/** Fits the bridge to its ports after one has changed: once somebody has set its mtu, the kernel leaves that to us. */
 export async function fitMtu(host: Host, name: string): Promise<void> {
   const links = await readLinks(host);
   const bridge = links.find((one) => one.name === name);
@@ -35,7 +34,7 @@ export async function fitMtu(host: Host, name: string): Promise<void> {
     );
   if (mtu === undefined) return;
   const result = await host.run(['ip', 'link', 'set', 'dev', name, 'mtu', String(mtu)]);
-  // Its last ports may be taken down beside this one.
+  // Another container's step may remove the bridge with its last port meanwhile.
   if (result.status !== 0 && !GONE.test(result.stderr))
     throw commandError(`cannot set the mtu of ${name}`, result);
 }

@@ -25,7 +25,7 @@ import {
 import { macOf } from '../plan/ipv4.ts';
 
 export const bridge: Op<'bridge'> = {
-  // From its first port on it goes by its ports.
+  // The step's mtu is for a new bridge: from its first port on a bridge goes by its ports.
   passive: ['mtu'],
 
   describe: (step) => `bridge ${step.name} ${addressesOf(step).join(' ')}`,
@@ -56,11 +56,11 @@ export const bridge: Op<'bridge'> = {
   },
 
   async apply({ host, view }, step, before) {
-    // What was not there a moment ago, ip itself refuses to make twice.
+    // A bridge that the view does not have needs no second look: ip itself refuses to make one twice.
     const absent = (await view.link(step.name)) === undefined;
     const links = absent ? [] : await readLinks(host);
     const link = links.find((one) => one.name === step.name);
-    // A kill between making it and naming it leaves ours without its alias.
+    // A kill between making the bridge and naming it leaves ours without its alias.
     const nameless = link !== undefined && link.alias === undefined && before['existed'] === false;
     const claim = nameless ? [`link set dev ${step.name} alias ${BRIDGE_ALIAS}`] : [];
     const keep = link === undefined || nameless ? [] : await keepMacLines(host, link, links);
@@ -113,13 +113,13 @@ export const bridge: Op<'bridge'> = {
 };
 
 /**
- * The kernel has no way to remove a bridge only if it has no port. It has one to remove what is in a group: a bridge is put
- * into one before it is looked at, and whoever adds a port takes it out of there.
+ * Deletes our bridge unless it has a port. The kernel cannot delete a bridge on that condition, but it can delete what
+ * is in a link group: the bridge joins one before its ports are read, and each step that adds a port takes it out.
  */
 async function deleteUnlessUsed(host: Host, name: string, dataDir: string): Promise<Reverted> {
   const listPorts = async (): Promise<readonly string[]> =>
     (await readLinks(host)).filter((one) => one.master === name).map((one) => one.name);
-  // Of this runspec and this bridge alone.
+  // A group number of this data folder and this bridge alone.
   const group = String(Number.parseInt(sha256(`${dataDir} ${name}`).slice(0, 7), 16));
   let ports = await listPorts();
   if (ports.length === 0) {
@@ -153,7 +153,7 @@ async function leaveForeign(host: Host, step: BridgeStep, link: LinkState, befor
     await runChecked(host, ['ip', 'link', 'set', 'dev', step.name, 'down']);
 }
 
-/** Those of `addresses` that the link has. */
+/** Removes those of `addresses` that the link has. */
 async function takeAddresses(host: Host, link: LinkState, addresses: readonly string[]): Promise<void> {
   const all = link.addresses.map((one) => `${one.address}/${one.prefix}`);
   await removeAddresses(host, {
@@ -176,7 +176,7 @@ function addressesOf(step: BridgeStep): readonly string[] {
 
 function createLines(step: BridgeStep): readonly string[] {
   return [
-    // A fixed address: otherwise the bridge takes the lowest of its ports' and changes it as they come and go.
+    // A fixed MAC address: otherwise the bridge takes the lowest of its ports' and changes it as they come and go.
     `link add ${step.name} address ${macOf(step.address)} mtu ${step.mtu} type bridge`,
     `link set dev ${step.name} alias ${BRIDGE_ALIAS}`,
     ...withLinkLocal(step, macOf(step.address)).map((one) => addAddress(one, step.name)),
@@ -196,7 +196,7 @@ function mendLines(
 ): readonly string[] {
   const mtu = link.alias === BRIDGE_ALIAS ? findMtu(link, links, step.address6 !== undefined) : undefined;
   return [
-    // First: a bridge that is too narrow for IPv6 takes no address of it.
+    // The mtu comes first: a bridge that is too narrow for IPv6 takes no IPv6 address.
     ...(mtu === undefined ? [] : [`link set dev ${step.name} mtu ${mtu}`]),
     ...(isOurs && lacksLinkLocal(link) ? withLinkLocal(step, link.mac) : addressesOf(step))
       .filter((one) => !hasAddress(link, one))
@@ -252,7 +252,7 @@ function differencesOf(
   ];
 }
 
-// Lets packets from 127.0.0.1 be sent to a published port's container; the guard chain keeps 127.0.0.0/8 local.
+// route_localnet lets packets of 127.0.0.1 go to a published port's container; the guard chain keeps them on the host.
 async function routeDifference(text: Promise<string | undefined>): Promise<readonly Difference[]> {
   const found = (await text)?.trim();
   return found === '1' ? [] : [{ property: 'route_localnet', wanted: '1', found: found ?? 'missing' }];

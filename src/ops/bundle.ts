@@ -81,7 +81,7 @@ function toShell(step: BundleStep): readonly string[] {
     ...hereDocument(['tee', configPath(step)], text).map((line, index) =>
       index === 0 ? `${line} >/dev/null` : line,
     ),
-    // The process ids that the paths are by are known now only. Without a process the script stops.
+    // The paths need process ids that are known only when the script runs; without such a process it stops.
     ...owners.flatMap((name) => [
       `pid=$(cat ${quote(`${step.path}/../../${name}/bundle/container.pid`)})`,
       'kill -0 "$pid"',
@@ -98,7 +98,7 @@ function userComments({ user, additionalGids, rootfs }: BundleStep): readonly st
   return [comment(`left out here: process.user, what ${files}${more}; runspec adds it`)];
 }
 
-/** A namespace in which the process is not, and should be. */
+/** A namespace that the process should be in, and is not. */
 interface Stray {
   readonly type: string;
   readonly difference: Difference;
@@ -130,7 +130,7 @@ async function compareNamed(
 ): Promise<readonly Stray[]> {
   return (await readNamed(host, step.config as OciConfig)).flatMap(({ type, path, id }) => {
     const former = annotations[`${JOINED}${type}`];
-    // Configurations of former versions do not tell.
+    // Configurations of former versions do not have this annotation.
     if (former === undefined || former === id) return [];
     const property = `${type} namespace at ${path}`;
     const difference =

@@ -6,7 +6,7 @@ export interface LimitFile {
   readonly value: string;
 }
 
-/** What of a spec a cgroup file comes from, both versions. */
+/** Path of the spec's key that a cgroup file comes from, in both versions. */
 export function specPathOf(name: string): SpecPath {
   if (/^(?:memory\.memsw|memory\.swap)\b/.test(name)) return ['resources', 'swap'];
   if (/^cpu\.(?:weight|shares)$/.test(name)) return ['resources', 'cpuWeight'];
@@ -15,7 +15,7 @@ export function specPathOf(name: string): SpecPath {
   return ['resources', key];
 }
 
-/** Pages of the kernels that Node runs on: limits of memory are rounded down to whole ones. */
+/** Page sizes of the kernels that Node runs on: limits of memory are rounded down to whole pages. */
 const PAGE_SIZES = [4096, 16_384, 65_536];
 
 /** Whether the kernel shows `wanted` as `found`: memory is rounded down to pages, io limits are merged into lines. */
@@ -32,14 +32,16 @@ export function sameLimit(name: string, wanted: string, found: string): boolean 
   return name.startsWith('blkio.throttle.') && lines.includes(wanted);
 }
 
-/** What lifts limits that a newer spec no longer asks for. An empty text means what the cgroup above has. */
+/**
+ * Files that lift limits that a newer spec no longer asks for. An empty text stands for the value of the cgroup above.
+ */
 export function liftLimits(former: readonly LimitFile[], wanted: readonly LimitFile[]): readonly LimitFile[] {
   return former.flatMap(({ name, value }) => {
     const still = wanted.filter((file) => file.name === name).map((file) => file.value.split(' '));
     const [device = '', ...words] = value.split(' ');
     const ofDevice = still.find((other) => other[0] === device);
     if (name === 'io.max') {
-      // One line holds all rates of a device: those that are left out stay as they are.
+      // io.max has one line for all rates of a device: rates that a write leaves out stay as they are.
       const keys = words.map((word) => word.split('=')[0] ?? '');
       const gone = keys.filter((key) => ofDevice?.some((word) => word.startsWith(`${key}=`)) !== true);
       return gone.length === 0

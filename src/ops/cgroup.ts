@@ -55,7 +55,7 @@ export const cgroup: Op<'cgroup'> = {
       await makeFolders(host, step, hierarchy);
       await writeLimits(host, step, hierarchy, []);
     }
-    // Its process was moved out, and the empty cgroup removed.
+    // A running process goes back into the new cgroup: it was moved out before the empty one was removed.
     await bringBack(host, step, await findStrayedOf(context, step));
     await thaw(host, await findFrozenOf(context, step));
   },
@@ -68,7 +68,7 @@ export const cgroup: Op<'cgroup'> = {
       await writeLimits(host, step, hierarchy, before);
     }
     await bringBack(host, step, await findStrayedOf(context, step));
-    // Nothing starts in a frozen one either, as a `down` leaves that was killed when it had ended all processes.
+    // A frozen cgroup lets no new process start either; a `down` that is killed after all processes ended leaves one.
     await thaw(host, await findFrozenOf(context, step));
   },
 
@@ -105,7 +105,7 @@ async function findFrozenOf({ host, view }: OpContext, step: CgroupStep): Promis
   return findFrozen(host, await view.mounts(), step.path);
 }
 
-/** For the folder above all containers; for the root each controller is a step. */
+/** Enables controllers in the folder above all containers; in the root each controller is a step of its own. */
 function enableLine(step: CgroupStep, hierarchy: CgroupHierarchy): string {
   const folder = folderOf(step, hierarchy);
   const file = `${folder.slice(0, folder.lastIndexOf('/'))}/cgroup.subtree_control`;
@@ -113,7 +113,7 @@ function enableLine(step: CgroupStep, hierarchy: CgroupHierarchy): string {
   return `echo ${quote(words)} > ${quote(file)}`;
 }
 
-/** As `inheritCpuset` does it, for the folder above all containers and for the container's own. */
+/** The shell form of `inheritCpuset`, for the folder above all containers and for the container's own. */
 function inheritLines(step: CgroupStep, { mountpoint }: CgroupHierarchy): readonly string[] {
   const parts = step.path.split('/').slice(1);
   return parts.flatMap((part, index) => {
@@ -142,12 +142,12 @@ async function probeHierarchy(
   return differences;
 }
 
-/** What the kernel says of a cgroup that was just removed: by its path, and by a file of it that is open. */
+/** Error codes for a cgroup that was just removed: by its path, and by an open file of it. */
 const GONE: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENODEV']);
 
 async function makeFolders(host: Host, step: CgroupStep, hierarchy: CgroupHierarchy): Promise<void> {
   const parts = step.path.split('/').filter((part) => part !== '');
-  // A parallel `down` may remove the shared parent between our two mkdir(2), or its files under our hands: begin again then.
+  // A parallel `down` may remove the shared parent between our two mkdir(2), or a file just opened in it: begin again.
   for (let attempt = 0; ; attempt += 1) {
     try {
       let folder = hierarchy.mountpoint;
@@ -216,7 +216,7 @@ async function writeLimits(
   }
 }
 
-/** v2 takes an empty list for the one of the cgroup above; v1 wants it said. */
+/** Value of the cgroup above: v2 takes an empty list for it, v1 wants it written out. */
 async function inherited(
   host: Host,
   step: CgroupStep,

@@ -1,4 +1,4 @@
-// Sysctls of a container's namespaces. The runtime has set them before the program began; this step sees that they stay.
+// Sysctls of a container's namespaces. The runtime has set them before the program began; this step keeps them set.
 import { readContainerState } from '../runtime/container-state.ts';
 import { readShown, readSysctls, settleSysctls, showsSysctl } from '../runtime/namespace-sysctls.ts';
 import type { Op } from './op.ts';
@@ -26,7 +26,7 @@ export const containerSysctls: Op<'container-sysctls'> = {
 
   async apply({ host }, step) {
     const state = await readContainerState(host, step.records);
-    // A short-lived one may have ended by now, and its namespaces with it.
+    // A short-lived process may have ended by now, and its namespaces with it.
     if (state.status === 'running') await settleSysctls(host, step.path, state, step.sysctls);
   },
 

@@ -27,20 +27,20 @@ export const controller: Op<'controller'> = {
 
   async revert({ host }, step, before) {
     if (!(await isEnabled(host, step))) return { outcome: 'gone' };
-    // Nothing is known of one that was found on: it is not ours to switch off.
+    // A controller is ours to switch off only when it is recorded that it was found off.
     if (before['enabled'] !== false) return { outcome: 'kept', reason: 'it was on before', foreign: true };
-    // Our own are gone by now: those that are left are of a runspec with other folders.
+    // Cgroups of this data folder are gone by now: those that are left belong to a runspec with other folders.
     const user = await findUser(host, step);
     if (user !== undefined) return { outcome: 'kept', reason: `used by the cgroup ${user}` };
     try {
       await host.writeInPlace(switchOf(step), `-${step.controller}`);
     } catch (cause) {
-      // Another cgroup hands it on to its own children by now: it is theirs as well.
+      // EBUSY: another cgroup hands the controller on to its own children by now.
       if ((cause as NodeJS.ErrnoException).code === 'EBUSY')
         return { outcome: 'kept', reason: 'other cgroups use it' };
       throw new OperationError(`cannot switch off ${step.controller}`, { cause });
     }
-    // Who has come since found it on: docs/network.md, "Two data folders".
+    // A cgroup that came since has found the controller on: docs/network.md, "Two data folders".
     const late = await findUser(host, step);
     if (late === undefined) return { outcome: 'removed' };
     await host.writeInPlace(switchOf(step), `+${step.controller}`);

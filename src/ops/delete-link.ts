@@ -1,18 +1,19 @@
+// Deletion of links that the kernel may remove by itself at any moment.
 import { commandError } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 
 /**
- * ip asks for the number of the name first ("Cannot find device") and deletes by the number then (ENODEV, "No
- * such device"). The kernel takes veths of a deleted network namespace in its own time (cleanup_net), so a link
- * can go before the one or the other.
+ * Messages of ip about a link that is gone: it first looks up the link's number by its name ("Cannot find device") and
+ * then deletes by the number (ENODEV, "No such device"). The kernel removes veths of a deleted network namespace in its
+ * own time (cleanup_net), so a link can go before either of them.
  */
 export const GONE = /Cannot find device|RTNETLINK answers: No such device/;
 
 /**
  * Deletes a link that may go by itself at any moment.
  *
- * @param netns the network namespace that it is in; the host's without.
- * @throws OperationError when it is still there.
+ * @param netns network namespace that the link is in; absent: the host's.
+ * @throws OperationError when the link is still there.
  */
 export async function deleteLink(host: Host, name: string, netns?: string): Promise<'removed' | 'gone'> {
   const where = netns === undefined ? [] : ['-n', netns];

@@ -6,7 +6,7 @@ import { quote } from './shell.ts';
 import { makeVolume } from './volume-seeds.ts';
 
 export const directory: Op<'directory'> = {
-  // What is there keeps what it has.
+  // A volume that exists keeps its content, whatever its seeds are by now.
   passive: ['seeds'],
 
   describe: ({ path, seeds = [] }) => {
@@ -24,7 +24,7 @@ export const directory: Op<'directory'> = {
         differences: [{ property: 'type', wanted: 'directory', found: found.type }],
       };
     }
-    // Volumes and shared folders belong to whoever uses them: their mode is not ours to reset.
+    // Volumes and shared folders belong to their users: their mode is not ours to reset.
     if (step.removal === 'volume' || step.shared === true || found.mode === step.mode)
       return { state: 'present' };
     return {
@@ -68,11 +68,14 @@ export const directory: Op<'directory'> = {
     return { outcome: (await host.removeDirectory(step.path)) ? 'removed' : 'gone' };
   },
 
-  // What fills a volume may not be led out of the layers by their symlinks: no command of a shell does that.
+  // The shell form leaves a volume empty: no shell command copies seeds without following symlinks out of the layers.
   toShell: ({ path, mode }) => [`mkdir -p -m ${mode.toString(8)} ${quote(path)}`],
 };
 
-/** Its mode is never looked at again: a kill between mkdir(2) and chmod(2) must not leave it with another. */
+/**
+ * Makes a folder that `down` keeps, and sets its mode before it gets its name. The mode is never checked again, so a
+ * kill between mkdir(2) and chmod(2) must not leave a wrong one.
+ */
 async function makeWhole(host: Host, { path, mode }: DirectoryStep): Promise<void> {
   const unfinished = `${path}.new`;
   await host.makeDirectory(unfinished, { mode });

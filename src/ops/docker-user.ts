@@ -1,5 +1,5 @@
 // Lets packets of one network pass Docker's FORWARD chain, whose policy is to drop: an accept in a table of ours cannot
-// overrule it. One rule in DOCKER-USER leads to a chain of ours; what the rules of an admin before it drop stays dropped.
+// overrule it. One rule in DOCKER-USER leads to a chain of ours; what an admin's rules before it drop stays dropped.
 import { OperationError } from '../errors.ts';
 import { commandError, runChecked } from '../host/commands.ts';
 import {
@@ -42,7 +42,7 @@ export const dockerUser: Op<'docker-user'> = {
 
   async revert({ host }, step) {
     const found = await readDockerUser(host);
-    // A rule that cannot be seen is not one that is gone.
+    // A rule that cannot be read may still be there.
     if (found?.unreadable !== undefined)
       throw new OperationError(`it is not known what DOCKER-USER has: ${found.unreadable}`, {
         hint: 'see: iptables -w -S',
@@ -70,7 +70,7 @@ function compare(step: DockerUserStep, found: DockerUser): readonly Difference[]
     differences.push({ property: 'DOCKER-USER', wanted: `-A ${jumpOf(step)}`, found: 'missing' });
   const rules = found.networks.get(step.link);
   const wanted = chainOf(step, found.bridges).slice(1);
-  // What was left to Docker for a bridge that it has no more may stay so.
+  // RETURN rules for bridges that Docker no longer has may stay.
   const kept = rules?.filter((rule) => wanted.includes(rule) || !/ -o \S+ -j RETURN$/.test(rule));
   if (kept?.join() !== wanted.join())
     differences.push({
@@ -81,11 +81,11 @@ function compare(step: DockerUserStep, found: DockerUser): readonly Difference[]
   return differences;
 }
 
-/** Whatever part of it is there: a chain that is declared again is emptied, in the same transaction that fills it. */
+/** Completes what there is of rule and chain: declaring a chain again empties it, in the transaction that fills it. */
 async function complete(host: Host, step: DockerUserStep): Promise<void> {
   const found = (await readDockerUser(host)) ?? { rules: [], networks: new Map(), bridges: [] };
   const stale = jumpsTo(found, step.link).filter(({ comment }) => comment === step.comment);
-  // Before the RETURN at its end, and behind what an admin has put there.
+  // The rule goes before the RETURN at the end of DOCKER-USER, and behind what an admin has put there.
   const position = endOf(found) + 1 - stale.filter(({ index }) => index < endOf(found)).length;
   const script = [
     ...stale.map(({ rule }) => asDeletion(rule)),
@@ -97,7 +97,7 @@ async function complete(host: Host, step: DockerUserStep): Promise<void> {
     throw commandError(`iptables refused to let packets of ${endOfWay(step)} pass DOCKER-USER`, result);
 }
 
-/** @param bridges of Docker's; those that have the names it gives by itself are known without a look. */
+/** @param bridges names of Docker's bridges; `docker0` and `br-…` are covered without being listed. */
 function chainOf({ link, joined }: DockerUserStep, bridges: readonly string[]): readonly string[] {
   const chain = networkChain(link);
   const others = bridges.filter((name) => name !== link && name !== 'docker0' && !name.startsWith('br-'));
@@ -106,13 +106,13 @@ function chainOf({ link, joined }: DockerUserStep, bridges: readonly string[]): 
   const name = joined?.bridge ?? link;
   return [
     `:${chain} - [0:0]`,
-    // Who may come in is decided by the forward chain of our own table.
+    // The forward chain of our own table decides who may come in.
     `-A ${chain} ${inward} -j ACCEPT`,
-    // What Docker's own bridges send is for Docker to decide.
+    // Docker decides what its own bridges send.
     ...(bridges.includes(name) || isDockerLink({ name, kind: 'bridge' })
       ? []
       : [
-          // And so is who may go to its containers.
+          // Docker also decides who may go to its containers: packets for its bridges return to its own rules.
           ...['docker0', 'br-+', ...others].map((one) => `-A ${chain} -o ${one} -j RETURN`),
           `-A ${chain} ${outward} -j ACCEPT`,
         ]),

@@ -16,7 +16,7 @@ export const file: Op<'file'> = {
         differences: [{ property: 'type', wanted: 'file', found: found.type }],
       };
     }
-    // The container can write what is mounted into it: any text of any size.
+    // The container can write a file that is mounted into it: it may have any text, of any size.
     const isWorthReading = found.size <= Buffer.byteLength(step.text) + MORE;
     const text = isWorthReading ? ((await host.readText(step.path)) ?? '') : `${found.size} bytes`;
     if (isWorthReading && text === step.text) return { state: 'present' };
@@ -47,10 +47,10 @@ export const file: Op<'file'> = {
   ],
 };
 
-/** A text longer than ours by more than this is not looked at. */
+/** Bytes: a file that is longer than ours by more than this is not read. */
 const MORE = 65_536;
 
-/** Without the lines that both begin or end with. */
+/** Describes both texts without the lines that they both begin or end with. */
 function compare(wanted: string, found: string): { readonly wanted: string; readonly found: string } {
   const [ours, theirs] = [wanted.split('\n'), found.split('\n')];
   while (ours.length > 0 && theirs.length > 0 && ours[0] === theirs[0]) {
@@ -64,7 +64,7 @@ function compare(wanted: string, found: string): { readonly wanted: string; read
   const show = (lines: readonly string[]): string => summarize(lines.join('\n')) || 'nothing';
   const shown = { wanted: show(ours), found: show(theirs) };
   if (shown.wanted !== shown.found) return shown;
-  // White space, or the end of a long line.
+  // The texts differ in white space only, or past what is shown of a long line.
   const exact = (text: string): string => JSON.stringify(text.slice(-60));
   return { wanted: exact(wanted), found: exact(found) };
 }

@@ -1,4 +1,5 @@
-// What the host's links to containers have in common, be they bridges or host ends of veth pairs; and how ip(8) is told.
+// Settings that the host's links to containers have in common, both bridges and host ends of veth pairs, and the lines
+// by which ip(8) makes them.
 import type { Host } from '../host/host.ts';
 import type { LinkState } from '../host/kernel-view.ts';
 import { canonicalIpv6 } from '../load/ipv6.ts';
@@ -6,23 +7,25 @@ import { OURS } from '../names.ts';
 import type { Difference } from './op.ts';
 import { quote } from './shell.ts';
 
-/** Of the bridges that are runspec's own. */
+/** Alias of runspec's own bridges. */
 export const BRIDGE_ALIAS = OURS;
 
-/** For the standard input of `ip -batch -`. */
+/** Text for the standard input of `ip -batch -`. */
 export function lines(all: readonly string[]): string {
   return all.map((line) => `${line}\n`).join('');
 }
 
-/** An IPv6 address without duplicate address detection: on a bridge that has no port yet it would never end. */
+/**
+ * An IPv6 address is added without duplicate address detection: on a bridge that has no port yet it would never end.
+ */
 export function addAddress(address: string, link: string): string {
   return `addr add ${address} dev ${link}${address.includes(':') ? ' nodad' : ''}`;
 }
 
 /**
- * The link-local address that the kernel would give a link of this MAC address when it goes up (EUI-64, RFC 4291). Added
- * before, it needs no duplicate address detection: until that ends, after a second or two, the host asks nobody behind
- * the link where he is.
+ * The link-local address that the kernel would give a link of this MAC address when it goes up (EUI-64, RFC 4291).
+ * Added before, it needs no duplicate address detection: until that ends, after a second or two, the host sends no
+ * neighbour solicitation to anybody behind the link.
  */
 export function linkLocalOf(mac: string): string {
   const [first = '', b, c, d, e, f] = mac.split(':');
@@ -31,28 +34,33 @@ export function linkLocalOf(mac: string): string {
   return `${canonicalIpv6(address) ?? address}/64`;
 }
 
-/** Of a link that is up it is the kernel's matter, and it may have been given another. */
+/**
+ * Whether the link still needs its link-local address. On a link that is up the kernel sees to that, and somebody may
+ * have set another one.
+ */
 export function lacksLinkLocal(link: LinkState): boolean {
   return !link.up && !link.addresses.some(({ address }) => address.startsWith('fe80:'));
 }
 
-/** The file that lets packets of 127.0.0.0/8 through it, as local ones to published ports are. */
+/** The file that lets packets of 127.0.0.0/8 through a link, such as local ones to published ports. */
 export function routeLocalnet(link: string): string {
   return `/proc/sys/net/ipv4/conf/${link}/route_localnet`;
 }
 
-/** A container must not tell the host where its routes lead, whether it has IPv6 from us or not. */
+/**
+ * Switches off accept_ra: router advertisements of a container, with IPv6 or without, must not set the host's routes.
+ */
 export async function refuseAdvertisements(host: Host, link: string): Promise<void> {
   if ((await advertisementDifference(host, link)).length > 0) await host.writeInPlace(acceptRa(link), '0');
 }
 
-/** None in a kernel without IPv6. */
+/** @returns no difference in a kernel without IPv6. */
 export async function advertisementDifference(host: Host, link: string): Promise<readonly Difference[]> {
   const found = (await host.readText(acceptRa(link)))?.trim() ?? '0';
   return found === '0' ? [] : [{ property: 'accept_ra', wanted: '0', found }];
 }
 
-/** A link that becomes a port of a bridge gets what the host gives to new ones: its bridge has the rest. */
+/** Gives a link that becomes a port of a bridge the host's defaults for new links: the bridge has our settings then. */
 export async function restoreDefaults(host: Host, link: string): Promise<void> {
   for (const file of [routeLocalnet, acceptRa]) {
     const [fresh, found] = await Promise.all([host.readText(file('default')), host.readText(file(link))]);

@@ -1,5 +1,5 @@
-// A read-only layer of the image store. It is shared by all who name the same content, so a revert leaves
-// it there; `runspec image gc` removes layers that nothing refers to.
+// A read-only layer of the image store. All containers with the same content share it, so a revert leaves it there;
+// `runspec image gc` removes layers that nothing refers to.
 import type { LayerRecipe } from '../plan/layer-recipe.ts';
 import type { LayerStep } from '../plan/plan.ts';
 import { ensureLayer } from '../image/ensure-layer.ts';
@@ -8,12 +8,12 @@ import { hereDocument, quote, quoteAll } from './shell.ts';
 import { showSource } from '../load/show-source.ts';
 
 export const layer: Op<'layer'> = {
-  // The id has its key, and equal keys mean equal content: it may be made from another file, or by another name.
+  // The step's id has the layer's key, and equal keys mean equal content, whatever else in the recipe is different.
   passive: ['layer'],
   describe: ({ layer: recipe }) => `layer ${recipe.key.slice(0, 12)} ${describeSource(recipe)}`,
 
   async probe({ host }, { layer: recipe }) {
-    // Layers appear whole, by one rename, and are never written to: that it is there is enough.
+    // Layers appear whole, by one rename, and are never written to: it is enough that the folder exists.
     const found = await host.status(recipe.path);
     if (found === undefined) return { state: 'absent' };
     if (found.type === 'directory') return { state: 'present' };
@@ -49,10 +49,10 @@ function describeSource(recipe: LayerRecipe): string {
   }
 }
 
-/** Symlinks of the layers below are not followed here, as only they know them. */
+/** The shell form does not follow symlinks of the layers below, as `apply` does: a script cannot know them. */
 function toShell({ layer: recipe }: LayerStep): readonly string[] {
   const layers = recipe.path.slice(0, recipe.path.lastIndexOf('/'));
-  // As the store wants it: open to others, it would be refused by every later apply.
+  // Mode 700 as in the store: every later apply would refuse a store that is open to others.
   const store = quoteAll(['mkdir', '-p', '-m', '700', layers.slice(0, layers.lastIndexOf('/')), layers]);
   return [store, ...contentShell(recipe)];
 }
@@ -72,12 +72,12 @@ function contentShell(recipe: LayerRecipe): readonly string[] {
         ...Object.entries(recipe.files).flatMap(([path, file]) => fileShell(recipe.path + path, file)),
       ];
     case 'host':
-      // ldd tells what else the programs among them need; of what is no program it says so, and fails.
+      // ldd lists the libraries of the programs among the files; it fails for other files, which a pipe passes over.
       return [
         make,
         `mkdir -p -m 1777 ${quote(`${recipe.path}/tmp`)}`,
         `mkdir -p ${['etc', 'root', 'run', 'var/lib', 'var/log'].map((name) => quote(`${recipe.path}/${name}`)).join(' ')}`,
-        // People are no affair of the container's.
+        // Accounts of people (user ids from 1000) are left out.
         ...['passwd', 'group'].map(
           (name) =>
             `awk -F: '$3 < 1000 || $3 == 65534' /etc/${name} > ${quote(`${recipe.path}/etc/${name}`)}`,
@@ -137,7 +137,10 @@ function unpackShell(tarball: string, sha256: string, path: string): readonly st
   ];
 }
 
-/** GNU tar makes files of them, and what they delete would be there. Before the folder is: what is in the store counts as whole. */
+/**
+ * Refuses archives with whiteouts: GNU tar would make files of them, and what they delete would be there. This comes
+ * before the folder is made, as a folder in the store counts as whole.
+ */
 function refuseWhiteouts(archive: string, compression?: string): string {
   const list = [
     'tar',

@@ -28,11 +28,11 @@ export const mountpoints: Op<'mountpoints'> = {
 
   async apply(context, step) {
     const { host } = context;
-    // What a kill left half done may lack its modes: begin anew. Nothing is mounted over it yet.
+    // A layer that a kill left half done may lack its modes, so it is made anew. Nothing is mounted over it yet.
     await host.removeTree(step.path);
     await host.makeDirectory(step.path, { mode: 0o755, uid: 0, gid: 0 });
     await mendFolders(context, step.lower, step.path);
-    // Looked up anew each time: every target changes the topmost layer.
+    // Paths are resolved anew each time: every target changes the topmost layer.
     const resolve: Resolve = (path, options) =>
       resolveInLayers(host, [...step.lower, step.path], path, options);
     for (const target of inOrder(step.targets)) {
@@ -64,14 +64,14 @@ export const mountpoints: Op<'mountpoints'> = {
   ],
 };
 
-/** The runtime's own places first: they hide symlinks through which the others would otherwise be led. */
+/** Targets with the runtime's own places first: they hide symlinks through which the others would otherwise be led. */
 function inOrder(targets: readonly Mountpoint[]): readonly Mountpoint[] {
   const rank = ({ symlinks, type }: Mountpoint): number =>
     (symlinks === 'replace' ? 0 : 2) + (type === 'directory' ? 0 : 1);
   return targets.toSorted((a, b) => rank(a) - rank(b));
 }
 
-/** Made in the topmost layer, folders would hide what the image has in their place. */
+/** Refuses a target below what is no folder: folders made in the topmost layer would hide what the image has there. */
 function refuseToLieInFile(steps: readonly PathStep[], { path }: Mountpoint): void {
   const index = steps.findIndex(({ status }) => status !== undefined && status.type !== 'directory');
   if (index === -1 || index === steps.length - 1) return;
@@ -90,7 +90,7 @@ async function locate(resolve: Resolve, target: Mountpoint): Promise<readonly Pa
   if (target.symlinks === 'resolve') return (await resolve(target.path)).steps;
   const steps: PathStep[] = [];
   for (const name of literal) {
-    // Each step alone and unfollowed: below a symlink or a missing folder there is nothing to take after.
+    // Each name is looked up by itself, unfollowed: below a symlink or a missing folder there is nothing to imitate.
     const parent = steps.map((one) => one.name);
     const hidden = steps.some(({ status }) => status?.type !== 'directory');
     const found = hidden
@@ -102,7 +102,7 @@ async function locate(resolve: Resolve, target: Mountpoint): Promise<readonly Pa
   return steps;
 }
 
-/** What the layer itself has at a place: `symlink`, `missing`… for anything on the way that is no folder. */
+/** Type of what the layer itself has at a place: `symlink`, `missing`… for anything on the way that is no folder. */
 async function typeInLayer(host: Host, layer: string, steps: readonly PathStep[]): Promise<string> {
   let path = layer;
   for (const [index, { name }] of steps.entries()) {

@@ -1,6 +1,6 @@
-// /run/netns as `ip netns add` wants it: bound on itself and shared, so that deleting a namespace reaches
-// every mount namespace that has seen it. Made by the first `ip netns add` on a host; when that was
-// ours, it goes with the last namespace.
+// /run/netns as `ip netns add` wants it: bound on itself and shared, so that deleting a namespace reaches every mount
+// namespace that has seen it. The first `ip netns add` on a host makes the mount; when that was ours, the mount goes
+// with the last namespace.
 import { commandError, runChecked } from '../host/commands.ts';
 import { readMounts, type MountState } from '../host/kernel-view.ts';
 import { topMount } from '../host/mount-lookup.ts';
@@ -9,7 +9,7 @@ import { NETNS_FOLDER } from '../names.ts';
 import type { Op, Reverted } from './op.ts';
 
 export const netnsFolder: Op<'netns-folder'> = {
-  // Names in it are lost with it, each of which its own step looks for; the namespaces are where their processes are.
+  // The mount takes only the names along, which each namespace's own step looks for; the processes keep the namespaces.
   isOutlived: true,
 
   describe: () => `shared mount ${NETNS_FOLDER}`,
@@ -34,7 +34,7 @@ export const netnsFolder: Op<'netns-folder'> = {
   async revert({ host }, _step, before) {
     const names = await host.list(NETNS_FOLDER);
     if (names === undefined) return { outcome: 'gone' };
-    // `ip netns add` makes the very same mount: nothing tells whose it is but what was found first.
+    // `ip netns add` makes the very same mount: only the record of what was found first tells whose it is.
     if (before['mounted'] !== false) return { outcome: 'kept', reason: 'it was there before', foreign: true };
     if (names.length > 0) return keptFor(names);
     if (topMount(await readMounts(host), NETNS_FOLDER) !== undefined) {
@@ -51,7 +51,10 @@ export const netnsFolder: Op<'netns-folder'> = {
   toShell: () => [`mkdir -p ${NETNS_FOLDER}`, `mount --bind --make-shared ${NETNS_FOLDER} ${NETNS_FOLDER}`],
 };
 
-/** Without the mount there may be names in it, of a namespace made while another runspec took it: bound now, it would hide them. */
+/**
+ * Whether the folder is mounted, or names are mounted in it. Without its own mount it may have the name of a namespace
+ * that was made while another runspec took the mount away: binding the folder now would hide that name.
+ */
 function isUsable(mounts: readonly MountState[]): boolean {
   return mounts.some(({ target }) => target === NETNS_FOLDER || target.startsWith(`${NETNS_FOLDER}/`));
 }

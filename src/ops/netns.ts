@@ -52,7 +52,7 @@ export const netns: Op<'netns'> = {
     if (!(await isMounted(host, step))) {
       // A file without its mount is what a kill in the middle of `ip netns add` leaves.
       await host.removeFile(netnsFile(step.name));
-      // One batch: the ip that knows the host's network does it, and no other is started by us.
+      // The ip that runs already for the host's network does this batch: runspec starts no other one.
       const stdin = lines([`netns add ${step.name}`, `netns exec ${step.name} ip link set lo up`]);
       await runChecked(host, ['ip', '-batch', '-'], { stdin });
     } else await raiseLoopback(host, step);
@@ -61,7 +61,7 @@ export const netns: Op<'netns'> = {
   async update({ host, dataDir, container }, step, former) {
     const pid = await findUnnamed(host, dataDir, container, step.name);
     if (pid !== undefined) {
-      // A kill in between leaves the namespace without a name.
+      // A kill between these two leaves the namespace without a name, as it was found.
       await removeName(host, step);
       await runChecked(host, ['ip', 'netns', 'attach', step.name, String(pid)]);
     } else if (!(await isMounted(host, step)))
@@ -69,7 +69,7 @@ export const netns: Op<'netns'> = {
         hint: 'apply it again',
       });
     await raiseLoopback(host, step);
-    // It outlives the process, and others may be in it.
+    // The namespace outlives the process, and others may be in it: a dropped sysctl would stay as it was set.
     const dropped = (former.sysctls ?? []).filter((name) => step.sysctls?.includes(name) !== true);
     if (dropped.length > 0) await dropSysctls(host, netnsFile(step.name), dropped);
   },
@@ -94,7 +94,7 @@ async function raiseLoopback(host: Host, { name }: NetnsStep): Promise<void> {
   await runChecked(host, ['ip', '-n', name, 'link', 'set', 'lo', 'up']);
 }
 
-/** @throws OperationError when somebody is in what has the name. */
+/** @throws OperationError when a process is in the namespace that has the name. */
 async function removeName(host: Host, step: NetnsStep): Promise<void> {
   const path = netnsFile(step.name);
   if (await isMounted(host, step)) {
@@ -103,15 +103,15 @@ async function removeName(host: Host, step: NetnsStep): Promise<void> {
   } else await host.removeFile(path);
 }
 
-/** For processes that were just killed to leave the namespace. */
+/** Time for processes that were just killed to leave the namespace. */
 const LEAVE_MS = 2000;
 
-/** Without its name a namespace that somebody holds would live on unseen. */
+/** Waits until nobody holds the namespace: without its name it would live on unseen. @throws OperationError */
 async function expectFree(host: Host, path: string): Promise<void> {
   let holders = await findNamespaceHolders(host, path);
   if (holders.length === 0) return;
   const isFree = await waitUntil(host, LEAVE_MS, async () => {
-    // With 100,000 files open on the host a look at all of them takes a second: until these have let go, only at theirs.
+    // A look at the whole host takes a second with 100,000 open files: only known holders are checked until they go.
     if ((await findNamespaceHolders(host, path, holders)).length > 0) return false;
     holders = await findNamespaceHolders(host, path);
     return holders.length === 0;

@@ -72,7 +72,7 @@ export const nftElement: Op<'nft-element'> = {
   toShell: (step) => hereDocument(['nft', '-f', '-'], addScript(step)),
 };
 
-/** After the change, so that no datagram in between begins a flow of the old kind. */
+/** Forgets the port's UDP flows, after the change, so that no datagram in between begins a flow of the old kind. */
 async function forgetDatagrams(host: Host, view: KernelView, { set, key }: NftElementStep): Promise<void> {
   const port = /(?:^| )udp \. (\d+)$/.exec(key)?.[1];
   if (port === undefined) return;

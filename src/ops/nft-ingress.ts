@@ -14,7 +14,7 @@ export const nftIngress: Op<'nft-ingress'> = {
   describe: (step) => `nft table netdev ${step.table}: answers to ::1`,
 
   async probe({ view }, step) {
-    // Without its link a table catches nothing, whether it is there or not.
+    // A table without its link catches nothing, whether it is there or not.
     if ((await view.link(step.link)) === undefined) return { state: 'absent' };
     const found = await view.nftTable(step.table, 'netdev');
     if (found === undefined) return { state: 'absent' };
@@ -44,14 +44,14 @@ export const nftIngress: Op<'nft-ingress'> = {
   toShell: (step) => hereDocument(['nft', '-f', '-'], render(step)),
 };
 
-// Only the container's own address may take this way: nobody speaks to lo in another's name. What is no answer is
-// for an address that no interface has, and goes nowhere.
+// Only packets from the container's own address are led to lo: it cannot speak there in another's name. Packets that
+// are no answers are for an address that no interface has, and go nowhere.
 function ruleOf(step: NftIngressStep): string {
   const which = `ip6 saddr ${step.address} ip6 daddr ${step.loopback}`;
   return `${which} meta pkttype set host ether daddr set 00:00:00:00:00:00 fwd to "lo"`;
 }
 
-// Made anew in one transaction: a table that has outlived its link may be left without a hook.
+// The table is made anew in one transaction: one that has outlived its link may be left without a hook.
 function render(step: NftIngressStep): string {
   const rule = ruleOf(step);
   return [

@@ -27,7 +27,8 @@ export const nftTable: Op<'nft-table'> = {
     await runNft(host, renderTable(step));
   },
 
-  // The kernel has no way to remove a table only if it is empty: one that was touched since it was looked at stays.
+  // The kernel cannot delete a table only if it is empty. So the set `touched` is emptied, then the elements are read,
+  // and the deletion fails if the set was filled since.
   async revert({ host, view }, { table }) {
     const known = (await view.nftTable(table)) ?? (await createKernelView(host).nftTable(table));
     if (known === undefined) return { outcome: 'gone' };
@@ -45,7 +46,7 @@ export const nftTable: Op<'nft-table'> = {
         reason: `it still holds elements of ${[...new Set(owners)].slice(0, 3).join(', ')}`,
       };
     }
-    // Unlike `add`, `create` fails where the element is.
+    // `create`, unlike `add`, fails when the element exists.
     const deleted = await tryNft(host, `create ${markOf(table)}delete table inet ${table}\n`);
     if (deleted.status === 0) return { outcome: 'removed' };
     if (/No such file or directory/.test(deleted.stderr)) return { outcome: 'gone' };
@@ -57,7 +58,7 @@ export const nftTable: Op<'nft-table'> = {
   toShell: (step) => hereDocument(['nft', '-f', '-'], renderTable(step)),
 };
 
-/** A set that is not in the plan: made and filled in the transaction of whoever adds an element. */
+/** A set outside the plan, made and filled in every transaction that adds an element. */
 const TOUCHED = 'touched';
 
 export function touch(table: string): string {

@@ -16,12 +16,12 @@ export interface Difference {
 export type Probe =
   /** `why`: a clause for people, when more is known than that nothing is there. */
   | { readonly state: 'absent'; readonly why?: string }
-  /** As wanted. */
+  /** The object is as wanted. */
   | { readonly state: 'present' }
   /**
-   * There, but different; `inPlace` when `update` can mend it without touching anything else. `heldBy` is the id of the
-   * step whose object alone keeps it: when that goes, it is gone. `leaves`: OCI's types of namespaces in which the process
-   * is, and is not to be any more.
+   * The object is there, but different. `inPlace`: `update` can mend it without touching anything else. `heldBy`: id of
+   * the step whose object alone keeps it; both go together. `leaves`: OCI types of the namespaces that the process is
+   * in and must leave.
    */
   | {
       readonly state: 'drifted';
@@ -31,17 +31,19 @@ export type Probe =
       readonly leaves?: readonly string[];
     };
 
-/** What a step found before its first effect, kept in the journal for the way back. */
+/** Facts that a step found before its first effect, kept in the journal for the way back. */
 export type Before = Readonly<Record<string, string | number | boolean>>;
 
-/** What became of a revert: `kept` says why the object stays; `foreign`: it is of others, and nothing of ours is left on it. */
+/**
+ * Outcome of a revert. `reason`: why the object stays; `foreign`: it belongs to others, and nothing of ours is on it.
+ */
 export type Reverted =
   | { readonly outcome: 'removed' | 'gone' }
   | { readonly outcome: 'kept'; readonly reason: string; readonly foreign?: true };
 
 export interface OpContext {
   readonly host: Host;
-  /** Bulk bytes, for making layers. */
+  /** Copies and unpacks bulk data, for making layers. */
   readonly archives: Archives;
   /** The kernel as read in this phase; an op that needs it fresh after a change reads it itself. */
   readonly view: KernelView;
@@ -56,12 +58,12 @@ export interface OpContext {
    * @throws UnreachedError when one of them failed, or the user has interrupted.
    */
   reached(phase: Phase): Promise<void>;
-  /** A line for people about long work, as in `unpacked 512 of 518 files`. */
+  /** Shows people a line about long work, as in `unpacked 512 of 518 files`. */
   progress(text: string): void;
 }
 
 export interface RevertOptions {
-  /** down --volumes: what is kept otherwise goes too. */
+  /** Set by down --volumes: what is kept otherwise goes too. */
   readonly volumes: boolean;
   /** Containers that are taken down by the same call: none of them keeps a volume for another. */
   readonly together?: readonly string[] | undefined;
@@ -70,19 +72,21 @@ export interface RevertOptions {
 export interface Op<K extends OpKind> {
   /** Properties that only matter when the step is made or reverted: a change of one changes nothing now. */
   readonly passive?: readonly string[];
-  /** A kill in its `apply` may leave half of it: `probe` calls that absent, yet it holds the things that the step needs. */
+  /** A kill in `apply` may leave half of the object, which `probe` calls absent and which holds what the step needs. */
   readonly halvesUnseen?: true;
   /** Steps that need it outlive it: when it alone is lost and made again, they stay as they are. */
   readonly isOutlived?: true;
-  /** What the step is in one line for people, naming the kernel object. */
+  /** Says in one line for people what the step is, naming the kernel object. */
   describe(step: StepOf<K>): string;
-  /** Reads only. */
+  /** Compares the object with the step. Reads only. */
   probe(context: OpContext, step: StepOf<K>): Promise<Probe>;
-  /** What `apply` would throw, where that can be told while the former one is still in use. Reads only. */
+  /** Throws what `apply` would throw, where that can be told while the former object is still in use. Reads only. */
   check?(context: OpContext, step: StepOf<K>): Promise<void>;
   /** Facts worth keeping before the first effect (a former value, whether it existed). Reads only. */
   before?(context: OpContext, step: StepOf<K>): Promise<Before>;
-  /** Makes the object; it may be there in part after a crash, and must then be completed. `before` is what was found first. */
+  /**
+   * Makes the object; it may be there in part after a crash, and is completed then. `before` is what was found first.
+   */
   apply(context: OpContext, step: StepOf<K>, before: Before): Promise<void>;
   /** Changes the object in place from what `former` made (or drift left) to `step`. */
   update?(context: OpContext, step: StepOf<K>, former: StepOf<K>, before: Before): Promise<void>;
@@ -92,6 +96,6 @@ export interface Op<K extends OpKind> {
   whyKept?(context: OpContext, step: StepOf<K>, before: Before): Promise<string | undefined>;
   /** Undoes it. Succeeds when it is gone already; touches only what runspec made. */
   revert(context: OpContext, step: StepOf<K>, before: Before, options: RevertOptions): Promise<Reverted>;
-  /** The same as a person would type it: commands of a POSIX shell, one a line, made with `quote`. */
+  /** Does what `apply` does, as a person would type it: commands of a POSIX shell, one a line, made with `quote`. */
   toShell(step: StepOf<K>): readonly string[];
 }

@@ -2,7 +2,7 @@
 // layers of the store go by short links beside them, seen from the store's folder. Pure.
 import type { OverlayStep } from '../plan/plan.ts';
 
-/** One page, less the final zero and what mount(8) adds; with another number mounts that run would count as drifted. */
+/** Bytes of a page, less the final zero and what mount(8) adds; another number would make running mounts drifted. */
 const ROOM = 4010;
 
 /** Digits of a key that name its link: as good as unique among the layers of one machine, and checked besides. */
@@ -12,13 +12,13 @@ type Stack = Pick<OverlayStep, 'lower' | 'upper' | 'work'>;
 
 export interface OverlayOptions {
   readonly options: string;
-  /** Where paths in `options` start from; absent: all are absolute. */
+  /** Folder that relative paths in `options` start from; absent: all are absolute. */
   readonly folder?: string;
-  /** Below `folder`. */
+  /** Links to make, with paths below `folder`. */
   readonly links: readonly { readonly path: string; readonly target: string }[];
 }
 
-/** Without `upper` and `work`: read-only. */
+/** @param step without `upper` and `work` the mount is read-only. */
 export function overlayOptions(step: Stack): OverlayOptions {
   const whole = render(step, step.lower);
   if (fits(whole)) return { options: whole, links: [] };
@@ -53,11 +53,12 @@ function placeInStore(
 function render({ upper, work }: Stack, lower: readonly string[]): string {
   // The kernel takes the topmost layer first.
   const lowerdir = lower.toReversed().map(escapeOption).join(':');
-  // An index (CONFIG_OVERLAY_FS_INDEX makes it the default) ties a writable layer to the layers that it was first mounted
-  // over, and refuses it while a copy of its mount lives on in another mount namespace. Without one there is no nfs_export.
+  // An index (CONFIG_OVERLAY_FS_INDEX makes it the default) ties a writable layer to the layers that it was first
+  // mounted over, and refuses it while a copy of its mount lives on in another mount namespace. nfs_export needs an
+  // index, and is off without one.
   if (upper === undefined || work === undefined) return `ro,index=off,lowerdir=${lowerdir}`;
-  // These two are the default of some kernels as well: a folder that was renamed, or a file that got another owner, would
-  // then be no more than a mark in the writable layer, which `diff` and `commit` could not tell from the thing itself.
+  // redirect_dir and metacopy, the default of some kernels as well, would make a renamed folder, or a file that got
+  // another owner, a mere mark in the writable layer, which `diff` and `commit` could not tell from the thing itself.
   return `index=off,redirect_dir=off,metacopy=off,lowerdir=${lowerdir},upperdir=${escapeOption(upper)},workdir=${escapeOption(work)}`;
 }
 

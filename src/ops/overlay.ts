@@ -22,7 +22,7 @@ export const overlay: Op<'overlay'> = {
     const mounts = await view.mounts();
     const top = topMount(mounts, step.target);
     if (top === undefined) return { state: 'absent' };
-    // What somebody has mounted on ours takes nothing from the container; `status` tells of it.
+    // A foreign mount on top of ours takes nothing from the container; `status` tells of it.
     const mount = belowOthers(mounts, top, (one) => one.type === 'overlay' && isOurs(step, one.superOptions));
     const found = mount.type === 'overlay' ? optionValue(mount.superOptions, 'lowerdir') : mount.type;
     const wanted = optionValue(overlayOptions(step).options, 'lowerdir');
@@ -87,7 +87,7 @@ export const overlay: Op<'overlay'> = {
   },
 };
 
-/** mount(8) knows of a file system that is not fit only that something is wrong. */
+/** Names the file system that is unfit for a writable layer: mount(8) only says that something is wrong. */
 async function explain(host: Host, { upper }: OverlayStep, error: unknown): Promise<unknown> {
   const unfit = upper === undefined ? undefined : await findUnfitMount(host, upper);
   if (unfit === undefined || !(error instanceof OperationError)) return error;
@@ -98,7 +98,7 @@ async function explain(host: Host, { upper }: OverlayStep, error: unknown): Prom
   });
 }
 
-/** A layer may hide all below it, which the kernel does not know of: they are left out. */
+/** Leaves out the layers that another one hides completely: the kernel does not know of that. */
 async function visible(host: Host, step: OverlayStep): Promise<OverlayStep> {
   return { ...step, lower: await visibleLayers(host, step.lower) };
 }
@@ -107,7 +107,9 @@ function mountCommand({ options }: OverlayOptions, step: OverlayStep): readonly 
   return ['mount', '-t', 'overlay', '-o', options, 'overlay', step.target];
 }
 
-/** Links stay: they are the store's, and `image gc` takes those whose layer is gone. */
+/**
+ * Makes the short links to layers. They stay: they are the store's, and `image gc` removes those whose layer is gone.
+ */
 export async function makeLinks(host: Host, { folder, links }: OverlayOptions): Promise<void> {
   if (folder === undefined) return;
   await host.makeDirectory(`${folder}/l`, { mode: 0o700 });
@@ -115,7 +117,7 @@ export async function makeLinks(host: Host, { folder, links }: OverlayOptions): 
     const full = `${folder}/${path}`;
     if ((await host.status(full)) === undefined) {
       await host.makeSymlink(target, full).catch((error: unknown) => {
-        // Another container of the same layer was first.
+        // Another container with the same layer made the link first.
         if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
       });
     }
@@ -126,7 +128,9 @@ export async function makeLinks(host: Host, { folder, links }: OverlayOptions): 
   }
 }
 
-/** The writable layer, or the layer of mount points of a read-only root, is in no other overlay. */
+/**
+ * Whether an overlay is this step's own: no other one has its writable layer, or its mount points if it is read-only.
+ */
 function isOurs({ upper, lower }: OverlayStep, superOptions: string): boolean {
   return superOptions.includes(escapeOption(upper ?? lower.at(-1) ?? ''));
 }

@@ -1,5 +1,5 @@
-// A folder bound on itself with private propagation. Where /run is shared (systemd), mounts made below
-// it would be copied into every other mount namespace and stay busy there; below a private one they are not.
+// A folder bound on itself with private propagation. Where /run is shared (systemd), mounts made below it would be
+// copied into every other mount namespace and stay busy there; below a private mount they are not.
 import { OperationError } from '../errors.ts';
 import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
@@ -9,7 +9,9 @@ import type { Op } from './op.ts';
 import { quoteAll } from './shell.ts';
 import { unmount } from './unmount.ts';
 
-/** Others may look up names of containers here, but not what is in them. */
+/**
+ * Mode of the state folder: others may look up a container by name, but neither list names nor enter its folder (0700).
+ */
 export const STATE_MODE = 0o711;
 
 export const privateMount: Op<'private-mount'> = {
@@ -55,7 +57,7 @@ export const privateMount: Op<'private-mount'> = {
     if (mount !== undefined && below !== undefined)
       return { outcome: 'kept', reason: `${below.target} is still mounted below it` };
     if (mount !== undefined) await unmount(host, step.path);
-    // When nothing tells any more whether it was there, its mode does: nobody else's folder has ours.
+    // Without a record of whether the folder was there before, its mode decides: nobody else's folder has ours.
     const found = await host.status(step.path);
     const wasThere = before['existed'] ?? found?.mode !== STATE_MODE;
     const isEmpty = found?.type === 'directory' && (await host.list(step.path))?.length === 0;
@@ -66,7 +68,7 @@ export const privateMount: Op<'private-mount'> = {
   toShell: (step) => [`mkdir -p -m 711 ${quoteAll([step.path])}`, quoteAll(bindCommand(step.path))],
 };
 
-/** Those above it are not ours to make: nobody would remove them again. */
+/** Makes the state folder, and none above it: nobody would remove those again. */
 async function makeFolder(host: Host, path: string): Promise<void> {
   try {
     await host.makeDirectory(path, { mode: STATE_MODE });
@@ -79,7 +81,7 @@ async function makeFolder(host: Host, path: string): Promise<void> {
   }
 }
 
-/** What is mounted there is something else than the folder itself. */
+/** Whether something other than the folder itself is mounted there. */
 function isForeign(mounts: readonly MountState[], mount: MountState | undefined): boolean {
   const around = mounts.find((other) => other.id === mount?.parent);
   if (mount === undefined || around === undefined) return false;

@@ -14,14 +14,14 @@ import type { Difference, Op } from './op.ts';
 import { quote, quoteAll } from './shell.ts';
 
 export const process: Op<'process'> = {
-  // An init that nobody has started: it stands in the root.
+  // A kill between create and start leaves an init that nobody has started, and its root is in use.
   halvesUnseen: true,
 
   describe: (step) => `process of ${step.container} under ${step.runtime.name} and conmon`,
 
   async probe({ host }, step) {
     const state = await readContainerState(host, step.records);
-    // One that has ended is to be started again.
+    // A process that has ended counts as absent: apply starts it again.
     if (state.status === 'exited' && state.exitStatus !== undefined)
       return { state: 'absent', why: `it has ${describeEnd(state)}` };
     if (state.status !== 'running') return { state: 'absent' };
@@ -30,7 +30,7 @@ export const process: Op<'process'> = {
     if (!state.monitored) differences.push({ property: 'monitor', wanted: 'conmon', found: 'gone' });
     if (await isDoomed(host, state.pid))
       differences.push({ property: 'state', wanted: 'running', found: 'killed' });
-    // From outside nothing can be mounted into a container: a new process gets what this one has lost.
+    // Nothing can be mounted into a container from outside: only a new process gets back what this one has lost.
     differences.push(...(await findMissingMounts(host, step.bundle, state.pid)).map(describeMissing));
     if (differences.length > 0) return { state: 'drifted', differences, inPlace: false };
     return { state: 'present' };
@@ -38,14 +38,14 @@ export const process: Op<'process'> = {
 
   async apply({ host, view, dataDir, signal, reached }, step) {
     const mounts = await view.mounts();
-    // Ended by itself, or half-started before a crash: runtimes refuse a name they still know.
+    // A former process may have ended, or be half-started since a crash: runtimes refuse a name that they still know.
     await stopProcess(host, { ...step, stopTimeout: 0 }, mounts);
     try {
       await launchProcess(host, step, { mounts, dataDir, signal, reached });
     } catch (error) {
       const named = await nameFullDisk(host, step, error);
       try {
-        // Half a start of a container that is kept: nobody else would end it.
+        // A half-started process is ended here: if the container is kept, nobody else would end it.
         await stopProcess(host, { ...step, stopTimeout: 0 }, mounts);
       } catch (second) {
         if (!(named instanceof OperationError) || !(second instanceof Error)) throw second;
@@ -56,7 +56,8 @@ export const process: Op<'process'> = {
     await forgetEnd(host, step.records);
   },
 
-  // How it is to be stopped: it is enough that the record says so. The rest is compared with what it was launched with.
+  // The way to stop the process is all that changes in place, and the new record is enough for it. Everything else is
+  // part of the launch, which probe compares.
   async update() {},
 
   async revert({ host, progress }, step) {
@@ -65,7 +66,7 @@ export const process: Op<'process'> = {
   },
 
   toShell: (step) => [
-    // conmon makes its socket for a terminal there.
+    // TMPDIR: conmon makes its socket for a terminal there.
     `(cd ${quote(step.bundle)} && LC_ALL=C.UTF-8 TMPDIR=${quote(step.runtimeRoot)} ${quoteAll(monitorCommand(step))})`,
     `until [ -s ${quote(`${step.bundle}/container.pid`)} ]; do kill -0 "$(cat ${quote(monitorPidFile(step))})"; sleep 0.01; done`,
     quoteAll([step.runtime.path, '--root', step.runtimeRoot, 'start', step.container]),
@@ -99,10 +100,10 @@ function compareLaunch(wanted: object, found: object): Difference[] {
   });
 }
 
-/** The least that runtimes write there for a container. */
+/** Bytes that a runtime needs at least for the state of a container. */
 const STATE_BYTES = 65_536;
 
-/** A runtime that finds no room for its state says so in words of its own, if at all. */
+/** Adds a hint about a full disk: a runtime that finds no room for its state says so in its own words, if at all. */
 async function nameFullDisk(host: Host, step: ProcessStep, error: unknown): Promise<unknown> {
   if (!(error instanceof OperationError) || error.hint !== undefined) return error;
   for (const folder of [step.runtimeRoot, step.bundle]) {

@@ -1,22 +1,22 @@
-// Takes addresses from a link, and from the addresses that stay nothing.
+// Removes addresses from a link without the kernel removing others along with them.
 import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import { parseBlock, showBlock } from '../plan/ipv4.ts';
 
-/** Of one link; addresses with their prefix length. */
+/** Addresses of one link, with their prefix length. */
 export interface Removal {
   readonly link: string;
   readonly stale: readonly string[];
-  /** What the link keeps. */
+  /** Addresses that the link keeps. */
   readonly staying: readonly string[];
-  /** A link of runspec's own: what is set for it goes with it. */
+  /** The link is runspec's own: its settings go with it, and need not be put back. */
   readonly isOurs: boolean;
 }
 
 /**
- * The first address of an IPv4 subnet is its primary one, and with that the kernel removes the later ones of the subnet,
- * unless promote_secondaries has the next of them take its place and its routes (devinet.c, __inet_del_ifa). To remove
- * first and add afterwards would cost a link without another address the routes that others have set by it.
+ * Removes the `stale` addresses. The first address of an IPv4 subnet is its primary one, and with it the kernel removes
+ * the later ones of the subnet, unless promote_secondaries makes the next one primary and keeps its routes (devinet.c,
+ * __inet_del_ifa). Removing all and adding the others again would cost the link the routes that others have set by it.
  */
 export async function removeAddresses(host: Host, { link, stale, staying, isOurs }: Removal): Promise<void> {
   if (stale.length === 0) return;

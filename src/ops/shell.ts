@@ -9,7 +9,7 @@ export function quoteAll(argv: readonly string[]): string {
   return argv.map(quote).join(' ');
 }
 
-/** Names may have line ends in them, and a comment has one line: what came after would be run. */
+/** A comment of one line. Names may have line ends in them, and what comes after one would be run. */
 export function comment(text: string): string {
   return `# ${printable(text)}`;
 }

@@ -1,4 +1,4 @@
-// A sysctl of the host. Its former value comes back with its last user, unless others have come who need it as it is.
+// A sysctl of the host. Its former value comes back with its last user, unless others that came since need it as it is.
 import { findForwarders } from '../host/forwarders.ts';
 import type { Host } from '../host/host.ts';
 import { createKernelView, type KernelView, type LinkState } from '../host/kernel-view.ts';
@@ -28,7 +28,7 @@ export const sysctl: Op<'sysctl'> = {
     const forwarders = value === step.value ? [] : await findOthers(host, view, step.key);
     return {
       value,
-      // Who was there before got on without it.
+      // Forwarders that were there before got on without the sysctl, so revert does not keep it for them.
       ...(forwarders.length === 0 ? {} : { forwarders: forwarders.join(', ') }),
       ...(await readValues(host, await companionsOf(host, step.key))),
     };
@@ -38,7 +38,8 @@ export const sysctl: Op<'sysctl'> = {
     if (step.key === IP6_FORWARD) await keepRouterAdvertisements(host, await view.links());
     const path = sysctlPath(step.key);
     const former = before['value'];
-    // When two runspecs put it back at once, it may be there without its companions: they follow a change only.
+    // After two runspecs put the sysctl back at once, it may be set without its companions, which the kernel sets on a
+    // change only: then the former value is written first.
     const values = Object.entries(await readValues(host, await companionsOf(host, step.key)));
     const isAlone = values.some(([one, value]) => one.endsWith('/forwarding') && value !== step.value);
     const isThere = isAlone && (await host.readText(path))?.trim() === step.value;
@@ -70,7 +71,7 @@ export const sysctl: Op<'sysctl'> = {
     if (reason !== undefined)
       return { outcome: 'kept', reason, ...(found === step.value ? { foreign: true } : {}) };
     if (found !== former) await host.writeInPlace(sysctlPath(step.key), String(former));
-    // A kill may have come between it and what goes with it, on the way there or back.
+    // A kill may have come between the sysctl and its companions, when they were set or put back.
     const isRestored = await restoreCompanions(host, before);
     return { outcome: found === former && !isRestored ? 'gone' : 'removed' };
   },
@@ -81,7 +82,7 @@ export const sysctl: Op<'sysctl'> = {
   ],
 };
 
-/** Nobody else is asked about another sysctl. */
+/** Programs that may need the sysctl; only forwarding has such. */
 async function findOthers(
   host: Host,
   view: Pick<KernelView, 'links' | 'engines'>,
@@ -107,8 +108,8 @@ function sysctlPath(key: string): string {
   return `/proc/sys/${key.replaceAll('.', '/')}`;
 }
 
-// Writing ip_forward also sets conf/*/forwarding and all/accept_redirects (devinet.c, inet_forward_change): a
-// hardened host would come back softer if only ip_forward were put back. Of IPv6 it is the same (addrconf.c).
+// Writing ip_forward also sets conf/*/forwarding and all/accept_redirects (devinet.c, inet_forward_change): a hardened
+// host would come back softer if only ip_forward were put back. IPv6 does the same (addrconf.c).
 async function companionsOf(host: Host, key: string): Promise<readonly string[]> {
   if (key === IP_FORWARD) {
     const folder = '/proc/sys/net/ipv4/conf';
@@ -128,12 +129,12 @@ async function readValues(host: Host, paths: readonly string[]): Promise<Before>
 }
 
 /**
- * A host that forwards ignores router advertisements and drops the default routes it has from them, unless
- * accept_ra is 2 (addrconf.c, rt6_purge_dflt_routers). One that was told by its router goes on being told.
+ * A host that forwards ignores router advertisements and drops the default routes it has from them, unless accept_ra is
+ * 2 (addrconf.c, rt6_purge_dflt_routers). So links that accept them now get a 2.
  */
 async function keepRouterAdvertisements(host: Host, links: readonly LinkState[]): Promise<void> {
   for (const { name, alias } of links) {
-    // A container is nobody's router.
+    // Links to containers are left out: no container is the host's router.
     if (name === 'lo' || isOwned(alias)) continue;
     const [accept, forwarding] = await Promise.all(
       ['accept_ra', 'forwarding'].map(async (file) =>
@@ -144,7 +145,7 @@ async function keepRouterAdvertisements(host: Host, links: readonly LinkState[])
   }
 }
 
-/** The same in a script, which meets no bridge of ours. */
+/** Shell form of keepRouterAdvertisements: a script meets no bridge of ours. */
 const KEEP_ADVERTISEMENTS: readonly string[] = [
   `for conf in ${CONF6}/*; do`,
   '  case "${conf##*/}" in all | default | lo) continue ;; esac',
@@ -158,7 +159,7 @@ async function restoreCompanions(host: Host, before: Before): Promise<boolean> {
   for (const [path, value] of Object.entries(before)) {
     if (!path.startsWith('/')) continue;
     const found = (await host.readText(path))?.trim();
-    // An interface that is gone has nothing to restore, and of accept_ra only a 2 can be ours.
+    // An interface that is gone has nothing to restore, and an accept_ra other than 2 was not set by runspec.
     if (found === undefined || found === value || (path.endsWith('/accept_ra') && found !== '2')) continue;
     await host.writeInPlace(path, String(value));
     isRestored = true;

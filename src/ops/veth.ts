@@ -66,7 +66,7 @@ export const veth: Op<'veth'> = {
 
   async apply(context, step) {
     const { host, view } = context;
-    // What was not there a moment ago, ip itself refuses to make twice.
+    // A link that the view does not have needs no second look: ip itself refuses to make one twice.
     const known = await view.links();
     const mayBeThere = known.some((link) => link.name === step.link || isHostEnd(link, step));
     const links = mayBeThere ? await readLinks(host) : known;
@@ -79,7 +79,7 @@ export const veth: Op<'veth'> = {
         },
       );
     }
-    // Half of a pair left by a kill, or one with another name: the kernel removes both ends together, so begin again.
+    // Half of a pair left by a kill, or one with another name, is removed first: the kernel removes both ends together.
     await removePair(context, links, step);
     await runChecked(host, ['ip', '-batch', '-'], {
       stdin: lines([...createLines(step), ...keepLines(step, links)]),
@@ -131,7 +131,7 @@ export const veth: Op<'veth'> = {
     await removeAddresses(host, { link: step.link, stale, staying, isOurs: true });
     if (former.address !== undefined && step.address === undefined) await restoreDefaults(host, step.link);
     await setUpHostEnd(host, step);
-    // The bridge may have been fitted to the former one since it was looked at.
+    // The bridge may have been fitted to the former mtu since the view was read.
     await fitBridge(context, step, ({ mtu }) => mtu === step.mtu && mtu === former.mtu);
   },
 
@@ -156,7 +156,10 @@ export const veth: Op<'veth'> = {
   ],
 };
 
-/** By what was there before it may be told that there is nothing to do; of a bridge that is new there never is. */
+/**
+ * Fits our bridge's mtu to its ports, unless `isFit` says that the bridge as it was before needs nothing; a bridge that
+ * the view does not have yet is new, and fits.
+ */
 async function fitBridge(
   { host, view }: OpContext,
   step: VethStep,
@@ -166,17 +169,20 @@ async function fitBridge(
   const bridge = await view.link(step.bridge);
   if (bridge?.alias !== BRIDGE_ALIAS) return;
   if (!isFit(bridge)) await fitMtu(host, step.bridge);
-  // One that was too narrow for IPv6 may have it again by now, with all its settings as they are by default.
+  // A bridge that was too narrow for IPv6 may have it again by now, with all its settings back at their defaults.
   if (bridge.mtu < IPV6_MIN_MTU) await refuseAdvertisements(host, step.bridge);
 }
 
-/** By its name, or by the alias that it keeps under another one. A kill may have left it without an alias. */
+/**
+ * Whether the link is the step's host end, by its name or by the alias that it keeps under another name. A kill may
+ * have left it without an alias.
+ */
 function isHostEnd(link: LinkState, step: VethStep): boolean {
   if (link.kind !== 'veth') return false;
   return link.name === step.link ? (link.alias ?? step.alias) === step.alias : link.alias === step.alias;
 }
 
-/** Whatever its ends are called by now: the kernel removes both with one of them. */
+/** Removes the pair, whatever its ends are called by now: the kernel removes both with one of them. */
 async function removePair(
   { host, view }: OpContext,
   links: readonly LinkState[],
@@ -186,15 +192,15 @@ async function removePair(
   const outcomes: ('removed' | 'gone')[] = [];
   for (const { name } of ends) outcomes.push(await deleteLink(host, name));
   if (outcomes.includes('removed')) return 'removed';
-  // What was there when this phase began has taken the other end along.
+  // A host end that the view still has is gone by now, and has taken the other end along.
   if ((await view.links()).some((link) => isHostEnd(link, step))) return 'gone';
-  // A host end that has lost name and alias is known by the other one alone.
+  // A host end that has lost name and alias is found by the other end alone.
   const inside = await view.netns(step.netns);
   const peer = inside?.links.find((link) => link.name === step.interface && link.kind === 'veth');
   return peer === undefined ? 'gone' : deleteLink(host, peer.name, step.netns);
 }
 
-/** Point to point the host end is what a bridge is else. */
+/** Sets up the host end of a point-to-point pair, which takes the place of a bridge. */
 async function setUpHostEnd(host: Host, step: VethStep): Promise<void> {
   if (step.address === undefined) return;
   await host.writeInPlace(routeLocalnet(step.link), '1');
@@ -202,7 +208,7 @@ async function setUpHostEnd(host: Host, step: VethStep): Promise<void> {
 }
 
 function createLines(step: VethStep): readonly string[] {
-  // A bridge without an address of its own takes the lowest of its ports': ours is never the one.
+  // A foreign bridge whose MAC address nobody has set takes the lowest of its ports': fe keeps ours from being it.
   const mac = `fe${step.mac.slice(2)}`;
   return [
     `link add ${step.link} address ${mac} mtu ${step.mtu} type veth peer name ${step.interface} mtu ${step.mtu} address ${step.mac} netns ${step.netns}`,
@@ -217,21 +223,23 @@ function addressesOf(step: VethStep): readonly string[] {
   return [step.address, step.address6].filter((one) => one !== undefined);
 }
 
-/** With br_netfilter a packet that a container sends to its own published port never leaves the bridge. */
+/**
+ * Hairpin mode: with br_netfilter a packet that a container sends to its own published port never leaves the bridge.
+ */
 function portLines(step: VethStep): readonly string[] {
   return step.bridge === undefined
     ? []
     : [`link set dev ${step.link} type bridge_slave hairpin ${hairpin(step)}`];
 }
 
-/** For who is about to remove our bridge (docs/network.md): from the group that it was put into it is taken back. */
+/** Takes our bridge out of the link group that a runspec about to remove it has put it into (docs/network.md). */
 function keepLines({ bridge }: VethStep, links: readonly LinkState[]): readonly string[] {
   const found = links.find(({ name }) => name === bridge);
   if (bridge === undefined || (found !== undefined && found.alias !== BRIDGE_ALIAS)) return [];
   return [`link set dev ${bridge} group 0`];
 }
 
-/** What the bridge has learned of it would keep packets for its former MAC address from a neighbour who has that now. */
+/** Makes the bridge forget what it learned at this port: a neighbour may have the former MAC address by now. */
 function forgetLines(step: VethStep): readonly string[] {
   return step.bridge === undefined ? [] : [`link set dev ${step.link} type bridge_slave fdb_flush`];
 }

@@ -1,4 +1,4 @@
-// What a new volume begins with: made out of sight, and there under its name once it is whole.
+// Makes a new volume with the content that it begins with: out of sight, until it is whole and gets its name.
 import { posix } from 'node:path';
 import type { FileStatus, Host } from '../host/host.ts';
 import { createTreeInspector } from '../image/inspect-tar.ts';
@@ -10,10 +10,10 @@ import type { OpContext } from './op.ts';
 import { makeLinks } from './overlay.ts';
 import { overlayOptions } from './overlay-options.ts';
 
-/** No volume and no container is named like that. */
+/** Prefix of the folders in which volumes are made: no volume and no container has such a name. */
 const PREFIX = '.new.';
 
-/** A folder of a root filesystem, found inside of it. */
+/** A folder of a root filesystem that a volume takes its content, owner and mode from. */
 interface Model {
   readonly lower: readonly string[];
   /** Absolute, without a symlink. */
@@ -42,14 +42,14 @@ export async function makeVolume(
       const options = overlayOptions({ lower: model.lower });
       await makeLinks(host, options);
       const source = { root: model.path, names: ['.'], recursive: true, overlay: options };
-      // What the container may run from as it lies there may be copied: devices, and any amount.
+      // The content lies in the container's root anyway, so there are no limits: devices and any amount may be copied.
       const inspector = createTreeInspector(UNLIMITED, { devices: true });
       await archives.copy(source, folder, { inspector, signal, progress });
       await archives.sync(folder);
     }
     await host.rename(folder, path);
   };
-  // Beside it, as nothing else is sure to be of the same file system.
+  // The work folder is beside the volume: no other place is sure to be on the same file system.
   await withWorkFolder(host, posix.dirname(path), make, PREFIX);
 }
 
@@ -64,12 +64,12 @@ async function findModel(host: Host, seed: VolumeSeed): Promise<Model | undefine
   const relative = steps.map(({ name }) => name).join('/');
   const layers = (await merged.originOf(relative))?.layers ?? [];
   const lists = await Promise.all(layers.map((layer) => host.list(`${layer}/${relative}`)));
-  // Names that only delete others count too: the copy finds out.
+  // Whiteouts count as names too: the copy then finds nothing.
   const isEmpty = lists.every((names) => names === undefined || names.length === 0);
   return { lower, path: `/${relative}`, status, isEmpty };
 }
 
-/** Removes what killed processes left of such folders below `parent`. */
+/** Removes unfinished folders of volumes that killed processes left below `parent`. */
 export async function removeStaleSeeds(host: Host, parent: string): Promise<void> {
   await removeStaleFolders(host, parent, PREFIX, await listSeeds(host, parent));
 }
