@@ -1,4 +1,4 @@
-// What `run` says of a container that is there.
+// The error of `run` for a container that is up already.
 import { UsageError } from '../errors.ts';
 
 export function alreadyUp(name: string): UsageError {

@@ -23,10 +23,10 @@ export interface ApplyOptions {
   readonly keepOnFailure: boolean;
   /** Keep a picture of the host from before, for `down --prove`. */
   readonly prove?: boolean;
-  /** Only what runspec.lock names; all archives are checked before the first change. */
+  /** Accept only archives and images that runspec.lock names; all archives are checked before the first change. */
   readonly locked?: boolean;
   readonly leaveOut?: OpKind;
-  /** For a container that must not be there yet; called right before the first change. */
+  /** Set by `run`, whose container must not be there yet; called right before the first change. */
   readonly whenBegun?: () => void;
 }
 
@@ -34,7 +34,7 @@ export interface ApplyOptions {
  * Side by side, but that a container that joins namespaces of another one of this call starts after it. All of them or
  * none, unless what fails is to be kept: then each stands for itself.
  *
- * @throws what failed, of all containers, when nothing is under way any more.
+ * @throws the failures of all containers as one error, when nothing is under way any more.
  */
 export async function carryOutAll(
   context: CommandContext,
@@ -173,13 +173,13 @@ function tellOf(error: Error): readonly Error[] {
     : [new OperationError(`${container} could not be undone whole`, { container, cleanup })];
 }
 
-/** What they were to share with the one that has failed is not kept for them. */
+/** Drops the claims of containers that will not be begun, so that shared things are not kept for them. */
 function letGoOf({ shared }: Session, works: readonly Work[]): void {
   for (const { plan } of works)
     for (const step of plan.steps) if (step.shared === true) shared.letGo(step.id, plan.name);
 }
 
-/** What went wrong is told by the other one. */
+/** Error of a container that was not begun; the other container's own error says what went wrong. */
 function asUnjoined(container: string, other: string, cause: unknown): unknown {
   if (cause instanceof InterruptedError) return cause;
   if (cause instanceof UndoneError) return new UndoneError(container, []);

@@ -31,7 +31,7 @@ type Output =
   | { readonly kind: 'docker-archive'; readonly file: string; readonly tag: string }
   | { readonly kind: 'tarball'; readonly file: string };
 
-/** What a commit is about. */
+/** Context of one commit. */
 interface Commit {
   readonly context: CommandContext;
   readonly packing: Packing;
@@ -40,7 +40,7 @@ interface Commit {
   readonly latest: number | undefined;
 }
 
-/** Names of work in progress beside an output. */
+/** Prefix of the names of work folders beside an output. */
 const WORK = '.runspec-';
 
 export async function commit(
@@ -101,7 +101,10 @@ async function write(about: Commit, output: Output): Promise<string> {
   });
 }
 
-/** On the file system of the output, so that a rename completes it; what killed commits left there goes first. */
+/**
+ * Runs the task with a work folder on the file system of the output, so that a rename completes the output; work
+ * folders of killed commits are removed first.
+ */
 async function withOutputFolder<T>(
   { context: { host } }: Commit,
   folder: string,
@@ -155,7 +158,7 @@ async function writeDockerArchive(
     const target = { file, offset: archive.bodyOffset, compress: false };
     const one = await packLayer(packing, layer, target, latest, signal);
     const again = packed.some((other) => other.content === one.content);
-    // Twice the same layer is one file; the next takes the place of the second.
+    // A layer that comes twice is one file: the next layer overwrites its second copy.
     if (!again) await archive.endFile(layerName(one.content), one.size);
     packed.push({ ...one, diffId: `sha256:${one.content}`, createdBy: layer.createdBy });
   }
@@ -215,7 +218,7 @@ function parseOutput({ workingDirectory }: CommandContext, name: string, text: s
   return { kind: 'tarball', file: path.resolve(workingDirectory, text) };
 }
 
-/** @throws UsageError when nothing can get that name, before the container is held still. */
+/** @throws UsageError when the output cannot have that name; checked before the container is held still. */
 async function checkOutput(host: Host, output: Output): Promise<void> {
   const place = output.kind === 'layout' ? output.folder : output.file;
   const [parent, found] = await Promise.all([
@@ -233,7 +236,7 @@ async function checkOutput(host: Host, output: Output): Promise<void> {
     throw new UsageError(`${place} is a folder`, 'name a file, or oci:DIR');
 }
 
-/** https://reproducible-builds.org/specs/source-date-epoch/ */
+/** SOURCE_DATE_EPOCH in seconds: https://reproducible-builds.org/specs/source-date-epoch/ */
 function parseEpoch(text: string | undefined): number | undefined {
   if (text === undefined || text === '') return undefined;
   if (/^\d{1,12}$/.test(text)) return Number(text);

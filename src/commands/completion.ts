@@ -32,7 +32,7 @@ function withValue(program: Command): string {
   return program.options.flatMap((option) => (option.required ? (option.long ?? []) : [])).join('|');
 }
 
-/** What can follow a command: its own commands and options, and those of the former. */
+/** Words that can follow a command: its subcommands, its options and the options of its subcommands. */
 function wordsOf(command: Command): string {
   const below = new Set(command.commands.flatMap((one) => longOptions(one).split(' ')));
   const names = command.commands.map((one) => one.name());

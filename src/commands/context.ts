@@ -1,4 +1,4 @@
-// What every command is given: the machine, the places, and the two ways to speak. People read stderr;
+// CommandContext, which every command is given: the machine, the places, and the two ways to speak. People read stderr;
 // data goes to stdout.
 import type { Readable } from 'node:stream';
 import type { Archives } from '../host/archives.ts';
@@ -9,20 +9,20 @@ import type { ConsoleSize } from '../load/spec.ts';
 export interface CommandContext {
   readonly host: Host;
   readonly archives: Archives;
-  /** Loaded when it is asked for: few commands read layers back. */
+  /** Packing is loaded when it is asked for: few commands read layers back. */
   packing(): Promise<Packing>;
   readonly stateDir: string;
   readonly dataDir: string;
   /** Milliseconds to wait for another runspec. */
   readonly lockTimeout: number;
   readonly isRoot: boolean;
-  /** Names the program as it is built, and changes with every part of it. */
+  /** Identifies the program as it is built, and changes with every part of it. */
   readonly build: string;
-  /** Of whoever called runspec, for commands of theirs. */
+  /** Environment of the caller of runspec, for commands of the caller's. */
   readonly environment: Readonly<Record<string, string>>;
-  /** What starts runspec itself, without arguments. */
+  /** Program and first arguments that start runspec itself. */
   readonly self: readonly string[];
-  /** Absolute; relative arguments are taken from here. */
+  /** Absolute path that relative arguments start from. */
   readonly workingDirectory: string;
   readonly json: boolean;
   readonly quiet: boolean;
@@ -33,26 +33,29 @@ export interface CommandContext {
   readonly colorOfData: boolean;
   /** Fires with the signal's name as reason when the user interrupts. */
   readonly signal: AbortSignal;
-  /** Calls `listener` for every signal that a process in the foreground should get, until the function it gives is called. */
+  /**
+   * Calls `listener` for every signal that a process in the foreground should get.
+   * @returns a function that ends that.
+   */
   onSignal(listener: (signal: NodeJS.Signals) => void): () => void;
-  /** Data, as it is: line ends are the caller's. */
+  /** Writes data as it is: line ends are the caller's. */
   stdout(text: string): void;
-  /** A line for people. */
+  /** Writes a line for people. */
   stderr(line: string): void;
   /**
-   * What a process in the foreground writes, byte for byte. Resolves when it has been passed on, or nobody is there to take
-   * it: until then it is in memory, so whoever has more waits.
+   * Passes on, byte for byte, what a process in the foreground writes. Resolves when that is written, or when nobody is
+   * there to take it: until then the chunk is in memory, so the caller waits before it reads more.
    */
   stdoutBytes(chunk: Uint8Array): Promise<void>;
   stderrBytes(chunk: Uint8Array): Promise<void>;
-  /** Fires when the reader of a pipe has had enough, as in `| head`: found out by writing to it. */
+  /** Fires when the reader of a pipe has had enough, as in `| head`: writing to the pipe finds that out. */
   readonly unread: { readonly stdout: AbortSignal; readonly stderr: AbortSignal };
-  /** Of the terminal that stderr is. */
+  /** Width of the terminal that stderr is. */
   columns(): number;
   readonly stdinIsTerminal: boolean;
-  /** Of the terminal that standard output or else stderr is, in characters; undefined when none is or it has no size. */
+  /** Characters of the terminal that standard output, else stderr, is; undefined when none is or it has no size. */
   consoleSize(): ConsoleSize | undefined;
-  /** Standard input as it comes; undefined when it is a terminal that this process may not read, or that is gone. */
+  /** Standard input as it comes; undefined when it is a terminal that is gone, or that this process may not read. */
   input(): Readable | undefined;
   /** All of standard input. */
   stdin(): Promise<Uint8Array>;

@@ -1,5 +1,5 @@
-// What specs name is fetched, and then the host is converged to them under the lock, unless it is as they say already.
-// What does that is loaded while the lock is taken.
+// Fetches what specs name, and then converges the host to them under the lock, unless it is as they say already. The
+// code that converges is loaded while the lock is taken.
 import { loadCrypto } from '../crypto.ts';
 import { namesRemote } from '../image/remote-sources.ts';
 import { netnsFile, netnsOf } from '../names.ts';
@@ -29,7 +29,7 @@ export async function convergeLocked(
   }
   const netns = loaded.specs.map(({ spec }) => netnsOf(spec.name));
   const sockets = await hasFreshPorts(context, loaded);
-  // Somebody may have been at work since the view was found to be true.
+  // Another runspec may have been at work since the view was found to be true.
   if (generation !== (await lockGeneration(context.host, context.dataDir))) await forget(context.host, view);
   return withLock(
     context.host,
@@ -46,7 +46,9 @@ export async function convergeLocked(
   );
 }
 
-/** Only of ports that are not published yet it matters who listens on them. */
+/**
+ * Whether ports may be unpublished yet, as their container has no namespace: only then it matters who listens on them.
+ */
 async function hasFreshPorts({ host }: CommandContext, { specs }: LoadedSpecs): Promise<boolean> {
   for (const { spec } of specs) {
     const netns = netnsFile(netnsOf(spec.name));

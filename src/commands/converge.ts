@@ -1,4 +1,4 @@
-// The work of apply under the lock: what is on the host is compared with the specs, and made to be as they say.
+// Work of apply under the lock: compares the host with the specs, and makes it as they say.
 import { UsageError, type Diagnostic } from '../errors.ts';
 import type { KernelView } from '../host/kernel-view.ts';
 import type { Spec } from '../load/spec.ts';
@@ -38,7 +38,7 @@ export async function converge(
   const specs = loaded.specs.map((one) => one.spec);
   const netns = specs.map(({ name }) => netnsOf(name));
   view.warmUp({ sockets: false, foreignRules: false, netns });
-  // What is left of a container whose record is lost is in the way of its successor, and not to be planned with.
+  // Remains of a container whose record is lost are in its successor's way; facts that include them are gathered anew.
   const gather = (): Promise<HostFacts> =>
     gatherFacts(session, specs, { foreignRules: false, mayWrite: true });
   const [early, wasCleared] = await Promise.all([gather(), clearRemains(session, specs, report)]);
@@ -67,14 +67,15 @@ export async function converge(
   await settleForegrounds(context, works, options);
   if (options.prove === true) await keepProof(session, works);
   await carryOutAll(context, session, loaded, works, report, { ...options, warn });
-  // Of rules that others have loaded since, plan and doctor tell.
+  // No warning when nothing was done: plan and doctor tell of foreign rules that were loaded since.
   if (!isUpToDate) await warn();
   tellOrphans(context, await findOrphans(context, facts, loaded));
   return works.map((work) => work.plan);
 }
 
 /**
- * A container of a `run` is left to that, and one of a `run` that was killed is taken over from what would take it down.
+ * Refuses a container that a `run` holds, and takes over one whose `run` was killed from the watcher that would take it
+ * down.
  *
  * @throws UsageError
  */
@@ -100,18 +101,18 @@ async function settleForegrounds(
   }
 }
 
-/** Its failure is heard of by who awaits it, unless something else fails first. */
+/** Does the work at most once. A caller that awaits it gets its failure, unless something else fails first. */
 function once(work: () => Promise<void>): () => Promise<void> {
   let begun: Promise<void> | undefined;
   return () => {
     begun ??= work();
-    // Whoever awaits it gets the failure; until then it must not count as unhandled.
+    // A failure that nobody awaits yet must not count as unhandled.
     begun.catch(() => undefined);
     return begun;
   };
 }
 
-/** Rules of others only warn: they are read while the runtime is busy, and nothing waits for them. */
+/** Foreign rules only give warnings, so they are read while the runtime is busy, and nothing waits for them. */
 function warningsOf(
   spec: Spec | undefined,
   plan: Plan | undefined,
@@ -141,7 +142,7 @@ async function clearRemains(session: Session, specs: readonly Spec[], report: Re
   return true;
 }
 
-/** What was before containers that are up already cannot be known any more. */
+/** Keeps a snapshot of the host for `down --prove`. @throws UsageError when a container is up without one. */
 async function keepProof(session: Session, works: readonly Work[]): Promise<void> {
   const { keepSnapshot, readSnapshot } = await import('../run/proof.ts');
   for (const { plan, record } of works) {

@@ -1,5 +1,5 @@
-// The part of doctor about firewalls of others: which of their rules stop packets of the containers that are up, or,
-// when none is, of one as most people would write it.
+// The part of doctor about foreign firewalls: which of their rules stop packets of the containers that are up, or, when
+// none is up, of a typical one.
 import { createKernelView } from '../host/kernel-view.ts';
 import { readNetwork } from '../host/network-facts.ts';
 import { findObstacles } from '../plan/check-firewall.ts';
@@ -52,7 +52,7 @@ async function readEndpoints(
   return up.length > 0 ? up : [['a container with port 8080:80', imagine(network)]];
 }
 
-/** With the addresses that the first container gets. */
+/** A typical container, with the addresses that the first container gets. */
 function imagine({ ipv6 }: NetworkFacts): Endpoint {
   return {
     link: 'runspec0',

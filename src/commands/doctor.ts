@@ -77,7 +77,7 @@ async function programFinding(
   return { check: program, result: 'missing', detail: purpose, hint: `install the package ${packageName}` };
 }
 
-/** Only who publishes UDP ports misses it. */
+/** The program conntrack is only needed for published UDP ports, so its absence is a warning. */
 async function conntrackFinding(host: Host): Promise<Finding> {
   const path = await host.which('conntrack');
   if (path !== undefined) return { check: 'conntrack', result: 'ok', detail: path };
@@ -143,7 +143,9 @@ async function spaceFinding({ host, dataDir }: CommandContext): Promise<Finding>
   return { check: 'disk', result: free < ENOUGH ? 'warning' : 'ok', detail };
 }
 
-/** Where runspec keeps things: others than root may not write there anyway. */
+/**
+ * Findings about the data and state folder. Without root only their file system is checked: others may not write there.
+ */
 async function placeFindings({
   host,
   dataDir,
@@ -174,7 +176,7 @@ async function placeFindings({
   return findings;
 }
 
-/** The folder itself, or what is there of those above it. */
+/** The folder itself, or the nearest one above it that exists. */
 async function nearest(host: Host, path: string): Promise<string> {
   let folder = path;
   while (folder !== '' && (await host.status(folder)) === undefined)

@@ -21,7 +21,7 @@ export interface DownOptions {
   readonly volumes: boolean;
   /** Compare the host with what it was before `apply --prove`. */
   readonly prove: boolean;
-  /** Only those whose `run` was killed. */
+  /** Only containers whose `run` was killed. */
   readonly abandoned: boolean;
 }
 
@@ -40,19 +40,19 @@ export async function down(
     await removeAllStaleWork(context.host, context.dataDir);
     const session = await openSession(context);
     await mendShared(session, report);
-    // Read while the process ends.
+    // The kernel is read while processes end.
     session.view.warmUp({ sockets: false, foreignRules: false });
     const known = await session.records.names();
     const asked = options.all ? known : await findNames(context, session, known, args);
     const names = options.abandoned ? await findAbandoned(context, asked) : asked;
     const proofs = options.prove ? await import('./prove.ts') : undefined;
     const evidence = await proofs?.collectEvidence(session, names);
-    // Of those that are down for long there is nothing else to be looked for.
+    // Containers that are down already can only have kept data, which --all --volumes removes as well.
     const takesAll = options.all && options.volumes && !options.abandoned;
     const owners = takesAll ? (await listOwners(session)).filter((name) => !known.includes(name)) : [];
     const together = [...names, ...owners];
     const joiners = await findJoiners(session, known);
-    // Whose `run` was killed must not stay for it.
+    // An abandoned container is taken down even if others have joined its namespaces.
     if (!options.abandoned) await refuseJoined(session, names, joiners);
     const running = new Map<string, Promise<boolean>>();
     const start = (name: string, waiting: readonly string[] = []): Promise<boolean> => {
@@ -91,7 +91,7 @@ async function findAbandoned(
   return names.filter((_, index) => abandoned[index]);
 }
 
-/** Of these containers, by each one those that joined namespaces of it. */
+/** Names of the containers that joined namespaces of each container. */
 async function findJoiners(
   session: Session,
   names: readonly string[],
@@ -110,7 +110,7 @@ async function findJoiners(
   return joiners;
 }
 
-/** Before anything is taken from under another container: its process would end, or be left without a network. */
+/** Refuses to take away namespaces that a running container has joined: its process would end, or have no network. */
 async function refuseJoined(
   { host, dataDir }: Session,
   names: readonly string[],
@@ -129,8 +129,8 @@ async function refuseJoined(
 }
 
 /**
- * A container's name goes before a file of the same name. Of a file, or a folder of them, it is what was applied from
- * it, whatever it says by now, and what it names.
+ * Names of the containers that the arguments stand for. A container's name goes before a file of the same name. A file,
+ * or a folder of them, stands for the containers applied from it, whatever it says by now, and for those it names.
  */
 async function findNames(
   context: CommandContext,
@@ -175,7 +175,7 @@ async function readSpecFiles(
   const found = await Promise.all(
     names.map(async (name) => {
       const file = (await records.look(name)).record?.specFile;
-      // A pipe has the same name with another text.
+      // A later pipe has the same path with another text.
       return file === undefined || /^\/(?:dev|proc)\//.test(file) ? [] : [[name, file] as const];
     }),
   );

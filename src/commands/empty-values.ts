@@ -1,4 +1,4 @@
-// What a shell makes of a variable that is not set: an empty text. As a path it would be the working folder.
+// Empty values, which a shell makes of variables that are not set: as a path, one would mean the working folder.
 import type { Command } from 'commander';
 import { UsageError } from '../errors.ts';
 import { OPERANDS_BEFORE } from './end-options.ts';
@@ -9,7 +9,7 @@ export function passOverEmptyVariables({ options }: Command): void {
     if (option.envVar !== undefined && process.env[option.envVar] === '') delete option.envVar;
 }
 
-/** Those of a command of the user's may be empty. @throws UsageError */
+/** Refuses empty operands, except those of a command of the user's. @throws UsageError */
 export function refuseEmptyOperands(command: Command): void {
   const own = command.args.slice(0, OPERANDS_BEFORE[command.name()]);
   const index = own.indexOf('');

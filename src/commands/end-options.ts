@@ -1,7 +1,7 @@
-// Where the options of runspec end and those of a command of the user's begin: at its first word, as in `exec web ls -h`.
+// endOptions: options of runspec end, and those of the user's command begin, at its first word, as in `exec web ls -h`.
 import type { Command, Option } from 'commander';
 
-/** How many operands go before the user's command. */
+/** Number of operands before the user's command. */
 export const OPERANDS_BEFORE: Readonly<Record<string, number>> = { exec: 1, run: 1, leakcheck: 0 };
 
 /** The same arguments with `--` before the user's command, unless the user has put one somewhere. */

@@ -38,7 +38,7 @@ export async function exec(
   try {
     return await execIn(context, name, args, { ...options, env });
   } catch (error) {
-    // A program that was told to stop was not kept from starting.
+    // An interrupted command did not fail to start: its error goes to cli.ts.
     if (context.signal.aborted) throw error;
     renderFailure(error, context.color).lines.forEach(context.stderr);
     return EXIT.ownFailure;
@@ -75,7 +75,9 @@ async function execIn(
   });
 }
 
-/** A mere name takes the value from here: of a secret nobody reads it in the list of processes. */
+/**
+ * A name without a value takes it from our environment: a secret on the command line could be read in the process list.
+ */
 function settleVariable(entry: string, environment: CommandContext['environment']): string {
   if (/^[^=]+=/.test(entry)) return entry;
   if (/^(?:=|$)/.test(entry))

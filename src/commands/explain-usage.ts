@@ -1,9 +1,9 @@
-// What is wrong with a command line, in our words and with the help that has the right one.
+// Errors of a command line in our words, with a hint at the right word or at the help that has it.
 import type { Command, CommanderError } from 'commander';
 import { UsageError } from '../errors.ts';
 import { suggest } from '../load/suggest.ts';
 
-/** `help nope`, for which commander would show the help of all. @throws UsageError */
+/** Refuses `help nope`, for which commander would show the help of all commands. @throws UsageError */
 export function refuseUnknownTopic([word, topic]: readonly string[], program: Command): void {
   if (word !== 'help' || topic === undefined || topic.startsWith('-') || topic === 'help') return;
   const names = program.commands.map((one) => one.name());

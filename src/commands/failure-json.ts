@@ -1,4 +1,4 @@
-// A failure for programs: what --json gives in place of its document, or as its last event.
+// A failure as JSON for programs: what --json gives in place of its document, or as its last event.
 import {
   BusyError,
   InterruptedError,
@@ -11,7 +11,7 @@ import {
 } from '../errors.ts';
 import { hintFor } from '../host/commands.ts';
 
-/** What is wrong with the specs, or what went wrong; never both. */
+/** Problems of the specs, or failures of operations; never both. */
 type FailureJson =
   | { readonly diagnostics: readonly Diagnostic[] }
   | { readonly failures: readonly OneFailure[] };
@@ -22,19 +22,19 @@ interface OneFailure {
   readonly container?: string | undefined;
   /** Id of a step of the plan. */
   readonly step?: string | undefined;
-  /** In a spec, as `file:line:column`. */
+  /** Place in a spec, as `file:line:column`. */
   readonly place?: string | undefined;
   readonly command?: FailedCommand | undefined;
-  /** What is left on the host, and why. */
+  /** Failures of the clean-up: what is left on the host, and why. */
   readonly cleanup?: readonly OneFailure[];
 }
 
-/** The last line of a command that gives events. */
+/** The last event of a command that prints events. */
 export function failureEvent(error: unknown, status: number): string {
   return `${JSON.stringify({ event: 'failed', status, ...failureJson(error) })}\n`;
 }
 
-/** In place of a command's one document. */
+/** The document that a command prints in place of its own. */
 export function failureDocument(error: unknown, status: number): string {
   return `${JSON.stringify({ failed: true, status, ...failureJson(error) }, undefined, 2)}\n`;
 }

@@ -1,4 +1,4 @@
-// Brings what specs name on the network into the store, and shows how it goes.
+// Fetches archives and images that specs name on the network into the store, and shows how it goes.
 import { fetchSources } from '../image/fetch-sources.ts';
 import type { FetchOptions } from '../image/remote-sources.ts';
 import type { LoadedSpec } from '../load/load.ts';

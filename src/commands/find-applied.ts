@@ -1,4 +1,4 @@
-// A container's name in the place of a SPEC: the file that it was applied from.
+// findApplied: a container's name in place of a SPEC stands for the file that the container was applied from.
 import { posix } from 'node:path';
 import { UsageError } from '../errors.ts';
 import { STDIN } from '../load/read-sources.ts';
@@ -6,10 +6,10 @@ import { createRecords, isName } from '../run/records.ts';
 import type { CommandContext } from './context.ts';
 
 /**
- * Of arguments that are no files but names of containers: the spec that each was applied from. What is both is the file or
- * folder when the container is from there; so a second call means what the first one did.
+ * Finds the spec that each argument was applied from, if it is no file but a container's name. If it is both, it means
+ * the file or folder that the container is from, so that a second call means what the first one did.
  *
- * @throws UsageError for what could mean either.
+ * @throws UsageError when an argument could mean either.
  */
 export async function findApplied(
   { host, dataDir, workingDirectory, isRoot }: CommandContext,
@@ -20,7 +20,7 @@ export async function findApplied(
     if (!isName(name)) continue;
     const path = posix.resolve(workingDirectory, name);
     const isPath = (await host.realPath(path)) !== undefined;
-    // Nobody else can read the records, or apply anything.
+    // Only root can read the records, or apply anything.
     if (isPath && !isRoot) continue;
     const { record } = await createRecords(host, dataDir, '').look(name);
     if (record === undefined) continue;

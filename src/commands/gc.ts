@@ -21,7 +21,7 @@ interface Summary {
 
 export async function gc(context: CommandContext, { dryRun }: { readonly dryRun: boolean }): Promise<number> {
   await requireRoot(context);
-  // One document on stdout: the steps are for people.
+  // With --json stdout has one document, and the steps, which are for people, are not shown.
   const report = createReporter({ ...context, json: false, quiet: context.quiet || context.json });
   await withLock(context.host, context.dataDir, context.lockTimeout, async () => {
     const session = await openSession(context);

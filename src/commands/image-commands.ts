@@ -1,4 +1,4 @@
-// `runspec image …` as users type it; what each does is image.ts's.
+// `runspec image …` as users type it; image.ts carries it out.
 import type { Command } from 'commander';
 import type { CommandContext } from './context.ts';
 
@@ -41,7 +41,7 @@ export function addImageCommands(
   );
 }
 
-/** A spec may be named like one; `./` before it makes it a file. */
+/** Whether a source is an image; a spec whose name looks like one needs `./` before it. */
 function isImageReference(source: string): boolean {
   return /^(?:docker:\/\/|oci:|docker-archive:|dir:)/.test(source);
 }

@@ -75,11 +75,11 @@ export async function addImages(context: CommandContext, files: readonly string[
   return EXIT.done;
 }
 
-/** `names`: references of images, or keys of layers or the unambiguous beginnings of keys. */
+/** @param names references of images, keys of layers, or unambiguous beginnings of keys. */
 export async function removeImages(context: CommandContext, names: readonly string[]): Promise<number> {
   await requireRoot(context);
   const { host, dataDir } = context;
-  // A name that stands for nothing is said at once, before anybody is waited for.
+  // Unknown names are reported at once, before waiting for the lock.
   await chooseUnused(context, names);
   const removed = await withRemoval(collecting(context), async (take) => {
     const chosen = await chooseUnused(context, names);
@@ -97,7 +97,7 @@ export async function removeImages(context: CommandContext, names: readonly stri
   return EXIT.done;
 }
 
-/** @throws UsageError for names of nothing, and of what is used. */
+/** @throws UsageError for names that are unknown, and for what is in use. */
 async function chooseUnused(
   context: CommandContext,
   names: readonly string[],
@@ -113,7 +113,7 @@ async function chooseUnused(
   });
 }
 
-/** Containers keep what they are made of: none comes or goes while layers are taken out. */
+/** Context for a removal. Layers are taken out under the lock, so that no container comes or goes meanwhile. */
 function collecting(context: CommandContext): CollectContext {
   const { host, dataDir, lockTimeout, signal, quiet } = context;
   return {
@@ -125,7 +125,7 @@ function collecting(context: CommandContext): CollectContext {
   };
 }
 
-/** As in the spec: with an absolute path, or registry and tag written out. @throws UsageError */
+/** The reference as in a spec: with an absolute path, or registry and tag written out. @throws UsageError */
 function fullReference({ workingDirectory }: CommandContext, text: string): string {
   const parsed = parseImageReference(text, workingDirectory);
   if ('value' in parsed) return formatImageReference(parsed.value);
@@ -202,7 +202,7 @@ async function makeLayers(
     resolved.map(({ diagnostics }) => ({ plan: undefined, diagnostics })),
   );
   const recipes = resolved.flatMap((one) => one.layers.flatMap(({ recipe }) => recipe ?? []));
-  // One after the other: a folder or inline files are placed by what the layers below them hold.
+  // Layers are made one after the other: folders and inline files are placed by what the layers below them hold.
   for (const recipe of recipes) await ensureLayer(layers, recipe);
   return recipes.map((recipe) => recipe.key);
 }

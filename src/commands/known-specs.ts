@@ -1,5 +1,5 @@
-// What a text said when it was applied, kept with the container: to read the same text again takes a second apply 6 % of
-// its time. Nothing rests on it: what is not there, or of another build, is read anew.
+// Remembers with a container what the text of its spec said when it was applied: reading that again takes 6 % of a
+// second apply's time. Nothing depends on it: what is missing, or of another build, is read anew.
 import { sha256 } from '../crypto.ts';
 import type { LoadedSpec } from '../load/load.ts';
 import type { SourceText } from '../load/read-sources.ts';
@@ -8,18 +8,18 @@ import { seal, unseal } from '../run/seal.ts';
 import { containerFolder, RECORD_FILES } from '../plan/container-folder.ts';
 import type { CommandContext } from './context.ts';
 
-/** A text without anything to complain of. */
+/** A text that was read without any error or warning. */
 export interface UnderstoodText {
   readonly source: SourceText;
-  /** Of its documents, in their order. */
+  /** Specs of its documents, in their order. */
   readonly specs: readonly Spec[];
 }
 
-/** As it is stored. */
+/** One spec of a text, as it is stored. */
 interface KnownSpec {
-  /** Of the text, of the folder that its paths start from, and of the program that has read it. */
+  /** Hash of the text, of the folder that its paths start from, and of the program that has read it. */
   readonly key: string;
-  /** Which of the text's specs it is, and of how many. */
+  /** Position among the specs of the text, and their number. */
   readonly index: number;
   readonly count: number;
   readonly spec: Spec;
@@ -27,12 +27,12 @@ interface KnownSpec {
 
 type Place = Pick<CommandContext, 'host' | 'dataDir' | 'build'>;
 
-/** Where names are in a text, roughly: the key decides. */
+/** Finds names in a text, roughly: the key then decides whether what is stored is of this text. */
 const NAME = /(?:^|[\s{,])"?name"?\s*:\s*["']?([a-z0-9][a-z0-9-]*)/g;
 
 const MANY = 100;
 
-/** @returns undefined unless all that the texts say is known: only together it can be seen that two contradict. */
+/** @returns undefined unless all texts are known: whether two contradict each other, only reading both shows. */
 export async function recallSpecs(
   place: Place,
   sources: readonly SourceText[],
@@ -56,7 +56,7 @@ export async function recallSpecs(
   return specs;
 }
 
-/** Loaded for this only: what reads a spec is a quarter of the program. */
+/** Reads the text for the places in it. The loader is a quarter of the program, and is loaded here for this only. */
 async function readAnew(source: SourceText): Promise<readonly LoadedSpec[]> {
   const { load } = await import('../load/load.ts');
   return load([source]).specs;
@@ -66,7 +66,7 @@ async function recallText(
   place: Place,
   source: SourceText,
 ): Promise<{ readonly key: string; readonly specs: readonly Spec[] } | undefined> {
-  // Different bytes have the same text then.
+  // Different bytes can look the same in a text with a fault.
   if (source.fault !== undefined) return undefined;
   const names = new Set([...source.text.matchAll(NAME)].map((found) => found[1] ?? ''));
   if (names.size > MANY) return undefined;
@@ -85,12 +85,12 @@ async function readStored(place: Place, name: string): Promise<KnownSpec | undef
     const text = await place.host.readText(fileOf(place, name));
     return text === undefined ? undefined : ((unseal(text) as KnownSpec | null | undefined) ?? undefined);
   } catch {
-    // Whatever stands in its place is not what was stored.
+    // A file that cannot be read is not what was stored.
     return undefined;
   }
 }
 
-/** For the container of that name, which has just been made to be as the text says. */
+/** Stores the spec of the container `name`, which has just been made to be as the text says. */
 export async function rememberSpec(
   place: Place,
   { source, specs }: UnderstoodText,
@@ -103,7 +103,7 @@ export async function rememberSpec(
   try {
     await place.host.writeAtomic(fileOf(place, name), seal(known), { mode: 0o600, sync: false });
   } catch {
-    // On a full disk, say: then the next apply reads the text, and what was asked for is done all the same.
+    // A failed write, as on a full disk, is no failure of the apply: the next one then reads the text.
   }
 }
 

@@ -15,11 +15,11 @@ type Terminal = Pick<
 export interface LayerDisplay {
   /** A line for people that leaves the bars whole. */
   readonly stderr: (line: string) => void;
-  /** What makers of layers are given; `say` gets what is worth a line. */
+  /** Callbacks for the makers of layers; `say` gets what is worth a line. */
   follow(say: (text: string) => void): Pick<LayerContext, 'progress' | 'layerProgress'>;
 }
 
-/** `work` has to say everything by the display that it is given. */
+/** Shows bars while `work` runs, which has to say everything by the display: other lines would break the bars. */
 export async function withLayerDisplay<T>(
   terminal: Terminal,
   work: (display: LayerDisplay) => Promise<T>,
@@ -40,7 +40,7 @@ export async function withLayerDisplay<T>(
   }
 }
 
-/** Who wants no colour wants no other escape codes either. */
+/** Whether bars may be drawn: users who turn colour off want no other escape codes either. */
 function canDraw({ color, quiet, json, environment }: Terminal): boolean {
   return color && !quiet && !json && environment['TERM'] !== 'dumb';
 }
@@ -74,7 +74,9 @@ class Bars {
     this.draw('');
   }
 
-  /** Up to the first bar, everything below it erased, then text that stays and the bars anew: in one write. */
+  /**
+   * Moves up to the first bar, erases everything below it, and writes text that stays and the bars anew, in one write.
+   */
   private draw(text: string): void {
     const bars = renderBars([...this.layers.values()], this.terminal.columns());
     const erase = this.drawn === 0 ? '' : `\u001B[${this.drawn}A\r\u001B[J`;

@@ -14,7 +14,7 @@ export interface LeakcheckOptions {
   readonly folder: readonly string[];
 }
 
-/** Where engines keep what they know; deep enough for names of containers, networks and layers. */
+/** Folders in which engines keep their state, deep enough for names of containers, networks and layers. */
 const ENGINES = ['docker', 'containerd', 'containers', 'cni'].map((name) => ({
   path: `/var/lib/${name}`,
   depth: 3,
@@ -41,7 +41,7 @@ export async function leakcheck(
   };
   const before = await takeSnapshot(host, scope);
   const child = host.spawn(argv, {
-    // With --json standard output has one document, and what the command says goes with what people read.
+    // With --json standard output has one document, so the command's own output goes to stderr.
     stdio: context.json ? ['inherit', 'pipe', 'inherit'] : ['inherit', 'inherit', 'inherit'],
     cwd: context.workingDirectory,
     env: context.environment,

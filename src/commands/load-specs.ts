@@ -1,4 +1,4 @@
-// From the SPEC arguments of a command to specs; every problem is reported before anything else is done.
+// Loads the SPEC arguments of a command; every problem is reported before anything else is done.
 import { posix } from 'node:path';
 import { InvalidSpecError, UsageError, type Diagnostic } from '../errors.ts';
 import type { LoadedSpec } from '../load/load.ts';
@@ -13,13 +13,13 @@ import { recallSpecs, type UnderstoodText } from './known-specs.ts';
 export interface LoadedSpecs {
   readonly specs: readonly LoadedSpec[];
   readonly sources: readonly SourceText[];
-  /** Of all specs in the sources, also of those that were not asked for. */
+  /** Names of all specs in the sources, also of those that were not asked for. */
   readonly names: ReadonlySet<string>;
   /** Absolute paths of the sources, and of the folders that were asked for. */
   readonly places: ReadonlySet<string>;
-  /** Whether all that the sources say was applied as it is. */
+  /** Whether the sources were all recalled, as they are what was applied. */
   readonly isRecalled: boolean;
-  /** What may be remembered of texts that were not recalled; none when there was anything to complain of. */
+  /** Texts to be remembered once they are applied; none if they were recalled or have any problem. */
   readonly understood: readonly UnderstoodText[];
 }
 
@@ -84,7 +84,7 @@ export function showDiagnostics(
   }
 }
 
-/** What compile found, with the places in the files; @throws InvalidSpecError when anything is an error. */
+/** Shows what compile found, with the places in the files. @throws InvalidSpecError when anything is an error. */
 export async function checkCompiled(
   context: CommandContext,
   loaded: LoadedSpecs,
@@ -114,7 +114,7 @@ export async function showPlaced(
   return placed;
 }
 
-/** With the place in the file that its path names. */
+/** The diagnostic with the place in the file that its path names. */
 export async function placeDiagnostic(
   spec: LoadedSpec | undefined,
   diagnostic: Diagnostic,

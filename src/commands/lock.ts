@@ -31,7 +31,7 @@ export async function lock(context: CommandContext, args: readonly string[]): Pr
   return EXIT.done;
 }
 
-/** Other specs of the folder may be locked in the same file: what they need stays. */
+/** Writes the lock file of a folder. Entries that other specs of the folder need stay in it. */
 async function lockFolder(
   context: CommandContext,
   folder: string,
@@ -50,7 +50,7 @@ async function lockFolder(
   }
 }
 
-/** @throws UsageError for a file that is something else. */
+/** @throws UsageError when the file is no lock file of this version. */
 async function readLock({ host }: CommandContext, file: string): Promise<LockFile | undefined> {
   const text = await host.readText(file);
   if (text === undefined) return undefined;
@@ -83,7 +83,7 @@ async function measure(context: CommandContext, source: LockableSource): Promise
   return { digest: `sha256:${sha256}`, size };
 }
 
-/** The specs with all they name pinned. @throws InvalidSpecError when the lock says something else. */
+/** The specs with all their archives and images pinned. @throws InvalidSpecError when the lock says something else. */
 export async function applyLocks(context: CommandContext, loaded: LoadedSpecs): Promise<LoadedSpecs> {
   const diagnostics: Diagnostic[] = [];
   const specs: LoadedSpec[] = [];

@@ -20,7 +20,7 @@ export async function logs(context: CommandContext, name: string, options: LogsO
     hasEnded: async () => (await readContainerState(host, records)).status !== 'running',
     onPiece: async (piece) => {
       const text = `${options.timestamps && piece.starts ? `${piece.time} ` : ''}${piece.text}${piece.ends ? '\n' : ''}`;
-      // Byte for byte: it may be in any encoding, or in none.
+      // The text is passed on byte for byte: it may be in any encoding, or in none.
       const bytes = Buffer.from(text, 'latin1');
       await (piece.stream === 'stdout' ? context.stdoutBytes(bytes) : context.stderrBytes(bytes));
     },

@@ -1,5 +1,5 @@
-// Containers that are up although the file that they were applied from, or the folder that it was in, says nothing of
-// them any more: renamed or removed there. They are told of, and stay.
+// Containers that are up although their spec was renamed or removed: the file that they were applied from, or the
+// folder that it was in, does not have it any more. They are reported, and stay.
 import { posix } from 'node:path';
 import { printable } from '../load/render-diagnostic.ts';
 import type { HostFacts } from '../plan/facts.ts';
@@ -18,9 +18,9 @@ export async function findOrphans(
   { names, places }: Pick<LoadedSpecs, 'names' | 'places'>,
 ): Promise<readonly Orphan[]> {
   const found = Object.entries(containers).map(async ([container, { specFile: spec }]) => {
-    // A pipe has the same name with another text.
+    // A later pipe has the same path with another text.
     if (spec === undefined || names.has(container) || /^\/(?:dev|proc)\//.test(spec)) return [];
-    // A folder stands for some of its files only.
+    // A folder stands for some of its files only: the file itself must be gone.
     const isGone = async (): Promise<boolean> => (await host.realPath(spec)) === undefined;
     const isOrphan = places.has(spec) || (places.has(posix.dirname(spec)) && (await isGone()));
     return isOrphan ? [{ container, spec }] : [];

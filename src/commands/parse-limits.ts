@@ -1,11 +1,11 @@
-// --archive-limits: text to limits. What is not named keeps its default.
+// Parses --archive-limits. Limits that are not named keep their defaults.
 import { UsageError } from '../errors.ts';
 import { ARCHIVE_LIMITS, type ArchiveLimits } from '../host/archive-limits.ts';
 import { parseSize } from '../load/units.ts';
 
 const HINT = 'use bytes=SIZE, entries=NUMBER and ratio=NUMBER, each or none, as in bytes=200G,ratio=none';
 
-/** As in `bytes=200G,ratio=none`. @throws UsageError */
+/** @param text as in `bytes=200G,ratio=none`. @throws UsageError */
 export function parseLimits(text: string): ArchiveLimits {
   const limits: { -readonly [K in keyof ArchiveLimits]: number } = { ...ARCHIVE_LIMITS };
   for (const part of text.split(',')) {

@@ -1,4 +1,4 @@
-// Which place in a spec a step that failed goes back to, as `file:line:col`.
+// Finds the place in a spec that a failed step goes back to, as `file:line:col`.
 import { OperationError, type SpecPath } from '../errors.ts';
 import type { LoadedSpec } from '../load/load.ts';
 import type { LayerRecipe } from '../plan/layer-recipe.ts';
@@ -15,7 +15,7 @@ export async function placeFailure(
   return placeByPath(error.with({ path }), loaded);
 }
 
-/** The same of what was asked for by a path that the error knows. */
+/** The same error with the place of the path that it carries, when the spec has one for it. */
 export async function placeByPath(error: unknown, loaded: LoadedSpec): Promise<unknown> {
   const path = error instanceof OperationError ? error.path : undefined;
   const start = path === undefined ? undefined : (await loaded.locate(path))?.start;
@@ -28,7 +28,9 @@ function pathOfMount(destination: string | undefined, { spec }: LoadedSpec): Spe
   return index < 0 ? undefined : ['mounts', index];
 }
 
-/** A plan knows layers by their content only: which of the spec's it is, its source tells. */
+/**
+ * Path of the layer that a step makes. A plan knows layers by their content only, so the source tells which one it is.
+ */
 function pathOfLayer(id: string | undefined, plan: Plan, { spec }: LoadedSpec): SpecPath | undefined {
   const step = plan.steps.find((one) => one.id === id);
   if (step?.op !== 'layer') return undefined;

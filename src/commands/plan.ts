@@ -32,14 +32,14 @@ export async function plan(
   if (!context.isRoot)
     context.stderr('without root, what is up already cannot be seen: this is the plan for an empty host');
   const session = await openSession({ ...context, ...readable });
-  // The kernel is asked while the spec is read: the answers take longer than the asking.
+  // The kernel is asked while the spec is read: waiting for the answers takes longer than asking.
   session.view.warmUp({ sockets: true, foreignRules: true });
   const loaded = await loadSpecs(context, args, { recall: context.isRoot });
   const specs = loaded.specs.map((one) => one.spec);
   const facts = await gatherFacts(session, specs, { foreignRules: true, mayWrite: false });
   const compiled = compileAll(specs, facts);
   await checkCompiled(context, loaded, compiled);
-  // In the order in which they are applied.
+  // Containers in the order in which they are applied.
   const names = afterJoined(specs).map(({ name }) => name);
   const plans = compiled
     .flatMap((one) => (one.plan === undefined ? [] : [one.plan]))
@@ -77,21 +77,21 @@ export async function plan(
   return options.exitCode && changes.some(hasEffect) ? EXIT.changes : EXIT.done;
 }
 
-/** Of an empty host: others than root see too little of this one to compare. */
+/** Changes for an empty host: without root too little of this one can be seen to compare. */
 function createAll({ name, steps }: Plan): readonly Change[] {
   return steps.map((step) => ({ container: name, action: 'create', step }));
 }
 
-/** An object of the container's own that is there although nothing of it was applied. */
+/** Whether an object of the container's own is there although nothing of the container was applied. */
 function isRemnant({ action, step }: Change): boolean {
-  // An element with another owner's comment has that owner.
+  // An element with a different comment belongs to another owner.
   if (step.op === 'nft-element' && action !== 'none') return false;
   return action !== 'create' && step.shared !== true && OF_ONE.has(step.op);
 }
 
 const OF_ONE: ReadonlySet<string> = new Set(['cgroup', 'netns', 'nft-element', 'overlay', 'process', 'veth']);
 
-/** Changes that leave their object alone, by what is told of them instead. */
+/** Changes that leave their object alone, with the mark and reason to show instead of their own. */
 type Spared = ReadonlyMap<Change, { readonly mark: string; readonly reason: string }>;
 
 function findSpared(changes: readonly (readonly Change[])[], kept: ReadonlyMap<Change, string>): Spared {
@@ -120,7 +120,7 @@ function renderPlan(
   });
   const count = (action: Change['action']): number =>
     changes.filter((change) => change.action === action && !spared.has(change)).length;
-  // What another container does for it is no work of its own.
+  // Work that another container's step does is not counted here.
   const own = changes.filter((change) => spared.get(change)?.mark !== MARKS.none);
   const summary = hasEffect(own)
     ? `${count('create')} to create, ${count('update')} to update, ${count('replace')} to replace, ${count('delete')} to delete`
@@ -129,7 +129,10 @@ function renderPlan(
   return `${head}\n${renderImage(plan)}${lines.map((line) => `  ${line}\n`).join('')}${plan.name}: ${summary}\n`;
 }
 
-/** What the spec leaves to its image, so that nobody has to guess what will run. Quoted: it is a stranger's text. */
+/**
+ * Shows what the spec leaves to its image, so that nobody has to guess what will run. Values are quoted, as they are a
+ * stranger's text.
+ */
 function renderImage({ image }: Plan): string {
   if (image === undefined) return '';
   const { env = {}, ...words } = image.process;
@@ -161,7 +164,7 @@ function toJson(plans: readonly Plan[], changes: readonly (readonly Change[])[],
 
 function renderScript(plans: readonly Plan[]): string {
   const all = plans.flatMap(({ steps }) => steps);
-  // What several share is made for the first of them.
+  // A shared step is rendered for the first of its containers only.
   const isFirst = (step: Step, index: number): boolean =>
     step.shared !== true || all.findIndex(({ id }) => id === step.id) === index;
   const body = all

@@ -1,4 +1,4 @@
-// What is to be done for the containers of a call: their plans beside what was applied of them.
+// Prepares the work of a call: for each container its plan, what was applied of it, and the changes between them.
 import { posix } from 'node:path';
 import type { LoadedSpec } from '../load/load.ts';
 import { STDIN } from '../load/read-sources.ts';
@@ -19,11 +19,11 @@ export interface Work {
   readonly changes: readonly Change[];
   readonly record: ContainerRecord | undefined;
   readonly specFile: string;
-  /** The text that it comes from, unless that is known already. */
+  /** Text that the spec comes from, if it is to be remembered. */
   readonly understood: UnderstoodText | undefined;
 }
 
-/** Where a spec can be found again from any folder, and what its text said. */
+/** Absolute path of a spec's file, and its text if that is to be remembered. */
 function sourceOf(
   { workingDirectory }: CommandContext,
   { understood }: LoadedSpecs,

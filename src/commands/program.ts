@@ -12,7 +12,7 @@ export interface Globals {
   readonly dataDir: string;
   /** Milliseconds. */
   readonly lockTimeout: number;
-  /** As the user wrote them. */
+  /** Limits as the user wrote them. */
   readonly archiveLimits?: string;
   readonly json: boolean;
   /** With `json`: one event a line, not one document. */
@@ -256,7 +256,7 @@ export function createProgram(
     } catch (error) {
       if (!(error instanceof CommanderError)) throw error;
       if (error.exitCode === 0) return 0;
-      // It has shown the help: asked to, or called without a command.
+      // commander has shown the help: asked to, or called without a command.
       if (error.code === 'commander.help') return argv.includes('help') ? EXIT.done : EXIT.invalid;
       const { explainUsage } = await import('./explain-usage.ts');
       throw explainUsage(error, program, argv);
@@ -271,7 +271,7 @@ function namesIn(argv: readonly string[], all: readonly string[]): readonly stri
   return first !== 'completion' && all.includes(first) ? [first] : all;
 }
 
-/** With its default, when that says more than that the option was not given. */
+/** Describes an option with its default, unless that only says that the option was not given. */
 function describeOption(this: Help, option: Option): string {
   const isOff = option.defaultValue === false || Array.isArray(option.defaultValue);
   return isOff ? option.description : Help.prototype.optionDescription.call(this, option);

@@ -1,4 +1,4 @@
-// down --prove: an attestation that nothing is left of the containers, or what is.
+// down --prove: attests that nothing is left of the containers, or says what is.
 import { OperationError, UsageError } from '../errors.ts';
 import type { Step } from '../plan/plan.ts';
 import { prove, readSnapshot, type KeptSnapshot } from '../run/proof.ts';

@@ -22,7 +22,7 @@ interface Row {
   readonly finishedAt: string | null;
   readonly address: string | null;
   readonly address6: string | null;
-  /** As in `0.0.0.0:8080->80/tcp` and `[::]:8080->80/tcp`: one for each family. */
+  /** Ports as in `0.0.0.0:8080->80/tcp` and `[::]:8080->80/tcp`: one for each family. */
   readonly ports: readonly string[];
   readonly spec: string;
 }
@@ -52,7 +52,7 @@ export async function ps(context: CommandContext): Promise<number> {
   return EXIT.done;
 }
 
-/** What containers have left that are down: nothing else tells of it. */
+/** Tells what containers that are down have left: nothing else does. */
 async function tellKept(context: CommandContext, records: Records): Promise<void> {
   const { host, dataDir } = context;
   for (const [name, kept] of await listKept({ host, dataDir, records }, await records.names())) {

@@ -1,18 +1,18 @@
-// The kernel is asked before the spec is read, and before what reads it is loaded: the programs that tell take longer.
+// Asks the kernel before the spec is read, and before the code that reads it is loaded: the answers take longer.
 import type { Host } from '../host/host.ts';
 import { createKernelView, type KernelView } from '../host/kernel-view.ts';
 import { lockGeneration } from '../run/lock.ts';
 import type { CommandContext } from './context.ts';
 
-/** The kernel as it was asked then; true as long as nobody else has been at work. */
+/** A view of the kernel, true as long as no other runspec has been at work since. */
 export interface ReadAhead {
   readonly view: KernelView;
   readonly generation: string;
-  /** By Host.monotonic. */
+  /** When the kernel was asked, by Host.monotonic. */
   readonly at: number;
 }
 
-/** Whoever has typed a spec on standard input meanwhile wants to know what is there now. */
+/** Age at which a view is read anew: a user who has typed a spec on standard input wants to know what is there now. */
 const STALE_MS = 1000;
 
 export async function readAhead({ host, dataDir }: CommandContext): Promise<ReadAhead | undefined> {
@@ -23,7 +23,7 @@ export async function readAhead({ host, dataDir }: CommandContext): Promise<Read
   return { view, generation, at: host.monotonic() };
 }
 
-/** A view that is true as long as the lock has that generation; without one while somebody holds the lock. */
+/** A view that is true as long as the lock has that generation, which is undefined while somebody holds the lock. */
 export interface DatedView {
   readonly view: KernelView;
   readonly generation: string | undefined;
@@ -40,7 +40,10 @@ export async function viewOf(
   return { view: ahead.view, generation };
 }
 
-/** After somebody else was at work: an ip that was asked before takes a new link for the one of that name that is gone. */
+/**
+ * Drops the view and the running ip, after another runspec was at work: that ip would still take a new link for the
+ * former one of the same name.
+ */
 export async function forget(host: Host, view: KernelView): Promise<void> {
   view.forget();
   await host.close();

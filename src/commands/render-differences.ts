@@ -1,4 +1,4 @@
-// What differs between two snapshots, for people.
+// A difference between two snapshots, as a line for people.
 import type { SnapshotDifference } from '../host/snapshot.ts';
 import { printable } from '../load/render-diagnostic.ts';
 import { paint } from './paint.ts';

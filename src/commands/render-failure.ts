@@ -1,5 +1,5 @@
-// Errors for people: what failed, the command and its stderr, a hint, and what could not be cleaned up. Words of images
-// and registries are among them, and reach no terminal as they are.
+// Errors for people: what failed, the command and its stderr, a hint, and what could not be cleaned up. The texts may
+// have words of images and registries in them, which reach no terminal as they are.
 import { constants } from 'node:os';
 import {
   BusyError,
@@ -66,13 +66,13 @@ export function renderFailure(error: unknown, color: boolean): RenderedFailure {
     };
   }
   const remedy = error instanceof Error && 'code' in error ? hintFor(error.message) : undefined;
-  // A full or read-only disk is nobody's fault here, wherever it was met.
+  // A full or read-only disk is no fault of the program: a hint, and no stack.
   if (remedy !== undefined)
     return {
       status: EXIT.failed,
       lines: [`${label} ${plain((error as Error).message)}`, ...hint(remedy)],
     };
-  // Not foreseen: the stack is what a report needs.
+  // An unforeseen error: its stack is what a report needs.
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { status: EXIT.failed, lines: [`${label} ${plain(text)}`] };
 }
@@ -111,7 +111,7 @@ function renderCause(error: Error): readonly string[] {
   return [`  - ${plain(place + step + error.message)}`, ...details.map((line) => `  ${line}`)];
 }
 
-/** Line ends stay: a stack has several. */
+/** Makes text printable, except for line ends: a stack has several. */
 function plain(text: string): string {
   return text.split('\n').map(printable).join('\n');
 }

@@ -15,7 +15,7 @@ export const MARKS: Readonly<Record<Action, string>> = {
   none: ' ',
 };
 
-/** Names in it are as the spec has them, control characters and all: `printable` before it is shown. */
+/** Describes a step. Names are as in the spec, control characters included: to be shown, the text needs `printable`. */
 export function describe(step: Step): string {
   return opOf(step).describe(step);
 }

@@ -1,9 +1,9 @@
-// What commands that act as root need before anything else.
+// requireRoot: the check that every command that acts as root begins with.
 import { UsageError } from '../errors.ts';
 import { requireRootsAlone } from '../run/check-places.ts';
 import type { CommandContext } from './context.ts';
 
-/** @throws UsageError also when the folders that it would act on are not root's alone. */
+/** @throws UsageError without root, and when the data or state folder is not root's alone. */
 export async function requireRoot({ isRoot, host, dataDir, stateDir }: CommandContext): Promise<void> {
   if (!isRoot)
     throw new UsageError(

@@ -41,7 +41,7 @@ export async function run(context: CommandContext, target: string, args: readonl
   const isWanted = only.spec.process.terminal && !context.json;
   if (isWanted && !context.stdinIsTerminal && !context.quiet)
     context.stderr('there is no terminal here to pass on: the process gets pipes');
-  // The steps would mix with what the process says; --verbose wants them all the same.
+  // Lines of steps would mix with the output of the process, so only --verbose shows them.
   const silent = { ...context, quiet: !context.verbose };
   try {
     return await runThrough(silent, { ...loaded, specs: [adjust(context, only, args)] }, name);
@@ -61,7 +61,7 @@ function adjust(context: CommandContext, loaded: LoadedSpec, args: readonly stri
   const consoleSize = terminal ? context.consoleSize() : undefined;
   return {
     ...loaded,
-    // What the command line says has no place in the file.
+    // Arguments from the command line have no place in the file.
     locate: async (path) =>
       args.length > 0 && path[0] === 'process' && path[1] === 'args' ? undefined : loaded.locate(path),
     spec: {
@@ -84,7 +84,7 @@ async function runThrough(
   const { host, dataDir, lockTimeout } = context;
   const locked = <T>(work: () => Promise<T>): Promise<T> => withLock(host, dataDir, lockTimeout, work);
   const foreground = await locked(() => holdForeground(host, dataDir, name, abandonedCommand(context, name)));
-  // Of another runspec, which may have been first, nothing is taken down.
+  // Only a container of ours is taken down: another runspec may have been first with one of this name.
   let isOurs = false;
   try {
     const [plan] = await convergeLocked(context, loaded, {
@@ -98,7 +98,7 @@ async function runThrough(
     if (context.json) context.stdout(`${JSON.stringify({ event: 'exited', container: name, status })}\n`);
     return status;
   } finally {
-    // The signal that ended the process must not end the way back.
+    // The signal that ended the process must not interrupt the take-down.
     const calm = { ...context, signal: new AbortController().signal };
     await locked(async () => {
       try {
@@ -112,7 +112,7 @@ async function runThrough(
   }
 }
 
-/** The one step that apply has left out. */
+/** Runs the process, whose step apply has left out. */
 async function attach(
   context: CommandContext,
   plan: Plan,
@@ -140,7 +140,7 @@ async function attach(
   }
 }
 
-/** What the process writes goes where it says; with --json standard output holds nothing but events. */
+/** Passes the process's output on to the same streams here; with --json standard output holds nothing but events. */
 function outputOf(context: CommandContext, container: string): Omit<ForegroundStreams, 'created'> {
   const { input, stdoutBytes, stderrBytes, unread } = context;
   if (!context.json) return { input, stdout: stdoutBytes, stderr: stderrBytes, unread };
@@ -160,7 +160,9 @@ function outputOf(context: CommandContext, container: string): Omit<ForegroundSt
   };
 }
 
-/** What the watcher calls; it waits long for other runspecs, as nobody will call it again. */
+/**
+ * Command of the watcher, for when this `run` is killed. It waits long for other runspecs: nobody will call it again.
+ */
 function abandonedCommand({ self, stateDir, dataDir }: CommandContext, name: string): readonly string[] {
   const places = ['--state-dir', stateDir, '--data-dir', dataDir];
   return [...self, ...places, '--lock-timeout', '60m', 'down', '--abandoned', name];

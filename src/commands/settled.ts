@@ -1,5 +1,6 @@
-// A second apply, mostly: the specs are those that were applied, and the host is as they say. Found out without the lock,
-// so that it waits for nobody and writes nothing; whoever holds it meanwhile makes the finding void.
+// findSettled: the short way of a second apply, whose specs are those that were applied and whose host is as they say.
+// It takes no lock, so that it waits for nobody and writes nothing; if another runspec takes the lock meanwhile, the
+// finding is void.
 import type { KernelView } from '../host/kernel-view.ts';
 import { hasFreshHashes } from '../image/hash-cache.ts';
 import { compileAll } from '../plan/compile.ts';
@@ -23,7 +24,9 @@ interface Finding {
   readonly warn: () => Promise<unknown>;
 }
 
-/** @returns the plans, once all was told that an apply tells; undefined when there is, or may be, anything to do. */
+/**
+ * @returns the plans, once everything that an apply tells was told; undefined when there is, or may be, anything to do.
+ */
 export async function findSettled(
   context: CommandContext,
   loaded: LoadedSpecs,
@@ -31,10 +34,10 @@ export async function findSettled(
 ): Promise<readonly Plan[] | undefined> {
   const { host, dataDir } = context;
   if (generation === undefined) return undefined;
-  // What fails here fails again under the lock, and is told there.
+  // A failure here comes again under the lock, and is told there.
   const finding = await look(context, loaded, view).catch(() => undefined);
   if (finding === undefined || generation !== (await lockGeneration(host, dataDir))) return undefined;
-  // Nothing is left to ask: its programs may end while the rest is done.
+  // No question to the host is left: its helper programs may end while the rest is done.
   void host.close();
   await finding.warn();
   // Nothing was carried out.
@@ -54,7 +57,7 @@ async function look(
   const session = await openSession(context, view);
   if (!(await isTidy(session, names))) return undefined;
   const facts = await gatherFacts(session, specs, { foreignRules: false, mayWrite: false });
-  // Only under the lock it can be remembered, so that the next apply need not read the archive.
+  // New hashes of archives can be stored under the lock only, so that the next apply need not read the archives.
   if (hasFreshHashes(context.archives)) return undefined;
   const compiled = compileAll(specs, facts);
   if (compiled.some(({ plan }) => plan === undefined)) return undefined;

@@ -1,4 +1,5 @@
-// What an apply does beyond the containers that it is asked for, and whose files those were: said before it is done.
+// Tells, before an apply changes anything, what it does to other containers, and which of its own were applied from
+// another file until now.
 import { STDIN } from '../load/read-sources.ts';
 import { printable } from '../load/render-diagnostic.ts';
 import type { HostFacts } from '../plan/facts.ts';
@@ -31,7 +32,7 @@ export function tellSideEffects(
   }
 }
 
-/** What comes by a pipe or standard input is of no file. */
+/** Whether the path is of a file; standard input and pipes are not. */
 function isFile(path: string): boolean {
   return path !== STDIN && !/^\/(?:dev|proc)\//.test(path);
 }

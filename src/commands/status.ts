@@ -49,7 +49,7 @@ export async function status(context: CommandContext, name: string): Promise<num
 
 type State = Probe['state'] | 'shadowed';
 
-/** What is wrong with the thing itself goes before what stands before it. */
+/** State of a step: a fault of the object itself goes before a shadow over it. */
 function stateOf(probe: Probe, shadows: readonly string[]): State {
   return probe.state === 'present' && shadows.length > 0 ? 'shadowed' : probe.state;
 }

@@ -1,5 +1,4 @@
-// Takes one container down by its record; where that is lost or damaged, by what the kernel and the folders
-// say of owners.
+// Takes one container down by its record; if that is lost or damaged, by owners that the kernel and the folders name.
 import { OperationError } from '../errors.ts';
 import type { RevertOptions } from '../ops/op.ts';
 import { forgetForeground } from '../run/foreground.ts';
@@ -15,7 +14,7 @@ import type { CommandContext } from './context.ts';
 import { joinFailures } from './join-failures.ts';
 
 /**
- * @returns whether its record was missing or damaged, so that shared things may be left.
+ * @returns whether remains without a readable record were found, so that shared things may be left.
  * @throws OperationError naming what could not be reverted.
  */
 export async function takeDown(
@@ -43,7 +42,7 @@ export async function takeDown(
     failures.push(...(await revertSteps(reversal, recordedSteps(record))));
   }
   const isLost = isDamaged || record === undefined;
-  // What was reverted above is still in the view.
+  // The view still has what was reverted above.
   if (isLost) session.view.forget();
   const found = isLost && (await removeLost(session, name, report, failures));
   const [failure, ...others] = failures;
@@ -59,13 +58,13 @@ export async function takeDown(
     return false;
   }
   const removed = volumes ? await removeKeptData(session, name, together) : [];
-  // Steps have told of what the spec has, and nothing yet of what it has no more.
+  // The steps have reported what the plan has; kept data that the spec does not have any more is reported here.
   if (removed.length > 0 && record !== undefined) report.progress(name, '', `removed ${removed.join(', ')}`);
   sayDown(context, name, context.host.monotonic() - started);
   return isLost && found;
 }
 
-/** What a container that is down has left. @returns whether there was anything. */
+/** Removes what a container that is down has left. @returns whether there was anything. */
 export async function removeKept(
   context: CommandContext,
   session: Session,
@@ -85,7 +84,7 @@ function sayDown(context: CommandContext, name: string, milliseconds: number): v
   else if (!context.quiet) context.stderr(`${name} is down  ${milliseconds} ms`);
 }
 
-/** Says of each file of the record that it cannot be read, and puts it out of the way. */
+/** Reports each file of the record that cannot be read, and puts it out of the way. @returns whether there was one. */
 export async function setAsideUnreadable(session: Session, name: string, report: Reporter): Promise<boolean> {
   const found = await session.records.look(name);
   const unreadable = found.faults.filter(({ kind }) => kind === 'unreadable');
@@ -116,7 +115,7 @@ export async function removeLost(
   return true;
 }
 
-/** Shared things whose users' records were lost: they go when nobody uses them any more. */
+/** Removes shared things that nobody uses any more, and whose users' records were lost. */
 export async function removeUnusedShared(
   session: Session,
   report: Reporter,
@@ -124,7 +123,7 @@ export async function removeUnusedShared(
   return removeUnused(session, await findUnused(session), report);
 }
 
-/** Says so when what was before the shared things had to be read from the containers' records. */
+/** Reports when the record of shared things could not be read, and was made again from the containers' records. */
 export async function mendShared({ shared, dataDir }: Session, report: Reporter): Promise<void> {
   if (await shared.mend())
     report.progress(

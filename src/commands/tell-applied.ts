@@ -1,4 +1,4 @@
-// What apply says of a container that is as its spec wants it.
+// tellApplied: what apply says of a container once it is as its spec wants it.
 import type { Plan } from '../plan/plan.ts';
 import { containerFolder } from '../plan/container-folder.ts';
 import { hasEffect } from '../run/changes.ts';

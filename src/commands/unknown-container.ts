@@ -1,4 +1,4 @@
-// Why there is nothing to be had of a container of that name.
+// The error for a container's name that has no readable record.
 import { UsageError } from '../errors.ts';
 import type { Records } from '../run/records.ts';
 

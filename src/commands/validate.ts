@@ -12,7 +12,7 @@ export async function validate(context: CommandContext, args: readonly string[])
   const sources = await readSources(context.host, files, context, context.workingDirectory);
   const { load } = await import('../load/load.ts');
   const { specs, diagnostics: found } = load(sources);
-  // What no machine could do, though the language has words for it.
+  // Things that the language has words for, but no machine could do, are problems too.
   const diagnostics = [
     ...found,
     ...(await Promise.all(

@@ -11,7 +11,7 @@ export function workingDirectory(): string {
   }
 }
 
-/** Without a slash at its end. @throws UsageError when it is empty. */
+/** The absolute path, without a slash at its end. @throws UsageError when the path is empty. */
 export function absolutePath(path: string): string {
   if (path === '') throw new UsageError('the name of a folder is empty', 'write . for the working folder');
   return path.startsWith('/')
