@@ -1,18 +1,18 @@
-// What making layers needs of the machine beyond Host: bytes in bulk, hashed, fetched, unpacked and copied.
-// It moves bytes and says what it saw; what an archive may contain is decided by the inspector it is given.
+// Archives: what making layers needs of the machine beyond Host, bytes in bulk, hashed, fetched, unpacked and copied.
+// It only moves bytes and says what it saw; the inspector it is given decides what an archive may contain.
 import type { Readable } from 'node:stream';
 import type { ArchiveLimits } from './archive-limits.ts';
 import type { FileStatus } from './host.ts';
 import type { FetchRequest, HttpResponse } from './http.ts';
 
 /**
- * Stands between an unpacked tar stream and GNU tar: sees every byte first, and gives what GNU tar is to read in
- * its place; throws to refuse the archive.
+ * Inspector between an unpacked tar stream and GNU tar: sees every byte first, and gives what GNU tar is to read in its
+ * place; throws to refuse the archive.
  */
 export interface TarInspector {
-  /** `compressed`: bytes read so far of the archive as stored. */
+  /** @param compressed bytes of the stored archive that were read so far. */
   write(chunk: Buffer, compressed: number): readonly Buffer[];
-  /** The stream is complete. */
+  /** Called at the end of the stream; gives the last bytes for GNU tar. */
   end(): readonly Buffer[];
 }
 
@@ -25,7 +25,7 @@ export interface CopySource {
   readonly root: string;
   readonly names: readonly string[];
   readonly recursive: boolean;
-  /** Options of an overlay that is mounted for this alone, seen from `folder`: then `root` is a path in it. */
+  /** An overlay mounted for this copy alone, with options seen from `folder`; `root` is then a path in it. */
   readonly overlay?: { readonly options: string; readonly folder?: string };
 }
 
@@ -36,7 +36,7 @@ export interface CopyOptions extends TransferOptions {
 export interface UnpackOptions {
   readonly signal: AbortSignal;
   readonly inspector: TarInspector;
-  /** Bytes of the archive as stored that were read so far. Ten times a second at most. */
+  /** Reports the bytes of the stored archive read so far, ten times a second at most. */
   passed(done: number): void;
 }
 
@@ -45,18 +45,18 @@ export type Compression = 'none' | 'gzip' | 'xz' | 'zstd';
 export type HashName = 'sha256' | 'sha512';
 
 export interface StreamOptions extends UnpackOptions {
-  /** What the stream has to be; other content is refused. */
+  /** Compression that the stream must have; any other is refused. */
   readonly compression: Compression;
   /** Bytes as stored: more are refused as they come, fewer at the end. */
   readonly size: number;
-  /** What to hash the stored bytes and the unpacked stream with. */
+  /** Algorithms for the stored bytes and for the unpacked stream. */
   readonly hashes: { readonly stored: HashName; readonly content: HashName };
 }
 
 export interface DownloadOptions extends TransferOptions {
-  /** Bytes; more is an error. */
+  /** Most bytes to fetch; more is an error. */
   readonly limit: number;
-  /** Plain http to other machines is accepted, because the content is checked against a pin. */
+  /** True accepts plain http from other machines, because the content is checked against a pin. */
   readonly pinned: boolean;
 }
 
@@ -68,7 +68,7 @@ export interface Content {
 }
 
 export interface TreeEntry {
-  /** Relative to the walked folder, `.` for itself. */
+  /** Path relative to the walked folder, `.` for itself. */
   readonly path: string;
   readonly status: FileStatus;
   /** Symlinks only: the target as stored. */
@@ -79,20 +79,23 @@ export interface OpenFileOptions {
   readonly signal: AbortSignal;
   /** Folder that no symlink on the way may lead out of. */
   readonly within?: string;
-  /** First byte, 0 by default. */
+  /** Offset of the first byte, 0 by default. */
   readonly start?: number;
-  /** Bytes from there; to the end by default. */
+  /** Number of bytes from there; to the end by default. */
   readonly length?: number;
-  /** The file is compressed with gzip, and what was compressed is meant: all before `start` is unpacked to get there. */
+  /**
+   * The file is compressed with gzip, and `start` and `length` count unpacked bytes: all before `start` is unpacked
+   * too.
+   */
   readonly gunzip?: boolean;
 }
 
 export interface Archives {
   readonly limits: ArchiveLimits;
   hash(path: string, signal: AbortSignal): Promise<Content>;
-  /** Sends a request and follows where it leads; any status is an answer. Tries again where that can help. */
+  /** Sends a request, follows redirects and retries where that can help; any status but a redirect is an answer. */
   fetch(request: FetchRequest): Promise<HttpResponse>;
-  /** The body of `response`, and what `again` gives behind each place where the connection is cut. */
+  /** Body of `response`; each time the connection is cut, `again` fetches the rest. */
   resume(
     response: HttpResponse,
     again: (headers: Readonly<Record<string, string>>, signal: AbortSignal) => Promise<HttpResponse>,
@@ -109,29 +112,33 @@ export interface Archives {
     options: StreamOptions,
   ): Promise<{ readonly stored: string; readonly content: string }>;
   /**
-   * Copies with owners, modes, times, links, user.* attributes and file capabilities. `names` are relative to
-   * `root` and never followed when symlinks; `recursive` takes what is below them along. Sockets are left out.
+   * Copies with owners, modes, times, links, user.* attributes and file capabilities. `names` are relative to `root`
+   * and never followed when they are symlinks; `recursive` takes along what is below them. Sockets are left out.
    */
   copy(source: CopySource, directory: string, options: CopyOptions): Promise<void>;
   /**
-   * Of a folder's content as it would be copied: names, types, modes, owners, links, bytes, attributes, and no times.
-   * Lower-case hex of a sha256.
+   * Digest of a folder's content as `copy` would take it: names, types, modes, owners, links, bytes, attributes, no
+   * times.
+   * @returns SHA-256 in lower-case hex.
    */
   digest(root: string, signal: AbortSignal): Promise<string>;
-  /** A folder and everything below it, parents first, names sorted; symlinks are not followed. */
+  /** Lists a folder and everything below it, parents first, names sorted; symlinks are not followed. */
   walk(root: string, signal: AbortSignal): Promise<readonly TreeEntry[]>;
-  /** Up to `length` bytes of a regular file; fewer at its end. */
+  /** Reads up to `length` bytes of a regular file; fewer at its end. */
   read(path: string, offset: number, length: number): Promise<Buffer>;
   /**
-   * The bytes of a regular file. Symlinks are followed; whatever else they lead to (a fifo that nobody writes
-   * to, a device) is refused with an OperationError and never opened.
+   * Opens the bytes of a regular file. Symlinks are followed; a target of another type (a fifo that nobody writes to, a
+   * device) is refused with an OperationError and never opened.
    */
   openFile(path: string, options: OpenFileOptions): Promise<Readable>;
-  /** Everything written to the file system that holds `path` is on the disk when this resolves. */
+  /** Syncs: everything written to the file system that holds `path` is on the disk when this resolves. */
   sync(path: string): Promise<void>;
 }
 
-/** https always; plain http only for pinned content and from this machine, as anyone on the way could change it. */
+/**
+ * Whether a URL may be fetched: https always, plain http only for pinned content and from this machine, as anyone on
+ * the way could change it.
+ */
 export function mayFetch(url: URL, pinned: boolean): boolean {
   const loopback = /^(?:localhost|\[::1\]|127(?:\.\d{1,3}){3})$/.test(url.hostname);
   return url.protocol === 'https:' || (url.protocol === 'http:' && (pinned || loopback));

@@ -1,4 +1,4 @@
-// Which cgroup hierarchies this host has: v1, v2 or both, controller by controller.
+// Cgroup hierarchies of this host: v1, v2 or both, controller by controller.
 import type { CgroupFacts } from '../plan/facts.ts';
 import type { Host } from './host.ts';
 import type { KernelView, MountState } from './kernel-view.ts';

@@ -1,8 +1,8 @@
-// Running a command that has to succeed; failures become OperationErrors that carry the command and its stderr.
+// Runs commands that have to succeed; failures become OperationErrors that carry the command and its stderr.
 import { OperationError } from '../errors.ts';
 import type { CommandResult, Host, RunOptions } from './host.ts';
 
-/** What a person should try when a known complaint appears on stderr. */
+/** Hints for known complaints on stderr: what a person should try. */
 const HINTS: readonly (readonly [RegExp, string])[] = [
   [
     /Operation not permitted|Permission denied|must be root/i,
@@ -33,7 +33,9 @@ export function commandError(message: string, result: CommandResult): OperationE
   });
 }
 
-/** Whether somebody has ended a program of ours, as systemd does that sends its signal to all of a unit. */
+/**
+ * Whether a signal from outside ended a program of ours, as when systemd stops a unit and signals all its processes.
+ */
 export function wasCutShort(error: unknown): boolean {
   if (!(error instanceof OperationError) || error.command === undefined) return false;
   return error.command.status === undefined && /^\S+ was ended by SIG/m.test(error.command.stderr);
@@ -42,8 +44,8 @@ export function wasCutShort(error: unknown): boolean {
 const ATTEMPTS = 5;
 
 /**
- * Does again what may be done again when a signal that was for runspec has ended a program of it: until that is in its own session,
- * a Ctrl-C reaches it too.
+ * Repeats `work`, which must be safe to repeat, when a signal that was meant for runspec has ended one of its programs:
+ * until a child has entered its own session, a Ctrl-C reaches it too.
  */
 export async function despiteSignals<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
@@ -63,7 +65,7 @@ export async function runChecked(
 ): Promise<CommandResult> {
   const result = await host.run(argv, options);
   if (result.status === 0) return result;
-  // What mount(8) adds to every complaint says nothing.
+  // mount(8) ends every complaint with a pointer to dmesg(1), which explains nothing.
   const lines = result.stderr.split('\n').map((line) => line.trim());
   const reason = lines.findLast((line) => line !== '' && !line.startsWith('dmesg(1) may have more')) ?? '';
   throw commandError(`${argv[0] ?? 'command'} failed${reason === '' ? '' : `: ${reason}`}`, result);

@@ -1,5 +1,5 @@
-// Connections that the kernel remembers. It asks the nat chains for the first packet of a flow only: a UDP client
-// that keeps sending from one port goes on to where its first datagram went, though that is gone or was never ours.
+// Flows that the kernel remembers. It asks the nat chains for the first packet of a flow only: a UDP client that keeps
+// sending from one port still reaches where its first datagram went, though that is gone or was never ours.
 import { commandError } from './commands.ts';
 import type { Host } from './host.ts';
 import type { KernelView } from './kernel-view.ts';
@@ -9,7 +9,7 @@ export interface PublishedUdp {
   readonly port: number;
 }
 
-/** Forgets flows to a UDP port of this host; nothing where conntrack(8) is not installed, which `doctor` tells. */
+/** Forgets flows to a UDP port of this host. Does nothing without conntrack(8), which `doctor` reports. */
 export async function forgetFlows(
   host: Host,
   view: KernelView,
@@ -27,7 +27,7 @@ export async function forgetFlows(
       (one) => one.exec(line)?.[1],
     );
     if (destination === undefined) return [];
-    // What only passes through this host to the same port of another is left: its answers are on their way.
+    // Flows that only pass through this host, to the same port of another, are left.
     const isOurs = local.has(destination) || destination.startsWith('127.') || answering !== destination;
     return isOurs ? [destination] : [];
   });
@@ -35,14 +35,14 @@ export async function forgetFlows(
     await forget(host, ['conntrack', '-D', ...flows, '--orig-dst', destination]);
 }
 
-/** A flow that ends by itself between conntrack's look and its deletion stops it; the others are still to go. */
+/** Complaint of conntrack -D about a flow that ended after it was listed; it stops there, with others still to go. */
 const ENDED_MEANWHILE = /such conntrack doesn't exist/;
 const ATTEMPTS = 20;
 
 async function forget(host: Host, argv: readonly string[]): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     const result = await host.run(argv);
-    // Status 1 with a count of 0: they have ended since.
+    // Status 1 with a count of 0: the flows have ended since.
     if (result.status === 0 || /flow entries have been deleted/.test(result.stderr)) return;
     if (attempt < ATTEMPTS && ENDED_MEANWHILE.test(result.stderr)) continue;
     throw commandError('cannot forget the flows to a published udp port', result);

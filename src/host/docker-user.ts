@@ -1,5 +1,5 @@
-// What iptables has for us beside Docker: its chain DOCKER-USER, which every forwarded packet passes ahead of Docker's
-// own rules, and in it one jump for each network of ours, to a chain named after the link. Reads only.
+// Docker's chain DOCKER-USER in iptables, which every forwarded packet passes ahead of Docker's own rules, and in it
+// one jump for each network of ours, to a chain named after the link. Reads only.
 import type { Host } from './host.ts';
 
 export interface DockerUser {
@@ -9,19 +9,19 @@ export interface DockerUser {
   readonly networks: ReadonlyMap<string, readonly string[]>;
   /** Links that Docker's own rules lead packets to: its bridges, whatever they are called. */
   readonly bridges: readonly string[];
-  /** Why it is not known what is there; then the others are empty. */
+  /** Reason why iptables could not be read; then the other fields are empty. */
   readonly unreadable?: string;
 }
 
 const CHAIN = 'DOCKER-USER';
 const PREFIX = 'runspec-';
 
-/** At most 23 characters of the 28 that a chain's name may have. */
+/** Name of a network's chain: at most 23 characters of the 28 that iptables allows. */
 export function networkChain(link: string): string {
   return `${PREFIX}${link}`;
 }
 
-/** A link that only Docker makes: where there is none there is no need to start iptables. */
+/** Whether only Docker makes such a link: where there is none, iptables need not be started. */
 export function isDockerLink({
   name,
   kind,
@@ -32,7 +32,7 @@ export function isDockerLink({
   return kind === 'bridge' && /^(?:docker0|docker_gwbridge|br-[0-9a-f]{12})$/.test(name);
 }
 
-/** Undefined when Docker has no such chain, and none of ours is left of one. */
+/** Reads DOCKER-USER; undefined when neither that chain nor one of ours exists. */
 export async function readDockerUser(host: Host): Promise<DockerUser | undefined> {
   if ((await host.which('iptables')) === undefined) return undefined;
   const result = await host.run(['iptables', '-w', '-S']);
@@ -54,7 +54,7 @@ export async function readDockerUser(host: Host): Promise<DockerUser | undefined
   };
 }
 
-/** `-A FORWARD -o mynet -j DOCKER` until Docker 27; later ones have such rules in chains like DOCKER-BRIDGE. */
+/** Bridges in rules like `-A FORWARD -o mynet -j DOCKER` (until Docker 27), later in chains like DOCKER-BRIDGE. */
 function parseBridges(lines: readonly string[]): readonly string[] {
   const found = lines.flatMap((line) => {
     const isDockers = /^-A (?:FORWARD .* -j DOCKER$|DOCKER(?!-USER )\S* )/.test(line);
@@ -64,7 +64,7 @@ function parseBridges(lines: readonly string[]): readonly string[] {
   return [...new Set(found)].toSorted();
 }
 
-/** The rules that lead to a network's chain, with whose they are by their comment. */
+/** Rules of DOCKER-USER that jump to a network's chain, with the comment that names their owner. */
 export function jumpsTo(
   { rules }: DockerUser,
   link: string,
@@ -75,7 +75,7 @@ export function jumpsTo(
   });
 }
 
-/** Where DOCKER-USER ends: behind Docker's own last rule nothing is looked at. */
+/** Index at which DOCKER-USER ends: Docker's own last rule returns, and nothing behind it is looked at. */
 export function endOf({ rules }: DockerUser): number {
   const end = rules.indexOf(`-A ${CHAIN} -j RETURN`);
   return end === -1 ? rules.length : end;

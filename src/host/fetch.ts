@@ -1,5 +1,5 @@
-// One request to its answer: follows redirects, tries again where that can help. Credentials go to nobody but
-// the origin they are for.
+// Fetches one URL: follows redirects, tries again where that can help. Credentials go to nobody but the origin they are
+// for.
 import { setTimeout } from 'node:timers/promises';
 import { OperationError } from '../errors.ts';
 import { mayFetch } from './archives.ts';
@@ -20,7 +20,7 @@ const BUSY = [429, 500, 502, 503, 504];
 
 export type SendExchange = (exchange: Exchange) => Promise<HttpResponse>;
 
-/** Any status but a redirect is an answer. @throws OperationError when there is none. */
+/** Sends a request until it has an answer: any status but a redirect. @throws OperationError when there is none. */
 export async function fetchUrl(
   send: SendExchange,
   settings: HttpSettings,
@@ -33,7 +33,7 @@ export async function fetchUrl(
       const response = await follow(send, request);
       if (last || !BUSY.includes(response.status)) return response;
       wait = parseRetryAfter(response.headers['retry-after'], Date.now());
-      // Who asks for more patience than people have gets to say so.
+      // A longer wait than people have patience for is not obeyed: the response is the answer.
       if (wait !== undefined && wait > LONGEST_WAIT_MS) return response;
       response.cancel();
     } catch (error) {
@@ -44,7 +44,10 @@ export async function fetchUrl(
   }
 }
 
-/** Waits longer with every failure, not to the same moment as all the others who failed. */
+/**
+ * Waits twice as long with every failure, plus a random part, so that clients that failed together do not all return at
+ * once.
+ */
 export async function pause(
   { retryMs }: HttpSettings,
   failures: number,
@@ -70,7 +73,7 @@ async function follow(send: SendExchange, request: FetchRequest): Promise<HttpRe
     checkScheme(url, plainHttp);
     const method = hops === 0 ? (request.method ?? 'GET') : 'GET';
     const sent = hops === 0 && body !== undefined ? { body } : {};
-    // Who need not prove who it is was named: where it sends us was not.
+    // insecureTls holds for the host that was named, not for one that it redirects to.
     const insecureTls = request.insecureTls === true && url.host === start.host;
     const response = await send({ url, method, headers, insecureTls, signal, ...sent });
     const { location } = response.headers;
@@ -79,7 +82,7 @@ async function follow(send: SendExchange, request: FetchRequest): Promise<HttpRe
     if (location === undefined || method === 'POST')
       throw new OperationError(`${printUrl(url)} answered ${response.status} and no place to go to`);
     const next = parseLocation(location, url);
-    // Anyone on the way could have sent the answer to plain http anywhere on this machine.
+    // checkScheme would let plain http on this machine pass; a redirect from https must not lead there.
     if (url.protocol === 'https:' && next.protocol === 'http:' && !plainHttp)
       throw new OperationError(`${printUrl(url)} redirects to plain http: ${printUrl(next)}`);
     if (next.origin !== url.origin) headers = withoutCredentials(headers);
@@ -117,7 +120,7 @@ export function describeFailure(error: unknown, url: URL): unknown {
   });
 }
 
-/** Where a name has several addresses, the reasons stand in a list of errors. */
+/** Message of an error; for a name with several addresses Node gives one error for each. */
 function reasonOf(error: Error): string {
   const [first] = error instanceof AggregateError ? (error.errors as readonly unknown[]) : [];
   return first instanceof Error ? first.message : error.message || String(error);

@@ -25,7 +25,7 @@ async function readIptables(host: Host, tool: IptablesTool): Promise<readonly Fo
 }
 
 async function readNft(host: Host, chains: readonly BaseChain[]): Promise<readonly ForeignChain[]> {
-  // Terse: sets may have a hundred thousand elements, and nft of its own accord asks for all of them.
+  // `-t` (terse): sets may have a hundred thousand elements, and nft asks for all of them by default.
   const [json, listing] = await Promise.all([
     runChecked(host, ['nft', '-j', '-t', 'list', 'ruleset']),
     runChecked(host, ['nft', '-s', '-a', '-t', 'list', 'ruleset']),

@@ -1,5 +1,5 @@
-// Whether others have filter chains on the way of a container's packets, seen from the base chains alone: on a host
-// without any nothing else is started. Reads only.
+// Filter chains of others on the way of a container's packets, found by the base chains alone: on a host without any,
+// no further program is started. Reads only.
 import { OperationError } from '../errors.ts';
 import { NFT_TABLE } from '../names.ts';
 import type { ForeignRules } from '../plan/facts.ts';
@@ -9,7 +9,7 @@ import type { BaseChain } from './nft-table.ts';
 
 export type IptablesTool = Exclude<FirewallTool, 'nft'>;
 
-/** What there is to be read, by who can read it. */
+/** Tables to read, by the tool that can read them. */
 export interface ForeignTables {
   readonly nft: readonly BaseChain[];
   readonly iptables: readonly IptablesTool[];
@@ -19,7 +19,7 @@ const FAMILIES: ReadonlySet<string> = new Set(['ip', 'ip6', 'inet']);
 const HOOKS: ReadonlySet<string> = new Set(['prerouting', 'input', 'forward', 'output']);
 const IPTABLES_TABLES: ReadonlySet<string> = new Set(['raw', 'mangle', 'filter', 'security']);
 
-/** Of others alone: what is ours stands in our own table. */
+/** Filter chains of others; runspec's own stand in a table of their own. */
 export async function readForeignRules(host: Host, baseChains: readonly BaseChain[]): Promise<ForeignRules> {
   const tables = await findForeignTables(host, baseChains);
   if (tables.nft.length === 0 && tables.iptables.length === 0) return {};
@@ -27,7 +27,7 @@ export async function readForeignRules(host: Host, baseChains: readonly BaseChai
   try {
     return { foreignChains: await readForeignChains(host, tables) };
   } catch (error) {
-    // A plan does not hang on what others have written: whoever reads it is told that nothing is known of that.
+    // Foreign rules that cannot be read fail no plan: the reason is reported instead.
     if (error instanceof OperationError) return { unreadable: [error.message] };
     throw error;
   }
@@ -45,7 +45,7 @@ async function findForeignTables(host: Host, baseChains: readonly BaseChain[]): 
   const tools = new Set<IptablesTool>();
   for (const chain of foreign) {
     const tool = chain.family === 'ip' ? 'iptables' : 'ip6tables';
-    // Without iptables its matches stay unknown, but its chains and verdicts do not.
+    // Without iptables-nft-save nft reads the table: the matches stay unknown, the chains and verdicts do not.
     const isReadable = isOfIptables(chain) && (await host.which(saveProgram(tool))) !== undefined;
     if (isReadable) tools.add(tool);
     else nft.push(chain);
@@ -59,7 +59,7 @@ function isOfIptables({ family, table, name, hook }: BaseChain): boolean {
   return family !== 'inet' && IPTABLES_TABLES.has(table) && name === hook.toUpperCase();
 }
 
-/** The kernel's own list: asking iptables-legacy would make the table. */
+/** Whether the kernel lists tables of iptables-legacy; asking that program would make them. */
 async function hasTables(host: Host, path: string): Promise<boolean> {
   const names = ((await host.readText(path)) ?? '').split('\n');
   return names.some((name) => IPTABLES_TABLES.has(name));

@@ -1,12 +1,12 @@
-// Who else needs the host to forward packets, as far as the kernel shows it: Docker, Podman or libvirt set ip_forward when
-// they start only if nobody has, and have no way to tell afterwards. Reads only.
+// Forwarders: other programs that need the host to forward packets, as far as the kernel shows them. Docker, Podman and
+// libvirt set ip_forward at their start, only if it is off, and cannot be asked later. Reads only.
 import { isGlobal } from '../load/ipv6.ts';
 import { isOwned } from '../names.ts';
 import type { Host } from './host.ts';
 import type { KernelView } from './kernel-view.ts';
 import { readDefaultLinks } from './network-facts.ts';
 
-/** For people, as in `bridge docker0` and `chain DOCKER-USER`; what is runspec's own is not in it. */
+/** @returns names for people, as in `bridge docker0` and `chain DOCKER-USER`; runspec's own are left out. */
 export async function findForwarders(
   host: Host,
   view: Pick<KernelView, 'links' | 'engines'>,
@@ -19,7 +19,7 @@ export async function findForwarders(
       up &&
       !isOwned(alias) &&
       !uplinks.includes(name) &&
-      // Without an address packets stay on it.
+      // Packets stay on a bridge without an address.
       addresses.some((one) => one.family === family && (family === 'inet' || isGlobal(one.address))),
   );
   return [...(family === 'inet' ? await view.engines() : []), ...bridges.map(({ name }) => `bridge ${name}`)];

@@ -1,5 +1,5 @@
-// Who keeps a mount or a network namespace from going: by /proc, which also shows what other mount
-// namespaces hold. Reads only; a process that ends while it is looked at holds nothing.
+// Holders: processes that keep a mount or a network namespace from going, found by /proc, which also shows what other
+// mount namespaces hold. Reads only; a process that ends meanwhile holds nothing.
 import type { Host } from './host.ts';
 import { readMounts, type MountState } from './kernel-view.ts';
 import { listOrNothing, listPids, orNothing, readLinkOrNothing, readOrNothing } from './proc-files.ts';
@@ -7,11 +7,11 @@ import { listOrNothing, listPids, orNothing, readLinkOrNothing, readOrNothing } 
 export interface Holder {
   readonly pid: number;
   readonly command: string;
-  /** As in `its working folder`. */
+  /** Way of holding, as in `its working folder`. */
   readonly by: string;
 }
 
-/** `sleep (pid 12, its working folder)`, for at most three. */
+/** Text for people, as in `sleep (pid 12, its working folder)`; at most three are named. */
 export function describeHolders(holders: readonly Holder[]): string {
   const shown = holders.slice(0, 3).map(({ pid, command, by }) => `${command} (pid ${pid}, ${by})`);
   return [...shown, ...(holders.length > 3 ? [`${holders.length - 3} more`] : [])].join(', ');
@@ -23,8 +23,8 @@ export async function findMountUsers(host: Host, target: string): Promise<readon
 }
 
 /**
- * Processes at work in a copy of a mount, in a mount namespace that was made while it was there. The copy alone
- * is no hindrance: the kernel drops it when the folder below it is removed (rmdir(2) detaches mounts of others).
+ * Processes that use a copy of a mount, in a mount namespace that was made while the mount was there. The copy alone is
+ * no hindrance: rmdir(2) of the folder below it makes the kernel drop it.
  */
 export async function findCopyUsers(
   host: Host,
@@ -65,8 +65,8 @@ async function howItUses(host: Host, folder: string, target: string): Promise<st
 }
 
 /**
- * Who else has the network namespace at `path`: processes in it or with an open descriptor of it, and mounts of it at
- * other places.
+ * Other holders of the network namespace at `path`: processes in it or with an open descriptor of it, and mounts of it
+ * at other places.
  * @param among looks at these processes only.
  */
 export async function findNamespaceHolders(
@@ -86,7 +86,7 @@ export async function findNamespaceHolders(
     const namespace = await readLinkOrNothing(host, `${folder}/ns/mnt`);
     if (namespace === undefined || seen.has(namespace)) return undefined;
     seen.add(namespace);
-    // A copy of the very mount in another namespace goes with the file it is mounted on.
+    // A copy of this mount in another mount namespace does not count: it goes with the file it is mounted on.
     const bound = (await readMountsOf(host, folder)).find(
       ({ root, target, type }) => type === 'nsfs' && root === name && target !== path,
     );
@@ -96,8 +96,8 @@ export async function findNamespaceHolders(
 }
 
 /**
- * A namespace that was opened in /proc/PID/ns is `net:[INODE]`; by its name below /run/netns it is that path, which
- * may mean another one in another mount namespace.
+ * Descriptor that holds the namespace. The link of one opened in /proc/PID/ns is `net:[INODE]`; of one opened by name
+ * it is a path below /run/netns, which may mean another namespace in another mount namespace.
  */
 async function findDescriptor(
   host: Host,
@@ -110,7 +110,7 @@ async function findDescriptor(
     const link = (await readLinkOrNothing(host, `${folder}/fd/${fd}`)) ?? '';
     if (link === `net:[${inode}]`) return fd;
     if (!link.replace(/ \(deleted\)$/, '').endsWith(base)) continue;
-    // Since Linux 5.14; before, the path has to do.
+    // fdinfo has the inode since Linux 5.14; before, the path has to do.
     const opened = /^ino:\s*(\d+)$/m.exec((await readOrNothing(host, `${folder}/fdinfo/${fd}`)) ?? '')?.[1];
     if (opened === undefined ? link === path : Number(opened) === inode) return fd;
   }

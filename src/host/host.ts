@@ -14,40 +14,40 @@ export interface FileStatus {
   readonly size: number;
   readonly device: number;
   readonly inode: number;
-  /** Nanoseconds since the epoch, as decimal text: it does not fit a number. */
+  /** Nanoseconds since the epoch, as decimal text because the value does not fit a number. */
   readonly mtimeNs: string;
-  /** The same of the last change of content, name or attributes, which nobody can set. */
+  /** Time of the last change of content, name or attributes, in the same form; unlike the mtime, nobody can set it. */
   readonly ctimeNs: string;
   /** Major and minor number of a device node. */
   readonly rdev?: { readonly major: number; readonly minor: number };
 }
 
-/** How the name of a file ends that writeAtomic has begun and not yet renamed into place. */
+/** Suffix of the temporary file that writeAtomic writes before it renames the file into place. */
 export const UNFINISHED_WRITE = '.runspec-new';
 
 export interface FileOptions {
-  /** Permission bits, set exactly whatever the umask; 0o600 by default. */
+  /** Permission bits, set exactly, regardless of the umask; by default 0o600 for a file and 0o700 for a folder. */
   readonly mode?: number;
   readonly uid?: number;
   readonly gid?: number;
   /**
-   * False for what is found and made again when a power cut took it: not synced to the disk, which takes
-   * longer than all the rest of a write. True by default.
+   * False skips fsync, which takes longer than the rest of the write: for files that are noticed as missing and made
+   * again after a power cut. True by default.
    */
   readonly sync?: boolean;
 }
 
 export interface WriteOptions extends FileOptions {
-  /** Where the new file is written, on the same file system; beside the old one by default. */
+  /** Path of the temporary file, on the same file system as the target; beside the target by default. */
   readonly via?: string;
 }
 
 export interface RunOptions {
   readonly stdin?: string;
   readonly cwd?: string;
-  /** Variables of the command beside PATH and LC_ALL: of runspec's own it gets no other. */
+  /** Variables beside PATH and LC_ALL; the command gets no others of runspec's own environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Kills the command when it fires, and fails with its reason. For commands that may wait for somebody. */
+  /** Aborting kills the command and rejects with the signal's reason. For commands that may wait for somebody. */
   readonly signal?: AbortSignal;
 }
 
@@ -60,37 +60,39 @@ export interface CommandResult {
 }
 
 /**
- * `null` is /dev/null, `inherit` runspec's own descriptor of that number, `pipe` a socket pair, `append` a file opened for
- * that; `fifo` a pipe made by mkfifo, which has no name any more once the child is there: a program can open it again as
- * /dev/stdout, which it cannot do with a socket.
+ * `null` is /dev/null, `inherit` runspec's own descriptor of that number, `pipe` a socket pair, `append` a file opened
+ * for appending. `fifo` is a pipe made by mkfifo, whose name is removed before the child starts: the child can open it
+ * again as /dev/stdout, which fails for a socket.
  */
 export type Stdio = 'null' | 'inherit' | 'pipe' | { readonly append: string } | { readonly fifo: string };
 
 export interface SpawnOptions {
   readonly stdio: readonly Stdio[];
   readonly cwd?: string;
-  /** The whole environment of the child. */
+  /** The whole environment of the child; PATH and LC_ALL alone by default. */
   readonly env?: Readonly<Record<string, string>>;
-  /** In a session of its own, so that a signal to runspec's process group does not reach it. */
+  /** True starts the child in a new session, so that a signal to runspec's process group does not reach it. */
   readonly detached?: boolean;
 }
 
 export interface Child {
   readonly pid: number;
-  /** The parent's end of a `pipe` or `fifo`; of the latter, the child reads descriptor 0 and writes the others. */
+  /**
+   * Parent's end of a `pipe` or `fifo`. A fifo has one direction: the child reads descriptor 0 and writes any other.
+   */
   pipe(fd: number): Duplex;
   readonly exited: Promise<{
     readonly status: number | undefined;
     readonly signal: NodeJS.Signals | undefined;
   }>;
-  /** Sends a signal; false, and to nobody, once it has exited: its number may be another process's by then. */
+  /** Sends a signal. False once the child has exited: nothing is sent then, as its pid may be another process's. */
   kill(signal: NodeJS.Signals): boolean;
   /** Lets runspec end while the child goes on. */
   release(): void;
 }
 
 export interface Lock {
-  /** Its file was made by this call: nobody else has held it since `onMade` was called. */
+  /** True when this call made the lock's file: nobody else has held the lock since `onMade` was called. */
   readonly isNew: boolean;
   release(): Promise<void>;
 }
@@ -105,7 +107,7 @@ export interface Host {
   writeInPlace(path: string, text: string): Promise<void>;
   /** Writes a new file, syncs it and renames it to `path`: readers see the old or the new text whole. */
   writeAtomic(path: string, text: string, options?: WriteOptions): Promise<void>;
-  /** Appends all or nothing; what a power cut may take has `sync: false`, anything else is on disk when it resolves. */
+  /** Appends all of `data` or nothing, and syncs it to the disk; with `sync: false` a power cut may take it. */
   append(path: string, data: string | Uint8Array, options?: { readonly sync?: boolean }): Promise<void>;
   /** chmod(2) of a file or folder; symlinks are refused. */
   setMode(path: string, mode: number): Promise<void>;
@@ -124,12 +126,15 @@ export interface Host {
   makeSymlink(target: string, path: string): Promise<void>;
   /** Like lstat(2): symlinks are not followed; undefined when nothing is there. */
   status(path: string): Promise<FileStatus | undefined>;
-  /** Like stat(2): of what the path leads to, through the links of /proc too, which are no paths; undefined when that is nothing. */
+  /**
+   * Like stat(2): follows symlinks, and the links of /proc, whose targets are no paths; undefined when nothing is
+   * there.
+   */
   statusOfTarget(path: string): Promise<FileStatus | undefined>;
   /** Names in a folder, sorted; undefined when it does not exist. */
   list(path: string): Promise<readonly string[] | undefined>;
   readLink(path: string): Promise<string>;
-  /** With every symlink resolved; undefined when the path does not exist. */
+  /** The path with every symlink resolved; undefined when it does not exist. */
   realPath(path: string): Promise<string | undefined>;
   /** Whether runspec's own credentials may write at `path` (access(2) W_OK). */
   isWritable(path: string): Promise<boolean>;
@@ -140,17 +145,19 @@ export interface Host {
   run(argv: readonly string[], options?: RunOptions): Promise<CommandResult>;
   /** Starts a command that may outlive runspec. */
   spawn(argv: readonly string[], options: SpawnOptions): Child;
-  /** Absolute path of a program on PATH (with /usr/sbin and /sbin added); undefined when there is none. */
+  /**
+   * Absolute path of a program on PATH, with the sbin sibling of each bin folder added; undefined when there is none.
+   */
   which(program: string): Promise<string | undefined>;
-  /** Sends a signal to what is no child of ours; false when the process is gone. */
+  /** Sends a signal to a process that is no child of runspec; false when the process is gone. */
   kill(pid: number, signal: NodeJS.Signals): Promise<boolean>;
   /**
    * Takes an exclusive lock that the kernel drops with the process; undefined when `timeoutMs` passes first.
-   * @param onMade is called when the lock's file was not there, and has been made.
+   * @param onMade is called when the lock's file did not exist and this call has made it.
    */
   lock(path: string, timeoutMs: number, onMade?: () => void): Promise<Lock | undefined>;
 
-  /** Ends the programs that it keeps for further commands. */
+  /** Ends the programs that are kept running for further commands (linux-ip.ts). */
   close(): Promise<void>;
 
   sleep(milliseconds: number): Promise<void>;

@@ -5,18 +5,18 @@ export interface Exchange {
   readonly method: 'GET' | 'POST';
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
-  /** The server need not prove who it is. */
+  /** True accepts any certificate: the server need not prove who it is. */
   readonly insecureTls: boolean;
   readonly signal: AbortSignal;
 }
 
 export interface HttpResponse {
-  /** Where it came from in the end, without user name and password. */
+  /** URL after all redirects, without user name, password and query. */
   readonly url: string;
   readonly status: number;
   readonly reason: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Fails when nothing arrives for too long. Has to be read or cancelled. */
+  /** Body of the response. Fails when nothing arrives for too long; has to be read or cancelled. */
   readonly body: AsyncIterable<Buffer>;
   /** Gives the body up, and the connection with it. */
   cancel(): void;
@@ -25,13 +25,13 @@ export interface HttpResponse {
 export interface FetchRequest {
   readonly url: string;
   readonly method?: 'GET' | 'POST';
-  /** `authorization` goes to this origin only, whatever it redirects to. */
+  /** `authorization` goes to the origin of `url` only, not where it redirects to. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
-  /** Plain http to other machines is accepted: somebody asked for it, or the content is checked. */
+  /** True accepts plain http to other machines: somebody asked for it, or the content is checked. */
   readonly plainHttp?: boolean;
   readonly insecureTls?: boolean;
-  /** Every failure is the answer. Where retried: connections cut, 429, 5xx. */
+  /** True returns the first answer or failure. By default cut connections, 429 and 5xx are retried. */
   readonly once?: boolean;
   readonly signal: AbortSignal;
 }
@@ -43,13 +43,13 @@ export interface HttpSettings {
   readonly retryMs: number;
 }
 
-/** Failures in a row. */
+/** Retries after failures in a row. */
 export const RETRIES = 4;
 
-/** Ends a wait that a server asked for. */
+/** Longest `Retry-After` that is waited for. */
 export const LONGEST_WAIT_MS = 60_000;
 
-/** A server that is started again refuses connections for a while. */
+/** Errors that may pass: a server that is started again refuses connections for a while. */
 const TRANSIENT = [
   'ECONNRESET',
   'ECONNREFUSED',
@@ -60,7 +60,7 @@ const TRANSIENT = [
   'ENETUNREACH',
 ];
 
-/** Whether the same again may well succeed. */
+/** Whether the same request may well succeed the next time. */
 export function isTransient(error: unknown): boolean {
   return error instanceof Error && 'code' in error && TRANSIENT.includes(String(error.code));
 }
@@ -73,7 +73,7 @@ export function parseRetryAfter(value: string | undefined, now: number): number 
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
-/** Without user name and password, and without the query, which signs in at some stores. */
+/** URL for messages: without user name and password, and without the query, which signs in at some stores. */
 export function printUrl(url: URL): string {
   return `${url.origin}${url.pathname}`;
 }

@@ -1,7 +1,7 @@
 // Filter chains as iptables-save and ip6tables-save print them. Pure.
 import type { Field, FirewallTool, ForeignChain, ForeignRule, Hook, Match } from '../plan/foreign-chains.ts';
 
-/** Where the tables stand: linux/netfilter_ipv4.h. */
+/** Priorities of the tables at their hooks: linux/netfilter_ipv4.h. */
 const PRIORITIES: Readonly<Record<string, number>> = { raw: -300, mangle: -150, filter: 0, security: 50 };
 
 const HOOKS: Readonly<Record<string, Hook>> = {
@@ -22,7 +22,7 @@ export function parseIptables(saved: string, tool: Exclude<FirewallTool, 'nft'>)
       rules = new Map();
     }
     const priority = PRIORITIES[table];
-    // The table nat drops nothing that anyone would expect it to.
+    // The table nat is skipped: nobody expects it to drop packets.
     if (priority === undefined) continue;
     const declared = /^:(\S+) (\S+)/.exec(line);
     if (declared !== null) {
@@ -60,10 +60,10 @@ function parseRule(text: string, chains: ReadonlyMap<string, unknown>): ForeignR
     }
     if (word === '-j' || word === '-g') {
       const verdict = verdictOf(word, words[index + 1] ?? '', chains);
-      // What stands behind the target is about the target.
+      // Words behind the target are about the target.
       return verdict === undefined ? undefined : { text, matches, verdict };
     }
-    // Values reach to the next option.
+    // Values of an option reach to the next option.
     const end = words.findIndex((one, at) => at > index && (one === '!' || /^--?[a-z]/i.test(one)));
     const values = words.slice(index + 1, end === -1 ? words.length : end);
     matches.push(...matchesOf(word, values, isNegated, words));
@@ -85,11 +85,11 @@ function verdictOf(
   return undefined;
 }
 
-/** Options that say who sends, how much, or what is in the header. */
+/** Options about the sender, the rate or other parts of the header: the field `sender`. */
 const ABOUT_SENDER =
   /^(?:-f|--(?:sports?|source-ports?|limit.*|hashlimit.*|connlimit.*|mac-source|src-(?:type|range|cc)|tcp-flags|tcp-option|syn|icmp-type|icmpv6-type|rt-.*|hl-.*|ttl-.*|length|pkt-type|rcheck|update|set|remove|seconds|hitcount|name|rsource|mask|reap|u32|string|algo|hex-string|time.*|weekdays|probability|mode|every|packet))$/;
 
-/** Options that go with others, or that change nothing about which packets are meant. */
+/** Options that go with others, or that change nothing about which packets match. */
 const SILENT = /^(?:-m|--(?:comment|validmark|accept-local|loose|invert|limit-burst))$/;
 
 function matchesOf(
@@ -144,7 +144,7 @@ function matchesOf(
   return one(ABOUT_SENDER.test(option) ? 'sender' : 'unknown', []);
 }
 
-/** The module matches packets whose way back is the way they came; `--loose` takes any way. */
+/** rpfilter matches packets whose way back is the way they came; `--loose` takes any way. */
 function reversePath(words: readonly string[]): Match {
   const values = ['there', ...(words.includes('--loose') ? ['elsewhere'] : [])];
   return { field: 'reverse-path', values, ...(words.includes('--invert') ? { negated: true as const } : {}) };

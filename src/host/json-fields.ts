@@ -1,4 +1,4 @@
-// What programs print as JSON, read without trusting its shape. Reads only.
+// JSON that other programs print, read without trusting its shape.
 import { OperationError } from '../errors.ts';
 
 export type Fields = Readonly<Record<string, unknown>>;
@@ -6,8 +6,8 @@ export type Fields = Readonly<Record<string, unknown>>;
 const UNESCAPED = /(?![\t\n\r])\p{Cc}/gu;
 
 export function parseJson(stdout: string, program: string): unknown {
-  // ip prints other control characters as they are, and the name of a link may have any but white space: in its own
-  // namespace a container may choose it.
+  // ip prints other control characters as they are. A link's name may have any but white space, and a container chooses
+  // the names in its own namespace.
   const escaped = stdout.replaceAll(UNESCAPED, (character) => JSON.stringify(character).slice(1, -1));
   try {
     return JSON.parse(escaped === '' ? '[]' : escaped);

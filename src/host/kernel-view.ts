@@ -1,5 +1,5 @@
-// What the kernel says now about links, namespaces, nft tables and mounts, read once and kept until
-// forgotten, so that probing twenty containers costs a handful of processes. Reads only.
+// Kernel view: links, namespaces, nft tables and mounts as the kernel has them now, read once and kept until forgotten,
+// so that probing twenty containers costs a handful of processes. Reads only.
 import { netnsFile, NFT_TABLE } from '../names.ts';
 import type { ForeignRules, ListeningSocket } from '../plan/facts.ts';
 import { despiteSignals, runChecked } from './commands.ts';
@@ -27,7 +27,7 @@ export interface LinkState {
   readonly up: boolean;
   /** Name of the bridge it is a port of. */
   readonly master: string | undefined;
-  /** As a port of a bridge: packets may leave by the port they came from. */
+  /** Hairpin mode of a bridge port: packets may leave by the port they came from. */
   readonly hairpin: boolean;
   readonly addresses: readonly {
     readonly family: 'inet' | 'inet6';
@@ -56,43 +56,45 @@ export interface MountState {
   readonly target: string;
   readonly type: string;
   readonly source: string;
-  /** Per mount point, as in `rw,relatime`. */
+  /** Options of the mount point, as in `rw,relatime`. */
   readonly options: string;
-  /** Of the file system, as in `rw,lowerdir=…`. */
+  /** Options of the file system, as in `rw,lowerdir=…`. */
   readonly superOptions: string;
-  /** No shared and no master tag. */
+  /** True when the mount has neither a `shared:` nor a `master:` tag. */
   readonly isPrivate: boolean;
 }
 
 export interface KernelView {
   links(): Promise<readonly LinkState[]>;
   link(name: string): Promise<LinkState | undefined>;
-  /** Undefined when there is no namespace of that name. */
+  /** Links and routes of a named namespace; undefined when there is none of that name. */
   netns(name: string): Promise<NetnsState | undefined>;
   nftTable(table: string, family?: 'inet' | 'netdev'): Promise<NftTableState | undefined>;
   /** Names of the tables of the family netdev, which outlive the chains of a link that is gone. */
   netdevTables(): Promise<readonly string[]>;
-  /** What programs that lead packets between networks have made in tables of nft. */
+  /** Chains and tables of programs that forward packets between networks, for people: `chain DOCKER-USER`. */
   engines(): Promise<readonly string[]>;
-  /** Filter chains of others. */
+  /** Filter chains that are not runspec's. */
   foreignRules(): Promise<ForeignRules>;
   listening(): Promise<readonly ListeningSocket[]>;
-  /** What iptables has; undefined when it has nothing of Docker's and of ours. */
+  /** DOCKER-USER and runspec's chains beside it, from iptables; undefined when there are none. */
   dockerUser(): Promise<DockerUser | undefined>;
   /**
-   * Whether Docker is here, by its links or by its chain. `cheap`: with containers of ours up by its links alone, which takes
-   * no further program; who was let pass Docker before is then for the records to tell.
+   * Whether Docker is here, by its links or by its chain. `cheap`: while containers of ours are up, by its links alone,
+   * which starts no further program; only the records then tell who was let past Docker before.
    */
   hasDocker(effort: 'cheap' | 'thorough'): Promise<boolean>;
-  /** In the order of /proc/self/mountinfo: later entries cover earlier ones. */
+  /** Mounts in the order of /proc/self/mountinfo: later entries cover earlier ones. */
   mounts(): Promise<readonly MountState[]>;
-  /** Begins to read what every plan needs, and network namespaces, so that the answers come while other work is done. */
+  /**
+   * Begins to read what every plan needs, and the given namespaces, so that the answers come while other work is done.
+   */
   warmUp(what: {
     readonly sockets: boolean;
     readonly foreignRules: boolean;
     readonly netns?: readonly string[];
   }): void;
-  /** Drops what was read, after a change. */
+  /** Drops all that was read; called after a change. */
   forget(): void;
 }
 
@@ -109,7 +111,7 @@ export function createKernelView(host: Host): KernelView {
   const outline = (): Promise<FirewallOutline> => once('outline', () => readOutline(host));
   const hasOwnTable = async (): Promise<boolean> =>
     (await outline()).tables.some(({ family, name }) => family === 'inet' && name === NFT_TABLE);
-  // Where none of ours is up, what an apply asks of others' tables tells that as well: one process in all.
+  // Without a link of ours, the outline that an apply reads anyway tells whether our table exists: one process in all.
   const ownTable = (): Promise<NftTableState | undefined> =>
     once('own table', async () =>
       (await hasOwnLink(host)) || (await hasOwnTable()) ? readNftTable(host, 'inet', NFT_TABLE) : undefined,
@@ -121,7 +123,7 @@ export function createKernelView(host: Host): KernelView {
   const listening = (): Promise<readonly ListeningSocket[]> => once('listening', () => readListening(host));
   const foreignRules = (): Promise<ForeignRules> =>
     once('foreign rules', async () => {
-      // One after the other: starting a program takes this process longer while others of ours keep the processors busy.
+      // Sequential: starting a program takes longer while other children keep the processors busy.
       await ownTable();
       return readForeignRules(host, (await outline()).baseChains);
     });
@@ -143,7 +145,7 @@ export function createKernelView(host: Host): KernelView {
       return (await outline()).hasDockerUser;
     },
     mounts: () => once('mounts', () => readMounts(host)),
-    // Whoever asks later gets the failure, if there is one.
+    // Failures are not lost: the promise is kept, and a later call for the value gets the failure.
     warmUp: (what) =>
       void Promise.allSettled([
         links(),
@@ -163,11 +165,11 @@ export async function readLinks(host: Host): Promise<readonly LinkState[]> {
 /** @param path a file that stands for the namespace. */
 export async function readNetns(host: Host, path: string): Promise<NetnsState | undefined> {
   if ((await host.status(path)) === undefined) return undefined;
-  // Not by `ip -n`, which makes a copy of all mounts to put another /sys into: that is no mere reading, and
-  // for a moment the copy holds every overlay that is being unmounted.
+  // nsenter and not `ip -n`, which makes a copy of all mounts to mount another /sys: that is no mere reading, and for a
+  // moment the copy holds every overlay that is being unmounted.
   const enter = ['nsenter', `--net=${path}`];
   const result = await host.run([...enter, 'ip', '-d', '-j', '-batch', '-'], {
-    // Of all tables: that is of both families, while the main one alone would be IPv4's.
+    // `table all` lists both families, while the main table alone would be IPv4's.
     stdin: 'addr show\nroute show table all\n',
   });
   // A file that is left without its mount is no namespace: nsenter says "Invalid argument" for it.

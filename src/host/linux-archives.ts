@@ -69,11 +69,11 @@ const walk: Archives['walk'] = async (root, signal) => {
     const target = status.type === 'symlink' ? { target: fs.readlinkSync(full) } : {};
     entries.push({ path: relative, status, ...target });
     if (status.type !== 'directory') return;
-    // Synchronous calls are several times faster here; a breath between folders keeps signals alive.
+    // Synchronous calls are several times faster here; setImmediate between folders lets signals be handled.
     await setImmediate();
     signal.throwIfAborted();
     for (const name of fs.readdirSync(full).sort()) {
-      // Node has put that character where it could not read a name.
+      // Node puts U+FFFD into a name that is not UTF-8, and the changed name does not exist.
       if (name.includes('\uFFFD') && !fs.existsSync(path.join(full, name)))
         throw new OperationError(`a name in ${full} is not UTF-8: ${name}`, {
           hint: 'rename it, or take a tarball of the folder, which may have any names',

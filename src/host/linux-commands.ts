@@ -1,4 +1,4 @@
-// Other programs: run to their end, started to go on, found, signalled. argv arrays only, never a shell.
+// Other programs: runs, starts, finds and signals them. argv arrays only, never a shell.
 // node:child_process and not execa: loading execa takes 13 ms even bundled, a third of a bare Node start.
 import { spawn, type ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
@@ -24,7 +24,9 @@ export const linuxCommands: CommandCalls = {
 
 const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin'];
 
-/** A user's PATH often lacks the folders of administration tools: each comes with its sibling for users. */
+/**
+ * PATH of the caller with the sbin sibling of each bin folder added: a user's PATH often lacks administration tools.
+ */
 export function searchPath(): string {
   const own = (process.env['PATH'] ?? '').split(':').filter((folder) => folder.startsWith('/'));
   if (own.length === 0) return SYSTEM_FOLDERS.join(':');
@@ -33,8 +35,8 @@ export function searchPath(): string {
 }
 
 /**
- * Nothing of the caller's: runc passes NOTIFY_SOCKET and LISTEN_FDS on, tar obeys TAR_OPTIONS. The same words
- * in messages everywhere, as we read some of them.
+ * Environment of a child: no variables of the caller's, as runc passes NOTIFY_SOCKET and LISTEN_FDS on and tar obeys
+ * TAR_OPTIONS. LC_ALL=C because runspec reads some of the messages.
  */
 export function childEnvironment(extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
   return { PATH: searchPath(), LC_ALL: 'C', ...extra };
@@ -45,19 +47,19 @@ async function run(argv: readonly string[], options: RunOptions = {}): Promise<C
   options.signal?.throwIfAborted();
   const child = spawn(program, args, {
     stdio: [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-    // In a session of its own: a Ctrl-C is for runspec, which has what was begun done or undone.
+    // A new session keeps a Ctrl-C from the child: runspec itself decides to finish or undo what was begun.
     detached: true,
     env: childEnvironment(options.env),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
   const stdout = collect(child.stdout);
   const stderr = collect(child.stderr);
-  // A command that ends without reading its input closes the pipe; its status tells the story.
+  // A command that ends without reading its input breaks the pipe (EPIPE); its status already says why.
   child.stdin?.on('error', () => undefined);
   child.stdin?.end(options.stdin);
   const kill = (): void => {
     child.kill('SIGKILL');
-    // What the command has started may live on and keep its pipes open.
+    // Processes that the command started may live on and keep its pipes open.
     for (const stream of child.stdio) stream?.destroy();
   };
   options.signal?.addEventListener('abort', kill);
@@ -73,16 +75,18 @@ function collect(stream: NodeJS.ReadableStream | null): () => string {
   return () => Buffer.concat(chunks).toString('utf8');
 }
 
-/** Waits for the end of the process and of its output; `note` says what a status cannot. */
+/**
+ * Waits for the end of the process and of its output; `note` tells of a failed start or a signal, as a status cannot.
+ */
 export function ending(
   child: ChildProcess,
   program: string,
 ): Promise<{ readonly status: number | undefined; readonly note: string }> {
   return new Promise((resolve) => {
     child.once('error', (error: NodeJS.ErrnoException) => {
-      // With a pid the program did start, and `close` follows.
+      // An error with a pid is not a failed start: the program runs, and `close` follows.
       if (child.pid !== undefined) return;
-      // No status and no stderr: no such program.
+      // An empty note for ENOENT: commandError takes no status and no stderr for a program that is not installed.
       resolve({
         status: undefined,
         note: error.code === 'ENOENT' ? '' : `cannot start ${program}: ${error.message}\n`,
@@ -138,9 +142,9 @@ function start(argv: readonly string[], options: SpawnOptions): Child {
   }
 }
 
-/** Two ends of a named pipe, and the name removed. */
+/** Opens both ends of a named pipe and removes its name. */
 function openFifo(file: string, isInput: boolean): { readonly theirs: number; readonly ours: Duplex } {
-  // Either end alone would wait for the other in open(2).
+  // O_RDWR first: open(2) of one end alone would wait for the other.
   const both = fs.openSync(file, O_RDWR | O_NOFOLLOW);
   try {
     const reader = fs.openSync(file, O_RDONLY | O_NOFOLLOW);
@@ -154,8 +158,8 @@ function openFifo(file: string, isInput: boolean): { readonly theirs: number; re
 }
 
 /**
- * Descriptors above 2 that whoever started runspec left open for its children. Node marks only the low
- * ones close-on-exec; a container's monitor would keep a CI job's pipe open for ever.
+ * Descriptors above 2 that the program which started runspec left open for its children. Node marks only the low ones
+ * close-on-exec; a container's monitor that inherits the others would keep a CI job's pipe open for ever.
  */
 function inheritedDescriptors(): readonly number[] {
   const isInherited = (fd: number): boolean => {
@@ -175,7 +179,7 @@ function describeChild(child: ChildProcess, program: string, ends: ReadonlyMap<n
       resolve({ status: status ?? undefined, signal: signal ?? undefined }),
     );
   });
-  // Without a listener Node would throw it from nowhere; a missing pid says the same at once.
+  // Without a listener Node would throw the error event as an uncaught exception; the missing pid below reports it.
   child.on('error', () => undefined);
   const { pid } = child;
   if (pid === undefined) {
@@ -187,7 +191,7 @@ function describeChild(child: ChildProcess, program: string, ends: ReadonlyMap<n
     pid,
     pipe: (fd) => ends.get(fd) ?? pipeOf(child, fd),
     exited,
-    // Until Node has reaped the child nobody else has its number, and from then on Node sends nothing.
+    // The kernel does not reuse a pid before Node has reaped the child, and from then on child.kill sends nothing.
     kill: (signal) => child.kill(signal),
     release: () => {
       child.unref();
@@ -201,7 +205,7 @@ function pipeOf(child: ChildProcess, fd: number): Duplex {
   const stream = (child.stdio as readonly unknown[])[fd];
   if (stream === null || stream === undefined)
     throw new OperationError(`descriptor ${fd} of process ${child.pid} is not a pipe`);
-  // Node types 0, 1 and 2 by their use; underneath each is a socket of a pair.
+  // Node types descriptors 0, 1 and 2 as one-way streams; underneath, each is a socket of a pair.
   return stream as Duplex;
 }
 
@@ -215,7 +219,7 @@ export function findProgram(program: string): string | undefined {
 }
 
 function isProgram(file: string): boolean {
-  // Most folders of PATH do not have it, and thrown errors are slow.
+  // existsSync first: most folders of PATH lack the program, and thrown errors are slow.
   if (!fs.existsSync(file)) return false;
   const usable = (): boolean => {
     fs.accessSync(file, X_OK);

@@ -1,5 +1,5 @@
-// A root for one command that unpacks: the machine's programs, read-only, and one folder to write to. Nothing else
-// has a name there, so that whatever an archive says, and whatever a check overlooks, nothing else is written.
+// Confined root for one command that unpacks: the machine's programs, read-only, and one folder to write to. Nothing
+// else of the host has a name there, so that an archive which a check lets through cannot write elsewhere.
 import { randomHex } from '../crypto.ts';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -7,21 +7,25 @@ import path from 'node:path';
 /** The folder to write to, as the command sees it. */
 export const INSIDE = '/layer';
 
-/** A place that every machine has and that never holds a layer; covered in the command's mount namespace only. */
+/**
+ * Mount point of the root: every machine has /sys, no layer lies in it, and only the command's mount namespace sees it
+ * covered.
+ */
 const ROOT = '/sys';
 
-/** Where programs and their libraries lie, in distributions with and without a merged /usr, NixOS and Guix. */
+/** Folders of programs and their libraries, in distributions with and without a merged /usr, NixOS and Guix. */
 const PROGRAMS = ['/usr', '/bin', '/lib', '/lib64', '/nix', '/gnu'];
 
 /**
- * One mount(8) for all mounts; descriptor 3 is their table. The only text for a shell: two programs have to run in one
- * mount namespace. It is constant; the command comes as arguments, which the shell passes on unread.
+ * Shell text that mounts the table at descriptor 3 by one mount(8) and enters the root: a shell, because two programs
+ * have to run in one mount namespace. The text is constant; the command comes as arguments, which the shell passes on
+ * unread.
  */
 const ENTER = `mount --no-mtab --all --fstab /dev/fd/3 && exec chroot ${ROOT} "$@" 3<&-`;
 
 /**
- * `argv` with `directory` at INSIDE and everything else read-only or absent. The descriptor is to be
- * given to the child as its number 3, and closed.
+ * Wraps `argv` so that it sees `directory` at INSIDE and everything else read-only or not at all.
+ * @returns `table`: a descriptor for the caller to give to the child as its number 3, and then to close.
  */
 export function confine(
   directory: string,
@@ -45,7 +49,7 @@ function bind(source: string, target: string, options: string): readonly string[
   return [escapeField(source), ROOT + target, 'none', `bind,${options},X-mount.mkdir`];
 }
 
-/** As fstab(5) has it. */
+/** Escapes white space and backslashes as fstab(5) asks. */
 function escapeField(field: string): string {
   return field.replaceAll(
     /[\s\\]/g,
@@ -53,7 +57,9 @@ function escapeField(field: string): string {
   );
 }
 
-/** mount(8) wants a regular file: one without a name, which nothing has to clean up. */
+/**
+ * Writes the table into an unlinked file: mount(8) wants a regular file, and nothing has to clean up a nameless one.
+ */
 function writeUnnamed(directory: string, text: string): number {
   const file = path.join(directory, `.table-${randomHex(8)}`);
   const fd = fs.openSync(file, 'wx+', 0o600);

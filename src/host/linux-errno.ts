@@ -1,4 +1,4 @@
-// Telling one system error from another by its `code`. Decides nothing about what an error means.
+// System errors, told apart by their `code`. Decides nothing about what an error means.
 
 /** Whether `error` is a system error with one of these codes, as in `ENOENT`. */
 export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
@@ -6,7 +6,7 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
   return typeof error.code === 'string' && codes.includes(error.code);
 }
 
-/** An error like the system's own, for what runspec refuses in its place. */
+/** An error shaped like the system's own, for requests that runspec refuses itself. */
 export function systemError(code: string, reason: string, path: string): Error {
   return Object.assign(new Error(`${code}: ${reason}, '${path}'`), { code, path });
 }

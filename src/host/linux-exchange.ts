@@ -1,5 +1,5 @@
-// One HTTP request and its response, through Node: no redirects, no retries. node:http and node:https are loaded
-// when the first request is sent, as they take longer to load than `plan` has.
+// One HTTP request and its response, through Node: no redirects, no retries. The first request loads node:http and
+// node:https, because loading them takes longer than a whole `plan` may.
 import fs from 'node:fs';
 import type { Agent as HttpAgent, IncomingMessage } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
@@ -10,17 +10,17 @@ import { basicOf, printUrl, type Exchange, type HttpResponse, type HttpSettings 
 import { except } from './linux-errno.ts';
 import { connectThrough, proxyAuthorization, proxyFor } from './linux-proxy.ts';
 
-/** A server that trickles bytes to keep a connection busy: less than this in four idle times is a dead one. */
+/** Fewest bytes in four idle times: a server that trickles less, to keep a connection busy, counts as dead. */
 const TRICKLE = 16 * 1024;
 
-/** Where distributions keep the certificates that the machine's administrator trusts. */
+/** Files in which distributions keep the certificates that the machine's administrator trusts. */
 const BUNDLES = [
   '/etc/ssl/certs/ca-certificates.crt',
   '/etc/pki/tls/certs/ca-bundle.crt',
   '/etc/ssl/cert.pem',
 ];
 
-/** `environment`: where people name proxies and certificates. */
+/** @param environment names proxies and certificates. */
 export function createExchange(settings: HttpSettings, environment: NodeJS.ProcessEnv): SendExchange {
   const agents = new Map<string, HttpAgent | HttpsAgent>();
   return async (exchange) => {
@@ -31,14 +31,14 @@ export function createExchange(settings: HttpSettings, environment: NodeJS.Proce
     const { request } = secure ? await import('node:https') : await import('node:http');
     const way = await findWay(exchange, proxy, agents, { settings, environment });
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      // Node would send the proxy's own user name and password to the server.
+      // URL without its user: Node would send the proxy's user name and password to the server.
       const sent = request(withoutUser(proxy === undefined || secure ? url : proxy), {
         method,
         signal,
         ...way,
         headers: {
           'user-agent': 'runspec',
-          // Compression of the transport would come between the bytes and their hash.
+          // No compression of the transport: the digest is of the bytes as stored.
           'accept-encoding': 'identity',
           ...(url.username === '' ? {} : { authorization: basicOf(url) }),
           ...headers,
@@ -46,12 +46,12 @@ export function createExchange(settings: HttpSettings, environment: NodeJS.Proce
         },
       });
       sent.on('response', resolve);
-      // Until the headers are here; what comes after is watched by its reader.
+      // Timer for the headers only; `watch` times the body.
       const timer = setTimeout(() => sent.destroy(stalled(settings)), settings.idleMs);
       sent.on('close', () => clearTimeout(timer));
       sent.on('response', () => clearTimeout(timer));
       sent.on('error', (error) => reject(signal.aborted ? (signal.reason as Error) : error));
-      // Neither an answer nor an error follows a change of protocols, which nobody asked for.
+      // A server that changes protocols unasked closes the request with neither a response nor an error.
       sent.on('close', () => reject(new Error('the server closed the connection and gave no answer')));
       sent.end(body);
     });
@@ -96,7 +96,7 @@ function withoutUser(url: URL): URL {
   return bare;
 }
 
-/** The machine's own trust, as every other program here has it, and not the list that Node brings along. */
+/** Certificates that the machine trusts, as every other program here does, and not the list built into Node. */
 function trust(environment: NodeJS.ProcessEnv): { readonly ca?: string } {
   const named = [environment['SSL_CERT_FILE'], ...BUNDLES];
   const extra = environment['NODE_EXTRA_CA_CERTS'];
@@ -105,7 +105,7 @@ function trust(environment: NodeJS.ProcessEnv): { readonly ca?: string } {
       ? ''
       : except(() => fs.readFileSync(file, 'utf8'), '', 'ENOENT', 'EACCES');
   const file = named.find((name) => read(name) !== '');
-  // Node reads the extra file only for a list of its own.
+  // With a `ca` of ours Node no longer reads NODE_EXTRA_CA_CERTS, so the file is added here.
   return file === undefined ? {} : { ca: [...new Set([file, extra])].map(read).join('\n') };
 }
 
@@ -128,7 +128,10 @@ function describeResponse(url: URL, response: IncomingMessage, settings: HttpSet
   };
 }
 
-/** Only the time spent waiting for the server counts, not that which the reader takes. */
+/**
+ * Passes the body on, and destroys it when the server stalls. Only the wait for the server counts, not the time that
+ * the reader takes.
+ */
 async function* watch(response: IncomingMessage, settings: HttpSettings): AsyncGenerator<Buffer> {
   let waiting = performance.now();
   let waited = 0;

@@ -27,8 +27,8 @@ export async function together(
 }
 
 /**
- * Takes bytes for a process for as long as it reads. GNU tar ends at the end-of-archive mark, perhaps before the
- * padding behind it was written; what it leaves must be read and inspected all the same.
+ * Writes to a process for as long as it reads. GNU tar ends at the end-of-archive mark, perhaps before the padding
+ * behind it was written; what tar leaves must still be read and inspected.
  */
 export function sink(filter: Filter): Writable {
   const { stdin } = filter;
@@ -49,7 +49,7 @@ export function sink(filter: Filter): Writable {
   });
 }
 
-/** Shows what passes. */
+/** Passes chunks on and shows each to `see`. */
 export function tap(see: (chunk: Buffer) => void): Transform {
   return new Transform({
     highWaterMark: CHUNK,
@@ -60,7 +60,7 @@ export function tap(see: (chunk: Buffer) => void): Transform {
   });
 }
 
-/** Runs what moves the bytes and waits for all processes, then throws the failure that explains the others. */
+/** Runs `move` and waits for all processes that it starts, then throws the failure that explains the others. */
 export async function feed(
   interrupt: AbortSignal,
   what: string,
@@ -91,7 +91,7 @@ export async function feed(
       hint: FULL,
     });
   }
-  // Stopped because a process gave up: that one has a status and says why, the others were killed.
+  // AbortError: a process gave up. That process has a status and says why; the others were killed.
   const byProcess = failure instanceof Error && failure.name === 'AbortError';
   if (failure !== undefined && !byProcess) throw describeFailure(failure, what);
   const failed = ended.filter((command) => command.status !== 0);
@@ -111,7 +111,7 @@ function describeCommand(command: FailedCommand, what: string): OperationError {
 const FULL =
   'the disk is full; free some space (runspec image gc removes unused layers), or choose another place with --data-dir';
 
-/** What a stream ended with, as an error for people. */
+/** Error for people from the failure that ended a stream. */
 export function describeFailure(failure: unknown, what: string): unknown {
   if (!(failure instanceof Error)) return failure;
   const code = 'code' in failure && typeof failure.code === 'string' ? failure.code : '';

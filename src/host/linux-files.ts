@@ -1,5 +1,5 @@
-// Looking at files, and making and removing single ones. Synchronous calls on purpose: each takes
-// microseconds from the kernel's caches, a trip through Node's thread pool ten times as long.
+// Looks at files, and makes and removes single ones. Synchronous calls on purpose: each takes microseconds from the
+// kernel's caches, a trip through Node's thread pool ten times as long.
 import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -12,7 +12,7 @@ const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, W_OK } = fs.constants;
 /** open(2) O_PATH, which Node does not name: a handle on the entry itself that needs no permission on it. */
 export const O_PATH = 0o10000000;
 
-/** What `open` fails with where a name, or a folder on the way to it, does not exist. */
+/** Error codes for a path of which the last name, or a folder on the way to it, does not exist. */
 const MISSING = ['ENOENT', 'ENOTDIR'] as const;
 
 type TypedEntry = Pick<
@@ -51,7 +51,7 @@ export const linuxFiles: FileCalls = {
   makeDirectory: async (directory, options) => makeDirectory(directory, options),
   removeDirectory: async (directory) => succeeds(() => fs.rmdirSync(directory), 'ENOENT'),
   removeFile: async (file) => {
-    // A write that SIGKILL cut short has left its temporary file beside; it goes with the file.
+    // A writeAtomic that SIGKILL cut short left its temporary file beside the target: remove both.
     succeeds(() => fs.unlinkSync(temporaryPath(file)), ...MISSING);
     return succeeds(() => fs.unlinkSync(file), ...MISSING);
   },
@@ -71,16 +71,20 @@ export const linuxFiles: FileCalls = {
   },
 };
 
-/** The kernel walks its whole hash of sockets for these, 4 ms a read: meanwhile others may run. */
+/** Socket tables: the kernel walks its whole hash of sockets for them, 4 ms a read, so a thread reads them. */
 const SOCKET_TABLES: ReadonlySet<string> = new Set(['/proc/net/tcp', '/proc/net/tcp6']);
 
 /**
- * A read gives as many whole lines as fit into a page (fs/seq_file.c, seq_read_iter). With room left for another, 176
- * bytes at most (net/ipv6/tcp_ipv6.c), it was the last: to be told so by a read of nothing would be a second walk.
+ * Fewest bytes of a read after which more may follow. A read gives as many whole lines as fit into a page
+ * (fs/seq_file.c, seq_read_iter): one that left room for another line, 176 bytes at most (net/ipv6/tcp_ipv6.c), was the
+ * last. Reading on until nothing comes would cost a second walk.
  */
 const FULL = 4096 - 256;
 
-/** One trip through the thread pool where fs.readFile makes five, each of which waits for the main thread. */
+/**
+ * Reads a file by fs.read: one trip through the thread pool a read, where fs.readFile makes five in all, each of which
+ * waits for the main thread.
+ */
 async function readInBackground(file: string): Promise<string | undefined> {
   const fd = except(() => fs.openSync(file, O_RDONLY), undefined, ...MISSING);
   if (fd === undefined) return undefined;
@@ -100,7 +104,7 @@ function succeeds(call: () => void, ...codes: readonly string[]): boolean {
   return except(() => (call(), true), false, ...codes);
 }
 
-/** A fifo or a device in an image must neither block runspec nor feed it without end. */
+/** Reads regular files only: a fifo or a device in an image must neither block runspec nor feed it without end. */
 function readRegularFile(file: string): Buffer {
   const fd = fs.openSync(file, O_RDONLY | O_NONBLOCK);
   try {
@@ -128,7 +132,7 @@ function makeDirectory(directory: string, { mode = 0o700, uid, gid }: FileOption
     if (hasCode(error, 'EEXIST') && fs.lstatSync(directory).isDirectory()) return false;
     throw error;
   }
-  // Owner first: chown drops setgid, and nobody else may use the folder before its owner is right.
+  // Owner before mode: nobody else may use the folder before its owner is right.
   const fd = fs.openSync(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   try {
     const made = fs.fstatSync(fd);
@@ -145,7 +149,7 @@ function listNames(directory: string): readonly string[] | undefined {
     return fs.readdirSync(directory).sort();
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return undefined;
-    // ENOTDIR is said of a file at the path, which is an error, and of a file on the way, which is not.
+    // ENOTDIR means a file at the path itself, which is an error, or a file on the way: then the folder does not exist.
     if (
       hasCode(error, 'ENOTDIR') &&
       except(() => readStatus(directory), undefined, ...MISSING) === undefined
@@ -176,7 +180,7 @@ function toStatus(found: fs.BigIntStats): FileStatus {
   };
 }
 
-/** Of a status, or of an entry of a folder. */
+/** File type of a stat result or of a folder entry. */
 export function typeOf(found: TypedEntry): FileType {
   if (found.isFile()) return 'file';
   if (found.isDirectory()) return 'directory';
@@ -186,7 +190,7 @@ export function typeOf(found: TypedEntry): FileType {
   return found.isBlockDevice() ? 'block' : 'character';
 }
 
-/** As gnu_dev_major(3) and gnu_dev_minor(3) take a dev_t apart. */
+/** Takes a dev_t apart as gnu_dev_major(3) and gnu_dev_minor(3) do. */
 function splitDevice(device: bigint): { readonly major: number; readonly minor: number } {
   return {
     major: Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn)),

@@ -1,29 +1,30 @@
-// Commands of ip(8), handed to one ip for each network namespace that reads them from a pipe: every start of a program
-// takes this process 3 ms, and ip itself as long again. It stops at the first command that fails, as a batch does.
+// Sessions of ip(8): one ip for each network namespace reads commands from a pipe, because every start of a program
+// takes this process 3 ms, and ip itself as long again. A session ends at the first command that fails, as a batch
+// does.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { netnsFile } from '../names.ts';
 import type { CommandResult, RunOptions } from './host.ts';
 import { childEnvironment, ending } from './linux-commands.ts';
 
 export interface IpSessions {
-  /** Undefined for what has to be a process of its own. */
+  /** Runs an ip command in a session; undefined for a command that has to be a process of its own. */
   run(argv: readonly string[], options?: RunOptions): Promise<CommandResult> | undefined;
-  /** Ends those that wait for more, and waits for their end. */
+  /** Ends all sessions and waits for the end of their processes. */
   close(): Promise<void>;
 }
 
 /**
- * Put behind every request: once ip prints this, the request is done. There is a lo in every namespace. Not of `link`,
- * which first tries whether the kernel knows a change of links.
+ * Command put behind every request: once ip answers it, the request is done. Every namespace has a lo. `addr show` and
+ * not `link show`, because `ip link` first tries whether the kernel knows a change of links.
  */
 const DONE = 'addr show dev lo';
 
 const IDLE_MS = 1000;
 
-/** After this long without an answer it may be no ip that listens but a script in its place that reads to the end first. */
+/** Wait for an answer after which the program may be no ip but a script in its place, which reads to the end first. */
 const PATIENCE_MS = 1000;
 
-/** One namespace's requests, one after the other. */
+/** Requests to one namespace, one after the other. */
 interface Lane {
   last: Promise<unknown>;
   session?: Session | undefined;
@@ -33,7 +34,7 @@ interface Lane {
 export function createIpSessions(): IpSessions {
   const lanes = new Map<string, Lane>();
   const living = new Set<Promise<unknown>>();
-  // Whether it is known that nothing is answered before the end of what it reads.
+  // True once a request got no answer in time: from then on the input is closed behind each request.
   let isDeaf = false;
   const begin = (lane: Lane, netns: string): Session => {
     const session = startSession(netns);
@@ -55,7 +56,7 @@ export function createIpSessions(): IpSessions {
       if (argv[0] !== 'ip') return undefined;
       const request = parse(argv, options);
       if (request === undefined) {
-        // An ip remembers links by their names, and would look for one that another has removed.
+        // End all sessions: ip remembers links by their names, and would look for one that this command removes.
         lanes.forEach(retire);
         return undefined;
       }
@@ -86,7 +87,7 @@ export function createIpSessions(): IpSessions {
   };
 }
 
-/** The commands in an argv, if they only read, add and set, in words that need no quotes. */
+/** Commands of an argv; undefined unless they only read, add and set, in words that need no quotes. */
 function parse(
   argv: readonly string[],
   { stdin, ...others }: RunOptions,
@@ -100,25 +101,28 @@ function parse(
   return isFit && lines.length > 0 && Object.keys(others).length === 0 ? { netns, lines } : undefined;
 }
 
-/** `netns exec` here is of an ip alone, which ends at once; ip starts it far quicker than this process does. */
+/**
+ * Commands that fit a session. `netns exec` only of a single ip, which ends at once: ip starts it far quicker than this
+ * process does.
+ */
 const FIT =
   /^(?:(?:link|addr|route) (?:add|set|replace|show)|netns add|netns exec [\w.-]+ ip link set)\b[^"'\\#]*$/;
 
 interface Session {
-  /** One request at a time. */
+  /** Sends commands and waits for their answers; one request at a time. */
   ask(lines: readonly string[]): Promise<Omit<CommandResult, 'argv'>>;
-  /** What was asked is still done. */
+  /** Closes the input; commands already sent are still done. */
   end(): void;
   readonly over: Promise<unknown>;
 }
 
 function startSession(netns: string): Session {
   const args = ['-d', '-j', '-batch', '-'];
-  // Not by `ip -n`, which holds a copy of all mounts while it lives.
+  // nsenter and not `ip -n`, which holds a copy of all mounts while it lives.
   const enter = [`--net=${netnsFile(netns)}`, 'ip', ...args];
   const program = netns === '' ? 'ip' : 'nsenter';
-  // In a session of its own: a Ctrl-C is for runspec, which has a way back to go.
-  // Without any streams when no descriptor is left for them.
+  // A new session keeps a Ctrl-C from ip: runspec still has to undo what was begun. The streams are absent when no
+  // descriptor is left for them.
   const child: ChildProcess = spawn(program, netns === '' ? args : enter, {
     stdio: 'pipe',
     detached: true,
@@ -132,7 +136,7 @@ function startSession(netns: string): Session {
     listen();
   });
   child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString('utf8')));
-  // Of an ip that has failed the end of the process tells.
+  // Errors of the pipe are ignored: the end of the process tells of an ip that has failed.
   child.stdin?.on('error', () => undefined);
   return {
     over,
@@ -141,7 +145,7 @@ function startSession(netns: string): Session {
       [stdout, stderr] = ['', ''];
       const answers = lines.filter((line) => line.split(' ')[1] === 'show').length;
       const done = new Promise<undefined>((resolve) => {
-        // With -j every answer is one line.
+        // With -j ip prints every answer as one line.
         listen = () => {
           if (stdout.split('\n').length - 1 > answers) resolve(undefined);
         };

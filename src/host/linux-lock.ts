@@ -13,7 +13,7 @@ const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
 
 const MISSING = 'install flock, part of util-linux';
 
-/** What flock(1) is told to exit with when the lock is held by another. */
+/** Exit status that flock(1) is told to use when another process holds the lock. */
 const HELD = 75;
 
 export async function takeLock(
@@ -21,12 +21,13 @@ export async function takeLock(
   timeoutMs: number,
   onMade?: () => void,
 ): Promise<Lock | undefined> {
-  // Looked for first: its file would stay behind.
+  // Before the file is made: without flock(1) it would stay behind.
   if (findProgram('flock') === undefined) throw new OperationError(`cannot lock ${path}`, { hint: MISSING });
   const deadline = monotonic() + timeoutMs;
   const made = make(path);
   if (made !== undefined) {
-    // Not waiting: whoever is quicker than we are may change things, and be killed with the file in its place.
+    // Without waiting: another process that locks the new file first may change things and be killed with the file in
+    // its place, and a lock taken after that must not count as new.
     const locking = hold(made, path, 0);
     onMade?.();
     if (await locking) return { isNew: true, release: async () => fs.closeSync(made) };
@@ -40,13 +41,17 @@ export async function takeLock(
   }
 }
 
-/** Undefined when it is there already. */
+/** Makes the lock's file; undefined when it exists already. */
 function make(path: string): number | undefined {
   const open = (): number => fs.openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   return except(open, undefined, 'EEXIST');
 }
 
-/** @returns false when the file is no longer the lock, undefined when another holds it; then it is closed. */
+/**
+ * Locks a descriptor, and closes it unless it holds the lock.
+ * @returns true when it does, false when the file is no longer the one at `path`, undefined when another process holds
+ *   the lock.
+ */
 async function hold(fd: number, path: string, waitMs: number): Promise<boolean | undefined> {
   let isHeld = false;
   try {
@@ -71,7 +76,7 @@ function flock(fd: number, path: string, waitMs: number, attempts = 5): Promise<
   return new Promise((resolve, reject) => {
     const child = spawn('flock', argv, {
       stdio: ['ignore', 'ignore', 'pipe', fd],
-      // A Ctrl-C is for runspec alone.
+      // A new session keeps a Ctrl-C from flock.
       detached: true,
       env: { PATH: searchPath(), LC_ALL: 'C' },
     });
@@ -85,7 +90,7 @@ function flock(fd: number, path: string, waitMs: number, attempts = 5): Promise<
     child.once('close', (status, signal) => {
       if (status === 0) resolve(true);
       else if (status === HELD) resolve(false);
-      // Until it is in its own session, a Ctrl-C reaches it too.
+      // Until flock is in its own session, a Ctrl-C reaches it too: try again.
       else if (signal !== null && attempts > 1) resolve(flock(fd, path, waitMs, attempts - 1));
       else {
         const command = { argv: ['flock', ...argv], status: status ?? undefined, stderr };

@@ -17,13 +17,13 @@ export async function openFile(file: string, options: OpenFileOptions): Promise<
   signal.throwIfAborted();
   const fd = openRegular(file, within === undefined ? undefined : fs.realpathSync.native(within));
   if (length === 0) {
-    // The `end` of a read stream is its last byte: no bytes at all cannot be said.
+    // An empty range needs no stream: the `end` of a read stream is its last byte, so it cannot express one.
     fs.closeSync(fd);
     return Readable.from([]);
   }
   if (zlib !== undefined) {
     const packed = fs.createReadStream(file, { fd, highWaterMark: CHUNK, signal });
-    // Either is destroyed with the other; why, whoever reads is told.
+    // pipeline destroys each stream with the other, and `unpacked` fails with the reason for its reader.
     const unpacked = pipeline(packed, zlib.createGunzip({ chunkSize: CHUNK }), () => undefined);
     const part = cut(unpacked, start, start + (length ?? Infinity), signal);
     return streamOf(part, () => unpacked.destroy());
@@ -59,8 +59,8 @@ async function* cut(
 }
 
 /**
- * O_PATH takes hold of what is there without opening it: what is judged is what is read, even when somebody
- * exchanges a symlink in between.
+ * Opens a regular file through an O_PATH handle, which holds the inode without opening it: the file that is checked is
+ * the file that is read, even when somebody exchanges a symlink in between.
  */
 function openRegular(file: string, within: string | undefined): number {
   const handle = except(() => fs.openSync(file, O_PATH), undefined, 'ENOENT', 'ENOTDIR');

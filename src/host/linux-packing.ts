@@ -13,9 +13,9 @@ import { rootName, startCompressing, startReading, type Filter } from './linux-t
 import type { LayerEntry, LayerName, LayerPath, PackTarget, Packing, Selection } from './packing.ts';
 
 const { O_WRONLY, O_CREAT, O_NOFOLLOW } = fs.constants;
-/** Bytes of names at a time. */
+/** Bytes of names written to tar at a time. */
 const PIECE = 16_384;
-/** Of a path that is too long to be told. */
+/** Bytes that a message shows of a path that is too long. */
 const SHOWN_BYTES = 60;
 const MISSING = ['ENOENT', 'ENOTDIR'] as const;
 
@@ -116,7 +116,8 @@ const pack: Packing['pack'] = async (selection, filter, target, signal) => {
     size += chunk.length;
   });
   const file = openTarget(target);
-  // What a full disk does to those that write into a pipe which is then closed explains nothing.
+  // Failure to write the target, such as a full disk. The programs before it report only the closed pipe, which
+  // explains nothing.
   let unwritten: unknown;
   const writer = writeTo(file, target);
   const keep = async (source: AsyncIterable<Buffer>): Promise<void> => {
@@ -161,14 +162,14 @@ async function readEntries(
   });
 }
 
-/** In pieces: GNU tar reads on as it needs more, so that a list of names is never held as a whole. */
+/** Names for GNU tar, in pieces: it reads on as it needs more, so that the list is never held as a whole. */
 function* writeNames(roots: readonly string[], entries: Iterable<LayerPath>): Generator<Buffer> {
   let text = '';
   let at: string | undefined;
   for (const { root, path } of entries) {
     if (root !== at) text += `${rootName(roots.indexOf(root))}\0`;
     at = root;
-    // A name as it stands could be taken for an option.
+    // `./` because a bare name could be taken for an option.
     text += path === '' ? '.\0' : `./${path}\0`;
     if (text.length < PIECE) continue;
     yield Buffer.from(text, 'latin1');

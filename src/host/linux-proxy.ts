@@ -1,14 +1,17 @@
-// The proxy of the environment, as curl and Go take it: HTTPS_PROXY, HTTP_PROXY, NO_PROXY, in either case. A
-// secured connection goes through it as a tunnel, so that it sees no more than where to.
+// Proxy of the environment, as curl and Go take it: https_proxy and no_proxy in either case, http_proxy in lower case.
+// TLS goes through it as a tunnel, so that the proxy sees only the destination.
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { OperationError } from '../errors.ts';
 import { basicOf } from './http.ts';
 
-/** undefined: straight. Never for this machine itself. */
+/**
+ * Proxy for a URL; undefined for a direct connection, as always to this machine itself.
+ * @throws OperationError when the variable holds no http:// URL.
+ */
 export function proxyFor(url: URL, environment: NodeJS.ProcessEnv): URL | undefined {
   const host = url.hostname;
   if (/^(?:localhost|\[::1\]|127(?:\.\d{1,3}){3})$/.test(host)) return undefined;
-  // A web server's HTTP_PROXY is a header of its client, see httpoxy: only the lower case counts.
+  // Only the lower case of http_proxy counts: a web server sets HTTP_PROXY from a header of its client (httpoxy).
   const names = url.protocol === 'https:' ? ['https_proxy', 'HTTPS_PROXY'] : ['http_proxy'];
   const text = names.map((name) => environment[name]).find((value) => value !== undefined && value !== '');
   if (text === undefined || isExempt(host, environment['no_proxy'] ?? environment['NO_PROXY'] ?? ''))
@@ -19,7 +22,7 @@ export function proxyFor(url: URL, environment: NodeJS.ProcessEnv): URL | undefi
   throw new OperationError(`the proxy that ${names.join(' or ')} names is not an http:// URL`);
 }
 
-/** `example.org` and `.example.org` stand for all below, `*` for everything. */
+/** Whether NO_PROXY lists the host: `example.org` and `.example.org` stand for all below, `*` for everything. */
 function isExempt(host: string, list: string): boolean {
   return list
     .split(',')

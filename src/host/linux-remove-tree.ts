@@ -8,9 +8,9 @@ import { monotonic } from './monotonic.ts';
 import { unescapeOctal } from './proc-files.ts';
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = fs.constants;
-/** How long the main thread may be kept from signals and other steps. */
+/** Longest time that the main thread is kept from signals and other steps. */
 const SLICE_MS = 20;
-/** Listings of one folder before we believe that somebody else keeps filling it. */
+/** Listings of one folder before giving up: somebody else keeps filling it. */
 const MAX_LISTINGS = 10;
 
 interface Folder {
@@ -86,7 +86,7 @@ class TreeRemoval {
     this.#enter(name);
   }
 
-  /** The descriptor now stands on a folder just opened: nothing in it is touched before its mount is known. */
+  /** Enters the folder that was just opened: its mount is checked before anything in it is touched. */
   #enter(name: Buffer): void {
     if (mountId(this.#fd) !== this.#mount) {
       const where = fs.readlinkSync(`/proc/self/fd/${this.#fd}`);
@@ -124,7 +124,7 @@ class TreeRemoval {
   }
 }
 
-/** False when something has appeared in the folder since it was listed. */
+/** Removes a folder; false when an entry has appeared in it since it was listed. */
 function removeEmpty(parent: number, folder: Pick<Folder, 'name' | 'listings'>): boolean {
   try {
     fs.rmdirSync(entryPath(parent, folder.name));
@@ -136,7 +136,7 @@ function removeEmpty(parent: number, folder: Pick<Folder, 'name' | 'listings'>):
   }
 }
 
-/** Names are bytes: an image may hold names that are not UTF-8. */
+/** Path of an entry as bytes: an image may hold names that are not UTF-8. */
 function entryPath(folder: number, name: Buffer): Buffer {
   return Buffer.concat([Buffer.from(`/proc/self/fd/${folder}/`), name]);
 }
@@ -152,7 +152,7 @@ function openFolder(parent: number, name: Buffer): number {
   } catch (error) {
     if (!hasCode(error, 'EACCES')) throw error;
   }
-  // Without CAP_DAC_OVERRIDE: an owner may still give himself the right to look inside.
+  // Without CAP_DAC_OVERRIDE, the owner of a folder may still give himself the right to look inside.
   const handle = fs.openSync(path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
   try {
     fs.chmodSync(`/proc/self/fd/${handle}`, 0o700);
@@ -168,7 +168,10 @@ function mountId(fd: number): string {
   return id;
 }
 
-/** Nothing is deleted at all while the kernel lists a mount at the folder or below it. */
+/**
+ * Refuses to delete anything while the kernel lists a mount at the folder or below it.
+ * @throws OperationError naming the mount.
+ */
 function refuseMounts(path: string): void {
   for (const line of fs.readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
     const escaped = line.split(' ')[4];

@@ -1,6 +1,5 @@
-// GNU tar as a child: one that unpacks its standard input, one that packs to its standard output.
-// Flags as measured: an empty folder for each archive, and no trusted.* attributes of anyone else's, which an
-// overlay obeys in its lower layers.
+// GNU tar and compressors as children that work on standard input and output. The flags of tar suppose an empty folder
+// for each archive, and drop trusted.* attributes of others, which an overlay obeys in its lower layers.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
@@ -9,7 +8,7 @@ import type { CopySource } from './archives.ts';
 import { confine, INSIDE } from './linux-confine.ts';
 
 const ATTRIBUTES = ['--xattrs', '--xattrs-include=user.*', '--xattrs-include=security.capability'];
-/** Only runspec's own entries have it: the inspector takes it out of everything else. */
+/** Attribute of opaque folders. Only runspec's own entries have it: the inspector takes it out of all others. */
 const OPAQUE = '--xattrs-include=trusted.overlay.opaque';
 
 const EXTRACT = [
@@ -37,7 +36,10 @@ const CREATE = [
   ...ATTRIBUTES,
 ];
 
-/** A file that did not fit is `Wrote only 8704 of 10240 bytes`; the next one gets ENOSPC itself. */
+/**
+ * Whether GNU tar filled the disk: it says `Wrote only 8704 of 10240 bytes` of the file that did not fit, and fails
+ * with ENOSPC at the next one.
+ */
 export function isDiskFull(stderr: string): boolean {
   return /No space left on device|Disk quota exceeded|Wrote only \d+ of \d+ bytes/.test(stderr);
 }
@@ -50,7 +52,7 @@ export interface Filter {
   stop(): void;
 }
 
-/** In a root of its own, in which it can write to nothing but `directory`. */
+/** Starts tar in a root of its own, where it can write only to `directory`. */
 export function startUnpacking(directory: string): Filter {
   const { argv, table } = confine(directory, ['tar', ...EXTRACT, '--directory', INSIDE]);
   try {
@@ -61,10 +63,11 @@ export function startUnpacking(directory: string): Filter {
 }
 
 /**
- * Two programs have to run in one mount namespace, which ends with them. The texts are constant; what they are about comes
- * as arguments. The place is one that every machine has. No symlink on the way to a name is followed: whoever owns
- * a folder may put one there at any moment, and it would lead to the host's files. (mount(8) before 2.37 does not know of
- * that for a file system, and passes over it for a bind.)
+ * Shell texts that mount what is to be packed and then run tar, because two programs have to run in one mount
+ * namespace, which ends with them. The texts are constant; paths come as arguments. The mount point is /sys, which
+ * every machine has. nosymfollow: the owner of a folder may put a symlink on the way to a name at any moment, and it
+ * would lead to the host's files. mount(8) before 2.37 refuses nosymfollow for a file system, hence the second try of
+ * JOIN, and ignores it for a bind.
  */
 const JOIN =
   'mount --no-mtab --types overlay --options "$1,nosymfollow" overlay /sys 2>/dev/null ||' +
@@ -74,7 +77,7 @@ const BIND =
   ' while [ "$at" -lt "$count" ]; do mkdir "/sys/$at" || exit;' +
   ' mount --no-mtab --options bind,ro,nosymfollow "$1" "/sys/$at" || exit; shift; at=$((at + 1)); done; exec "$@"';
 
-/** Where BIND puts a root. */
+/** Folder that BIND mounts a root on. */
 function placeOf(index: number): string {
   return `/sys/${index}`;
 }
@@ -83,7 +86,7 @@ function withRoots(roots: readonly string[], argv: readonly string[]): readonly 
   return ['unshare', '--mount', 'sh', '-c', BIND, 'sh', String(roots.length), ...roots, ...argv];
 }
 
-/** The same bytes for the same content, wherever and whenever it was written. */
+/** Options that give the same bytes for the same content, wherever and whenever it was written. */
 const TIMELESS = ['--sort=name', '--mtime=@0', '--pax-option=exthdr.name=%d/PaxHeaders/%f'];
 
 /** Names come NUL-separated on standard input and are never taken for options. */
@@ -103,7 +106,8 @@ export function startPacking(
     '--null',
     '--files-from=-',
   ];
-  // Within a folder that it goes through tar follows none itself, and mounts below it belong to it.
+  // No bind for a folder that tar walks by itself: tar follows no symlink in it, and a bind would leave out the mounts
+  // below it, which belong to it.
   if (overlay === undefined && (recursive || root === '/')) return startFilter(tar(root));
   if (overlay === undefined) return startFilter(withRoots([root], tar(placeOf(0))));
   const join = ['unshare', '--mount', 'sh', '-c', JOIN, 'sh', overlay.options];
@@ -111,9 +115,9 @@ export function startPacking(
 }
 
 /**
- * Entries come NUL-separated on standard input, `./` and a path each; `-C` and a name of `rootName` before them
- * says whose they are. Attributes include the marks of an overlay's own folders. Hard links are told as further
- * names of a file, or each as a file of its own.
+ * Starts tar on entries of several roots. They come NUL-separated on standard input, each as `./` and a path, behind
+ * the `rootName` of their root. Attributes include an overlay's own mark of opaque folders. Hard links are written as
+ * further names of one file (`names`), or each as a file of its own (`files`).
  */
 export function startReading(roots: readonly string[], links: 'names' | 'files'): Filter {
   const names = ['--no-recursion', '--null', '--no-verbatim-files-from', '--no-unquote', '--files-from=-'];
@@ -121,14 +125,14 @@ export function startReading(roots: readonly string[], links: 'names' | 'files')
   return startFilter(withRoots(roots, ['tar', ...CREATE, OPAQUE, ...each, ...names]));
 }
 
-/** A root as `startReading` names it. */
+/** Word on standard input by which `startReading` changes to a root. */
 export function rootName(index: number): string {
   return `-C${placeOf(index)}`;
 }
 
 /**
- * GNU gzip and not zlib, which takes 60 % of the time: zlib's bytes differ between versions of Node and even
- * between processors, those of gzip have been the same for decades, and digests are made of them.
+ * Starts GNU gzip, although zlib takes 60 % of its time: zlib's bytes differ between versions of Node and even between
+ * processors, those of gzip have been the same for decades, and digests are made of them.
  */
 export function startCompressing(): Filter {
   return startFilter(['gzip', '--stdout', '--no-name', '-6']);
@@ -144,10 +148,10 @@ function startFilter(argv: readonly string[], descriptors: readonly number[] = [
   const [program, ...args] = argv;
   // TAR_OPTIONS, XZ_OPT and their like would change what these programs do: the environment is ours alone.
   const env = { PATH: '/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' };
-  // Folders an archive does not list get their mode from the umask, which is the caller's otherwise.
+  // Folders that an archive does not list get their mode from the umask: a fixed one instead of the caller's.
   const umask = process.umask(0o022);
   const stdio = ['pipe', 'pipe', 'pipe', ...descriptors] as ['pipe', 'pipe', 'pipe'];
-  // In a session of its own: a Ctrl-C is for runspec, which ends it.
+  // A new session keeps a Ctrl-C from the child: runspec ends it.
   const child = spawn(program ?? '', args, {
     stdio,
     env,
@@ -158,10 +162,10 @@ function startFilter(argv: readonly string[], descriptors: readonly number[] = [
   let stderr = '';
   child.stderr.on('data', (chunk: Buffer) => {
     if (stderr.length < 64_000) stderr += chunk.toString('utf8');
-    // GNU tar goes on with the next file; there is no point in it.
+    // GNU tar would go on with the next file, in vain.
     if (isDiskFull(stderr)) child.kill('SIGKILL');
   });
-  // A program that ends early breaks its pipes; its status tells the story.
+  // A program that ends early breaks its pipes; its status says why.
   for (const stream of [child.stdin, child.stdout]) stream.on('error', () => undefined);
   const ended = new Promise<FailedCommand>((resolve, reject) => {
     child.once('error', (cause) => {

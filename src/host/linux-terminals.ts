@@ -4,9 +4,9 @@ import { isatty } from 'node:tty';
 import { except } from './linux-errno.ts';
 
 /**
- * Node opens the terminal of a standard stream when it is first asked for, and throws when that was closed before. It
- * asks itself whenever a pipe ends (Socket._destroy in lib/net.js), where nobody could catch that: amid an apply whose
- * ssh has gone. From here on there is none then.
+ * Makes process.stdin, stdout and stderr undefined once their terminal is gone. Node opens the terminal of a standard
+ * stream at its first use, and throws when the terminal was closed before. Node itself uses the stream whenever a pipe
+ * ends (Socket._destroy in lib/net.js), where nobody could catch that: amid an apply whose ssh has gone.
  */
 export function surviveLostTerminals(): void {
   for (const name of ['stdin', 'stdout', 'stderr'] as const) {
@@ -34,8 +34,9 @@ export function isInBackground(): boolean {
 }
 
 /**
- * To be called last of all. At its end Node gives the terminals of its start their modes back (ResetStdio in src/node.cc), and
- * ends with SIGABRT when it cannot, as of one that was closed meanwhile (EIO). Of a closed descriptor it does not ask that.
+ * Closes descriptors 0, 1 and 2 whose terminal is gone; to be called last. At its end Node restores the modes of the
+ * terminals it started with (ResetStdio in src/node.cc) and ends with SIGABRT when it cannot, as for a terminal that
+ * was closed meanwhile (EIO). It skips closed descriptors.
  */
 export function closeLostTerminals(): void {
   for (const fd of [0, 1, 2]) {

@@ -1,5 +1,5 @@
-// Streams archives and trees into folders: read, hash, decompress, inspect, GNU tar. Cleaning the folder is the
-// caller's.
+// Streams archives and trees into folders: read, hash, decompress, inspect, GNU tar. The caller removes what a failure
+// leaves in the folder.
 import fs from 'node:fs';
 import { Transform, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -82,7 +82,7 @@ async function unpackThrough(
   });
 }
 
-/** Hashes and counts what passes, and says how far it is. */
+/** Stage that hashes and counts the bytes passing through, and reports progress. */
 function createMeter(
   algorithm: HashName,
   passed: (done: number) => void,
@@ -98,7 +98,7 @@ function createMeter(
   return { stage, size: () => size, digest: () => hash.digest('hex') };
 }
 
-/** Refuses a stream of another length or compression than was said, as early as that can be seen. */
+/** Stage that refuses a stream whose length or compression is not the stated one, as early as that can be seen. */
 function guard(compression: Compression, size: number): Transform {
   let seen = 0;
   let head = Buffer.alloc(0);
@@ -175,7 +175,7 @@ function detect(head: Buffer): Compression {
   return MAGIC.find(([, magic]) => start.startsWith(magic))?.[0] ?? 'none';
 }
 
-/** What people have archives in that nothing here takes: better named than called a damaged archive. */
+/** Formats that nothing here unpacks: named in the error, which helps more than calling the archive damaged. */
 const FOREIGN: readonly (readonly [string, string])[] = [
   ['bzip2', '425a68'],
   ['lzip', '4c5a4950'],
@@ -202,7 +202,7 @@ function inspection(inspector: TarInspector, compressed: () => number): Transfor
     transform(chunk: Buffer, _encoding, done) {
       try {
         const parts = inspector.write(chunk, compressed());
-        // In one piece: each would be a system call of its own.
+        // One chunk, because each would be a system call of its own.
         done(null, parts.length === 1 ? parts[0] : Buffer.concat(parts));
       } catch (error) {
         done(error as Error);
@@ -218,7 +218,7 @@ function inspection(inspector: TarInspector, compressed: () => number): Transfor
   });
 }
 
-/** Passes on what was said last, at most once in so many milliseconds. */
+/** Calls `say` with the value of the moment, at most once in `milliseconds`; calls in between are dropped. */
 export function throttle<T>(say: (what: T) => void, milliseconds: number): (what: () => T) => void {
   let next = performance.now() + milliseconds;
   return (what) => {

@@ -1,6 +1,5 @@
-// Writing to files: in place, atomically, and appended with one sync for all who wait.
-// Only in-place writes, and those that say so, may be lost by a power cut; everything else is on disk when it
-// resolves.
+// File writes: in place, atomic, and appended with one sync for all waiting callers. A power cut may take only in-place
+// writes and those with `sync: false`; all others are on disk when they resolve.
 import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -15,7 +14,10 @@ const fdatasync = promisify(fs.fdatasync);
 
 export type WriteCalls = Pick<Host, 'writeInPlace' | 'writeAtomic' | 'append'>;
 
-/** Beside the file and always the same, so that what SIGKILL leaves behind is found by the next write or removal. */
+/**
+ * Path of the temporary file: beside the target and always the same, so that the next write or removal finds what
+ * SIGKILL left behind.
+ */
 export function temporaryPath(file: string): string {
   return path.join(path.dirname(file), `.${path.basename(file)}${UNFINISHED_WRITE}`);
 }
@@ -40,9 +42,9 @@ export function createLinuxWrites(): WriteCalls {
 }
 
 /**
- * Limits of cgroups that the kernel only notes down: a trip through the thread pool takes ten times as long. Others wait
- * in write(2): a limit of memory reclaims pages, a process is moved after a grace period of RCU, a sysctl waits for
- * the lock of all links.
+ * Cgroup limits that the kernel only stores: written synchronously, as a trip through the thread pool takes ten times
+ * as long. Other files make write(2) wait: a limit of memory reclaims pages, a process is moved after a grace period of
+ * RCU, a sysctl waits for the lock of all links.
  */
 const QUICK_FILE = /^(?:cpu|pids)\./;
 
@@ -113,7 +115,7 @@ async function drain(queues: Map<string, Append[]>, file: string): Promise<void>
   }
 }
 
-/** The entries that wait; with none left the queue goes, and the next append starts a new one. */
+/** Takes the waiting entries. An empty queue is deleted, so that the next append starts a new one. */
 function take(queues: Map<string, Append[]>, file: string): readonly Append[] {
   const waiting = queues.get(file) ?? [];
   if (waiting.length === 0) queues.delete(file);
@@ -128,7 +130,7 @@ async function appendAll(file: string, data: Buffer, sync: boolean): Promise<voi
     try {
       fs.writeFileSync(fd, data);
     } catch (error) {
-      // A full disk: the file ends with the last whole text, not with half of one.
+      // On a full disk the file must end with the last whole entry, not with half of one.
       fs.ftruncateSync(fd, size);
       throw error;
     }
@@ -150,7 +152,7 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Calls on a descriptor fail without saying which file it was. */
+/** Adds the path to an error, because calls on a descriptor fail without saying which file it was. */
 function withPath(error: unknown, file: string): unknown {
   if (!(error instanceof Error) || error.message.includes(file)) return error;
   error.message += ` '${file}'`;

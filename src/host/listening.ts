@@ -53,14 +53,17 @@ export async function findSocketOwners(
   return sockets.map((socket) => found.get(socket) ?? socket);
 }
 
-/** What ends while we look, or is another user's, cannot be named: the port is still taken. */
+/**
+ * Links of a process's descriptors; none for a process that ends meanwhile or is another user's: the port is then taken
+ * by an unknown process.
+ */
 async function descriptorLinks(host: Host, pid: string): Promise<readonly string[]> {
   const names = (await host.list(`/proc/${pid}/fd`).catch(() => undefined)) ?? [];
-  // A busy process closes some all the time: the others tell all the same.
+  // A busy process closes descriptors all the time; the others still tell.
   return Promise.all(names.map((name) => host.readLink(`/proc/${pid}/fd/${name}`).catch(() => '')));
 }
 
-/** An address as the tables of /proc/net have it: words in the byte order of the machine. */
+/** Formats an address of the tables in /proc/net: words in the byte order of the machine. */
 export function hexAddress(hex: string): string {
   if (hex.length === 8) return bytesOf(hex).toReversed().join('.');
   const bytes = [0, 8, 16, 24].flatMap((start) => bytesOf(hex.slice(start, start + 8)).toReversed());

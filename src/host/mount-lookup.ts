@@ -1,5 +1,5 @@
-// Where a path ends in the mount table, as the kernel walks it: what is mounted over a folder on the way
-// hides every mount below that folder, though the table still lists it. Pure.
+// Look-up of a path in the mount table, as the kernel walks it: a mount over a folder on the way hides every mount
+// below that folder, though the table still lists them. Pure.
 import type { MountState } from './kernel-view.ts';
 
 /** The mount that a look-up of `path` ends in, whether or not `path` is itself a mount point. */
@@ -8,7 +8,7 @@ export function lookUpMount(mounts: readonly MountState[], path: string): MountS
   const known = new Set(mounts.map((mount) => mount.id));
   let current = onTheWay.find((mount) => !known.has(mount.parent) || mount.parent === mount.id);
   for (const point of prefixesOf(path)) {
-    // Several at one place: each is mounted on the one before.
+    // Several mounts at one place: each is mounted on the one before.
     for (;;) {
       const next = onTheWay.find(
         (mount) => mount !== current && mount.target === point && mount.parent === current?.id,

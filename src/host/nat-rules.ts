@@ -1,6 +1,6 @@
-// Rules of others that send packets elsewhere before ours see them: nat chains at the same or an earlier
-// priority, of nft and of both kinds of iptables. Reads only. What a rule asks beyond protocol and port (an
-// interface, an address) is not weighed: it may catch, and whoever looks should know of it.
+// Foreign NAT rules that send packets elsewhere before ours see them: nat chains at the same or an earlier priority, of
+// nft and of both kinds of iptables. Reads only. Matches beyond protocol and port (an interface, an address) are not
+// weighed: such a rule may catch, and people should know of it.
 import { NFT_TABLE } from '../names.ts';
 import { runChecked } from './commands.ts';
 import type { Host } from './host.ts';
@@ -8,7 +8,7 @@ import { asList, isRecord, parseJson, record, text, type Fields } from './json-f
 import { readTexts } from './nft-chains.ts';
 
 export interface NatRule {
-  /** Where it stands and what it says, for people. */
+  /** Chain and text of the rule, for people. */
   readonly text: string;
   catches(published: Published): boolean;
 }
@@ -20,7 +20,7 @@ export interface Published {
   readonly port: number;
 }
 
-/** Where runspec's own chains stand: plan/firewall.ts. */
+/** Priority of runspec's own nat chains: plan/firewall.ts. */
 const PRIORITY = -100;
 
 /** @throws OperationError when a firewall cannot be read. */
@@ -30,7 +30,7 @@ export async function readEarlierNat(host: Host): Promise<readonly NatRule[]> {
 }
 
 async function readNft(host: Host): Promise<readonly NatRule[]> {
-  // Terse: a set in a rule is shown all the same, but not what is in those with a name, which may be a hundred thousand.
+  // `-t` (terse) leaves out the elements of named sets, perhaps a hundred thousand; sets in a rule are still shown.
   const { stdout } = await runChecked(host, ['nft', '-j', '-t', 'list', 'ruleset']);
   const objects = asList(record(parseJson(stdout, 'nft'))['nftables']);
   const chains = objects.map((one) => record(one['chain']));
@@ -44,7 +44,7 @@ async function readNft(host: Host): Promise<readonly NatRule[]> {
   const found = rules.filter(
     (rule) => reached.has(nameOf(rule, rule['chain'])) && statements(rule).some(redirects),
   );
-  // On most hosts there are none, and nft need not start once more.
+  // Most hosts have no such rule, and nft need not start once more.
   const texts = found.length === 0 ? new Map<string, string>() : await readListing(host);
   return found.map((rule) => {
     const chain = nameOf(rule, rule['chain']);
@@ -74,7 +74,7 @@ function statements(rule: Fields): readonly Fields[] {
 
 function redirects(statement: Fields): boolean {
   if ('dnat' in statement || 'redirect' in statement || 'tproxy' in statement) return true;
-  // iptables-nft: nft knows but the name of the target.
+  // nft shows only the name of the target in rules of iptables-nft.
   const { type, name } = record(statement['xt']);
   return type === 'target' && /^(DNAT|REDIRECT|NETMAP)$/.test(text(name) ?? '');
 }
@@ -86,7 +86,7 @@ function jumpsOf(rule: Fields): readonly unknown[] {
   });
 }
 
-/** What tells one family from the other; a rule of a table `inet` may have no such word. */
+/** Words that name an address family; a rule of a table `inet` may have none. */
 const FAMILY_WORDS: ReadonlyMap<unknown, Published['family']> = new Map([
   ['ip', 'ipv4'],
   ['ip6', 'ipv6'],
@@ -137,7 +137,7 @@ function findPortMap(value: unknown): readonly unknown[] | undefined {
   return undefined;
 }
 
-/** A number, a range, or a set of both. What is none of them (a named set) may hold it. */
+/** Whether a port is in a number, a range or a set of both; a named set may hold it. */
 function isIn(port: number, value: unknown): boolean {
   if (typeof value === 'number') return value === port;
   const { range, set } = record(value);
@@ -154,7 +154,7 @@ async function readLegacy(
   host: Host,
   { family, tool, names }: (typeof LEGACY)[number],
 ): Promise<readonly NatRule[]> {
-  // Asking for a table that is not there would make it.
+  // Asking iptables-legacy for a table that does not exist would make it.
   const tables = ((await host.readText(names)) ?? '').split('\n');
   if (!tables.includes('nat') || (await host.which(`${tool}-save`)) === undefined) return [];
   const { stdout } = await runChecked(host, [`${tool}-save`, '-t', 'nat']);

@@ -1,4 +1,4 @@
-// What the host's network has already: links, addresses and routes.
+// Facts of the host's network: links, addresses, routes, neighbours, and the filter chains of others.
 import { formatBlock6, isGlobal } from '../load/ipv6.ts';
 import { isOwned } from '../names.ts';
 import type { NetworkFacts } from '../plan/facts.ts';
@@ -7,8 +7,8 @@ import type { KernelView, LinkState } from './kernel-view.ts';
 import { bytesOf, hexAddress } from './listening.ts';
 
 /**
- * @param what whether rules of others matter: to a plan without a network of its own they do not, and nft may be missing
- *   then. Whether Docker's are among them is asked for apart.
+ * @param what `firewall`: whether the filter chains of others are read; a plan without a network of its own needs none,
+ *   and nft may be missing then. `docker`: whether Docker's chain is among them, asked apart.
  */
 export async function readNetwork(
   host: Host,
@@ -64,7 +64,7 @@ export async function readDefaultLinks(host: Host): Promise<readonly string[]> {
   );
 }
 
-/** An address on a bridge of ours says nothing about the host. */
+/** Whether the host uses IPv6: an address on a bridge of ours says nothing about that. */
 function isUsed(links: readonly LinkState[], routes: NetworkFacts['routes']): boolean {
   const foreign = links.filter((link) => !isOwned(link.alias));
   return (
@@ -73,14 +73,14 @@ function isUsed(links: readonly LinkState[], routes: NetworkFacts['routes']): bo
   );
 }
 
-/** linux/ipv6_route.h and route.h: unreachable, anycast and the host's own addresses are no routes to anywhere. */
+/** Flags of entries that lead nowhere (linux/ipv6_route.h, route.h): unreachable, anycast, the host's own addresses. */
 const NO_ROUTE = 0x0200 | 0x0010_0000 | 0x8000_0000;
 
 // Columns: destination prefix source prefix gateway metric refcount use flags interface, all numbers in hex.
 function parseRoutes6(table: string): NetworkFacts['routes'] {
   return table.split('\n').flatMap((line) => {
     const [destination = '', prefix = '', , , , , , , flags = '', link] = line.trim().split(/\s+/);
-    // Link-local and multicast ones are on every link.
+    // Link-local and multicast routes are skipped: every link has them.
     if (link === undefined || /^f[ef]/.test(destination)) return [];
     if ((Number.parseInt(flags, 16) & NO_ROUTE) !== 0) return [];
     const block = { network: BigInt(`0x${destination}`), prefix: Number.parseInt(prefix, 16) };
@@ -88,7 +88,7 @@ function parseRoutes6(table: string): NetworkFacts['routes'] {
   });
 }
 
-// Columns: Iface Destination Gateway Flags RefCnt Use Metric Mask …; numbers in hex, in the byte order of the machine.
+// Columns: Iface Destination Gateway Flags RefCnt Use Metric Mask …; in hex, in the byte order of the machine.
 function parseRoutes(table: string): NetworkFacts['routes'] {
   return readRows(table).flatMap(([link, destination, , , , , , mask]) => {
     if (link === undefined || destination === undefined || mask === undefined) return [];
@@ -103,7 +103,7 @@ function parseNextHops(table: string): NonNullable<NetworkFacts['neighbours']> {
   });
 }
 
-// Columns: IP address, HW type, Flags, HW address, Mask, Device. linux/if_arp.h: ATF_COM, one that has answered.
+// Columns: IP address, HW type, Flags, HW address, Mask, Device. ATF_COM (linux/if_arp.h): the neighbour has answered.
 function parseArp(table: string): NonNullable<NetworkFacts['neighbours']> {
   return readRows(table).flatMap(([address, , flags, , , link]) => {
     if (address === undefined || link === undefined || (Number(flags) & 0x02) === 0) return [];

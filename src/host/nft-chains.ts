@@ -54,7 +54,7 @@ export function readTexts(listing: string): ReadonlyMap<string, string> {
   return texts;
 }
 
-/** A verdict map is a rule for each of its keys. */
+/** Rules with a verdict in one rule of nft: a verdict map counts as a rule for each of its keys. */
 function parseRule(rule: Fields, shown: string): readonly ForeignRule[] {
   const matches: Match[] = [];
   for (const statement of asList(rule['expr'])) {
@@ -82,7 +82,7 @@ function foreignTarget(statement: Fields, matches: readonly Match[], shown: stri
   return isReject ? [{ text: shown, matches, verdict: { kind: 'drop' } }] : [];
 }
 
-/** Pairs of a map that is written in the rule; of one with a name nothing is known. */
+/** Pairs of a map that is written in the rule; none of a named map, as the listing lacks its elements. */
 function elementsOf(data: unknown): readonly (readonly [unknown, unknown])[] {
   const set = record(data)['set'];
   return Array.isArray(set)
@@ -110,7 +110,7 @@ function matchesOf(op: string, left: unknown, right: unknown): readonly Match[] 
   return [...implied, found];
 }
 
-/** What a match is about, and what else a packet must be to have it. */
+/** Field that a match looks at, and the further matches it implies, as a TCP port implies the protocol. */
 function fieldOf(subject: Fields): readonly [Field, readonly Match[]] {
   const payload = record(subject['payload']);
   if ('payload' in subject)
@@ -145,7 +145,7 @@ function payloadField(protocol: string, field: string): readonly [Field, readonl
   return [field === 'dport' ? 'dport' : 'sender', implied];
 }
 
-/** @returns undefined when it cannot be told which values are meant, as of a set with a name. */
+/** @returns undefined when the values are not known, as for a named set. */
 function valuesOf(field: Field, right: unknown): readonly string[] | undefined {
   if (field === 'reverse-path')
     return right === false || right === 0 || right === 'missing' ? ['missing'] : undefined;
@@ -164,7 +164,7 @@ function combine(lists: readonly (readonly string[] | undefined)[]): readonly st
   return lists.some((list) => list === undefined) ? undefined : lists.flatMap((list) => list ?? []);
 }
 
-/** `meta protocol` has the names of EtherTypes. */
+/** Names of families are those of EtherTypes in `meta protocol`. */
 function nameOf(field: Field, value: string): string {
   if (field === 'family') return value === 'ip' ? 'ipv4' : value === 'ip6' ? 'ipv6' : value;
   return value;

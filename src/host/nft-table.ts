@@ -9,7 +9,7 @@ export interface NftTableState {
   readonly sets: ReadonlyMap<string, readonly NftElementState[]>;
 }
 
-/** A chain that the kernel itself calls, whoever made it. */
+/** Chain that the kernel itself calls from a hook, whatever program made it. */
 export interface BaseChain {
   readonly family: string;
   readonly table: string;
@@ -21,13 +21,13 @@ export interface BaseChain {
   readonly policy: string;
 }
 
-/** What there is on the host, but for rules and elements. */
+/** Base chains and tables of the host, without rules and elements. */
 export interface FirewallOutline {
   readonly baseChains: readonly BaseChain[];
   readonly tables: readonly { readonly family: string; readonly name: string }[];
-  /** Docker's chain for the rules of others. */
+  /** Whether Docker's chain DOCKER-USER exists. */
   readonly hasDockerUser: boolean;
-  /** What programs that lead packets between networks have made, for people: `chain DOCKER-USER`. */
+  /** Chains and tables of programs that forward packets between networks, for people: `chain DOCKER-USER`. */
   readonly engines: readonly string[];
 }
 
@@ -56,15 +56,16 @@ export async function hasOwnLink(host: Host): Promise<boolean> {
 }
 
 /**
- * Not in one process with our own table: nft 1.0.6 then shows no chain outside of it, and for all of the ruleset it
- * reads every set of others.
+ * Lists chains and tables in a process of its own: together with our table, nft 1.0.6 shows no chain outside of it, and
+ * a listing of the whole ruleset would read every set of others.
  */
 export async function readOutline(host: Host): Promise<FirewallOutline> {
   const listed = await host.run(['nft', '-j', 'list chains; list tables']);
-  // Without nft nobody has tables, and what needs none of its own gets on: who has to make or remove one fails there.
+  // A missing nft counts as no tables: a plan that needs none goes on, and a step that makes or removes one fails
+  // itself.
   if (listed.status === undefined && (await host.which('nft')) === undefined)
     return { baseChains: [], hasDockerUser: false, engines: [], tables: [] };
-  // Who may not look is told so as if nothing were there.
+  // The host of unprivileged.ts answers a refused command like a missing object: no tables.
   if (listed.status !== 0 && !isMissing(listed.stderr))
     throw commandError('cannot read the tables of nft', listed);
   const objects = listed.status === 0 ? parseAnswers(listed.stdout) : [];
@@ -82,11 +83,11 @@ export async function readOutline(host: Host): Promise<FirewallOutline> {
   };
 }
 
-/** Of Docker, Podman (netavark and CNI), libvirt, Kubernetes; LXD, Incus and the newer ones have tables of their own. */
+/** Chains of Docker, Podman (netavark and CNI), libvirt and Kubernetes; LXD, Incus and newer versions have tables. */
 const ENGINE_CHAIN = /^(?:DOCKER-(?:USER|FORWARD)|NETAVARK[-_]FORWARD|CNI-FORWARD|LIBVIRT_FWO|KUBE-FORWARD)$/;
 const ENGINE_TABLE = /^(?:docker-bridges|netavark|libvirt_network|lxd|incus)$/;
 
-/** Of IPv4: Docker and libvirt make chains of IPv6 whether they use it or not. */
+/** Engines by their IPv4 chains and tables: Docker and libvirt make those of IPv6 whether they use it or not. */
 function findEngines(objects: readonly Fields[]): readonly string[] {
   const found = objects.flatMap((object) =>
     (['chain', 'table'] as const).flatMap((kind) => {
@@ -98,7 +99,7 @@ function findEngines(objects: readonly Fields[]): readonly string[] {
   return [...new Set(found)];
 }
 
-/** One document for each command of the call. */
+/** nft prints one JSON document for each command of the call. */
 function parseAnswers(stdout: string): readonly Fields[] {
   const answers = stdout.trim().split(/(?<=\})\s*(?=\{"nftables")/);
   return answers.flatMap((answer) => asList(record(parseJson(answer, 'nft'))['nftables']));
@@ -158,7 +159,7 @@ function parseElement(element: unknown, types: readonly unknown[]): NftElementSt
   };
 }
 
-/** Numbers of protocols: nft has their names from /etc/protocols, which small systems lack. */
+/** Names of protocol numbers: nft takes them from /etc/protocols, which small systems lack. */
 const PROTOCOLS = new Map([
   ['6', 'tcp'],
   ['17', 'udp'],

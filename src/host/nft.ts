@@ -9,7 +9,7 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** What waits for the transaction after the one under way. */
+/** Scripts for the transaction after the current one. */
 const queues = new WeakMap<Host, Waiting[]>();
 
 /** @throws OperationError when nft refuses the script. */
@@ -19,7 +19,7 @@ export async function runNft(host: Host, script: string): Promise<void> {
     throw commandError(`nft refused a change: ${result.stderr.trim().split('\n')[0] ?? ''}`, result);
 }
 
-/** The same for a script whose refusal the caller understands. */
+/** Commits a script whose refusal the caller understands, and returns nft's result. */
 export async function tryNft(host: Host, script: string): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
     const waiting = { script, resolve, reject };
@@ -27,7 +27,7 @@ export async function tryNft(host: Host, script: string): Promise<CommandResult>
     if (queue !== undefined) queue.push(waiting);
     else {
       queues.set(host, [waiting]);
-      // Whoever asks in the same turn comes along.
+      // Scripts that are asked for in the same turn of the event loop join the batch.
       setImmediate(() => void commitAll(host));
     }
   });
@@ -49,7 +49,7 @@ async function commit(host: Host, batch: readonly Waiting[]): Promise<void> {
       for (const one of batch) one.resolve(together);
       return;
     }
-    // A transaction fails as a whole: one by one, each caller gets its own answer.
+    // A transaction fails as a whole: run one by one, each caller gets its own answer.
     for (const one of batch) one.resolve(await host.run(['nft', '-f', '-'], { stdin: one.script }));
   } catch (error) {
     for (const one of batch) one.reject(error);

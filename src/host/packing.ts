@@ -1,5 +1,5 @@
-// What reading layers back needs of the machine: their entries as the kernel has them, and GNU tar's stream of
-// those that are wanted. It moves bytes; which entries, and what becomes of them in an archive, is decided above.
+// Packing: what reading layers back needs of the machine, entries as the kernel has them and GNU tar's stream of the
+// selected ones. It only moves bytes; callers decide which entries, and what becomes of them in an archive.
 import type { FileType } from './host.ts';
 
 /**
@@ -32,7 +32,7 @@ export interface LayerEntry {
 
 /** Synchronous: each call takes microseconds from the kernel's caches. `path` is relative, `''` the root itself. */
 export interface LayerFiles {
-  /** Sorted by bytes; undefined when there is no folder. */
+  /** Entries of a folder, sorted by bytes; undefined when there is no folder. */
   list(root: string, path: ByteString): readonly LayerName[] | undefined;
   status(root: string, path: ByteString): LayerEntry | undefined;
 }
@@ -44,13 +44,13 @@ export interface LayerPath {
 }
 
 export interface Selection {
-  /** Every root that an entry may name. */
+  /** Roots that entries may name. */
   readonly roots: readonly string[];
-  /** Looked through once, as GNU tar asks for more. */
+  /** Iterated once, as GNU tar asks for more. */
   readonly entries: Iterable<LayerPath>;
 }
 
-/** Turns what GNU tar writes into what is kept. */
+/** Turns GNU tar's output into the archive that is kept. */
 export interface TarFilter {
   write(chunk: Buffer): readonly Buffer[];
   end(): readonly Buffer[];
@@ -58,7 +58,7 @@ export interface TarFilter {
 
 export interface PackTarget {
   readonly file: string;
-  /** Bytes of the file that stay; what was behind them is replaced. 0 makes a new file. */
+  /** Bytes at the start of the file that stay; everything behind them is replaced. */
   readonly offset: number;
   readonly compress: boolean;
 }
@@ -66,21 +66,21 @@ export interface PackTarget {
 export interface Packed {
   /** SHA-256 of the archive, uncompressed, in lower-case hex. */
   readonly content: string;
-  /** The same of what was written. */
+  /** SHA-256 of the bytes as written, in lower-case hex. */
   readonly stored: string;
   /** Bytes written. */
   readonly size: number;
 }
 
 export interface Packing extends LayerFiles {
-  /** Gives GNU tar's stream of these entries, each by itself and in this order, piece by piece to `take`. */
+  /** Passes GNU tar's stream of these entries, each a file of its own and in this order, to `take` chunk by chunk. */
   read(selection: Selection, take: (chunk: Buffer) => void, signal: AbortSignal): Promise<void>;
-  /** The same through `filter` into a file, hard links as what they are. */
+  /** Writes GNU tar's stream of these entries through `filter` into a file; hard links stay hard links. */
   pack(selection: Selection, filter: TarFilter, target: PackTarget, signal: AbortSignal): Promise<Packed>;
   /** Writes over a part of a file, or behind its end. */
   writeAt(file: string, offset: number, bytes: Buffer): Promise<void>;
   /** Cuts a file down to so many bytes. */
   cut(file: string, size: number): Promise<void>;
-  /** Permission bits of a new file of the user's own, by the umask. */
+  /** Permission bits that the user's umask leaves a new file. */
   readonly fileMode: number;
 }

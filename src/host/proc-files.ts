@@ -1,8 +1,11 @@
-// Reading below /proc and /sys, where what is looked at may end at any moment.
+// Reads below /proc and /sys, where a process, and its files, may end at any moment.
 import { posix } from 'node:path';
 import type { Host } from './host.ts';
 
-/** ENOENT and ESRCH: it has ended; EACCES: a kernel thread or a zombie; the rest: drivers that say no. */
+/**
+ * Errors that count as nothing there. ENOENT and ESRCH: the process has ended; EACCES: a kernel thread or a zombie; the
+ * rest: drivers that say no.
+ */
 const GONE = new Set([
   'ENOENT',
   'ENOTDIR',
@@ -38,8 +41,8 @@ export async function listOrNothing(host: Host, path: string): Promise<readonly 
 }
 
 /**
- * What people call a process: its comm, as `ss` and `ps` show it, unless that is the name of a thread, as the `MainThread` of Node 24,
- * which its command line does not have.
+ * Name of a process for people: its comm, as `ss` and `ps` show it, unless the command line does not have it, as the
+ * name of a thread (`MainThread` of Node 24).
  */
 export async function readProcessName(host: Host, pid: string): Promise<string | undefined> {
   const [comm, cmdline] = await Promise.all(
@@ -56,7 +59,7 @@ export async function listPids(host: Host): Promise<readonly string[]> {
   return (await listOrNothing(host, '/proc')).filter((name) => /^\d+$/.test(name));
 }
 
-/** As the kernel writes space, tab, newline and backslash in mountinfo: as three octal digits, byte by byte. */
+/** Decodes the octal escapes of mountinfo: space, tab, newline and backslash as three digits each. */
 export function unescapeOctal(field: string): string {
   return field.replaceAll(/\\([0-7]{3})/g, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 8)),

@@ -1,7 +1,7 @@
-// rmdir(2) of what somebody else may be using: then it stays with them.
+// Removal of folders and cgroups that somebody else may still use.
 import type { Host } from './host.ts';
 
-/** ENOTEMPTY of a folder; EBUSY of a cgroup with others in it, and of a mount point. */
+/** Removes an empty folder. A folder with entries (ENOTEMPTY), a cgroup in use and a mount point (EBUSY) stay. */
 export async function removeWhenEmpty(host: Host, folder: string): Promise<void> {
   try {
     await host.removeDirectory(folder);

@@ -2,7 +2,7 @@
 import type { ResolverFacts } from '../plan/facts.ts';
 import type { Host } from './host.ts';
 
-/** Where the known stubs keep the servers they forward to. */
+/** Files in which the known stubs keep the servers they forward to. */
 const UPSTREAM_FILES = ['/run/systemd/resolve/resolv.conf', '/run/NetworkManager/no-stub-resolv.conf'];
 
 export async function readResolver(host: Host): Promise<ResolverFacts> {

@@ -1,5 +1,5 @@
-// A body that goes on where it stopped when its connection was cut. Whoever reads it checks its digest: a
-// server that changes the content in between is found out there, one that admits it is found out here.
+// Body that goes on where it stopped when its connection was cut. A server that admits a change of the content in
+// between is found out here, one that does not by the reader, who checks the digest.
 import type { Readable } from 'node:stream';
 import { OperationError } from '../errors.ts';
 import { describeFailure, pause } from './fetch.ts';
@@ -34,7 +34,7 @@ async function* read(
 ): AsyncGenerator<Buffer, void> {
   const total = lengthOf(first);
   let response = first;
-  /** Bytes given so far, and bytes of this response that were given before. */
+  /** `given`: bytes given so far. `known`: bytes of this response still to skip, as they were given before. */
   let given = 0;
   let known = 0;
   let failures = 0;
@@ -72,13 +72,13 @@ async function* read(
   }
 }
 
-/** With it a server sends the rest only of what we have the beginning of. */
+/** `If-Range`: the server sends the rest only if the content is still the same. */
 function validator({ headers }: HttpResponse): Readonly<Record<string, string>> {
   const { etag } = headers;
   return etag === undefined || etag.startsWith('W/') ? {} : { 'if-range': etag };
 }
 
-/** How many bytes of the response are already there. @throws OperationError when it is not the rest. */
+/** Bytes of the response to skip, as they were given before. @throws OperationError when it is not the rest. */
 function begins(
   first: HttpResponse,
   { url, status, reason, headers, ...response }: HttpResponse,
@@ -109,7 +109,7 @@ function giveUp(
   total: number | undefined,
 ): OperationError {
   const message = cause instanceof Error ? cause.message : String(cause);
-  // Node's word for a body that its connection did not live to see the end of.
+  // `aborted` is Node's word for a body whose connection was cut.
   const reason = message === 'aborted' ? 'the connection was cut' : message;
   const of = total === undefined ? '' : ` of ${total}`;
   return new OperationError(

@@ -21,7 +21,7 @@ export async function listFiles(
     if (type !== 'directory' || depth === 0) return;
     for (const name of await listOrNothing(host, path)) {
       const child = `${path === '/' ? '' : path}/${name}`;
-      // What is mounted there is another file system's, and a container's root has a million files.
+      // Mount points are skipped: another file system is there, and a container's root has a million files.
       if (!mounted.has(child)) await visit(child, depth - 1);
     }
   };
@@ -29,7 +29,7 @@ export async function listFiles(
   return [...items.values()];
 }
 
-/** Written to rather than set, or counters, or changed by the kernel as it learns. */
+/** Sysctls that are triggers or counters, or that the kernel changes as it learns. */
 const VOLATILE =
   /\/(neigh\/|route\/|nf_conntrack_count|tcp_fastopen_key|netdev_rss_key|stable_secret|fib_notify|.*_qlen|dirty)/;
 

@@ -1,5 +1,5 @@
-// Snapshot: mounts, namespaces, cgroups, processes, System V IPC, loop devices. Reads only; what ends while it
-// is looked at is passed over.
+// Snapshot: mounts, namespaces, cgroups, processes, System V IPC, loop devices. Reads only; a process that ends
+// meanwhile is passed over.
 import type { Host } from './host.ts';
 import { readMounts } from './kernel-view.ts';
 import { listOrNothing, listPids, readLinkOrNothing, readOrNothing } from './proc-files.ts';
@@ -15,13 +15,13 @@ export async function listMounts(host: Host): Promise<readonly SnapshotItem[]> {
 /** Every namespace that a process is in, that is mounted somewhere, or that a descriptor holds. */
 export async function listNamespaces(host: Host): Promise<readonly SnapshotItem[]> {
   const found = new Map<string, string>();
-  // Pipes and sockets are written alike.
+  // Links of pipes and sockets have the same form: `pipe:[1]`.
   const isNamespace = (name: string | undefined): name is string =>
     /^(?:cgroup|ipc|mnt|net|pid|time|user|uts):\[\d+\]$/.test(name ?? '');
   for (const pid of await listPids(host)) {
     const held = async (): Promise<string> => `of ${await describe(host, pid)}`;
     for (const type of await listOrNothing(host, `/proc/${pid}/ns`)) {
-      // What it would give its children is its own, or theirs.
+      // `_for_children` names the process's own namespace, or that of its children.
       if (type.endsWith('_for_children')) continue;
       const name = await readLinkOrNothing(host, `/proc/${pid}/ns/${type}`);
       if (isNamespace(name) && !found.has(name)) found.set(name, await held());
@@ -36,7 +36,7 @@ export async function listNamespaces(host: Host): Promise<readonly SnapshotItem[
   return [...found].map(([key, note]) => ({ key, note }));
 }
 
-/** Userland only, ours and our children left out. Pids are numbers of the moment: equal commands count. */
+/** Userland processes without runspec and its children. Keyed by command, as pids change; equal commands count. */
 export async function listProcesses(host: Host): Promise<readonly SnapshotItem[]> {
   const own = /^(\d+)/.exec((await host.readText('/proc/self/stat')) ?? '')?.[1];
   const items = await Promise.all(
@@ -46,7 +46,7 @@ export async function listProcesses(host: Host): Promise<readonly SnapshotItem[]
         readOrNothing(host, `/proc/${pid}/cmdline`),
       ]);
       const parent = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
-      // Kernel threads are children of 2.
+      // Kernel threads are children of pid 2.
       if (stat === undefined || pid === own || parent === own || pid === '2' || parent === '2') return [];
       const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
       const words = (argv ?? '').split('\0').join(' ').trim();
@@ -67,7 +67,7 @@ export async function listCgroups(host: Host): Promise<readonly SnapshotItem[]> 
 async function below(host: Host, folder: string): Promise<readonly string[]> {
   const names = await listOrNothing(host, folder);
   const folders = await Promise.all(
-    // Files of the kernel have a dot; units of systemd too, and they end in a known word.
+    // Files of the kernel have a dot in their names; folders of systemd units too, but these end in a known word.
     names
       .filter(
         (name) =>
@@ -115,7 +115,7 @@ async function describe(host: Host, pid: string): Promise<string> {
   return `${name} (pid ${pid}) in ${await cgroupOf(host, pid)}`;
 }
 
-/** Where a service manager or a container runner keeps it: the longest of its cgroups. */
+/** Cgroup in which a service manager or a container runner keeps a process: the longest of its paths. */
 async function cgroupOf(host: Host, pid: string): Promise<string> {
   const paths = ((await readOrNothing(host, `/proc/${pid}/cgroup`)) ?? '')
     .split('\n')

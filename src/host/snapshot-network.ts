@@ -12,7 +12,7 @@ export async function listNetwork(
 ): Promise<Readonly<Record<'link' | 'address' | 'route' | 'rule' | 'netns', readonly SnapshotItem[]>>> {
   const ask = async (...args: readonly string[]): Promise<readonly Fields[]> => {
     const result = await host.run(['ip', '-j', ...args]);
-    // A kernel without IPv6 has none of it.
+    // A kernel without IPv6 has no such addresses, routes and rules.
     if (/not supported/i.test(result.stderr)) return [];
     if (result.status !== 0) throw commandError('cannot read the network', result);
     return result.stdout.trim() === '' ? [] : (JSON.parse(result.stdout) as readonly Fields[]);
@@ -40,7 +40,7 @@ export async function listNetwork(
   };
 }
 
-/** What a route is; flags and metrics that the kernel learns come and go. */
+/** Fields that tell routes apart; flags and what the kernel learns come and go. */
 const ROUTE = ['type', 'dst', 'gateway', 'dev', 'table', 'protocol', 'scope', 'prefsrc', 'metric'];
 
 function showLink(link: Fields): readonly SnapshotItem[] {
@@ -52,7 +52,9 @@ function showLink(link: Fields): readonly SnapshotItem[] {
   return [item(`${link['ifname']} ${text(kind)} ${state} ${rest}`)];
 }
 
-/** Two firewalls in one: what nft sees, and the older tables that it does not. Counters are left out. */
+/**
+ * Both firewalls of the kernel: the ruleset of nft, and the older tables that nft does not show. Counters are left out.
+ */
 export async function listFirewall(
   host: Host,
 ): Promise<Readonly<Record<'nft' | 'legacy', readonly SnapshotItem[]>>> {
@@ -76,7 +78,7 @@ async function listRuleset(host: Host): Promise<readonly SnapshotItem[]> {
   });
 }
 
-/** Asking for a table that is not there would make it: the kernel names those that are. */
+/** Programs for the older tables, and the kernel's list of those that exist: asking for another would make it. */
 const LEGACY = [
   ['iptables-legacy-save', '/proc/net/ip_tables_names'],
   ['ip6tables-legacy-save', '/proc/net/ip6_tables_names'],

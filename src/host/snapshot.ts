@@ -1,6 +1,5 @@
-// Everything that a container runner can leave on a host, as plain lines by class, and what differs between
-// two such pictures. Reads only. What lives longer than a moment in the kernel is named by what it is, not by
-// numbers that change from one to the next.
+// Snapshot of everything that a container runner can leave on a host, as plain lines by class, and the difference of
+// two snapshots. Reads only. Keys have no numbers that change while the object stays what it is.
 import type { Host } from './host.ts';
 import { listFirewall, listNetwork, listSockets } from './snapshot-network.ts';
 import { listFiles, listSysctls } from './snapshot-files.ts';
@@ -13,7 +12,7 @@ import {
   listProcesses,
 } from './snapshot-kernel.ts';
 
-/** `note` tells people and programs more than the object itself: who holds it. Equal keys are equal objects. */
+/** Equal keys are equal objects. `note` tells more than the object itself: who holds it. */
 export interface SnapshotItem {
   readonly key: string;
   readonly note?: string;
@@ -22,9 +21,9 @@ export interface SnapshotItem {
 export type Snapshot = Readonly<Record<string, readonly SnapshotItem[]>>;
 
 export interface SnapshotScope {
-  /** Folders whose files count, below mounts not; to `depth` levels. */
+  /** Folders whose files count, to `depth` levels and not into mounts. */
   readonly folders: readonly { readonly path: string; readonly depth: number }[];
-  /** Paths below them that do not. */
+  /** Paths below these folders that do not count. */
   readonly ignore: readonly string[];
 }
 
@@ -34,7 +33,7 @@ export interface SnapshotDifference extends SnapshotItem {
 }
 
 export async function takeSnapshot(host: Host, scope: SnapshotScope): Promise<Snapshot> {
-  // First what commands of ours would show up in.
+  // Processes, namespaces and mounts first: the commands that are run below would show up in them.
   const process = await listProcesses(host);
   const namespace = await listNamespaces(host);
   const mount = await listMounts(host);
@@ -63,7 +62,7 @@ export async function takeSnapshot(host: Host, scope: SnapshotScope): Promise<Sn
   };
 }
 
-/** By class, in the order of the snapshots; objects that are there twice count twice. */
+/** Differences by class, in the order of the snapshots; objects that are there twice count twice. */
 export function diffSnapshots(before: Snapshot, after: Snapshot): readonly SnapshotDifference[] {
   const classes = [...new Set([...Object.keys(before), ...Object.keys(after)])];
   return classes.flatMap((name) => {

@@ -1,13 +1,13 @@
-// A stream of what a generator gives.
+// Readable streams from generators.
 import { Readable } from 'node:stream';
 
 const CHUNK = 256 * 1024;
 
 /**
- * Not Readable.from: destroyed while it waits for a chunk, that would wait on.
+ * Stream of a generator's chunks. Not by Readable.from: destroyed while it waits for a chunk, it would wait on.
  *
- * @param close called once, when nobody reads any more: at the end, and before it with what the stream was destroyed
- *   for. It has to make the generator stop waiting.
+ * @param close is called once, at the end of the stream or when it is destroyed, with the reason if there is one. It
+ *   has to make the generator stop waiting.
  */
 export function streamOf(
   chunks: AsyncGenerator<Buffer, void>,

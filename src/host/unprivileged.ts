@@ -1,5 +1,5 @@
-// A Host for those who may read only part of the machine: what may not be read counts as not there.
-// For `plan` without root; the command says that its answer is that of an empty host.
+// A Host for users who may read only part of the machine: an unreadable file counts as absent. For `plan` without root;
+// the command says that its answer is that of an empty host.
 import { OperationError } from '../errors.ts';
 import type { Archives } from './archives.ts';
 import type { Host } from './host.ts';
@@ -13,7 +13,7 @@ export function unprivileged(host: Host, archives: Archives): Readable {
   return { host: readableHost(host), archives: { ...archives, digest: digestOfReadable(archives) } };
 }
 
-/** Of a folder in which something may not be read only root's plan has the name of the layer. */
+/** Digest of a folder; empty when something in it may not be read, as only root's plan can name the layer then. */
 function digestOfReadable({ digest }: Archives): Archives['digest'] {
   return async (root, signal) => {
     try {

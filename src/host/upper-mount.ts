@@ -1,6 +1,6 @@
-// On which file systems overlayfs keeps a writable layer: not on another overlay, as the disk of most containers is, and
-// not on those of a network, of FUSE or of Windows (Documentation/filesystems/overlayfs.rst: whiteouts, trusted.*
-// attributes and d_type).
+// File systems on which overlayfs keeps a writable layer. An overlay, as the disk of most containers is, network file
+// systems, FUSE and those of Windows are unfit: they lack whiteouts, trusted.* attributes or d_type
+// (Documentation/filesystems/overlayfs.rst).
 import type { Host } from './host.ts';
 import { readMounts, type MountState } from './kernel-view.ts';
 import { lookUpMount } from './mount-lookup.ts';
