@@ -1,5 +1,5 @@
-// What one entry of an archive may be and where its name may lead: never out of the folder it is unpacked
-// in, never through a symlink of the same archive. Pure.
+// Rules for one entry of an archive: its type, and where its name may lead, never out of the folder it is unpacked in,
+// never through a symlink of the same archive. Pure.
 import type { TarEntry } from './read-tar.ts';
 import { printable, readDevice, refuse } from './tar-header.ts';
 
@@ -11,9 +11,12 @@ const DEVICES: Readonly<Record<string, string>> = { '3': 'is a character device'
 const DEVICE_HINT =
   "leave devices out of the archive (tar --exclude='./dev/*'); the container gets its own /dev";
 
-/** What images may have and other archives may not. */
+/** Rules by which images differ from other archives. */
 export interface EntryRules {
-  /** Device nodes: layers of images come with a digest that somebody vouches for, and the runtime's device rules hold. */
+  /**
+   * True accepts device nodes: layers of images come with a digest that somebody vouches for, and the runtime's device
+   * rules hold.
+   */
   readonly devices: boolean;
 }
 
@@ -23,7 +26,12 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   V: 'is a volume label',
 };
 
-/** `links`: symlinks of the archive so far; the entry joins them when it is one. Gives its plain path, '' for the root. */
+/**
+ * Checks one entry.
+ * @param links symlinks of the archive so far; the entry joins them when it is one.
+ * @returns its plain path, '' for the root.
+ * @throws OperationError when the entry is refused.
+ */
 export function checkEntry(entry: TarEntry, links: Set<string>, rules: EntryRules): string {
   const shown = printable(entry.name);
   const unsupported = UNSUPPORTED[entry.type];
@@ -32,7 +40,7 @@ export function checkEntry(entry: TarEntry, links: Set<string>, rules: EntryRule
   if (device !== undefined && !rules.devices) throw refuse(`${shown} ${device}`, DEVICE_HINT);
   if (!'0123456S'.includes(entry.type))
     throw refuse(`${shown} is of the unknown type ${printable(entry.type)}`);
-  // Some tools that make layers give the root folder so, as umoci insert does: it leads nowhere else.
+  // A name of slashes alone is the root folder, as some tools write it (umoci insert): it leads nowhere else.
   const isRoot = /^\/+$/.test(entry.name);
   const path = isRoot ? '' : checkPath(entry.name, `entry ${shown}`, links);
   if (path === '' && entry.type !== '5') throw refuse(`${shown} stands for the root folder but is none`);
@@ -48,13 +56,13 @@ export function checkEntry(entry: TarEntry, links: Set<string>, rules: EntryRule
   if (entry.type === '1') {
     const target = checkPath(entry.link, `the target ${printable(entry.link)} of hard link ${shown}`, links);
     if (target === '' || target === path) throw refuse(`hard link ${shown} has no valid target`);
-    // A second name of a symlink leads just as far.
+    // A hard link to a symlink leads just as far.
     if (links.has(target)) links.add(path);
   }
   return path;
 }
 
-/** To an overlay a character device 0/0 is not a device but the word for `deleted`. */
+/** Refuses character device 0/0, which an overlay takes not for a device but for `deleted`. */
 function checkDevice(entry: TarEntry, shown: string): void {
   const { major, minor } = readDevice(entry.block);
   if (major !== 0 || minor !== 0) return;

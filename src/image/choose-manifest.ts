@@ -1,4 +1,4 @@
-// From an index, or indexes in indexes, to the manifest for one platform.
+// Choice of the manifest for one platform, from an index or from indexes in indexes.
 import { OperationError } from '../errors.ts';
 import { DOCUMENT_LIMIT, checkDigest, listOf, parseDescriptor, shorten, type Fields } from './document.ts';
 import type { Descriptor, Digest, ImageSource, Platform } from './image.ts';
@@ -6,7 +6,7 @@ import { INDEXES, MANIFESTS } from './media-types.ts';
 import { describePlatform, rankPlatform } from './platform.ts';
 import { readDocumentFields } from './read-manifest.ts';
 
-/** Real images have one index, buildx layouts one in another. */
+/** Limits of nesting: real images have one index, buildx layouts one in another. */
 const DEEPEST = 4;
 const MOST_INDEXES = 32;
 
@@ -39,7 +39,7 @@ async function searchIndex(search: Search, index: Fields, depth: number): Promis
   const entries = listOf(index['manifests'], 'manifests of the index').map((value, at) =>
     parseDescriptor(value, `manifests[${at}] of the index`),
   );
-  // What else is in indexes (attestations, signatures) says `unknown` or is of another kind.
+  // Other entries of indexes (attestations, signatures) say `unknown` or are of another type.
   const manifests = entries.filter(
     (entry) => MANIFESTS.includes(entry.mediaType) && entry.platform?.os !== 'unknown',
   );
@@ -76,7 +76,7 @@ async function readIndex({ source, seen }: Search, entry: Descriptor, depth: num
   return readDocumentFields({ mediaType: entry.mediaType, bytes }, what).fields;
 }
 
-/** A document below the root, of the size and digest that its descriptor says. */
+/** Reads a document below the root, and checks the size and digest that its descriptor says. */
 export async function readChecked(
   source: ImageSource,
   descriptor: Descriptor,
@@ -84,7 +84,7 @@ export async function readChecked(
 ): Promise<Buffer> {
   if (descriptor.size > DOCUMENT_LIMIT)
     throw new OperationError(`${what} has ${descriptor.size} bytes, over the limit of ${DOCUMENT_LIMIT}`);
-  // One more than it says: enough to see that it is longer.
+  // One byte more than its size: enough to see that it is longer.
   const bytes = await source.readDocument(descriptor, descriptor.size + 1);
   if (bytes.length !== descriptor.size)
     throw new OperationError(`${what} has ${bytes.length} bytes, not ${descriptor.size}`);

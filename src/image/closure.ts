@@ -14,14 +14,14 @@ export interface Closure {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** A root filesystem of more files than this was not meant. */
+/** Most files of a closure: a root filesystem of more was not meant. */
 const ENTRIES_MAX = 300_000;
 const MAX_LINKS = 40;
 /** Folders of the kernel and of this boot, which no image holds. */
 const NOT_COPIED = /^\/(?:proc|sys|dev|run)(?:\/|$)/;
-/** Where `env` looks in a fresh container. */
+/** Folders in which `env` looks in a fresh container. */
 const PROGRAM_FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
-/** Merged into /usr on most hosts; scripts count on the short names. */
+/** Folders merged into /usr on most hosts; scripts count on the short names. */
 const MERGED = ['/bin', '/sbin', '/lib', '/lib64'];
 
 export async function closeOver(
@@ -50,7 +50,7 @@ interface Problem {
   readonly hint: string;
 }
 
-/** Lives for one closure. */
+/** State of one closure while it is collected. */
 class ClosureWalker {
   readonly entries = new Map<string, TreeEntry>();
   readonly #opened = new Set<string>();
@@ -69,7 +69,7 @@ class ClosureWalker {
     this.#signal = signal;
   }
 
-  /** A path that the spec names; what is wrong with it comes back. */
+  /** Takes a path that the spec names, and returns its problems. */
   async takeNamed(file: string): Promise<readonly Problem[]> {
     this.#problems = [];
     const real = await this.#host.realPath(file);
@@ -96,7 +96,7 @@ class ClosureWalker {
     }
   }
 
-  /** `strict`: what cannot be found is a problem, because the spec asked for it. */
+  /** @param strict missing files are a problem, because the spec asked for them. */
   async #take(file: string, strict: boolean): Promise<void> {
     this.#signal.throwIfAborted();
     const found = await this.#include(file);
@@ -138,7 +138,7 @@ class ClosureWalker {
   }
 
   #add(file: string, status: FileStatus, target?: string): void {
-    // Sockets and devices are nothing without who made them.
+    // Sockets and devices are of no use without the program that made them.
     if (!['file', 'directory', 'symlink', 'fifo'].includes(status.type) || this.entries.has(file)) return;
     this.entries.set(file, { path: file.slice(1), status, ...(target === undefined ? {} : { target }) });
     if (this.entries.size === ENTRIES_MAX) {
@@ -161,7 +161,7 @@ class ClosureWalker {
     }
   }
 
-  /** Adds what a program or library needs. */
+  /** Adds the files that a program, script or library needs. */
   async #open(
     file: string,
     status: FileStatus,
@@ -190,7 +190,7 @@ class ClosureWalker {
         this.#miss(`library ${name}, which ${file} needs,`, strict);
         continue;
       }
-      // Elsewhere than in the built-in folders the loader of the container needs the cache as well.
+      // The container's loader needs the cache as well for a library outside of the built-in folders.
       if (found.byCache) await this.#include('/etc/ld.so.cache');
       await this.#openLibrary(found.path, runPaths({ ...search, elf: { ...elf, runpath: [] } }), strict);
       if (name !== 'libc.so.6') continue;

@@ -1,4 +1,4 @@
-// What lies in the store, who uses it, and taking out what nobody does.
+// Content of the store, who uses it, and removal of what nobody uses.
 import { UNFINISHED_WRITE, type Host } from '../host/host.ts';
 import { isComplete, keysOf, listTags, removeTag, tagKey } from './image-records.ts';
 import { withStoreNames, type StoreContext } from './store-lock.ts';
@@ -14,7 +14,7 @@ import {
 
 export interface StoredLayer {
   readonly key: string;
-  /** Absent when the note was lost; the layer is whole nevertheless. */
+  /** Absent when the note was lost; the files of the layer are still whole. */
   readonly note?: LayerNote;
   /** Names of containers, or `a mount` when only the kernel knows it. */
   readonly usedBy: readonly string[];
@@ -25,9 +25,9 @@ export interface StoredLayer {
 export interface StoredImage {
   readonly reference: string;
   readonly digest: string;
-  /** Keys of its layers, lowest first. */
+  /** Keys of the image's layers, lowest first. */
   readonly layers: readonly string[];
-  /** Containers that were made from it. */
+  /** Names of containers that were made from the image. */
   readonly usedBy: readonly string[];
 }
 
@@ -83,7 +83,7 @@ async function readMounts(host: Host): Promise<string> {
   return (await host.readText('/proc/self/mountinfo')) ?? '';
 }
 
-/** By key of a layer. Live mounts count too, in case a record was lost. */
+/** Users by the key of a layer. Live mounts count too, in case a record was lost. */
 function readUsers(
   records: readonly ContainerText[],
   mounts: string,
@@ -118,8 +118,8 @@ export interface CollectContext extends StoreContext {
 }
 
 /**
- * Runs `task`, which may take layers out of the store, while nobody else begins to use any: what it found unused
- * still is. Deleting what was taken out, which may take long, keeps nobody waiting.
+ * Runs `task`, which may take layers out of the store, while no other process begins to use any: a layer that it found
+ * unused stays so. The taken layers are deleted after the locks are released, as that may take long.
  */
 export async function withRemoval<T>(
   context: CollectContext,
@@ -142,7 +142,7 @@ export interface Collected {
   readonly leftovers: number;
 }
 
-/** Removes layers that no container and no tag refers to, and whatever else has become useless. */
+/** Removes layers that no container and no tag refers to, and leftovers that have become useless. */
 export async function collectGarbage(context: CollectContext): Promise<Collected> {
   const { host, dataDir } = context;
   if ((await host.status(storePaths(dataDir).root)) === undefined) return { layers: [], leftovers: 0 };
@@ -160,7 +160,7 @@ export function isUsed({ usedBy, taggedBy }: StoredLayer): boolean {
   return usedBy.length > 0 || taggedBy.length > 0;
 }
 
-/** What killed pulls left: a tag whose layers are not all there, and which nobody is pulling now. */
+/** Removes tags that killed pulls left: not all of their layers are there, and no process is pulling them now. */
 async function removeIncompleteTags(host: Host, dataDir: string): Promise<number> {
   let removed = 0;
   for (const image of await listTags(host, dataDir)) {
@@ -173,11 +173,11 @@ async function removeIncompleteTags(host: Host, dataDir: string): Promise<number
   return removed;
 }
 
-/** Records, references, links and remembered hashes whose layer is gone, and locks that nobody holds. */
+/** Removes records, references, links and remembered hashes whose layer is gone, and locks that nobody holds. */
 async function removeOrphans(host: Host, dataDir: string): Promise<number> {
   const { layers, references, tags, hashes, locks } = storePaths(dataDir);
   let removed = 0;
-  // Of runspecs that wrote there without a folder of work.
+  // Unfinished files of a runspec that wrote there without a work folder.
   for (const folder of [layers, references, tags, hashes])
     for (const name of (await host.list(folder)) ?? [])
       if (name.endsWith(UNFINISHED_WRITE) && (await host.removeFile(`${folder}/${name}`))) removed += 1;

@@ -8,7 +8,7 @@ import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from './media-types.ts';
 
 export interface CommittedLayer {
   readonly diffId: Digest;
-  /** What it was made from, for the history. */
+  /** Text for the history: what the layer was made from. */
   readonly createdBy: string;
 }
 
@@ -18,8 +18,8 @@ export interface Document {
 }
 
 /**
- * The config that makes the image run as the container does. What the container ran is its Cmd as a whole: where
- * an entrypoint ended and its arguments began is not known any more.
+ * Config that makes the image run as the container does. The whole command of the container becomes Cmd, because the
+ * end of the entrypoint is not known any more.
  * @param created seconds since the epoch
  */
 export function renderConfig(
@@ -41,7 +41,7 @@ export function renderConfig(
     config: {
       ...(user === '' || user === 'root' || user === '0' ? {} : { User: user }),
       ...(ports.length === 0 ? {} : { ExposedPorts: Object.fromEntries(ports.map((port) => [port, {}])) }),
-      // Its own name and a terminal were this container's.
+      // HOSTNAME and TERM were this container's alone.
       Env: process.env.filter((line) => line !== `HOSTNAME=${hostname}` && !line.startsWith('TERM=')),
       Cmd: process.args,
       ...(cwd === '/' ? {} : { WorkingDir: cwd }),

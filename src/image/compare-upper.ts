@@ -1,10 +1,10 @@
-// What a writable layer changes of the layers below it, as `docker diff` tells it: what lies in a new folder is
-// told one by one, what lay in a deleted or replaced one is not. Pure over what the layers hold.
+// Changes that a writable layer makes to the layers below it, as `docker diff` lists them: the entries of a new folder
+// one by one, those of a deleted or replaced folder not at all. Pure over what the layers hold.
 import type { ByteString, LayerEntry, LayerFiles, LayerPath } from '../host/packing.ts';
 import { joinBytes, type LayerMarks, type LayerStack, type Place } from './layer-stack.ts';
 
 export interface FileChange {
-  /** Added, changed, deleted. */
+  /** `A` is added, `C` changed, `D` deleted. */
   readonly kind: 'A' | 'C' | 'D';
   /** Relative to the root. */
   readonly path: ByteString;
@@ -32,7 +32,7 @@ export function compareUpper(
   const alike: AlikePair[] = [];
   const visit = (below: Place): void => {
     const names = files.list(upper, below.path) ?? [];
-    // The root of the writable layer is never made anew.
+    // The root of the writable layer is never replaced, so it hides nothing.
     if (below.path !== '' && marks.isOpaque(upper, below.path)) {
       const kept = new Set(names.map(({ name }) => joinBytes(below.path, name)));
       for (const { path } of stack.children(below)) if (!kept.has(path)) changes.push({ kind: 'D', path });
@@ -55,7 +55,10 @@ export function compareUpper(
   return { changes, alike };
 }
 
-/** As far as lstat(2) tells. The time of a folder changes with what lies in it, which is told by itself. */
+/**
+ * Whether two entries are alike as far as lstat(2) tells. The time of a folder does not count: it changes with the
+ * entries in it, which are listed themselves.
+ */
 function isAlike(one: LayerEntry | undefined, other: LayerEntry | undefined): boolean {
   if (one === undefined || other === undefined || one.type !== other.type) return false;
   if (one.mode !== other.mode || one.uid !== other.uid || one.gid !== other.gid) return false;
@@ -68,7 +71,7 @@ function isAlike(one: LayerEntry | undefined, other: LayerEntry | undefined): bo
   );
 }
 
-/** Sorted by path; folders on the way to a change are changed themselves, as Docker has it. */
+/** Changes sorted by path. Folders on the way to a change are changed themselves, as Docker has it. */
 export function withParents(changes: readonly FileChange[]): readonly FileChange[] {
   const all = new Map(changes.map((change) => [change.path, change]));
   for (const { path } of changes) {

@@ -15,8 +15,10 @@ import type { LayerContext } from './unpack-tarball.ts';
 type RecipeOf<K extends LayerRecipe['kind']> = Extract<LayerRecipe, { kind: K }>;
 
 /**
- * By content, as it is in every clone and release of a folder, whenever its files were written. `directory` has no symlink in
- * it. @throws OperationError when it cannot be read.
+ * Key of a layer by the content of its folder: the same for every clone and release of it, whenever its files were
+ * written.
+ * @param directory has no symlink in it.
+ * @throws OperationError when it cannot be read.
  */
 export async function directoryKey(
   scope: HashScope,
@@ -70,7 +72,7 @@ export async function makeDirectoryLayer(
     const { entries, bytes } = inspector.summary();
     return { source: directory, entries, size: bytes, created: host.now() };
   });
-  // The next apply need not read it.
+  // Remembers the key, so that the next apply need not read the folder.
   await directoryKey({ ...context, mayWrite: true }, directory, destination, lower);
 }
 

@@ -1,11 +1,14 @@
-// Reads the JSON documents of images, field by field, as nothing that others wrote can be trusted to have its
-// shape. Messages never quote a text: a hostile layout can make any file of the host look like a document.
+// JSON documents of images, read field by field, because no foreign document can be trusted to have its shape. Messages
+// never quote a text: a hostile layout can make any file of the host look like a document.
 import { createHash } from '../crypto.ts';
 import { OperationError } from '../errors.ts';
 import { isDigest } from '../load/image-reference.ts';
 import type { Descriptor, Digest, Platform } from './image.ts';
 
-/** The distribution spec asks registries to take manifests of 4 MiB; real ones have some kilobytes. */
+/**
+ * Bytes of the largest document. The distribution spec asks registries to take manifests of 4 MiB; real ones have some
+ * kilobytes.
+ */
 export const DOCUMENT_LIMIT = 4 * 2 ** 20;
 
 export type Fields = Readonly<Record<string, unknown>>;
@@ -30,7 +33,7 @@ export function fieldsOf(value: unknown, what: string): Fields {
   return value as Fields;
 }
 
-/** Absent and null are an empty list, as Go writes it. */
+/** List of a field; absent and null are an empty list, as Go writes it. */
 export function listOf(value: unknown, what: string): readonly unknown[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) throw new OperationError(`${what} is not a list`);
@@ -65,7 +68,7 @@ export function parseDescriptor(value: unknown, what: string): Descriptor {
   };
 }
 
-/** Of a descriptor or a config: both use the same words. */
+/** Platform of a descriptor or a config: both use the same words. */
 export function parsePlatform(value: unknown, what: string): Platform {
   const { os, architecture, variant } = fieldsOf(value, `platform of ${what}`);
   return {
@@ -77,7 +80,7 @@ export function parsePlatform(value: unknown, what: string): Platform {
   };
 }
 
-/** A digest at a glance, as in `sha256:0123456789ab`. */
+/** Short form of a digest, as in `sha256:0123456789ab`. */
 export function shorten(digest: Digest): string {
   return digest.slice(0, digest.indexOf(':') + 13);
 }

@@ -1,9 +1,9 @@
-// Reads what a dynamic loader would from an ELF file: interpreter, needed libraries, search paths. 32 and 64
-// bit, both byte orders. Never runs the file.
+// ELF files as a dynamic loader reads them: interpreter, needed libraries, search paths. 32 and 64 bit, both byte
+// orders. Never runs the file.
 import type { Archives } from '../host/archives.ts';
 
 export interface Elf {
-  /** 32 or 64. */
+  /** Word size: 32 or 64. */
   readonly bits: number;
   /** e_machine, as 62 for x86-64. */
   readonly machine: number;
@@ -33,9 +33,9 @@ const DT_RUNPATH = 29;
 const NAMES: readonly number[] = [DT_NEEDED, DT_RPATH, DT_RUNPATH];
 /** Bytes of the longest search path we read whole. */
 const NAME_MAX = 16 * 1024;
-/** Far above what linkers write; a damaged header must not make us read gigabytes. */
+/** Bytes read of a table at most. Far above what linkers write; a damaged header must not make us read gigabytes. */
 const TABLE_MAX = 16 * 2 ** 20;
-/** A page, which holds the program headers and the interpreter's name of nearly every file. */
+/** Bytes read first: a page, which holds the program headers and the interpreter's name of nearly every file. */
 const START = 4096;
 
 export function isElf(start: Buffer): boolean {
@@ -59,7 +59,7 @@ export function createElfReader(archives: Pick<Archives, 'read'>): ElfReader {
   };
 }
 
-/** Undefined when the file is no ELF file or its headers make no sense. */
+/** Reads the headers of a file; undefined when it is no ELF file or they make no sense. */
 export async function readElf(archives: Pick<Archives, 'read'>, path: string): Promise<Elf | undefined> {
   const start = await archives.read(path, 0, START);
   if (!isElf(start) || start.length < 52) return undefined;
@@ -106,7 +106,7 @@ export async function readElf(archives: Pick<Archives, 'read'>, path: string): P
   const load = segments.find(
     (one) => one.type === PT_LOAD && address >= one.address && address < one.address + one.size,
   );
-  // Of a table that may have megabytes only what is asked for: the few names lie close together.
+  // Only the part of the table of strings with the names asked for: they lie close together, and it may have megabytes.
   const places = tags.filter(([tag]) => NAMES.includes(tag)).map(([, at]) => at);
   const first = Math.min(...places);
   const last = Math.min(Math.max(...places) + NAME_MAX, value(DT_STRSZ));

@@ -1,4 +1,5 @@
-// Makes one layer present in the store. Whoever comes second while it is being made waits for the first.
+// Makes one layer present in the store. A second process that needs the layer while it is being made waits for the
+// first.
 import type { LayerRecipe } from '../plan/layer-recipe.ts';
 import { makeDirectoryLayer, makeFilesLayer } from './directory-layer.ts';
 import { makeHostLayer } from './host-layer.ts';
@@ -8,7 +9,7 @@ import { withStoreLock } from './store-lock.ts';
 import { makeTarballLayer, type LayerContext } from './unpack-tarball.ts';
 import type { ImageRecipe } from './use-image.ts';
 
-/** As many as Docker pulls by default: more only divide line, disk and processors among them. */
+/** Layers made at a time, as many as Docker pulls by default: more would only divide line, disk and processors. */
 const inTurn = createTurns(3);
 
 export async function ensureLayer(context: LayerContext, recipe: LayerRecipe): Promise<void> {

@@ -1,5 +1,5 @@
-// Brings into the store what specs name on the network. Called before the host is locked: a long download
-// lets others work meanwhile.
+// Fetches remote sources of specs into the store. Called before the host is locked: a long download lets others work
+// meanwhile.
 import { OperationError } from '../errors.ts';
 import type { LayerSource, RootfsSource, Spec } from '../load/spec.ts';
 import { ensureLayer } from './ensure-layer.ts';

@@ -1,4 +1,4 @@
-// Where a dynamic loader finds a shared library: run paths, /etc/ld.so.cache, built-in folders. Reads only.
+// Shared libraries, found where a dynamic loader finds them: run paths, /etc/ld.so.cache, built-in folders. Reads only.
 import path from 'node:path';
 import type { Archives } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
@@ -21,13 +21,13 @@ export interface LibrarySearch {
   readonly origin: string;
   /** DT_RPATH of the objects that led to this one, $ORIGIN replaced. */
   readonly inherited: readonly string[];
-  /** musl's loader knows no cache and other folders. */
+  /** True for musl, whose loader has no cache, and built-in folders of its own. */
   readonly musl: boolean;
 }
 
 export interface FoundLibrary {
   readonly path: string;
-  /** The loader finds it by its cache alone. */
+  /** True when the loader finds the library by its cache alone. */
   readonly byCache: boolean;
 }
 
@@ -69,7 +69,7 @@ export function createLibraryFinder(host: Host, archives: Archives, readElf: Elf
   };
 }
 
-/** DT_RPATH counts only for an object without DT_RUNPATH. */
+/** Folders of DT_RUNPATH, or of DT_RPATH, which counts only for an object without DT_RUNPATH. */
 export function runPaths({ elf, origin, inherited }: LibrarySearch): readonly string[] {
   const own = elf.runpath.length > 0 ? elf.runpath : elf.rpath;
   const folders = own.map((folder) => folder.replaceAll(/\$ORIGIN\b|\$\{ORIGIN\}/g, path.dirname(origin)));
@@ -103,9 +103,9 @@ const CACHE_HEADER = 48;
 const CACHE_ENTRY = 24;
 
 /**
- * Gives paths by library name. The new format of glibc 2.2 and later, alone or behind the old one; entries for
- * particular CPUs (hwcap not 0) are passed over, because the container may move to another. The bytes are
- * searched for each name, which takes microseconds where a table of all of them takes 3 ms to make.
+ * Looks up paths by library name, in the format of glibc 2.2 and later, alone or behind the old one. Entries for
+ * particular CPUs (hwcap not 0) are passed over, because the container may move to another. The bytes are searched for
+ * each name, which takes microseconds where a table of all of them takes 3 ms to make.
  */
 export function openCache(file: Buffer): CacheLookup {
   const start = file.indexOf(CACHE_MAGIC);

@@ -5,7 +5,10 @@ import type { Archives } from '../host/archives.ts';
 import type { FileStatus, Host } from '../host/host.ts';
 import { hasLayer, storePaths, writeStored } from './store.ts';
 
-/** A file written within the clock's tick after it was hashed could keep its time: 20 ms is five ticks. */
+/**
+ * Age in nanoseconds from which a change time is trusted: a file written within the same tick of the clock after it was
+ * hashed would keep its time. 20 ms is five ticks.
+ */
 const TICK_NS = 20_000_000n;
 
 export interface HashScope {
@@ -13,17 +16,20 @@ export interface HashScope {
   readonly archives: Archives;
   readonly dataDir: string;
   readonly signal: AbortSignal;
-  /** Whether the host is locked by us. */
+  /** Whether this process has locked the host. */
   readonly mayWrite: boolean;
 }
 
-/** Content that is dear to read, and by what it is known again. */
+/** Content that is expensive to read, and what identifies it. */
 export interface Source {
-  /** The same for the same place. */
+  /** Name of the place; equal for the same place. */
   readonly name: string;
-  /** Another one whenever the content may be another. Shorter than a hash: by those the store finds what refers to a layer. */
+  /**
+   * Identity of the content: another one whenever the content may be another. Shorter than the hash of a layer, by
+   * which the store finds references to it.
+   */
   readonly identity: string;
-  /** When it was last changed, in nanoseconds since the epoch. */
+  /** Time of the last change, in nanoseconds since the epoch. */
   readonly changedNs: bigint;
 }
 
@@ -33,8 +39,8 @@ export function hashArchive(scope: HashScope, path: string, status: FileStatus):
 }
 
 /**
- * The key of the layer with that content, from memory when the source is the same as then. Of another source with the content
- * of a layer that is there, nobody else would remember it.
+ * Key of the layer with this content, from memory while the source is unchanged. Also remembers a source whose content
+ * is that of a layer made from another source, as nobody else would.
  */
 export async function hashOnce(
   { host, archives, dataDir, mayWrite }: HashScope,
@@ -59,14 +65,16 @@ export function sourceOf(path: string, { device, inode, size, mtimeNs, ctimeNs }
 
 interface Taken {
   readonly hash: string;
-  /** When it was begun, in milliseconds. */
+  /** Time at which the reading began, in milliseconds since the epoch. */
   readonly at: number;
 }
 
-/** Of this call, so that neither twenty specs of one archive nor a second look at them read it again. */
+/**
+ * Hashes taken by this process, so that neither twenty specs of one archive nor a second look at them read it again.
+ */
 const taken = new WeakMap<Archives, Map<string, Promise<Taken>>>();
 
-/** Whether anything was read whose hash is not remembered. */
+/** Whether this process has read anything whose hash is not remembered. */
 export function hasFreshHashes(archives: Archives): boolean {
   return (taken.get(archives)?.size ?? 0) > 0;
 }
@@ -81,7 +89,7 @@ function take(host: Host, archives: Archives, source: Source, read: () => Promis
   const taking = read().then((hash) => ({ hash, at }));
   known.set(key, taking);
   const forget = (): void => void known.delete(key);
-  // Of a file that may be written again without another time a later look has to see more.
+  // Forgotten when the source may be written again without a new time: a later look has to read it anew.
   taking.then(() => mayChangeUnseen(source, at) && forget(), forget);
   return taking;
 }
@@ -90,7 +98,11 @@ function keyOf({ name, identity }: Source): string {
   return `${name} ${identity}`;
 }
 
-/** `source` was looked at before the hash was taken, at `now` (milliseconds). */
+/**
+ * Remembers a hash.
+ * @param source as it was before the hash was taken.
+ * @param now when the hash was begun, in milliseconds since the epoch.
+ */
 export async function rememberHash(
   host: Host,
   dataDir: string,

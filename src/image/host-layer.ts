@@ -15,8 +15,9 @@ export interface HostFiles extends Closure {
 }
 
 /**
- * The key covers path, type, mode, owner and link target of every file, which it is and when it last changed, and the users.
- * These are programs and libraries of the host: reading them all would double the time of a plan.
+ * Closure of these files, the host's users, and the key of the layer. The key covers path, type, mode, owner and link
+ * target of every file, its inode, size and times instead of its content, and the users: reading all these programs and
+ * libraries would double the time of a plan.
  */
 export async function readHostFiles(
   { host, archives, signal }: Pick<LayerContext, 'host' | 'archives' | 'signal'>,
@@ -42,7 +43,8 @@ export async function makeHostLayer(
   }
   await makeLayer(context, key, async (folder) => {
     await makeSkeleton(host, folder, found.users, found.entries);
-    // No ratio: nothing is compressed here. Symlinks come before what they lead to, and no name goes through one.
+    // The tree inspector looks at no ratio, as nothing is compressed, and refuses names through symlinks, of which a
+    // closure has none.
     const inspector = createTreeInspector(archives.limits);
     const names = found.entries.map((entry) => entry.path);
     await archives.copy({ root: '/', names, recursive: false }, folder, { inspector, signal, progress });

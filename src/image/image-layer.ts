@@ -1,6 +1,6 @@
-// From a layer of an image, as its source gives it, to a layer of the store in one pass: size and digest as
-// stored, decompression as its media type says, diff id of what comes out, inspection, GNU tar. What is not as
-// the manifest and the config say never becomes visible.
+// Layers of images: unpacked from their source into the store in one pass, which checks size and digest as stored,
+// decompresses as the media type says, and checks the diff id and the entries on the way to GNU tar. A layer that is
+// not as manifest and config say never becomes visible.
 import type { Readable } from 'node:stream';
 import { OperationError } from '../errors.ts';
 import type { Compression } from '../host/archives.ts';
@@ -15,7 +15,10 @@ import { describeLayer, type LayerContext } from './unpack-tarball.ts';
 const OCI = 'application/vnd.oci.image.layer';
 const DOCKER = 'application/vnd.docker.image.rootfs';
 
-/** OCI image spec, media-types.md; Docker's image manifest version 2, schema 2, and what containers/image adds to it. */
+/**
+ * Compression by media type: OCI image spec, media-types.md; Docker's image manifest version 2, schema 2, and additions
+ * of containers/image.
+ */
 const COMPRESSIONS: Readonly<Record<string, Compression>> = {
   [`${OCI}.v1.tar`]: 'none',
   [`${OCI}.v1.tar+gzip`]: 'gzip',
@@ -30,7 +33,7 @@ const COMPRESSIONS: Readonly<Record<string, Compression>> = {
   [`${DOCKER}.foreign.diff.tar.gzip`]: 'gzip',
 };
 
-/** Makes the layer that is not in the store; `source` is what people call it. Its key is that of the diff id. */
+/** Makes a layer that is not in the store, under the key of its diff id; `source` is its name for people. */
 export async function makeImageLayer(
   context: LayerContext,
   source: string,

@@ -1,12 +1,14 @@
-// What references to images gave when they were pulled: <data-dir>/images/tags/<hash of the reference>.json
-// holds the whole Image. A tag keeps its layers in the store, and makes a second apply need no network.
+// Tags: records of pulled images. <data-dir>/images/tags/<hash of the reference>.json holds the whole Image. A tag
+// keeps its layers in the store, and makes a second apply need no network.
 import type { Host } from '../host/host.ts';
 import { sha256 } from '../crypto.ts';
 import type { Image } from './image.ts';
 import { layerKey } from './digest.ts';
 import { hasLayer, storePaths, writeStored } from './store.ts';
 
-/** Undefined too when the record was cut short: then the image is read from its source again. */
+/**
+ * Image as it was last pulled; undefined also for a record that was cut short: the image is then read from its source.
+ */
 export async function readTag(host: Host, dataDir: string, reference: string): Promise<Image | undefined> {
   const image = parseTag(await host.readText(tagPath(dataDir, reference)));
   return image?.reference === reference ? image : undefined;
@@ -20,7 +22,7 @@ export async function removeTag(host: Host, dataDir: string, reference: string):
   return host.removeFile(tagPath(dataDir, reference));
 }
 
-/** In the order of their references. */
+/** Tags in the order of their references. */
 export async function listTags(host: Host, dataDir: string): Promise<readonly Image[]> {
   const { tags } = storePaths(dataDir);
   const names = ((await host.list(tags)) ?? []).filter((name) => name.endsWith('.json'));
@@ -32,18 +34,18 @@ export async function listTags(host: Host, dataDir: string): Promise<readonly Im
     .toSorted((one, other) => (one.reference < other.reference ? -1 : 1));
 }
 
-/** Whether all its layers are in the store: a killed pull leaves a tag without them. */
+/** Whether all layers of an image are in the store: a killed pull leaves a tag without them. */
 export async function isComplete(host: Host, dataDir: string, image: Image): Promise<boolean> {
   const there = await Promise.all(keysOf(image).map((key) => hasLayer(host, dataDir, key)));
   return there.every(Boolean);
 }
 
-/** Names of its layers in the store, lowest first. */
+/** Keys of an image's layers in the store, lowest first. */
 export function keysOf({ layers }: Image): readonly string[] {
   return layers.map((layer) => layerKey(layer.diffId));
 }
 
-/** Names a tag's file and lock. */
+/** Key that names a tag's file and lock. */
 export function tagKey(reference: string): string {
   return sha256(reference);
 }

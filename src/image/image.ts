@@ -1,5 +1,5 @@
-// An image as every source gives it: what its manifest and config say, checked, before any layer is read.
-// Sources find bytes; they judge nothing. Words are those of the OCI image spec.
+// Image as every source gives it: the checked content of manifest and config, before any layer is read. Sources find
+// bytes and judge nothing. Words are those of the OCI image spec.
 import type { Readable } from 'node:stream';
 import type { ImageConfig } from '../plan/facts.ts';
 
@@ -10,7 +10,7 @@ export type Digest = string;
 export interface Descriptor {
   readonly mediaType: string;
   readonly digest: Digest;
-  /** Bytes, as stored. */
+  /** Size in bytes as stored. */
   readonly size: number;
   readonly platform?: Platform;
 }
@@ -22,19 +22,22 @@ export interface Platform {
 }
 
 /**
- * A place that holds one image, or an index of several: an OCI layout, an archive, a folder, a registry. Holds nothing
- * open between calls.
+ * Source of one image, or of an index of several: an OCI layout, an archive, a folder, a registry. Holds nothing open
+ * between calls.
  */
 export interface ImageSource {
-  /** As in the spec, for messages: `oci:/srv/layout:latest`. Never holds credentials. */
+  /** Reference as in the spec, for messages: `oci:/srv/layout:latest`. Never holds credentials. */
   readonly reference: string;
-  /** What the root document must be, when the reference says so. */
+  /** Digest that the root document must have, when the reference says one. */
   readonly pin?: Digest;
-  /** The document that the reference names: a manifest or an index. At most `limit` bytes, else an error. */
+  /** Reads the document that the reference names: a manifest or an index. More than `limit` bytes are an error. */
   readRoot(limit: number): Promise<{ readonly mediaType: string; readonly bytes: Buffer }>;
-  /** A manifest below an index, or a config, whole; its digest is the caller's to check. At most `limit` bytes, else an error. */
+  /**
+   * Reads a manifest below an index, or a config, whole; the caller checks its digest. More than `limit` bytes are an
+   * error.
+   */
   readDocument(descriptor: Descriptor, limit: number): Promise<Buffer>;
-  /** A layer as stored; the caller checks digest and size. Ends with an error, never early without one. */
+  /** Opens a layer as stored; the caller checks digest and size. The stream ends early only with an error. */
   openBlob(descriptor: Descriptor, signal: AbortSignal): Promise<Readable>;
 }
 
@@ -46,12 +49,12 @@ export interface ImageLayer {
 
 export interface Image {
   readonly reference: string;
-  /** Of the manifest of this platform. */
+  /** Digest of the manifest for this platform. */
   readonly digest: Digest;
-  /** Of the document that the reference names: an index for several platforms, or the manifest. */
+  /** Digest of the document that the reference names: an index for several platforms, or the manifest. */
   readonly root: Digest;
   readonly configDigest: Digest;
-  /** What the config says it was built for. */
+  /** Platform that the image was built for, as its config says. */
   readonly platform: Platform;
   /** The config document as it is, for `commit`. */
   readonly configText: string;

@@ -1,5 +1,5 @@
-// Decides which archives are taken, on the stream that GNU tar unpacks at the same time into a hidden
-// folder. Nothing of an archive that is refused here becomes visible.
+// Inspection of archives: decides which are taken, on the stream that GNU tar unpacks at the same time into a hidden
+// folder. Nothing of a refused archive becomes visible.
 import { OperationError } from '../errors.ts';
 import type { ArchiveLimits } from '../host/archive-limits.ts';
 import type { TarInspector } from '../host/archives.ts';
@@ -20,7 +20,7 @@ export interface LayerSummary extends TarSummary {
 const BOMB = 'this looks like an archive bomb; if it is none, allow more with --archive-limits';
 const END = Buffer.alloc(2 * BLOCK);
 
-/** For copies of trees of this machine: names are what they are, and nothing is compressed. */
+/** Inspector for copies of trees of this machine: names hold no whiteouts, and nothing is compressed. */
 export function createTreeInspector(
   limits: ArchiveLimits,
   rules: EntryRules = { devices: false },
@@ -28,7 +28,7 @@ export function createTreeInspector(
   return inspectEntries({ ...limits, ratio: Infinity }, undefined, rules);
 }
 
-/** For archives, each of which is a layer: their whiteouts become those of overlayfs. */
+/** Inspector for archives, each of which is a layer: their whiteouts become those of overlayfs. */
 export function createLayerInspector(
   limits: ArchiveLimits,
   rules: EntryRules = { devices: true },
@@ -82,7 +82,7 @@ function inspectEntries(
 }
 
 /**
- * @param seen bytes of an archive, unpacked from so many `compressed` ones.
+ * @param seen bytes of an archive, unpacked from `compressed` ones.
  * @throws OperationError when they are too many.
  */
 export function checkSize(limits: ArchiveLimits, seen: number, compressed: number): void {
@@ -92,7 +92,7 @@ export function checkSize(limits: ArchiveLimits, seen: number, compressed: numbe
   if (seen > limits.bytes + limits.entries * BLOCK * 4) throw refuse('it is too large', BOMB);
 }
 
-/** Says which archive a refusal is about, or what the system would not do with it. */
+/** Puts the name of the archive before the message of a refusal or of a system error; other errors stay as they are. */
 export function nameArchive(error: unknown, source: string): unknown {
   if (isSystemError(error)) return new OperationError(`${source}: ${error.message}`, { cause: error });
   if (!(error instanceof OperationError)) return error;

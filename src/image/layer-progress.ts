@@ -1,21 +1,21 @@
-// Says how far a layer is: as a value to whoever draws it, else as a line of text now and then.
+// Progress of making a layer: values for a caller that draws them, else a line of text now and then.
 import type { LayerContext } from './unpack-tarball.ts';
 
 export interface LayerProgress {
-  /** Its key in the store. */
+  /** Key of the layer in the store. */
   readonly layer: string;
-  /** Seldom more often than ten times a second, then `unpacked` once: it is in the store. */
+  /** `unpacking` seldom more often than ten times a second, then `unpacked` once: the layer is in the store. */
   readonly phase: 'unpacking' | 'unpacked';
-  /** Bytes of the archive as stored: those that were read, and all. */
+  /** Bytes of the archive as stored: those read so far (`done`), and all (`total`). */
   readonly done: number;
   readonly total: number;
-  /** Since its making began. */
+  /** Time since the work on the layer began. */
   readonly milliseconds: number;
 }
 
 const SPOKEN_MS = 500;
 
-/** From the moment of the call: what a layer of `total` bytes has to say. */
+/** Reports on a layer of `total` stored bytes, timed from this call. */
 export function followLayer(
   { host, progress, layerProgress }: LayerContext,
   layer: string,

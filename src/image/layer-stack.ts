@@ -1,10 +1,10 @@
-// What stacked layers show together, as overlayfs merges them: whiteouts, opaque folders, files over folders. By
-// bytes, so that every name counts, and without a mount. Reads only.
+// Merged view of stacked layers, as overlayfs shows it: whiteouts, opaque folders, files over folders. By bytes, so
+// that every name counts, and without a mount. Reads only.
 import type { ByteString, LayerEntryType, LayerFiles } from '../host/packing.ts';
 
-/** What a layer's folders cannot say by their names. */
+/** Marks that the names in a layer's folders cannot show. */
 export interface LayerMarks {
-  /** The folder hides what the layers below have at its path. */
+  /** Whether the folder hides what the layers below have at its path. */
   isOpaque(root: string, path: ByteString): boolean;
 }
 
@@ -20,11 +20,11 @@ export interface Place {
 export interface LayerStack {
   readonly root: Place;
   child(parent: Place, name: ByteString): Place;
-  /** All that is seen in a folder, sorted. */
+  /** Places seen in a folder, sorted. */
   children(parent: Place): readonly Place[];
 }
 
-/** `roots`: lowest first. */
+/** @param roots lowest first. */
 export function createLayerStack(
   files: LayerFiles,
   roots: readonly string[],
@@ -37,7 +37,7 @@ export function createLayerStack(
       const type = files.status(root, path)?.type;
       if (type === undefined) continue;
       if (type !== 'directory') {
-        // It hides all below; under a folder it only ends what that one is merged of.
+        // An entry that is no folder hides all below; under a folder it only ends the merge.
         if (folders.length > 0 || type === 'whiteout') break;
         return { path, top: { root, type }, folders };
       }
@@ -77,8 +77,8 @@ export function joinBytes(folder: ByteString, name: ByteString): ByteString {
 }
 
 /**
- * The same files, but for one layer without what lies at these paths and below: something is mounted over it, and
- * nobody in the container has seen it.
+ * Files as given, but for one layer without those at these paths and below: something is mounted over them, and nobody
+ * in the container has seen them.
  */
 export function hidePaths(files: LayerFiles, layer: string, hidden: readonly ByteString[]): LayerFiles {
   const isHidden = (root: string, path: ByteString): boolean =>

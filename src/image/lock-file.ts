@@ -1,5 +1,5 @@
-// runspec.lock: what the archives and images of specs were when they were locked, so that a checked-in spec
-// means the same bytes everywhere. Pure: reading and writing it is the commands'.
+// runspec.lock: digests of the archives and images of specs when they were locked, so that a checked-in spec means the
+// same bytes everywhere. Pure: the commands read and write the file.
 import path from 'node:path';
 import type { Diagnostic, SpecPath } from '../errors.ts';
 import type { RootfsSource, Spec, TarballSource } from '../load/spec.ts';
@@ -9,7 +9,7 @@ import { isRemote } from './remote-sources.ts';
 export const LOCK_FILE = 'runspec.lock';
 
 export interface LockedSource {
-  /** Of the archive as stored or served, or of the manifest or index that an image's reference names. */
+  /** Digest of the archive as stored or served, or of the manifest or index that an image's reference names. */
   readonly digest: string;
   /** Bytes of the archive, or of all layers of the image as stored, for this machine's platform. */
   readonly size: number;
@@ -17,7 +17,7 @@ export interface LockedSource {
 
 export interface LockFile {
   readonly version: 1;
-  /** By what the spec says; paths are relative to the lock file. */
+  /** Locked sources by their text in the spec; paths are relative to the lock file. */
   readonly sources: Readonly<Record<string, LockedSource>>;
 }
 
@@ -32,7 +32,7 @@ export function lockableSources(spec: Spec): readonly LockableSource[] {
   );
 }
 
-/** How a source is called in the lock file of `folder`; a pin in the reference of an image is no part of it. */
+/** Name of a source in the lock file of `folder`, without the pin of an image's reference. */
 export function lockKey(source: LockableSource, folder: string): string {
   if (source.kind === 'image' && isRemote(source.image)) return source.image.split('@')[0] ?? '';
   const text = source.kind === 'tarball' ? source.tarball : source.image;
@@ -48,7 +48,7 @@ export function renderLock(sources: Readonly<Record<string, LockedSource>>): str
   return `${JSON.stringify(lock, undefined, 2)}\n`;
 }
 
-/** Undefined: not a lock file of this version. */
+/** Parses a lock file; undefined when the text is none of this version. */
 export function parseLock(text: string): LockFile | undefined {
   let value: unknown;
   try {

@@ -17,12 +17,12 @@ export async function makeLayer(
     const folder = `${work}/layer`;
     await host.makeDirectory(folder, { mode: 0o755, uid: 0, gid: 0 });
     const note = await build(folder, work);
-    // On the disk before it has its name: after a power cut a layer is whole or not there.
+    // Synced before it gets its name: after a power cut a layer is whole or not there.
     await archives.sync(folder);
     await withStoreNames(context, async () => {
       // Another process was first; equal keys mean equal content.
       if (await hasLayer(host, dataDir, key)) return;
-      // A layer without its note would be a wrong one.
+      // The note comes first, because the layer would be wrong without the folders that it lists.
       await writeVia(host, work, notePath(dataDir, key), `${JSON.stringify(note)}\n`);
       await host.rename(folder, layerPath(dataDir, key));
     });

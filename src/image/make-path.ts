@@ -1,10 +1,14 @@
-// Makes folders and files for real inside one layer. Folders that stand over a lower layer's take on its
-// mode and owner: the merged folder of an overlay has those of the topmost layer.
+// Makes real folders and files inside one layer. A folder over one of a lower layer takes on its mode and owner,
+// because the merged folder of an overlay has those of the topmost layer.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { PathStep } from './resolve-path.ts';
 
-/** @returns the layer's own path of the last folder. @throws OperationError when something else is in the way. */
+/**
+ * Makes the folders of `steps` in one layer.
+ * @returns the path of the last folder inside the layer's folder.
+ * @throws OperationError when something else is in the way.
+ */
 export async function makeFolders(host: Host, layer: string, steps: readonly PathStep[]): Promise<string> {
   let path = layer;
   for (const { name, status } of steps) {

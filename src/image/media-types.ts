@@ -1,5 +1,5 @@
-// The kinds of documents and layers there are, OCI's and Docker's. What a media type does not allow is
-// refused here with the reason, not found out later from the bytes.
+// Media types of documents and layers, OCI's and Docker's. A type that cannot be used is refused here with the reason,
+// not found out later from the bytes.
 import { OperationError } from '../errors.ts';
 import type { Descriptor } from './image.ts';
 
@@ -19,7 +19,7 @@ const LAYER =
   /^application\/vnd\.(?:oci\.image\.layer\.v1|docker\.image\.rootfs\.diff)\.tar(?:[+.](?:gzip|zstd))?$/;
 export const SCHEMA_1 = /^application\/vnd\.docker\.distribution\.manifest\.v1\+/;
 
-/** @throws OperationError for what is neither a manifest nor an index. */
+/** @throws OperationError for a type that is neither a manifest nor an index. */
 export function checkDocumentType(mediaType: string): void {
   if (INDEXES.includes(mediaType) || MANIFESTS.includes(mediaType)) return;
   if (SCHEMA_1.test(mediaType)) throw schema1();

@@ -1,6 +1,6 @@
-// What a layer cannot say for itself, because it is kept by its content alone and does not know what lies below:
-// the attributes of folders it uses but does not list, and that its whiteouts are to be left out of listings. Both
-// are said in the topmost layer of a container, which knows the whole stack.
+// Mends folders in the topmost layer of a container, which alone knows the whole stack. A layer below is kept by its
+// content and does not know what lies under it: it has no attributes for folders that it uses but does not list, and
+// cannot keep its whiteouts out of listings.
 import type { Archives } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
 import { createTreeInspector } from './inspect-tar.ts';
@@ -34,7 +34,7 @@ export async function mendFolders(
     const origin = await merged.originOf(path);
     const top = origin?.layers[0];
     if (origin === undefined || top === undefined) continue;
-    // The kernel takes a folder of a single layer as it is, whiteouts and all; two parts it merges.
+    // The kernel shows a folder of a single layer as it is, with its whiteouts; only two parts are merged without them.
     const bare = origin.layers.length === 1 && whiteouts.get(top)?.has(path) === true;
     if (origin.source === top && !bare) continue;
     for (const folder of withParents(path)) {

@@ -1,11 +1,11 @@
-// The names of very many files, to be asked for a few of them at the end: bytes in blocks instead of strings in a
-// Set, which would take hundreds of megabytes for the largest layers. Pure.
+// Log of the names of very many files, asked for a few of them at the end. Bytes in blocks instead of strings in a Set,
+// which would take hundreds of megabytes for the largest layers. Pure.
 
 const BLOCK_BYTES = 2 ** 18;
-/** Folder number, length, and NAME_MAX bytes of name. */
+/** Bytes of a record: folder number, length, and NAME_MAX bytes of name. */
 const RECORD_MAX = 5 + 255;
 
-/** A thing with a lifetime: one layer. Paths are byte strings (latin1) without a slash at either end. */
+/** Names of one layer. Paths are byte strings (latin1) without a slash at either end. */
 export class NameLog {
   readonly #numbers = new Map<string, number>();
   readonly #blocks: { readonly bytes: Buffer; length: number }[] = [];
@@ -28,7 +28,7 @@ export class NameLog {
     block.length += 5 + name.length;
   }
 
-  /** Which of `paths` were added. */
+  /** The ones of `paths` that were added. */
   find(paths: Iterable<string>): ReadonlySet<string> {
     const wanted = new Map<number, Map<string, string>>();
     for (const path of paths) {

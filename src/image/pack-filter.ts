@@ -16,13 +16,13 @@ export interface PackSummary {
 }
 
 export interface LayerArchive {
-  /** To be read by GNU tar; the plan runs ahead of the stream by no more than a few names. */
+  /** Entries for GNU tar to read; the plan runs ahead of the stream by no more than a few names. */
   readonly entries: Iterable<LayerPath>;
   readonly filter: TarFilter;
   summary(): PackSummary;
 }
 
-/** `latest`: seconds; later times are cut down to it. */
+/** @param latest seconds; later times are cut down to it. */
 export function archiveOf(plan: Iterable<Planned>, latest: number | undefined): LayerArchive {
   const waiting: Planned[] = [];
   let out: Buffer[] = [];
@@ -38,7 +38,7 @@ export function archiveOf(plan: Iterable<Planned>, latest: number | undefined): 
   const putWhiteout = (folder: ByteString, name: ByteString): void => {
     put({ ...EMPTY, name: joinBytes(folder, name === '' ? '.wh..wh..opq' : `.wh.${name}`) });
   };
-  /** Deletions before the next entry. */
+  /** Writes the deletions before the next entry, and returns that entry. */
   const flush = (): Extract<Planned, { kind: 'entry' }> | undefined => {
     for (;;) {
       const next = waiting.shift();
@@ -54,7 +54,7 @@ export function archiveOf(plan: Iterable<Planned>, latest: number | undefined): 
       const mtime = limit(planned.mtime ?? found.mtime, latest);
       newest = Math.max(newest, Math.floor(Number(mtime)));
       put(canonical(found, path, mtime));
-      // Opaque means nothing where there is nothing to hide; the kernel marks most new folders so.
+      // An opaque folder matters only above another; the kernel marks most new folders so.
       if (planned.merges && found.xattrs.get('trusted.overlay.opaque') === 'y') putWhiteout(path, '');
     },
     data(chunk) {
@@ -93,7 +93,7 @@ function* announce(plan: Iterable<Planned>, waiting: Planned[]): Generator<Layer
   }
 }
 
-/** GNU tar names entries as it was told, `./a/b`, and puts a slash behind folders. */
+/** Path of an entry: GNU tar names entries as it was told, `./a/b`, and puts a slash behind folders. */
 function plainName(name: ByteString): ByteString {
   return name.replace(/^\.\//, '').replace(/\/$/, '');
 }
@@ -106,7 +106,7 @@ function canonical(found: PackedEntry, path: ByteString, mtime: string): PackedE
     name: type === '5' ? `${path === '' ? '.' : path}/` : path,
     link: type === '1' ? plainName(link) : link,
     mtime,
-    // Another name of a file has the attributes that its first name came with.
+    // A hard link has the attributes that the file's first name came with.
     xattrs: new Map(type === '1' ? [] : xattrs),
   };
 }

@@ -1,17 +1,17 @@
-// One layer as an archive in a file: what it consists of is planned, read by GNU tar, made canonical, hashed.
+// Packs one layer as an archive in a file: planned, read by GNU tar, made canonical, hashed.
 import type { LayerFiles, PackTarget, Packed, Packing } from '../host/packing.ts';
 import { archiveOf, type PackSummary } from './pack-filter.ts';
 import type { Planned } from './plan-packing.ts';
 
 export interface PackableLayer {
-  /** For the history. */
+  /** Text for the history of the image. */
   readonly createdBy: string;
   /** Folders that its entries come from. */
   readonly roots: readonly string[];
   plan(files: LayerFiles): Iterable<Planned>;
 }
 
-/** `latest`: seconds since the epoch; later times are cut down to it. */
+/** @param latest seconds since the epoch; later times are cut down to it. */
 export async function packLayer(
   packing: Packing,
   layer: PackableLayer,

@@ -5,14 +5,14 @@ import { BLOCK, refuse } from './tar-header.ts';
 const XATTR = 'SCHILY.xattr.';
 
 /**
- * Extended attributes that an archive may have. An overlay obeys trusted.overlay.* of its layers (and
- * user.overlay.* when mounted by users): those say what is deleted, and are runspec's alone to set.
+ * Whether an archive may have an extended attribute. An overlay obeys trusted.overlay.* of its layers (and
+ * user.overlay.* when mounted by users): these say what is deleted, and only runspec sets them.
  */
 export function mayCarryAttribute(name: string): boolean {
   return name === 'security.capability' || (name.startsWith('user.') && !name.startsWith('user.overlay.'));
 }
 
-/** One record of a pax header, and where the next begins. @throws OperationError when it is malformed. */
+/** Record of a pax header, and where the next begins. @throws OperationError when it is malformed. */
 export function readRecord(data: Buffer, at: number): { key: string; value: string; end: number } {
   const space = data.indexOf(0x20, at);
   const digits = space === -1 ? '' : data.toString('latin1', at, space);
@@ -37,7 +37,7 @@ export function readPax(data: Buffer): ReadonlyMap<string, string> {
   return records;
 }
 
-/** The same records without those that no archive may set. */
+/** Pax records without those that no archive may set. */
 export function filterPax(data: Buffer): Buffer {
   const kept: Buffer[] = [];
   for (let at = 0; at < data.length;) {
@@ -49,7 +49,7 @@ export function filterPax(data: Buffer): Buffer {
   return kept.length === 0 ? Buffer.alloc(0) : Buffer.concat(kept);
 }
 
-/** A header of type `x` or `g` with other records than it came with; nothing when there are none. */
+/** Header of type `x` or `g` with new records in place of its own; nothing when there are none. */
 export function paxBlocks(header: Buffer, records: Buffer): readonly Buffer[] {
   if (records.length === 0) return [];
   const changed = Buffer.from(header);
@@ -59,11 +59,11 @@ export function paxBlocks(header: Buffer, records: Buffer): readonly Buffer[] {
 
 export interface Attributes {
   readonly mode: number;
-  /** As pax spells them: `0`, `1700000000.25`. */
+  /** Numbers as pax spells them: `0`, `1700000000.25`. */
   readonly uid: string;
   readonly gid: string;
   readonly mtime: string;
-  /** By name, as in `user.note`. */
+  /** Extended attributes by name, as in `user.note`. */
   readonly xattrs: ReadonlyMap<string, string>;
 }
 
@@ -73,7 +73,7 @@ export function xattrsOf(pax: ReadonlyMap<string, string>): ReadonlyMap<string, 
   return new Map(found.map(([key, value]) => [key.slice(XATTR.length), value]));
 }
 
-/** A folder, said again with other attributes or for the first time. */
+/** Entry of a folder, listed again with other attributes or for the first time. */
 export function writeFolder(path: string, { mode, uid, gid, mtime, xattrs }: Attributes): Buffer {
   const records = new Map([
     ['path', `${path === '' ? '.' : path}/`],
@@ -85,7 +85,7 @@ export function writeFolder(path: string, { mode, uid, gid, mtime, xattrs }: Att
   return writeEntry('5', mode, records);
 }
 
-/** A character device 0/0: overlayfs takes it for `deleted`. */
+/** Entry of a character device 0/0, which overlayfs takes for `deleted`. */
 export function writeWhiteout(path: string): Buffer {
   return writeEntry('3', 0, new Map([['path', path]]));
 }
@@ -123,7 +123,7 @@ function writeHeader(type: string, mode: number): Buffer {
 }
 
 export function withChecksum(header: Buffer): Buffer {
-  // Counted with its own field as spaces.
+  // The checksum is counted with its own field as spaces.
   header.write('        ', 148, 'latin1');
   const sum = header.reduce((total, byte) => total + byte, 0);
   header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');

@@ -1,6 +1,6 @@
-// What an archive of a layer, or of all layers merged, consists of and in which order: folders first, siblings
-// sorted by bytes, what a folder deletes before what it has (OCI image spec, layer.md). Lazy: a tree of any size
-// is never held as a whole.
+// Plan of an archive of a layer, or of all layers merged: which entries, and in which order. Folders come first,
+// siblings sorted by bytes, the deletions of a folder before its entries (OCI image spec, layer.md). Lazy: a tree of
+// any size is never held as a whole.
 import type { ByteString, LayerFiles } from '../host/packing.ts';
 import { createLayerStack, joinBytes, type LayerMarks, type LayerStack, type Place } from './layer-stack.ts';
 
@@ -9,12 +9,12 @@ export type Planned =
       readonly kind: 'entry';
       readonly root: string;
       readonly path: ByteString;
-      /** Instead of its own: seconds, as pax spells them. */
+      /** Time instead of the entry's own: seconds, as pax spells them. */
       readonly mtime?: string;
-      /** A folder of the same path is below: when this one is opaque, the archive has to say so. */
+      /** True when a folder of the same path is below: if this one is opaque, the archive has to say so. */
       readonly merges: boolean;
     }
-  /** `path` is gone; `''` in a folder means everything that the layers below have there. */
+  /** `name` is gone from `folder`; an empty name means everything that the layers below have there. */
   | { readonly kind: 'whiteout'; readonly folder: ByteString; readonly name: ByteString };
 
 export interface LayerToPack {
@@ -23,7 +23,7 @@ export interface LayerToPack {
   readonly below: readonly string[];
   /** Folders that no archive listed, made because something lies in them. */
   readonly implied: ReadonlySet<ByteString>;
-  /** Hides all layers below. */
+  /** True when the layer hides all layers below. */
   readonly opaqueRoot: boolean;
   /** The layer of mount points above `below`, in which runspec made folders. */
   readonly mountpoints?: string;
@@ -33,7 +33,7 @@ export function* planLayer(files: LayerFiles, layer: LayerToPack): Generator<Pla
   const below = createLayerStack(files, layer.below);
   if (layer.opaqueRoot) yield { kind: 'whiteout', folder: '', name: '' };
   const own = files.status(layer.root, '');
-  // Every layer has a root; only one that is not as runspec makes it was made so by somebody.
+  // The root folder gets an entry only when it is unlike those that runspec makes: then somebody changed it.
   if (own !== undefined && (own.mode !== 0o755 || own.uid !== 0 || own.gid !== 0)) {
     yield { kind: 'entry', root: layer.root, path: '', merges: false };
   }
@@ -49,7 +49,7 @@ function* planFolder(
   const { root, implied } = layer;
   const names = (files.list(root, place.path) ?? []).filter(({ type }) => type !== 'socket');
   for (const { name, type } of names) {
-    // What only the layer of mount points had is not in the image, and needs no deletion.
+    // A name that only the layer of mount points had is not in the image, and needs no deletion.
     if (type === 'whiteout' && below.child(place, name).top !== undefined) {
       yield { kind: 'whiteout', folder: place.path, name };
     }
@@ -71,8 +71,8 @@ function* planFolder(
 }
 
 /**
- * A folder that was copied up from the layer of mount points and not changed since has the time at which runspec
- * made it there: the image's own is the true one, and the same for every container.
+ * Time of the image's own folder, for one that was copied up from the layer of mount points and not changed since: its
+ * time is that at which runspec made it there, and the image's own is the same for every container.
  */
 function originalTime(
   files: LayerFiles,
@@ -87,11 +87,14 @@ function originalTime(
 }
 
 export interface MergeMarks extends LayerMarks {
-  /** The layer has the folder only because something lies in it. */
+  /** Whether the layer has the folder only because something lies in it. */
   isImplied(root: string, path: ByteString): boolean;
 }
 
-/** A container gets its own devices, and an archive that is no image's layer is not taken with any. */
+/**
+ * Types that a merged archive leaves out: a container gets its own devices, and runspec takes an archive with devices
+ * only as the layer of an image.
+ */
 const LEFT_OUT: ReadonlySet<string> = new Set(['socket', 'character', 'block']);
 
 /** The tree that layers show together, without whiteouts, sockets and devices. `roots`: lowest first. */
@@ -115,7 +118,7 @@ function* planMergedFolder(stack: LayerStack, place: Place, marks: MergeMarks): 
   }
 }
 
-/** Seconds with the parts of a second that are not zero, as in `1700000000.25`. */
+/** Nanoseconds as seconds of pax, without zeros at the end, as in `1700000000.25`. */
 export function paxTime(nanoseconds: string): string {
   const digits = nanoseconds.replace('-', '').padStart(10, '0');
   const sign = nanoseconds.startsWith('-') ? '-' : '';

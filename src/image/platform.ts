@@ -1,7 +1,7 @@
-// Which of several images of an index this machine can run.
+// Platforms of images, and which of several images of an index this machine can run.
 import type { Platform } from './image.ts';
 
-/** Go's names, which images use, by Node's. */
+/** Architectures by Node's names: images use Go's. */
 const ARCHITECTURES: Readonly<Record<string, string>> = {
   x64: 'amd64',
   ia32: '386',
@@ -16,12 +16,12 @@ const VARIANTS: Readonly<Record<string, readonly string[]>> = {
   arm: ['v7', 'v6', 'v5'],
 };
 
-/** `architecture` as in process.arch. */
+/** @param architecture as in process.arch. */
 export function platformOf(architecture: string): Platform {
   return { os: 'linux', architecture: ARCHITECTURES[architecture] ?? architecture };
 }
 
-/** How well an image fits: 0 is best, undefined cannot run. */
+/** Rank of an image: 0 fits best, undefined cannot run. */
 export function rankPlatform(wanted: Platform, offered: Platform): number | undefined {
   if (offered.os !== wanted.os || offered.architecture !== wanted.architecture) return undefined;
   const variants = VARIANTS[wanted.architecture] ?? [];

@@ -7,15 +7,15 @@ import type { LayerContext } from './unpack-tarball.ts';
 import { imageRecipe, readFromSource } from './use-image.ts';
 
 /**
- * Pulls an image anew, from a registry or from a folder or file, and tags it. Two that pull the same do the
- * work once; the tag comes first, so that nobody collects the layers as unused.
+ * Pulls an image anew, from a registry or from a folder or file, and tags it. Two processes that pull the same image do
+ * the work once; the tag comes first, so that no garbage collection takes the layers as unused.
  */
 export async function pullImage(context: LayerContext, reference: string): Promise<Image> {
   const { host, dataDir } = context;
   return withStoreLock(context, tagKey(reference), `image ${reference}`, async () => {
     const former = await readTag(host, dataDir, reference);
     const image = await readFromSource(context, reference);
-    // Whoever collects garbage sees the tag, or is done before we look for its layers.
+    // A garbage collection sees the tag, or is done before this process looks for its layers.
     await withStoreNames(context, () => writeTag(host, dataDir, image));
     try {
       await ensureLayers(context, image);

@@ -1,4 +1,4 @@
-// What the config of an image says: OCI image spec, config.md. Pure.
+// Config of an image, read and checked: OCI image spec, config.md. Pure.
 import { posix } from 'node:path';
 import { OperationError } from '../errors.ts';
 import {
@@ -17,7 +17,7 @@ import type { ImageConfig } from '../plan/facts.ts';
 export interface ConfigDocument {
   readonly platform: Platform;
   readonly config: ImageConfig;
-  /** Of the layers, lowest first. */
+  /** Diff ids of the layers, lowest first. */
   readonly diffIds: readonly Digest[];
 }
 
@@ -50,7 +50,7 @@ function parseProcess(value: unknown): ImageConfig {
   };
 }
 
-/** null and [] are the same to Docker: nothing. Old builders wrote a single word as a text. */
+/** List of words. null and [] both mean nothing, as to Docker; old builders wrote a single word as a text. */
 function words<K extends string>(
   fields: Fields,
   key: string,

@@ -1,5 +1,5 @@
-// From a source to an Image: index, manifest and config, each as strict as umoci: type, size and digest are
-// checked before a word of it counts. Layers are not read here.
+// Images from sources: index, manifest and config, read as strictly as umoci does: type, size and digest are checked
+// before a word of them counts. Layers are not read here.
 import { OperationError } from '../errors.ts';
 import { chooseManifest, readChecked } from './choose-manifest.ts';
 import { checkDigest, DOCUMENT_LIMIT, hashDocument, shorten } from './document.ts';

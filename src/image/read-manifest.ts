@@ -1,4 +1,4 @@
-// What kind of document the bytes of a manifest or index are, and what a manifest says. Pure.
+// Manifests and indexes: which of them a document is, and the content of a manifest. Pure.
 import { OperationError } from '../errors.ts';
 import { fieldsOf, listOf, parseDescriptor, parseDocument, type Fields } from './document.ts';
 import type { Descriptor } from './image.ts';
@@ -13,7 +13,7 @@ import {
   schema1,
 } from './media-types.ts';
 
-/** What sources say that do not know: skopeo's folders, careless web servers. */
+/** Media types of sources that do not know them: skopeo's folders, careless web servers. */
 const UNTYPED = ['', 'application/json', 'application/octet-stream', 'text/plain'];
 
 export interface Document {
@@ -22,8 +22,9 @@ export interface Document {
 }
 
 /**
- * @throws OperationError when it can be taken for two things: a signature or pin on it would vouch for one
- * of them only (CVE-2021-41190).
+ * Media type and fields of a document.
+ * @throws OperationError when it can be taken for two things: a signature or pin on it would vouch for one of them only
+ *   (CVE-2021-41190).
  */
 export function readDocumentFields(
   { mediaType, bytes }: { readonly mediaType: string; readonly bytes: Buffer },

@@ -1,12 +1,12 @@
-// What only extended attributes tell of layers, read by GNU tar: which folders are opaque, and whether entries
-// that look alike are the same.
+// Marks and contents of layers, which lstat(2) does not show, read by GNU tar: which folders are opaque, and whether
+// entries that look alike are the same.
 import { createHash } from '../crypto.ts';
 import type { LayerPath, Packing } from '../host/packing.ts';
 import type { AlikePair } from './compare-upper.ts';
 import { mayCarryAttribute } from './pax.ts';
 import { PackedReader, type PackedEntry } from './read-packed.ts';
 
-/** Of these folders, the opaque ones; by `markKey`. */
+/** Keys (`markKey`) of the folders that are opaque. */
 export async function readOpaque(
   packing: Packing,
   roots: readonly string[],
@@ -25,7 +25,7 @@ export function markKey(root: string, path: string): string {
   return `${root}\0${path}`;
 }
 
-/** Of pairs that look alike, those that are not. */
+/** Pairs that look alike but are not the same. */
 export async function findUnlike(
   packing: Packing,
   pairs: readonly AlikePair[],

@@ -1,5 +1,6 @@
-// Cuts GNU tar's own stream into entries and their data. Unlike an archive from elsewhere it holds what it was
-// asked for and no more: pax headers before entries, marks of the overlay included. Pure; names are byte strings.
+// Cuts the stream of runspec's own GNU tar into entries and their data. Unlike an archive from elsewhere, the stream
+// holds only what was asked for: pax headers before entries, marks of the overlay included. Pure; names are byte
+// strings.
 import type { ByteString } from '../host/packing.ts';
 import { readPax, xattrsOf } from './pax.ts';
 import { BLOCK, isZero, paxNumber, readAttributes, readDevice, readHeader } from './tar-header.ts';
@@ -8,7 +9,7 @@ export interface PackedEntry {
   readonly name: ByteString;
   /** Target of a symlink, or the entry that a hard link is another name of. */
   readonly link: ByteString;
-  /** As in tar headers: 0 file, 1 hard link, 2 symlink, 3 and 4 devices, 5 folder, 6 fifo. */
+  /** Type as in tar headers: 0 file, 1 hard link, 2 symlink, 3 and 4 devices, 5 folder, 6 fifo. */
   readonly type: string;
   /** Bytes of data that follow. */
   readonly size: number;
@@ -17,7 +18,7 @@ export interface PackedEntry {
   readonly gid: number;
   /** Seconds as pax spells them: `1700000000.25`. */
   readonly mtime: string;
-  /** By name, as in `user.note`. */
+  /** Extended attributes by name, as in `user.note`. */
   readonly xattrs: ReadonlyMap<string, ByteString>;
   readonly device: { readonly major: number; readonly minor: number };
 }
@@ -69,7 +70,7 @@ export class PackedReader {
   }
 
   #takeHeader(block: Buffer): void {
-    // Only the end of the archive, and there is nothing to know about that.
+    // A block of zeros is the end of the archive.
     if (isZero(block)) return;
     const header = readHeader(block);
     if (header.type === 'x') {

@@ -1,14 +1,14 @@
-// Cuts a tar stream into entries as GNU tar would see them, long names and pax records applied, and gives back
-// the parts that GNU tar shall read. Data is passed on, never kept. Judges form only; what an entry may be, and
-// whether it stays, is its receiver's to say.
+// Cuts a tar stream into entries as GNU tar would see them, long names and pax records applied, and gives back the
+// parts that GNU tar shall read. Data is passed on, never kept. Checks the form only; the receiver decides what an
+// entry may be, and whether it stays.
 import { filterPax, paxBlocks, readPax } from './pax.ts';
 import { BLOCK, isZero, paxNumber, readHeader, refuse, type TarHeader } from './tar-header.ts';
 
-/** Long names and pax records, which are held in memory. */
+/** Bytes of long names and pax records, which are held in memory. */
 const META_MAX = 4 * 2 ** 20;
 /**
- * The map of one sparse file, held in memory too, by us and by GNU tar: at 21 pieces a block those of 688,128, beyond what
- * any file of an image has.
+ * Bytes of the map of one sparse file, held in memory here and by GNU tar: at 21 pieces a block 688,128 pieces, beyond
+ * what any file of an image has.
  */
 const MAP_MAX = 16 * 2 ** 20;
 const DAMAGED = 'the archive is damaged or was cut short; fetch it again';
@@ -16,13 +16,13 @@ const DAMAGED = 'the archive is damaged or was cut short; fetch it again';
 export interface TarEntry extends TarHeader {
   /** Bytes of the file once unpacked; more than `size` for sparse files. */
   readonly claims: number;
-  /** What is left of its pax records. */
+  /** Pax records that the filter left. */
   readonly pax: ReadonlyMap<string, string>;
-  /** Its header as it is. */
+  /** Header block as it came. */
   readonly block: Buffer;
 }
 
-/** What becomes of an entry in the stream that is passed on. */
+/** Fate of an entry in the stream that is passed on. */
 export type Verdict = 'keep' | 'drop';
 
 /** A push parser; a thing with a lifetime: one archive from its first byte to `end`. */
@@ -36,7 +36,7 @@ export class TarReader {
   #empty = true;
   #meta: { readonly header: Buffer; readonly size: number; readonly parts: Buffer[] } | undefined;
   #sparse: { readonly header: TarHeader; readonly block: Buffer; mapped: number } | undefined;
-  /** By type: the headers that describe the entry to come. */
+  /** Long names for the entry to come, by the type of their header (L, K). */
   readonly #long = new Map<string, string>();
   #pax: ReadonlyMap<string, string> | undefined;
   /** Blocks of the entry to come that wait for its verdict. */
@@ -49,7 +49,7 @@ export class TarReader {
     this.#receive = receive;
   }
 
-  /** Bytes of data that come next. Whoever can seek may step over them: see `skip`. */
+  /** Bytes of data that come next. A caller that can seek may step over them: see `skip`. */
   get skippable(): number {
     return this.#expect === 'data' ? this.#remaining : 0;
   }
@@ -61,7 +61,9 @@ export class TarReader {
     this.#expect = 'header';
   }
 
-  /** What of the archive so far is to be passed on; its end is not, as more may be put before it. */
+  /**
+   * Takes a chunk and returns the parts to pass on. The end of the archive is held back, as more may be put before it.
+   */
   write(chunk: Buffer): readonly Buffer[] {
     this.#out = [];
     this.#empty &&= chunk.length === 0;
@@ -183,7 +185,7 @@ export class TarReader {
     this.#verdict = this.#receive(
       entry.type === '0' && entry.name.endsWith('/') ? { ...entry, type: '5' } : entry,
     );
-    // One by one: a call takes only so many arguments.
+    // One by one and not as arguments of one push: a call takes only so many.
     if (this.#verdict === 'keep') for (const held of this.#held) this.#out.push(held);
     this.#held = [];
     this.#expectData('data', size);

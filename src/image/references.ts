@@ -1,5 +1,5 @@
-// What unpinned URLs gave when they were fetched: URL -> sha256. A reference counts only while its layer is
-// in the store; without it the URL has to be fetched anew.
+// References: the sha256 that an unpinned URL had when it was fetched. A reference counts only while its layer is in
+// the store; without that the URL has to be fetched anew.
 import type { Host } from '../host/host.ts';
 import { sha256 } from '../crypto.ts';
 import { hasLayer, storePaths, writeStored } from './store.ts';

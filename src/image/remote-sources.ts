@@ -1,8 +1,8 @@
-// Which sources of a spec lie elsewhere, and have to be in the store before its container can be made. Pure.
+// Remote sources of a spec, which have to be in the store before its container can be made. Pure.
 import type { LayerSource, RootfsSource, Spec } from '../load/spec.ts';
 
 export interface FetchOptions {
-  /** Pinned archives of this host as well, so that a wrong one is found before anything else is done. */
+  /** True counts archives of this host as well: a wrong pinned one is found before anything else is done. */
   readonly local: boolean;
 }
 
@@ -15,7 +15,10 @@ export function isFetched(source: RootfsSource | LayerSource, { local }: FetchOp
   return source.kind === 'tarball' && (local || isUrl(source.tarball));
 }
 
-/** Only what comes over a network is remembered by a tag: folders and files are read each time. */
+/**
+ * Whether an image comes over a network. Only such an image is remembered by a tag: folders and files are read each
+ * time.
+ */
 export function isRemote(reference: string): boolean {
   return reference.startsWith('docker://');
 }

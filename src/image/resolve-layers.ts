@@ -1,5 +1,5 @@
-// Tells what layers a spec is made of: where each lies in the store, or what it would be made from. Reads
-// only, so that `plan` can use it; problems come back as diagnostics.
+// Layers of a spec: where each lies in the store, or what it would be made from. Reads only, so that `plan` can use it;
+// problems come back as diagnostics.
 import { OperationError, type Diagnostic, type SpecPath } from '../errors.ts';
 import { mayFetch, type Archives } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
@@ -15,16 +15,16 @@ import { isUrl } from './remote-sources.ts';
 import { hasLayer, layerPath } from './store.ts';
 
 export interface ResolvedLayers {
-  /** Lowest first, the root filesystem included; what could not be resolved is missing here. */
+  /** Lowest first, the root filesystem included; sources that could not be resolved are missing here. */
   readonly layers: readonly ResolvedLayer[];
   readonly diagnostics: readonly Diagnostic[];
   /** URLs without a pin that were not fetched yet; with any, `layers` is incomplete. */
   readonly unfetched: readonly Unfetched[];
-  /** What the image that the root filesystem comes from says. */
+  /** Facts of the image that the root filesystem comes from. */
   readonly image?: ImageFacts;
 }
 
-/** A URL, and where the spec has it. */
+/** URL that was not fetched yet, and its place in the spec. */
 export interface Unfetched {
   readonly url: string;
   readonly path: SpecPath;
@@ -98,7 +98,7 @@ async function resolveImage(
   { image: reference, digest }: Extract<RootfsSource, { readonly kind: 'image' }>,
   path: SpecPath,
 ): Promise<Outcome> {
-  // Loaded for those who use images: reading them is much code.
+  // Loaded when needed: reading images is much code.
   const { findImage, imageRecipe } = await import('./use-image.ts');
   try {
     const image = await findImage(scope, reference);

@@ -9,25 +9,25 @@ const MAX_LINKS = 40;
 
 export interface PathStep {
   readonly name: string;
-  /** What the merged view has there; absent: nothing. Symlinks only as the last step, unfollowed. */
+  /** Status in the merged view; absent when nothing is there. A symlink only as the last step, unfollowed. */
   readonly status?: FileStatus;
 }
 
 export interface ResolvedPath {
-  /** Absolute in the container, no symlink in any component that exists. */
+  /** Absolute path in the container, with no symlink in any component that exists. */
   readonly path: string;
   readonly steps: readonly PathStep[];
 }
 
 export interface ResolveOptions {
-  /** False: a symlink in the last component is left as it is. */
+  /** False leaves a symlink in the last component as it is. */
   readonly followLast?: boolean;
 }
 
-/** One layer's part of a merged folder. */
+/** Part that one layer has in a merged folder. */
 interface Part {
   readonly layer: string;
-  /** Relative to the layer, `''` for its root. */
+  /** Path relative to the layer, `''` for its root. */
   readonly relative: string;
   readonly opaque: ReadonlySet<string>;
   /** Folders that take their attributes from a layer below. */
@@ -47,16 +47,16 @@ interface Found extends Place {
   readonly link?: string;
 }
 
-/** What a folder of the merged view is made of: the layers of its content, topmost first, and of its attributes. */
+/** Origin of a folder of the merged view: the layers of its content, topmost first, and the layer of its attributes. */
 export interface FolderOrigin {
   readonly layers: readonly string[];
   readonly source: string;
 }
 
-/** Stacked layers, merged as the kernel will merge them. What was looked up is remembered: they must not change. */
+/** Stacked layers, merged as the kernel will merge them. Look-ups are remembered: the layers must not change. */
 export interface MergedLayers {
   /**
-   * What does not exist, dangling targets included, resolves literally.
+   * Resolves a path. Missing parts, dangling targets included, resolve literally.
    * @throws OperationError for a loop of symlinks.
    */
   resolve(path: string, options?: ResolveOptions): Promise<ResolvedPath>;
@@ -87,7 +87,7 @@ export async function mergeLayers(host: Host, lower: readonly string[]): Promise
   };
 }
 
-/** The same for one path of layers that change. */
+/** Resolves one path in layers that may change afterwards. */
 export async function resolveInLayers(
   host: Host,
   lower: readonly string[],
@@ -163,7 +163,7 @@ async function lookUp(host: Host, parent: Place, name: string): Promise<Found> {
     if (shown === undefined || (shown.implied && !implied)) shown = { status, layer: part.layer, implied };
     if (!opaque) parts.push({ ...part, relative });
     opaque ||= part.opaque.has(relative);
-    // What is below an opaque folder counts for its attributes only.
+    // Layers below an opaque folder count for its attributes only.
     if (opaque && !shown.implied) break;
   }
   if (shown === undefined) return { name, parts: [] };

@@ -1,14 +1,14 @@
-// What programs open at run time though no header names it: plug-ins, and folders they write to. Only what is
-// on the host is taken. A program that needs more has it listed in the spec.
+// Files that programs open at run time though no header names them: plug-ins, and folders they write to. Only those on
+// the host are taken. A program that needs more has it listed in the spec.
 
 export interface RunTimeNeeds {
-  /** Taken with all below. */
+  /** Folders taken with all below. */
   readonly trees: readonly string[];
-  /** Taken empty, for their mode and owner. */
+  /** Folders taken empty, for their mode and owner. */
   readonly folders: readonly string[];
 }
 
-/** By the program's file name. */
+/** Needs by the program's file name. */
 export const PROGRAM_NEEDS: Readonly<Record<string, RunTimeNeeds>> = {
   // load_module finds modules below the prefix; logs, temporary bodies and caches go to folders it does not make.
   nginx: {
@@ -17,5 +17,5 @@ export const PROGRAM_NEEDS: Readonly<Record<string, RunTimeNeeds>> = {
   },
 };
 
-/** Beside glibc: names of users, groups and hosts. Later versions have some of them built in. */
+/** Libraries beside glibc that look up users, groups and hosts. Later versions have some of them built in. */
 export const GLIBC_NAME_SERVICES: readonly string[] = ['libnss_files.so.2', 'libnss_dns.so.2'];

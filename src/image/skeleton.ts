@@ -1,5 +1,5 @@
-// What every root filesystem made of host files has besides them: the usual empty folders, and the host's
-// system users, so that `user www-data` in a configuration has a meaning. Files of the closure come first.
+// Skeleton of a root filesystem made of host files: the usual empty folders, and the host's system users, so that `user
+// www-data` in a configuration has a meaning. Files of the closure come first.
 import type { TreeEntry } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
 
@@ -17,7 +17,7 @@ const FOLDERS: readonly (readonly [string, number])[] = [
   ['var/tmp', 0o1777],
 ];
 
-/** Used when the host has no users at all. */
+/** Users and groups for a host that has none at all. */
 const ROOT_ONLY: Readonly<Record<string, string>> = {
   passwd: 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n',
   group: 'root:x:0:\nnogroup:x:65534:\n',
@@ -45,7 +45,7 @@ function withoutMembers(line: string): string {
   return fields.length === 4 ? [...fields.slice(0, 3), ''].join(':') : line;
 }
 
-/** Makes what the closure does not bring itself. */
+/** Makes the folders and files that the closure does not bring. */
 export async function makeSkeleton(
   host: Host,
   layer: string,

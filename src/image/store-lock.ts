@@ -22,8 +22,9 @@ export async function withStoreLock<T>(
 }
 
 /**
- * Runs `task` while no other process gives or takes a name in the store. What is being collected sees a layer with
- * its record or none of both, and every tag whose puller has found its layers there already. The store must be open.
+ * Runs `task` while no other process gives or takes a name in the store. A garbage collection then sees a layer with
+ * its note or neither of them, and every tag whose puller has already found layers in the store. The store must be
+ * open.
  */
 export async function withStoreNames<T>(context: StoreContext, task: () => Promise<T>): Promise<T> {
   return whileLocked(context, NAMES, 'changes the store', task);
@@ -45,7 +46,7 @@ async function whileLocked<T>(
   try {
     return await task();
   } finally {
-    // Removed while it is held: nobody can take a lock on a file that is about to go.
+    // The file is removed while it is locked: nobody can take a lock on a file that is about to go.
     await host.removeFile(path);
     await lock.release();
   }

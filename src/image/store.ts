@@ -1,5 +1,5 @@
-// The layers of this machine: <data-dir>/images/layers/<key>/ is an unpacked tree, <key>.json beside it says
-// where it came from. A layer is made below tmp and renamed when it is whole; it never changes afterwards.
+// Store of this machine's layers: <data-dir>/images/layers/<key>/ is an unpacked tree, <key>.json beside it its note. A
+// layer is made below tmp and renamed when it is whole; it never changes afterwards.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { removeStaleFolders, withWorkFolder } from './work-folder.ts';
@@ -15,7 +15,7 @@ export interface LayerNote {
   readonly stored?: number;
   /** Milliseconds since the epoch. */
   readonly created: number;
-  /** What the layer cannot say by itself; absent when there is nothing. */
+  /** Facts about folders that the tree cannot express; absent when there are none. */
   readonly folders?: LayerFolders;
 }
 
@@ -24,9 +24,9 @@ export interface StorePaths {
   readonly layers: string;
   /** Work in progress, one folder for each piece, named after its process. */
   readonly work: string;
-  /** What an unpinned URL gave when it was last fetched. */
+  /** Hashes that unpinned URLs had when they were last fetched. */
   readonly references: string;
-  /** What a reference to an image gave when it was last pulled. */
+  /** Records of images as they were when last pulled. */
   readonly tags: string;
   /** Hashes of local archives, so that unchanged ones are not read again. */
   readonly hashes: string;
@@ -58,20 +58,20 @@ export function notePath(dataDir: string, key: string): string {
   return `${layerPath(dataDir, key)}.json`;
 }
 
-/** What is known about a layer; undefined for folders that are none, and when it was lost. */
+/** Note of a layer; undefined for a folder that is no layer of the store, and when the note was lost. */
 export async function readLayerNote(host: Host, layer: string): Promise<LayerNote | undefined> {
   if (!/\/images\/layers\/[0-9a-f]{64}$/.test(layer)) return undefined;
   const text = await host.readText(`${layer}.json`);
   try {
     return text === undefined ? undefined : (JSON.parse(text) as LayerNote);
   } catch (error) {
-    // Written whole before the layer has its name; damaged later, people lose a line of `image ls`.
+    // The note was written whole before the layer had its name. A note damaged later counts as lost, its `folders` too.
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
 }
 
-/** The layers that an overlay is to be made of, lowest first: without those that one above hides whole. */
+/** Layers for an overlay, lowest first, without those that a layer above hides whole. */
 export async function visibleLayers(host: Host, lower: readonly string[]): Promise<readonly string[]> {
   for (let index = lower.length - 1; index > 0; index--) {
     const note = await readLayerNote(host, lower[index] ?? '');
@@ -123,25 +123,25 @@ export async function withWork<T>(
 }
 
 /**
- * Writes a small file of the store whole, or not at all. By way of a folder of its own: what a kill leaves of it is known
- * as nobody's work by whoever comes next.
+ * Writes a small file of the store whole, or not at all, through a work folder of its own: the remains of a killed
+ * write are then known as no living process's work, and removed.
  */
 export async function writeStored(host: Host, dataDir: string, path: string, text: string): Promise<void> {
   await withWork(host, dataDir, (work) => writeVia(host, work, path, text));
 }
 
-/** The same from a folder of work that there is already. */
+/** Writes a small file of the store whole, through a work folder that exists already. */
 export async function writeVia(host: Host, work: string, path: string, text: string): Promise<void> {
   await host.writeAtomic(path, text, { via: `${work}/whole` });
 }
 
-/** Names of what is being made in the store, or was when its maker was killed. */
+/** Names of the folders in which something is being made, or was when its process was killed. */
 export async function listWork(host: Host, dataDir: string): Promise<readonly string[]> {
   return (await host.list(storePaths(dataDir).work)) ?? [];
 }
 
 /** Removes what killed processes left unfinished. Cheap; never touches the work of a live one. */
 export async function removeStaleWork(host: Host, dataDir: string): Promise<readonly string[]> {
-  // Nobody else has any business here: what does not look like work is wreckage too.
+  // Only runspec writes here: a name that does not look like work is wreckage too.
   return removeStaleFolders(host, storePaths(dataDir).work, '', await listWork(host, dataDir));
 }

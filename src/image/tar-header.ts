@@ -37,7 +37,7 @@ export function readHeader(block: Buffer): TarHeader {
   return { ...header, sparse: { size: number(block, 483, 12, 'real size'), extended: block[482] === 1 } };
 }
 
-/** Mode, owner and time as decimal numbers; device numbers only make sense for device nodes. */
+/** Mode, owner and time of an entry as numbers. */
 export function readAttributes(block: Buffer): {
   readonly mode: number;
   readonly uid: number;
@@ -99,7 +99,10 @@ function text(block: Buffer, offset: number, length: number): string {
   return block.toString('latin1', offset, end === -1 || end > offset + length ? offset + length : end);
 }
 
-/** Octal with blanks around it, or base 256 when the first bit is set; only times before 1970 are negative. */
+/**
+ * Number of a field: octal with blanks around it, or base 256 when the first bit is set; only times before 1970 are
+ * negative.
+ */
 function number(block: Buffer, offset: number, length: number, what: string): number {
   let value: number;
   if (block[offset] === 0x80) {

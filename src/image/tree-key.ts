@@ -3,9 +3,9 @@ import type { TreeEntry } from '../host/archives.ts';
 import { sha256 } from '../crypto.ts';
 
 /**
- * Stands for the content of files without reading it: names, types, modes, owners and link targets; of files also which they
- * are and when they last changed, which the kernel tells and nobody can set. Times of folders and symlinks stay out: they
- * change when an editor makes a swap file, and nothing in a container depends on them.
+ * Stands for the content of files without reading it: names, types, modes, owners and link targets; of files also
+ * inode, size and times, of which nobody can set the ctime. Times of folders and symlinks stay out: they change when an
+ * editor makes a swap file, and nothing in a container depends on them.
  */
 export function describeTree(entries: readonly TreeEntry[]): readonly unknown[] {
   return entries.map(({ path, status, target }) => [
@@ -19,7 +19,9 @@ export function describeTree(entries: readonly TreeEntry[]): readonly unknown[] 
   ]);
 }
 
-/** Another one whenever anything in the tree may have changed: attributes of folders too. 32 hex digits. */
+/**
+ * Identity of a tree, 32 hex digits: changes whenever anything in it may have changed, attributes of folders included.
+ */
 export function identityOfTree(entries: readonly TreeEntry[]): string {
   return sha256(JSON.stringify(entries.map(({ path, status }) => [path, ...identityOf(status)]))).slice(
     0,
@@ -27,7 +29,7 @@ export function identityOfTree(entries: readonly TreeEntry[]): string {
   );
 }
 
-/** When the latest change of it was, in nanoseconds since the epoch. */
+/** Time of the latest change in a tree, in nanoseconds since the epoch. */
 export function lastChange(entries: readonly TreeEntry[]): bigint {
   return entries.map(({ status }) => BigInt(status.ctimeNs)).reduce((a, b) => (a > b ? a : b), 0n);
 }
@@ -37,8 +39,8 @@ function identityOf({ device, inode, ctimeNs }: TreeEntry['status']): readonly u
 }
 
 /**
- * Layers below, as they enter the key of a layer whose places are found through their symlinks: the keys of
- * layers of the store, the paths of folders used in place.
+ * Lower layers as part of the key of a layer whose paths lead through their symlinks: the keys of layers of the store,
+ * the paths of folders used in place.
  */
 export function describeLower(lower: readonly string[]): readonly string[] {
   return lower.map((path) => /\/images\/layers\/([0-9a-f]{64})$/.exec(path)?.[1] ?? path);

@@ -1,5 +1,5 @@
-// From an archive to a layer of the store: fetched when it is a URL, its hash checked before anything is
-// unpacked and again on what was unpacked, so that a file exchanged in between does not get in.
+// Layers from archives: fetched when they are URLs, their hash checked before anything is unpacked and again on what
+// was unpacked, so that a file exchanged in between does not get in.
 import { OperationError } from '../errors.ts';
 import type { Archives, Content } from '../host/archives.ts';
 import type { Host } from '../host/host.ts';
@@ -12,14 +12,13 @@ import { isUrl } from './remote-sources.ts';
 import { hasLayer, layerPath, openStore, readLayerNote, withWork, type LayerNote } from './store.ts';
 import { showSource } from '../load/show-source.ts';
 
-/** What making a layer needs. */
 export interface LayerContext {
   readonly host: Host;
   readonly archives: Archives;
   readonly dataDir: string;
   readonly signal: AbortSignal;
   progress(text: string): void;
-  /** How far layers are; where nobody takes it, `progress` says so too. */
+  /** Progress of layers as values; without it, `progress` gets the same as text. */
   layerProgress?(event: LayerProgress): void;
 }
 
@@ -48,7 +47,7 @@ export async function addArchive(context: LayerContext, path: string): Promise<s
   return key;
 }
 
-/** Fetches an unpinned URL, puts it into the store and remembers what it gave. */
+/** Fetches an unpinned URL, puts it into the store and remembers its hash. */
 export async function fetchReference(context: LayerContext, url: string): Promise<string> {
   const { host, dataDir } = context;
   return fetched(context, url, false, async (archive, { sha256: key }) => {
@@ -59,8 +58,8 @@ export async function fetchReference(context: LayerContext, url: string): Promis
 }
 
 /**
- * Hash and size of an archive as it is now, fetched when it is a URL; nothing is kept of it. What a pinned URL has is known
- * when its layer is in the store: as apply, this needs no network then.
+ * Hash and size of an archive as it is now, fetched when it is a URL; nothing of it is kept. For a pinned URL whose
+ * layer is in the store both are known, so that this needs no network, as apply does not.
  */
 export async function measureArchive(
   context: LayerContext,
@@ -84,7 +83,7 @@ function fetched<T>(
 ): Promise<T> {
   return withWork(host, dataDir, async (work) => {
     const archive = `${work}/archive`;
-    // Half of the free space: the other half is for what comes out of it.
+    // Half of the free space: the other half is for the unpacked content.
     const limit = Math.min(archives.limits.bytes, Math.floor((await host.freeBytes(work)) / 2));
     return use(archive, await archives.download(url, archive, { limit, pinned, signal, progress }));
   });
@@ -96,7 +95,7 @@ async function hashLocal({ host, archives, dataDir, signal }: LayerContext, path
   if (status === undefined) throw new OperationError(`archive ${path} is gone`, { hint: 'check the path' });
   const now = host.now();
   const { sha256 } = await archives.hash(real, signal);
-  // Whatever is remembered: a store that others can enter is refused here.
+  // openStore refuses a store that others can enter, before anything is remembered there.
   await openStore(host, dataDir);
   await rememberHash(host, dataDir, sourceOf(real, status), now, sha256);
   return sha256;
@@ -135,7 +134,7 @@ async function unpackLayer(
   follow.unpacked(`unpacked ${inspector.summary().entries} files into ${layerPath(dataDir, key)}`);
 }
 
-/** The record of a layer as an inspector saw it. */
+/** Note of a layer from what its inspector saw. */
 export function describeLayer(host: Host, source: string, seen: LayerSummary): LayerNote {
   const { entries, bytes, folders } = seen;
   const { implied, whiteouts, opaque, opaqueRoot } = folders;

@@ -1,4 +1,4 @@
-// From the reference of an image to what it is made of: by its tag when it was pulled, else from its source.
+// Images by reference: from the tag of one that was pulled, else from their source.
 import { OperationError } from '../errors.ts';
 import { parseImageReference } from '../load/image-reference.ts';
 import { showSource } from '../load/show-source.ts';
@@ -17,13 +17,13 @@ export type ImageRecipe = Extract<LayerRecipe, { readonly kind: 'image' }>;
 
 type Scope = Pick<LayerContext, 'host' | 'archives' | 'dataDir' | 'signal'>;
 
-/** Reads only; asks a registry for what was never pulled. @throws OperationError */
+/** Finds an image. Reads only; asks a registry about one that was never pulled. @throws OperationError */
 export async function findImage(scope: Scope, reference: string): Promise<Image> {
   const tagged = isRemote(reference) ? await readTag(scope.host, scope.dataDir, reference) : undefined;
   return tagged ?? readFromSource(scope, reference);
 }
 
-/** As the source has it now, whatever was pulled before. @throws OperationError */
+/** Reads an image as its source has it now, whatever was pulled before. @throws OperationError */
 export async function readFromSource(scope: Scope, reference: string): Promise<Image> {
   return readImage(await openReference(scope, reference), platformOf(process.arch));
 }

@@ -1,6 +1,6 @@
-// What a layer deletes, told the way overlayfs understands it. An archive says it with names (OCI image spec,
-// layer.md): `.wh.NAME` hides NAME of the layers below, `.wh..wh..opq` all that they have in its folder. Neither
-// hides what its own layer adds, wherever in the archive it stands: so the answer is known at the end only.
+// Whiteouts: the deletions of a layer, in the form that overlayfs understands. An archive has them as names (OCI image
+// spec, layer.md): `.wh.NAME` hides NAME of the layers below, `.wh..wh..opq` all that they have in its folder. Neither
+// hides what its own layer adds, wherever in the archive that stands, so the deletions are known only at the end.
 import { isUtf8 } from 'node:buffer';
 import { NameLog } from './name-log.ts';
 import { writeFolder, writeWhiteout, xattrsOf, type Attributes } from './pax.ts';
@@ -11,30 +11,32 @@ const PREFIX = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 const OPAQUE_XATTR = ['trusted.overlay.opaque', 'y'] as const;
 
-/** A folder that an archive uses but does not list. */
+/** Attributes of a folder that an archive uses but does not list. */
 const IMPLIED: Attributes = { mode: 0o755, uid: '0', gid: '0', mtime: '0', xattrs: new Map() };
 
 /** Paths as text: folders whose names are not UTF-8 are missing here, as nothing in runspec can name them. */
 export interface LayerFolders {
-  /** Made because something lies in them: their attributes are those of the layers below, if those have them. */
+  /**
+   * Folders made because something lies in them: their attributes are those of the layers below, if those have them.
+   */
   readonly implied: readonly string[];
-  /** Hold whiteouts, which the kernel leaves in its listings when no layer below has the folder too. */
+  /** Folders with whiteouts, which the kernel leaves in its listings when no layer below has the folder too. */
   readonly whiteouts: readonly string[];
-  /** Hide what the layers below have there. */
+  /** Folders that hide what the layers below have there. */
   readonly opaque: readonly string[];
-  /** The layer hides all layers below it. The kernel does not look for the mark on a layer's root. */
+  /** True when the layer hides all layers below it: the kernel does not look for the mark on a layer's root. */
   readonly opaqueRoot: boolean;
 }
 
 /** Follows the entries of one layer. Paths are plain: relative, `''` for the root. */
 export class LayerContents {
   readonly #folders = new Map<string, Attributes>();
-  /** Everything but folders, as it came; what became a folder later is in #folders. */
+  /** Entries that are no folders, as they came; a name that became a folder later is in #folders. */
   readonly #others = new NameLog();
   readonly #whiteouts = new Set<string>();
   readonly #opaque = new Set<string>();
 
-  /** True when the entry is a whiteout, which GNU tar must not see. */
+  /** Records an entry. True when it is a whiteout, which GNU tar must not see. */
   add(path: string, entry: TarEntry): boolean {
     const name = path.slice(path.lastIndexOf('/') + 1);
     const folder = parentOf(path);
@@ -74,7 +76,7 @@ export class LayerContents {
 
   /** Entries to unpack after all others, and what they cannot express. */
   finish(): { readonly entries: Buffer; readonly folders: LayerFolders } {
-    // A folder that is deleted and made again hides what it was.
+    // A folder that is deleted and made again hides what it was: it is opaque.
     for (const path of this.#whiteouts) if (this.#folders.has(path)) this.#opaque.add(path);
     const opaqueRoot = this.#opaque.delete('');
     const others = this.#findOthers();
@@ -103,7 +105,7 @@ export class LayerContents {
     };
   }
 
-  /** Those of the deleted paths, and of the folders on the way to them, that the layer has as something else. */
+  /** Deleted paths, and folders on the way to them, that the layer has as something other than a folder. */
   #findOthers(): ReadonlySet<string> {
     const asked = new Set<string>();
     for (const path of [...this.#whiteouts, ...this.#opaque]) {
@@ -113,7 +115,7 @@ export class LayerContents {
     return new Set([...found].filter((path) => !this.#folders.has(path)));
   }
 
-  /** Whether nothing of the layers below can be seen at `path` anyway, whatever is said about it. */
+  /** Whether something above `path` already hides all that the layers below have there. */
   #isHidden(path: string, others: ReadonlySet<string>): boolean {
     for (let folder = path; folder !== '';) {
       folder = parentOf(folder);

@@ -1,4 +1,4 @@
-// Private folders for work in progress, each named after its process, so that what a killed one has left is known.
+// Private folders for work in progress, each named after its process, so that the folders of a killed one are known.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 
@@ -46,7 +46,9 @@ export function processIdentity(stat: string): string | undefined {
   return match === null || start === undefined ? undefined : `${match[1]}-${start}`;
 }
 
-/** Removes those of `names` below `parent` that are nobody's work any more. @returns the names that are gone. */
+/**
+ * Removes the folders of `names` below `parent` that are no living process's work. @returns the names that are gone.
+ */
 export async function removeStaleFolders(
   host: Host,
   parent: string,

@@ -17,7 +17,7 @@ export class ArchiveWriter {
     this.#file = file;
   }
 
-  /** Where the bytes of the next file begin. */
+  /** Offset at which the bytes of the next file begin. */
   get bodyOffset(): number {
     return this.#at + BLOCK;
   }
@@ -40,7 +40,7 @@ export class ArchiveWriter {
   async end(): Promise<void> {
     const mark = endOfArchive();
     await this.#packing.writeAt(this.#file, this.#at, mark);
-    // A layer that was there already may have been packed once more behind it.
+    // Cut, because a layer that the archive has already may have been packed once more behind the mark.
     await this.#packing.cut(this.#file, this.#at + mark.length);
   }
 }

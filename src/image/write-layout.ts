@@ -10,7 +10,11 @@ const NAME = 'org.opencontainers.image.ref.name';
 const WORK = '.runspec-';
 const PATIENCE_MS = 60_000;
 
-/** Makes the folder of a layout where it is missing; nothing is touched in one that is something else's. @returns whether it is new. */
+/**
+ * Makes the folder of a layout where it is missing.
+ * @returns whether it is new.
+ * @throws UsageError when the folder holds something else; nothing is touched then.
+ */
 export async function prepareLayout(host: Host, folder: string): Promise<boolean> {
   const found = await host.statusOfTarget(folder);
   if (found === undefined) return host.makeDirectory(folder, { mode: 0o755 });
@@ -24,7 +28,7 @@ export async function prepareLayout(host: Host, folder: string): Promise<boolean
 
 const HINT = 'name a folder that is new or empty, or a layout to add to';
 
-/** Once all of an image is whole: what fails before leaves nothing. */
+/** Makes the folders of blobs, once all of an image is whole: a failure before leaves nothing. */
 export async function makeBlobFolder(host: Host, folder: string): Promise<void> {
   for (const path of [`${folder}/blobs`, `${folder}/blobs/sha256`])
     await host.makeDirectory(path, { mode: 0o755 });
@@ -46,7 +50,7 @@ export async function keepBlob(
   await host.rename(file, blobPath(folder, digest));
 }
 
-/** The tag is the manifest's from now on; other tags, and images without one, stay. */
+/** Gives the tag to the manifest; other tags, and images without one, stay. */
 export async function tagManifest(
   host: Host,
   folder: string,
@@ -54,7 +58,7 @@ export async function tagManifest(
   tag: string,
   mode: number,
 ): Promise<void> {
-  // Two that add to one layout at once would each lose the other's tag.
+  // Locked, because of two processes that add to one layout at once each would lose the other's tag.
   const path = `${folder}/.runspec-lock`;
   const lock = await host.lock(path, PATIENCE_MS);
   if (lock === undefined)

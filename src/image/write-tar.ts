@@ -24,12 +24,12 @@ export function writeTarHeader(entry: PackedEntry): Buffer {
   return Buffer.concat([...pax, writeBlock(entry)]);
 }
 
-/** Two blocks of zeros. GNU tar fills up to 10,240 bytes, which nobody needs. */
+/** End of an archive: two blocks of zeros. GNU tar fills up to 10,240 bytes, which nobody needs. */
 export function endOfArchive(): Buffer {
   return Buffer.alloc(2 * BLOCK);
 }
 
-/** What an entry has that runspec itself adds. */
+/** Defaults of an entry that runspec itself adds. */
 export const EMPTY: PackedEntry = {
   name: '',
   link: '',
@@ -54,7 +54,7 @@ function recordsOf(entry: PackedEntry): readonly (readonly [string, string])[] {
   if (size > MAX_SIZE) records.push(['size', String(size)]);
   if (uid > MAX_ID) records.push(['uid', String(uid)]);
   if (gid > MAX_ID) records.push(['gid', String(gid)]);
-  // Parts of a second, times before 1970 and after 2242.
+  // Records hold what octal digits cannot: parts of a second, times before 1970 and after 2242.
   if (!/^\d+$/.test(mtime) || Number(mtime) > MAX_SIZE) records.push(['mtime', mtime]);
   return records.sort(([a], [b]) => (a < b ? -1 : 1));
 }

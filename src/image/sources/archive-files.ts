@@ -1,7 +1,6 @@
-// The files in a tar archive, found by reading its headers and stepping over its data: the archive is never
-// unpacked. In one that is compressed nothing can be stepped over: it is read through for its headers, and for each
-// file up to that one. Symlinks and hard links between its files are followed, as old `docker save` made them for equal
-// layers.
+// Files of a tar archive, found by reading its headers and stepping over its data: the archive is never unpacked. A
+// compressed archive allows no steps: it is read through for its headers, and for each file up to that one. Symlinks
+// and hard links between its files are followed, as old `docker save` made them for equal layers.
 import { Readable } from 'node:stream';
 import { OperationError } from '../../errors.ts';
 import { printable } from '../tar-header.ts';
@@ -18,9 +17,9 @@ const COMPRESSED: Readonly<Record<string, string>> = {
 };
 
 export interface ArchiveFiles extends Files {
-  /** Bytes; undefined when there is no such file. */
+  /** Size in bytes; undefined when there is no such file. */
   sizeOf(name: string): number | undefined;
-  /** The first four bytes, in hex. */
+  /** First four bytes of a file, in hex. */
   headOf(name: string): Promise<string>;
 }
 

@@ -1,4 +1,4 @@
-// Gets from a registry's challenge to the value of `authorization`: a token of its token server, or name and
+// Sign-in to a registry: from its challenge to the value of `authorization`, a token of its token server, or name and
 // password. A token is asked for once and used until it expires.
 import { OperationError } from '../../errors.ts';
 import type { FetchRequest } from '../../host/http.ts';
@@ -8,16 +8,17 @@ import { parseChallenges, type Challenge } from './challenge.ts';
 import { findCredentials, type Credentials } from './credentials.ts';
 import type { SourceContext } from './files.ts';
 
-/** What the token specification assumes when a server says nothing. */
+/** Seconds that the token specification assumes when a server says no lifetime. */
 const LIFETIME_S = 60;
 const HURRY_MS = 5_000;
 
 export interface Authorizer {
-  /** Of the last answer, while it is good. */
+  /** Value of the last answer, while it is good. */
   current(): string | undefined;
   /**
+   * @param refused the value that the registry has just refused, if one was sent.
    * @param isSecure whether the challenge came over https: then a login goes over nothing else.
-   * @returns undefined when the registry offers no way that could be gone.
+   * @returns undefined when the registry offers no way to sign in that can be used.
    */
   answer(header: string, refused: string | undefined, isSecure: boolean): Promise<string | undefined>;
 }
@@ -52,7 +53,7 @@ export function createAuthorizer(context: SourceContext, place: Place): Authoriz
   return {
     current,
     async answer(header, refused, isSecure) {
-      // Several layers are refused at the same time: the first asks for all.
+      // Several layers are refused at the same time: the first one asks for all.
       const known = current();
       if (known !== undefined && known !== refused) return known;
       asking ??= ask(header, isSecure).finally(() => (asking = undefined));

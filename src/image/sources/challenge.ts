@@ -11,7 +11,7 @@ const TOKEN = "[A-Za-z0-9!#$%&'*+.^_`|~-]+";
 const SCHEME = new RegExp(`^\\s*,?\\s*(${TOKEN})(?=\\s|,|$)(?!\\s*=)`);
 const PARAMETER = new RegExp(`^\\s*,?\\s*(${TOKEN})\\s*=\\s*(?:"((?:[^"\\\\]|\\\\.)*)"|(${TOKEN}))`);
 
-/** What cannot be read ends the list: a challenge is an offer, and none is one less. */
+/** Challenges of a header. An unreadable part ends the list: a challenge is only an offer, and there is one less. */
 export function parseChallenges(header: string): readonly Challenge[] {
   const challenges: { scheme: string; parameters: Record<string, string> }[] = [];
   for (let rest = header; rest.trim() !== '';) {

@@ -7,17 +7,17 @@ import type { SourceContext } from './files.ts';
 const LOOPBACK = /^(?:localhost|\[::1\]|127(?:\.\d{1,3}){3})(?::\d+)?$/;
 
 export interface GetOptions {
-  /** Relative to the repository, as in `manifests/latest`. */
+  /** Path relative to the repository, as in `manifests/latest`. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Not tried again: another server stands in. */
+  /** True when a failed request is not tried again, because another server stands in. */
   readonly once: boolean;
   readonly signal: AbortSignal;
 }
 
 export interface Connection {
   readonly endpoint: Endpoint;
-  /** It failed, and another server stands in. */
+  /** True once the server has failed and another stands in. */
   failed: boolean;
   get(options: GetOptions): Promise<HttpResponse>;
 }
@@ -43,7 +43,7 @@ export function connect(context: SourceContext, endpoint: Endpoint, insecure: bo
         });
       const first = authorizer.current();
       const response = await send(first);
-      // Where it sends us has no say in who gets its login.
+      // A challenge from where the server redirects to gets no login of the server.
       const isOwn = new URL(response.url).origin === new URL(url).origin;
       if (response.status !== 401 || !isOwn) return response;
       const challenge = response.headers['www-authenticate'] ?? '';
@@ -55,7 +55,7 @@ export function connect(context: SourceContext, endpoint: Endpoint, insecure: bo
   };
 }
 
-/** https, except where plain http is allowed and nothing else is spoken. */
+/** Origin of a server: https, unless plain http is allowed there and https is not spoken. */
 async function findOrigin(
   { archives, signal }: SourceContext,
   server: string,
@@ -69,7 +69,7 @@ async function findOrigin(
     return secure;
   } catch (error) {
     signal.throwIfAborted();
-    // A certificate that proves nothing is no reason to give up proof altogether.
+    // A bad certificate is no reason for plain http, which proves nothing at all.
     const { cause } = error as Error;
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
     if (/CERT|SELF_SIGNED|UNABLE_TO/.test(code)) throw error;

@@ -1,5 +1,5 @@
-// What a user's files say for a registry: containers-auth.json(5), and Docker's config.json with its helpers.
-// Nothing read here may reach a message, a log or the arguments of a program.
+// Credentials of a user for a registry, from containers-auth.json(5) and Docker's config.json with its helpers. Nothing
+// read here may reach a message, a log or the arguments of a program.
 import { OperationError } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 import { fieldsOf, parseDocument, textOf, type Fields } from '../document.ts';
@@ -11,7 +11,7 @@ export type Credentials =
 
 const HUB = 'https://index.docker.io/v1/';
 
-/** The first file that knows the repository or its registry decides. undefined: ask without a name. */
+/** Credentials from the first file that knows the repository or its registry; undefined to ask without a name. */
 export async function findCredentials(
   { host, signal }: Pick<SourceContext, 'host' | 'signal'>,
   registry: string,
@@ -51,7 +51,7 @@ export function authFiles({
   ];
 }
 
-/** Most specific first: `quay.io/team/app`, `quay.io/team`, `quay.io`. */
+/** Keys of a repository in these files, most specific first: `quay.io/team/app`, `quay.io/team`, `quay.io`. */
 export function keysOf(registry: string, repository: string): readonly string[] {
   const parts = repository.split('/');
   const paths = parts.map((_, index) => `${registry}/${parts.slice(0, parts.length - index).join('/')}`);
@@ -88,7 +88,7 @@ function byServer(value: unknown, what: string): ReadonlyMap<string, unknown> {
   return new Map(entries.map(([key, one]) => [normalize(key), one]));
 }
 
-/** Docker writes registries as URLs, and its own in a way of its own. */
+/** Registry of a key: Docker writes registries as URLs, and its own under names of its own. */
 function normalize(key: string): string {
   const host = /^https?:\/\//.test(key) ? key.replace(/^https?:\/\//, '').replace(/\/.*$/, '') : key;
   return /^(?:index|registry-1)\.docker\.io$/.test(host) ? 'docker.io' : host;
@@ -101,7 +101,7 @@ function serverOf(key: string): string {
 function parseEntry(entry: Fields, file: string): Credentials | undefined {
   const { auth, identitytoken } = entry;
   if (typeof identitytoken === 'string' && identitytoken !== '') return { identityToken: identitytoken };
-  // With a store of secrets Docker leaves an empty entry behind.
+  // Docker leaves an empty entry behind for a login that is in a store of secrets.
   if (auth === undefined || auth === '') return undefined;
   const plain = Buffer.from(textOf(auth, `an auth of ${file}`), 'base64')
     .toString('utf8')
@@ -119,13 +119,13 @@ async function askHelper(
 ): Promise<Credentials | undefined> {
   if (!/^[\w.-]+$/.test(name)) throw new OperationError('a credential helper has an odd name');
   const program = `docker-credential-${name}`;
-  // Helpers look for their own secrets where their user keeps them.
+  // All variables, because helpers look for their own secrets where their user keeps them.
   const env = Object.fromEntries(
     Object.entries(host.environment).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
   );
   const { status, stdout } = await host.run([program, 'get'], { stdin: server, env, signal });
   if (status !== 0 && /credentials not found/i.test(stdout)) return undefined;
-  // What it wrote stays here: it may hold what was to be kept secret.
+  // The helper's output stays out of messages: it may hold a secret.
   if (status !== 0) {
     throw new OperationError(
       `${program} failed for ${server}${status === undefined ? '' : ` with status ${status}`}`,

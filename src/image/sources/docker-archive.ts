@@ -1,6 +1,6 @@
-// What `docker save` writes. manifest.json names the config and the layers of each image: old versions as
-// ID.json and ID/layer.tar, newer ones as blobs of an OCI layout. A manifest as registries have it is not
-// among them; the one made here is what `skopeo copy` would make, so that its digest is the same every time.
+// Archives of `docker save`. manifest.json names the config and the layers of each image: old versions as ID.json and
+// ID/layer.tar, newer ones as blobs of an OCI layout. They hold no manifest as registries have it; the one made here is
+// what `skopeo copy` would make, so that its digest is the same every time.
 import { createHash } from 'node:crypto';
 import { OperationError } from '../../errors.ts';
 import { parseImageReference, formatImageReference } from '../../load/image-reference.ts';
@@ -49,7 +49,10 @@ export async function openDockerArchive(
     });
   }
   const places = new Map<string, string>();
-  /** A layer may be asked for by itself, of an image that was read before: only manifest.json knows its file. */
+  /**
+   * File of a blob. A layer of an image that was read before may be asked for by itself, and only manifest.json knows
+   * its file.
+   */
   const placeOf = async ({ digest }: Descriptor): Promise<string> => {
     if (!places.has(digest)) await readRoot(DOCUMENT_LIMIT);
     const place = places.get(digest);
@@ -121,13 +124,13 @@ function chooseByName(images: readonly SavedImage[], name: string | undefined): 
   return image;
 }
 
-/** `alpine` and `docker.io/library/alpine:latest` are one name. */
+/** Full form of a name: `alpine` and `docker.io/library/alpine:latest` are one. */
 function inFull(name: string): string {
   const parsed = parseImageReference(`docker://${name}`, '/');
   return 'value' in parsed ? formatImageReference(parsed.value) : name;
 }
 
-/** A file that is named after its digest has to have it. */
+/** Digest of a config; a file that is named after its digest has to have it. */
 function checkName(file: string, digest: string): string {
   const hex = /(?:^|\/)([0-9a-f]{64})(?:\.json)?$/.exec(file)?.[1];
   if (hex === undefined || digest === `sha256:${hex}`) return digest;
@@ -137,8 +140,9 @@ function checkName(file: string, digest: string): string {
 }
 
 /**
- * Plain layers have their diff id as digest, compressed ones mostly a name that says it: whoever reads them checks
- * either. Only what has no such name is hashed, each time that the image is looked at.
+ * Descriptor of a layer. A plain layer has its diff id as digest, a compressed one mostly a name that says it: reading
+ * the layer checks either. Only a compressed layer without such a name is hashed, each time that the image is looked
+ * at.
  */
 async function describeLayer(
   files: ArchiveFiles,

@@ -1,6 +1,6 @@
-// Which servers have the images of a registry, and which of them need not prove who they are. Taken from
-// the environment and not from containers' registries.conf: that is TOML, with drop-in files, prefixes and short
-// names of its own, and to honour a part of it would be worse than to honour none.
+// Servers that have the images of a registry, and which of them need not prove who they are. Taken from the environment
+// and not from containers' registries.conf: that is TOML, with drop-in files, prefixes and short names of its own, and
+// to honour only a part of it would be worse than none.
 import { OperationError } from '../../errors.ts';
 import type { Host } from '../../host/host.ts';
 
@@ -9,7 +9,7 @@ const MIRRORS = 'RUNSPEC_REGISTRY_MIRRORS';
 
 /** A server of the Distribution API. */
 export interface Endpoint {
-  /** HOST[:PORT] as it is spoken to. */
+  /** HOST[:PORT] to connect to. */
   readonly host: string;
   /** HOST[:PORT] as files with credentials name it. */
   readonly registry: string;
@@ -17,9 +17,9 @@ export interface Endpoint {
 }
 
 export interface RegistrySettings {
-  /** May speak plain http, and https with any certificate. */
+  /** True when a server may speak plain http, and https with any certificate. */
   isInsecure(host: string): boolean;
-  /** Where to ask, in order; the registry itself comes last. */
+  /** Servers to ask, in order; the registry itself comes last. */
   endpointsOf(registry: string, repository: string): readonly Endpoint[];
 }
 
@@ -52,7 +52,10 @@ function listOf(text = ''): readonly string[] {
   return text.split(/[\s,]+/).filter((entry) => entry !== '');
 }
 
-/** HOST[:PORT][/FOLDER]; the folder stands before the names of repositories, as proxies of several registries have it. */
+/**
+ * Parses HOST[:PORT][/FOLDER]; the folder stands before the names of repositories, as proxies of several registries
+ * have it.
+ */
 function parseServer(
   text: string,
   variable: string,
@@ -63,7 +66,7 @@ function parseServer(
     [];
   if (host !== '' && URL.canParse(`https://${host}`) && (folder === '' || variable === MIRRORS))
     return { host: host.toLowerCase(), folder: folder === '' ? '' : `${folder}/` };
-  // What does not belong there may be a login.
+  // An entry with @ or ? is not shown: it may hold a login.
   const shown = /[@?]/.test(entry) ? 'an entry with @ or ?' : JSON.stringify(entry.slice(0, 80));
   throw new OperationError(`${variable} has ${shown}, which is not understood`, {
     hint:

@@ -1,10 +1,8 @@
-// Files by name, wherever they lie: in a folder or in an archive. What a layout or an archive of Docker is made
-// of is read through this.
+// Files by name, in a folder or in an archive: layouts and Docker's archives are read through this interface.
 import type { Readable } from 'node:stream';
 import { OperationError } from '../../errors.ts';
 import type { LayerContext } from '../unpack-tarball.ts';
 
-/** What opening a source needs. */
 export type SourceContext = Pick<LayerContext, 'host' | 'archives' | 'signal'>;
 
 export interface Files {
@@ -13,7 +11,7 @@ export interface Files {
   open(name: string, signal: AbortSignal): Promise<Readable>;
 }
 
-/** @throws OperationError when `folder` is none. */
+/** @throws OperationError when `folder` is no folder. */
 export async function openFolder({ host, archives }: SourceContext, folder: string): Promise<Files> {
   const real = await host.realPath(folder);
   const type = real === undefined ? undefined : (await host.status(real))?.type;

@@ -1,4 +1,4 @@
-// Where the files of a tar archive lie: from one that can be read at any place, or from a stream.
+// Index of a tar archive: where its files lie, taken from an archive that can be read at any place, or from a stream.
 import { posix } from 'node:path';
 import type { ArchiveLimits } from '../../host/archive-limits.ts';
 import { checkSize } from '../inspect-tar.ts';
@@ -7,14 +7,14 @@ import { BLOCK, printable, refuse } from '../tar-header.ts';
 
 const MOST_FILES = 20_000;
 
-/** Bytes that tell what a file is compressed with. */
+/** Bytes at the start of a file that tell how it is compressed. */
 export const HEAD = 4;
 
 /** Bytes of a file in the archive, unpacked. */
 export interface Stretch {
   readonly start: number;
   readonly length: number;
-  /** From a stream: its first bytes, in hex, as nobody gets back to them soon. */
+  /** First bytes, in hex, only from a stream: reading them later would unpack all before them again. */
   head?: string;
 }
 
@@ -54,7 +54,7 @@ export async function indexStream(
 ): Promise<ReadonlyMap<string, Place>> {
   const index = createIndex();
   let behind = 0;
-  /** Bytes to come that are a file's. */
+  /** Bytes of a file's data still to come. */
   let ahead = 0;
   for await (const chunk of stream) {
     checkSize(limits, behind + chunk.length, compressed);
@@ -74,13 +74,13 @@ export async function indexStream(
 
 interface Index {
   /**
-   * Takes a block, or a part of one, that is not a file's.
+   * Takes a block, or a part of one, that is no file's data.
    *
    * @param behind the place behind it.
-   * @returns how many bytes come next that are a file's.
+   * @returns how many bytes of a file's data come next.
    */
   take(block: Buffer, behind: number): number;
-  /** Shows bytes of the file that was come upon last. */
+  /** Shows data of the file that was found last. */
   see(part: Buffer): void;
   end(): ReadonlyMap<string, Place>;
 }

@@ -16,7 +16,7 @@ import type { Files, SourceContext } from './files.ts';
 
 const NAME = 'org.opencontainers.image.ref.name';
 
-/** `name`: which of its images; without it the layout must have one. */
+/** @param name which of its images; without it the layout must have one. */
 export function openLayout(
   { signal }: SourceContext,
   files: Files,
@@ -36,7 +36,7 @@ export function openLayout(
       if (version !== '1.0.0') throw new OperationError('it is no OCI image layout of version 1.0.0');
       const index = parseDocument(await read('index.json', limit), 'index.json');
       const manifests = chooseByName(listOf(index['manifests'], 'manifests of index.json'), name);
-      // Made of what was understood only: the rest may be nested as deep as it likes.
+      // Rebuilt from the descriptors that were understood: the rest may be nested as deep as it likes.
       const document = { schemaVersion: 2, mediaType: OCI_INDEX, manifests };
       return { mediaType: OCI_INDEX, bytes: Buffer.from(JSON.stringify(document)) };
     },

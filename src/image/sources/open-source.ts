@@ -1,4 +1,4 @@
-// From a reference to the source it names. A new kind of source is a new case here and a file beside.
+// Sources by reference. A new kind of source is a new case here and a file beside.
 import { formatImageReference, type ImageReference } from '../../load/image-reference.ts';
 import type { ImageSource } from '../image.ts';
 import { nameArchive } from '../inspect-tar.ts';
@@ -34,7 +34,7 @@ async function open(context: SourceContext, reference: ImageReference, text: str
         reference.name,
       );
     case 'docker':
-      // Loaded when needed: most sources are not that far away.
+      // Loaded when needed: most sources are on this machine.
       return (await import('./registry.ts')).openRegistry(context, reference, text);
   }
 }

@@ -13,7 +13,7 @@ import { parseRegistrySettings, type Endpoint } from './endpoints.ts';
 import type { SourceContext } from './files.ts';
 
 const ACCEPT = [...MANIFESTS, ...INDEXES].join(', ');
-/** Each layer opens the image anew; tokens, and which mirrors failed, are known for the whole process. */
+/** Connections of this process: each layer opens the image anew, while tokens and failed mirrors stay known. */
 const known = new WeakMap<Archives, Map<string, readonly Connection[]>>();
 
 export function openRegistry(
@@ -76,7 +76,7 @@ function connectionsOf(
   return connections;
 }
 
-/** From the first server that can. A mirror that failed once is not asked again. */
+/** Result of the first server that can give it. A mirror that failed once is not asked again. */
 async function fromFirst<T>(
   connections: readonly Connection[],
   signal: AbortSignal,

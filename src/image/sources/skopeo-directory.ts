@@ -16,7 +16,7 @@ export function openSkopeoDirectory({ signal }: SourceContext, files: Files, ref
         });
       }
       const bytes = await readWhole(await files.open('manifest.json', signal), limit, 'manifest.json');
-      // Of its type nothing is kept but what the document says itself.
+      // The folder does not keep the media type: only the document itself may say it.
       return { mediaType: '', bytes };
     },
     readDocument: async (descriptor, limit) => {
@@ -27,7 +27,7 @@ export function openSkopeoDirectory({ signal }: SourceContext, files: Files, ref
   };
 }
 
-/** Manifests below an index, kept by `skopeo copy --all`, have an ending. */
+/** File of a blob: manifests below an index, kept by `skopeo copy --all`, have an ending. */
 function nameOf({ digest, mediaType }: Descriptor): string {
   const [algorithm = '', hex = ''] = digest.split(':');
   const base = algorithm === 'sha256' ? hex : `${algorithm}-${hex}`;
