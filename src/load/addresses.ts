@@ -22,7 +22,7 @@ export function formatIpv4(address: number): string {
   return [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join('.');
 }
 
-/** Either family, in canonical spelling: IPv6 in lower case and shortened. */
+/** IP address of either family, in canonical spelling: IPv6 in lower case and shortened. */
 export function parseIp(input: string): Parsed<string> {
   if (!input.includes(':')) {
     const parsed = parseIpv4(input);
@@ -81,7 +81,7 @@ function networkOf(address: number, prefix: number): number {
   return address - (address % size);
 }
 
-/** Lower case; not a multicast address, which an interface cannot have. */
+/** MAC address in lower case; a multicast address is refused, because an interface cannot have one. */
 export function parseMac(input: string): Parsed<string> {
   if (!/^[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}$/.test(input)) {
     return {

@@ -1,5 +1,5 @@
-// What cannot be true of several specs loaded together: one name twice, one host port twice, one
-// bridge with two subnets, one address twice, two that join each other. What is on the host already is compile's affair.
+// Conflicts between specs loaded together: one name twice, one host port twice, one bridge with two subnets, one
+// address twice, two that join each other. Conflicts with what is on the host already are found by compile.
 import type { SpecPath } from '../errors.ts';
 import { describePath } from './describe.ts';
 import { findWayTo, joinedBy } from './joined.ts';
@@ -8,7 +8,7 @@ import { describePort, overlap } from './ports.ts';
 import type { Finding, Published } from './scope.ts';
 import type { Spec } from './spec.ts';
 
-/** A document that could be read, perhaps with errors: wrong values are missing from the spec. */
+/** Document that could be read, perhaps with errors: wrong values are missing from the spec. */
 export interface Candidate {
   readonly spec: Spec;
   readonly published: readonly Published[];
@@ -18,7 +18,7 @@ export interface Candidate {
 
 export interface Conflict {
   readonly finding: Finding;
-  /** The later of the two; the message names the other. */
+  /** Later one of the two documents; the message names the other. */
   readonly candidate: Candidate;
 }
 
@@ -39,7 +39,7 @@ export function findConflicts(candidates: readonly Candidate[]): readonly Confli
 
 function findNameConflict(candidate: Candidate, names: Map<string, Candidate>): readonly Finding[] {
   const { name } = candidate.spec;
-  // A name that was wrong has been replaced.
+  // A wrong name has been replaced, and conflicts with nothing.
   if (candidate.parsed.sourceOf(['name']) !== name) return [];
   const other = names.get(name);
   if (other === undefined) {
@@ -106,7 +106,7 @@ function findNetworkConflicts(candidate: Candidate, bridges: Map<string, Candida
   return findings;
 }
 
-/** At the last of those that it goes through, once all of them are known. */
+/** Circles of joins, each found at the last container that it goes through, once all of them are known. */
 function findCircles(candidate: Candidate, names: ReadonlyMap<string, Candidate>): readonly Finding[] {
   const { spec } = candidate;
   if (names.get(spec.name) !== candidate) return [];
@@ -115,7 +115,7 @@ function findCircles(candidate: Candidate, names: ReadonlyMap<string, Candidate>
     return other === undefined ? [] : joinedBy(other.spec).map(({ container }) => container);
   };
   return joinedBy(spec).flatMap(({ type, container }): readonly Finding[] => {
-    // It is told of joining itself already.
+    // A container that joins itself is reported already.
     const way = container === spec.name ? undefined : findWayTo(spec.name, container, joinsOf);
     if (way === undefined) return [];
     const links = way.flatMap((name, index) => {
@@ -130,7 +130,7 @@ function findCircles(candidate: Candidate, names: ReadonlyMap<string, Candidate>
   });
 }
 
-/** As in `db (specs/db.yaml:12:5)`. */
+/** Place of a value for messages, as in `db (specs/db.yaml:12:5)`. */
 function describePlace(candidate: Candidate, path: SpecPath): string {
   return `${candidate.spec.name} (${describePosition(candidate, path)})`;
 }

@@ -1,4 +1,4 @@
-// YAML nodes to plain values in one pass. Refuses what YAML 1.1 and 1.2 read differently, and what
+// Converts YAML nodes to plain values in one pass. Refuses text that YAML 1.1 and 1.2 read differently, and values that
 // could cost without bound; knows nothing of the spec language.
 import { isAlias, isMap, isScalar, isSeq, type Alias, type Node, type Scalar, type YAMLMap } from 'yaml';
 import type { SpecPath } from '../errors.ts';
@@ -11,7 +11,7 @@ export const MAX_DEPTH = 100;
 /** Values an alias may expand to, all aliases of a document together. */
 const MAX_ALIASED_VALUES = 10_000;
 
-/** What YAML 1.1 reads as a number to the base of 60: `2222:22` is 133342 there. */
+/** Numbers to the base of 60 in YAML 1.1: `2222:22` is 133342 there. */
 const BASE_60 = /^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$/;
 /** The part of BASE_60 that YAML 1.1 does not take for an integer: a leading zero without a fraction. */
 const NOT_BASE_60 = /^[-+]?0[0-9_:]*$/;
@@ -27,7 +27,7 @@ export function convert(root: Node, report: Report): Converted {
   return { value: conversion.convert(root, [], false), aliases: conversion.aliases };
 }
 
-/** One pass over a document's nodes, a class for what it keeps on the way: anchors, and the cost of aliases. */
+/** Conversion of one document: keeps anchors and the cost of aliases on the way. */
 class Conversion {
   readonly aliases = new Map<Alias, Node>();
   readonly #anchors = new Map<string, Node>();
@@ -40,7 +40,7 @@ class Conversion {
     this.#report = report;
   }
 
-  /** `again`: the value stands behind an alias, and its own problems have been told where it is written. */
+  /** @param again the value stands behind an alias, and its own problems have been reported where it is written. */
   convert(node: Node | null | undefined, path: SpecPath, again: boolean): unknown {
     if (node === null || node === undefined) return null;
     if (again && ++this.#aliased > MAX_ALIASED_VALUES) {

@@ -1,33 +1,38 @@
-// Bytes of a spec to text. With U+FFFD in the place of what is no UTF-8, a container would get another text than was
-// written: such a place is told instead.
+// Decodes the bytes of a spec. Bytes that are not UTF-8 are reported: with U+FFFD in their place a container would get
+// another text than was written.
 
 export interface DecodedText {
   readonly text: string;
   readonly fault?: EncodingFault;
 }
 
-/** Why, and from where on, bytes are not the text that stands for them. */
+/** First place at which the bytes are not UTF-8, and the reason. */
 export interface EncodingFault {
   readonly message: string;
-  /** In the text. */
+  /** Index in the text. */
   readonly offset: number;
 }
 
 export function decode(bytes: Uint8Array): DecodedText {
   if (isUtf16(bytes)) return { text: '', fault: { message: 'the file is UTF-16, not UTF-8', offset: 0 } };
-  // With a byte order mark, if there is one: offsets count it.
+  // The text keeps a byte order mark, because offsets count it.
   const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
   const fault = findFault(bytes, text);
   return fault === undefined ? { text } : { text, fault };
 }
 
-/** By a mark at its start; or by a first character of ASCII, as every spec has: YAML 1.2.2, section 5.2. */
+/**
+ * UTF-16 shows by its byte order mark, or by a zero byte beside the first character, which is ASCII in every spec (YAML
+ * 1.2.2, section 5.2).
+ */
 function isUtf16([first, second]: Uint8Array): boolean {
   if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) return true;
   return second !== undefined && (first === 0) !== (second === 0);
 }
 
-/** The first U+FFFD that is not written as such: all before it is as long in bytes as its text says. */
+/**
+ * Fault at the first U+FFFD that the bytes do not hold themselves. All text before it is as long in bytes as its UTF-8.
+ */
 function findFault(bytes: Uint8Array, text: string): EncodingFault | undefined {
   let [offset, at] = [0, 0];
   for (;;) {

@@ -1,4 +1,4 @@
-// How paths and values are written in messages.
+// Paths and values as messages write them.
 import type { SpecPath } from '../errors.ts';
 
 const LONGEST_VALUE = 60;

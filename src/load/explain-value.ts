@@ -1,4 +1,4 @@
-// Why a single value is not what the schema wants: its type, its words, its format.
+// Explains why a single value is not what the schema wants: its type, its words, its format.
 import type { SpecPath } from '../errors.ts';
 import { describePath, quote } from './describe.ts';
 import { codeOf, formats } from './formats.ts';
@@ -58,7 +58,7 @@ export function explainType(
   return { code: 'wrong-type', message, hint, path };
 }
 
-/** What somebody meant who wrote text or a list where an object belongs. */
+/** Hint for text or a list where an object belongs, by what its author may have meant. */
 function hintForObject(path: SpecPath, value: unknown): string {
   if (path.length === 1 && path[0] === 'rootfs' && typeof value === 'string') {
     const isArchive = /\.(?:tar|tgz|txz)(?:\.|$)/.test(value) || /^https?:/.test(value);
@@ -82,7 +82,7 @@ function hintForObject(path: SpecPath, value: unknown): string {
   );
 }
 
-/** By the path of what is an object. */
+/** Hints by the path of an object. */
 const OBJECTS: Readonly<Record<string, (value: unknown) => string | undefined>> = {
   network: (value) => (isMode(value) ? `write network: { mode: ${value} }` : undefined),
   'dns.hosts': () => 'write names and addresses: { db: 10.209.0.9 }',
@@ -127,7 +127,7 @@ function isArgs(path: SpecPath): boolean {
   return path.join('.') === 'process.args';
 }
 
-/** The words of a command line; one with more than words in it needs a shell. */
+/** List of the words of a command line; a line with more than words in it needs a shell. */
 function argsIn(line: string): string {
   const words = /[^\w\s%+,./:=@-]/.test(line) ? ['sh', '-c', line] : line.trim().split(/\s+/);
   return `[${words.map((word) => JSON.stringify(word)).join(', ')}]`;
@@ -167,7 +167,7 @@ function kindOf(value: unknown): string {
 
 const MAX_PORT = 65_535;
 
-/** What a reader of YAML 1.1 has made 133342 of: 2222:22, in base 60. */
+/** Ports that a reader of YAML 1.1 has turned into a number in base 60: 133342 was 2222:22. */
 function portsIn(value: number): string | undefined {
   if (!Number.isInteger(value) || value <= MAX_PORT) return undefined;
   const [host, container] = [Math.floor(value / 60), value % 60];

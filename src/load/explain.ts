@@ -1,4 +1,4 @@
-// Errors of the schema validator, said so that the author of a spec understands them.
+// Errors of the schema validator, explained for the author of a spec.
 import type { SpecPath } from '../errors.ts';
 import { describePath, quote } from './describe.ts';
 import { codeOf, formats } from './formats.ts';
@@ -21,7 +21,7 @@ const KEY_HINTS: Readonly<Record<string, string>> = {
   text: 'add text: the content of the file',
 };
 
-/** One finding for each thing that is wrong; validators report some several times. */
+/** Findings, one for each thing that is wrong; validators report some several times. */
 export function explain(errors: readonly SchemaError[], document: ParsedDocument): readonly Finding[] {
   const findings = new Map<string, Finding>();
   for (const error of errors) {
@@ -33,7 +33,7 @@ export function explain(errors: readonly SchemaError[], document: ParsedDocument
   return withoutMisspelled([...findings.values()]);
 }
 
-/** A key that is missing because it is misspelled is told once. */
+/** Drops the finding of a missing key that is there but misspelled, so that the mistake is reported once. */
 function withoutMisspelled(findings: readonly Finding[]): readonly Finding[] {
   const meant = new Set(
     findings
@@ -55,7 +55,7 @@ function sourcesOf(path: SpecPath): readonly string[] {
 function explainOne(error: SchemaError, document: ParsedDocument): Finding | undefined {
   const { path, value, shape } = follow(error.instancePath, document.value);
   const params = error.params;
-  // What the branches of oneOf and the names of keys say is said again by the keyword around them.
+  // Errors in the branches of oneOf and in the names of keys are repeated by the keyword around them.
   if (error.schemaPath.includes('/oneOf/') || error.schemaPath.includes('/propertyNames/')) return undefined;
   switch (error.keyword) {
     case 'if':
@@ -114,7 +114,7 @@ function explainEmpty(path: SpecPath, value: unknown, shape: Shape | undefined):
       path,
     };
   }
-  // A limit without a device is told as a missing key.
+  // A limit without a device is reported as a missing key.
   if (typeof value !== 'object' || value === null || !('device' in value)) return undefined;
   return {
     code: 'missing-key',
@@ -143,7 +143,7 @@ function explainUnknownKey(
 }
 
 function explainMissingKey(key: string, path: SpecPath, value: unknown): Finding | undefined {
-  // Said better by explainUnknownKey.
+  // A mistaken port is explained better by explainUnknownKey.
   if (mistakenPort(path, value, shapeAt(path)) !== undefined) return undefined;
   const hint = KEY_HINTS[key] ?? `add ${key}`;
   return {
@@ -155,7 +155,7 @@ function explainMissingKey(key: string, path: SpecPath, value: unknown): Finding
   };
 }
 
-/** `- 8080: 80` is a map to YAML. */
+/** Finding for `- 8080: 80`, which is a map to YAML. */
 function mistakenPort(path: SpecPath, value: unknown, shape: Shape | undefined): Finding | undefined {
   if (shape?.format !== 'port' || typeof value !== 'object' || value === null) return undefined;
   const [entry, ...others] = Object.entries(value);
@@ -200,7 +200,7 @@ function explainKeyName(key: string, path: SpecPath, shape: Shape | undefined): 
 }
 
 function explainSources(path: SpecPath, value: unknown): Finding | undefined {
-  // Not an object at all: the keyword type says so.
+  // A value that is no object is reported by the keyword type.
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   const kinds = sourcesOf(path);
   const given = Object.keys(value).filter((key) => kinds.includes(key));

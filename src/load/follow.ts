@@ -1,4 +1,4 @@
-// From the pointers of validator errors to values, and to what the schema says of their place.
+// Follows the pointers of validator errors to values, and to what the schema says of their place.
 import type { SpecPath } from '../errors.ts';
 import { documentShape, type Shape } from './generated/shape.ts';
 

@@ -1,5 +1,5 @@
-// What each scalar of the schema must look like, by the name of its $defs entry, and the code of the
-// diagnostic when it does not. The schema's patterns are for editors; the messages come from here.
+// Formats of the schema's scalars, by the name of their $defs entry, and the codes of the diagnostics. The schema's
+// patterns are for editors; the messages come from here.
 import { parseCidr, parseIp, parseIpv4, parseMac } from './addresses.ts';
 import type { Parsed } from './describe.ts';
 import { parseImageReference } from './image-reference.ts';
@@ -15,7 +15,7 @@ import { parseDuration, parseMode, parseSize } from './units.ts';
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const RUNTIMES = ['auto', 'crun', 'runc', 'unshare'];
 
-/** Checks the text of a scalar; what depends on the spec's folder is checked as if that were `/`. */
+/** Checks of a scalar's text; a format that depends on the spec's folder is checked as if that were `/`. */
 export const formats: Readonly<Record<string, (input: string) => Parsed<unknown>>> = {
   absolutePath: parseAbsolutePath,
   capability: parseCapability,
@@ -105,7 +105,7 @@ export function parseHostname(input: string): Parsed<string> {
   );
 }
 
-/** As in Docker's --add-host and Compose: services have underscores in their names, which DNS has as well. */
+/** Name in /etc/hosts, with underscores as in Docker's --add-host and the services of Compose; DNS has them as well. */
 function parseHostsName(input: string): Parsed<string> {
   return matching(
     input,

@@ -6,7 +6,7 @@ import { parseHostPath } from './paths.ts';
 export type ImageReference =
   | {
       readonly transport: 'oci' | 'docker-archive';
-      /** Absolute. */
+      /** Absolute path. */
       readonly path: string;
       /** `org.opencontainers.image.ref.name` of a layout, NAME:TAG of an archive. */
       readonly name?: string;
@@ -31,12 +31,12 @@ const LABEL = '[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?';
 const REGISTRY = new RegExp(`^(?:${LABEL}(?:\\.${LABEL})*|\\[[0-9A-Fa-f:]+\\])(?::[0-9]{1,5})?$`);
 const DIGEST = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
 
-/** Checked before a digest becomes part of a path or URL: `sha256:../..` is none. */
+/** Whether a text is a digest, checked before it becomes part of a path or URL: `sha256:../..` is none. */
 export function isDigest(text: string): boolean {
   return DIGEST.test(text);
 }
 
-/** A relative path starts at `baseDir`. */
+/** Parses a reference in which a relative path starts at `baseDir`. */
 export function parseImageReference(input: string, baseDir: string): Parsed<ImageReference> {
   if (input.startsWith('docker://')) return parseRegistryReference(input.slice('docker://'.length));
   const match = /^(oci|docker-archive|dir):([^:]+)(?::(.+))?$/s.exec(input);
@@ -65,7 +65,8 @@ function parseRegistryReference(input: string): Parsed<RegistryReference> {
     return { problem: 'has a malformed tag', hint: 'a tag is 1 to 128 letters, digits, _ . and -' };
   const slash = rest.indexOf('/');
   const first = slash === -1 ? '' : rest.slice(0, slash);
-  // As Docker tells them apart: without a dot, a port or a capital, `team/app` is a repository of Docker Hub.
+  // Registry and repository are told apart as by Docker: without a dot, a port or a capital, `team/app` is a repository
+  // of Docker Hub.
   const isHost = first === 'localhost' || /[.:A-Z]/.test(first);
   if (isHost && !isRegistry(first))
     return {
@@ -98,7 +99,7 @@ function isRegistry(text: string): boolean {
   return REGISTRY.test(text) && (port === undefined || (Number(port) > 0 && Number(port) < 65_536));
 }
 
-/** The same image in full, as `docker://docker.io/library/alpine:latest`. */
+/** Reference in full, as in `docker://docker.io/library/alpine:latest`. */
 export function formatImageReference(reference: ImageReference): string {
   switch (reference.transport) {
     case 'dir':

@@ -22,7 +22,10 @@ function wordsOf(part: string): readonly string[] {
   return part === '' ? [] : part.split(':');
 }
 
-/** Lower case, the longest run of zeros shortened; the URL standard writes addresses as RFC 5952 does. */
+/**
+ * Canonical spelling: lower case, the longest run of zeros shortened. The URL standard writes addresses as RFC 5952
+ * does.
+ */
 export function canonicalIpv6(text: string): string | undefined {
   if (!/^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$/.test(text) || !URL.canParse(`http://[${text}]`)) return undefined;
   return new URL(`http://[${text}]`).hostname.slice(1, -1);
@@ -60,7 +63,10 @@ function hostBits(prefix: number): bigint {
   return BigInt(128 - prefix);
 }
 
-/** Neither loopback nor link-local nor multicast; in canonical spelling. */
+/**
+ * Whether an address is neither loopback nor link-local nor multicast.
+ * @param address in canonical spelling.
+ */
 export function isGlobal(address: string): boolean {
   return address.includes(':') && !/^(::1$|f[ef])/.test(address);
 }
@@ -103,14 +109,14 @@ export function parseAddress6(input: string): Parsed<bigint> {
   return { value: address };
 }
 
-/** RFC 8200, section 5: what a link must carry. */
+/** Least MTU of a link that carries IPv6: RFC 8200, section 5. */
 export const IPV6_MIN_MTU = 1280;
 
 function isSpecial(block: Block6): boolean {
   return SPECIAL.some((special) => overlap6(parseBlock6(special) as Block6, block));
 }
 
-/** Names the link that an address is meant on, where each link has the same. */
+/** Problem of an address with a zone, which names the link for an address that every link has. */
 function zoneOf(input: string): { readonly problem: string; readonly hint: string } | undefined {
   const zone = /%[^/]*(?=\/|$)/.exec(input)?.[0];
   if (zone === undefined) return undefined;

@@ -1,4 +1,4 @@
-// Which containers a spec joins namespaces of. Each has to be up before it.
+// Containers whose namespaces a spec joins. Each has to be up before the spec's own.
 import type { NamespaceType, Spec } from './spec.ts';
 
 export interface Joined {
@@ -12,7 +12,10 @@ export function joinedBy({ namespaces }: Spec): readonly Joined[] {
   );
 }
 
-/** Names from `start` on, each of which joins the next one, and the last one `name`; undefined when none of them leads there. */
+/**
+ * Containers from `start` on, each of which joins the next one, and the last one `name`; undefined when no way leads
+ * there.
+ */
 export function findWayTo(
   name: string,
   start: string,

@@ -1,5 +1,5 @@
-// From texts to Specs, or to every problem they have, in the order of the text. Pure: the same texts
-// always give the same result, and nothing of the machine is read.
+// Loads Specs from texts, or every problem they have, in the order of the text. Pure: the same texts always give the
+// same result, and nothing of the machine is read.
 import type { Diagnostic, SourceRange, SpecPath } from '../errors.ts';
 import { findConflicts, type Candidate } from './conflicts.ts';
 import { normalize } from './normalize.ts';
@@ -12,14 +12,16 @@ import { validate } from './validate.ts';
 
 export interface LoadedSpec {
   readonly spec: Spec;
-  /** As shown in messages. */
+  /** Name of the file in messages. */
   readonly file: string;
-  /** Where a value stands in the text, or its nearest parent that does. A text that was recalled is read for that. */
+  /**
+   * Range of a value in the text, or of its nearest parent there. A spec that was recalled has its text read for this.
+   */
   locate(path: SpecPath): Promise<SourceRange | undefined>;
 }
 
 export interface LoadResult {
-  /** In the order of the texts; only documents without errors. */
+  /** Specs of the documents without errors, in the order of the texts. */
   readonly specs: readonly LoadedSpec[];
   /** Sorted by text, then by position. */
   readonly diagnostics: readonly Diagnostic[];
@@ -64,7 +66,7 @@ export function load(sources: readonly SourceText[]): LoadResult {
 
 interface ReadResult {
   readonly findings: readonly Finding[];
-  /** Absent when nothing of the document could be understood. */
+  /** Spec and ports; absent when nothing of the document could be understood. */
   readonly read?: Pick<Candidate, 'spec' | 'published'>;
 }
 
@@ -83,7 +85,7 @@ function readDocument(parsed: ParsedDocument, baseDir: string): ReadResult {
   return { findings: [...findings, ...more], read: { spec, published } };
 }
 
-/** A value that could not be read is null, which the schema would complain about a second time. */
+/** Whether parse has reported the value already: one that it could not read is null, and wrong for the schema again. */
 function isReported(finding: Finding, parsed: ParsedDocument): boolean {
   const place = JSON.stringify(finding.path);
   return (

@@ -1,4 +1,4 @@
-// Where a value stands in the text: from a path to a YAML node to line and column. Knows nothing of specs.
+// Positions of values in the text: from a path to a YAML node to line and column. Knows nothing of specs.
 import {
   isAlias,
   isMap,
@@ -13,7 +13,7 @@ import {
 import type { Position, SourceRange, SpecPath } from '../errors.ts';
 
 export type Offsets = readonly [start: number, end: number];
-/** What each alias stands for. */
+/** Nodes by the alias that stands for them. */
 export type Aliases = ReadonlyMap<Alias, Node>;
 type YamlPair = Pair<Node, Node | null>;
 
@@ -90,7 +90,7 @@ function resolveAlias(aliases: Aliases, node: Node | null | undefined): Node | n
   return isAlias(node) ? aliases.get(node) : node;
 }
 
-/** A key without a value stands for its value. */
+/** Range of the last step; a key without a value stands for its value. */
 function rangeOf(steps: readonly Step[], lines: LineCounter): SourceRange | undefined {
   const last = steps.at(-1);
   if (last === undefined) return undefined;

@@ -1,9 +1,12 @@
-// Mounts: the short form, and what a volume may be called.
+// Mounts: the short form, and the names of volumes.
 import type { Parsed } from './describe.ts';
 import { parseDestination, parseHostPath } from './paths.ts';
 import type { MountSpec } from './spec.ts';
 
-/** `SOURCE:DESTINATION[:ro|rw]` as in Compose: a source with a slash or a leading dot is a path, any other a volume. */
+/**
+ * `SOURCE:DESTINATION[:ro|rw]` as in Compose: a source with a slash, or with a leading dot or ~, is a path, any other a
+ * volume.
+ */
 export function parseMount(input: string, baseDir: string): Parsed<MountSpec> {
   const [source = '', target, options = 'rw', ...rest] = input.split(':');
   if (target === undefined || rest.length > 0 || source === '') {
@@ -31,7 +34,7 @@ export function parseMount(input: string, baseDir: string): Parsed<MountSpec> {
   return 'value' in volume ? { value: { type: 'volume', source: volume.value, ...common } } : volume;
 }
 
-/** The name becomes a folder's name. */
+/** Name of a volume, which becomes a folder's name. */
 export function parseVolumeName(input: string): Parsed<string> {
   if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/.test(input)) return { value: input };
   const hint = input.includes('/')

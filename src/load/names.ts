@@ -34,7 +34,7 @@ export function parseCapability(input: string): Parsed<string> {
   };
 }
 
-/** Upper case with `SIG`. */
+/** Canonical name: upper case with `SIG`. */
 export function parseSignal(input: string | number): Parsed<string> {
   const text = String(input);
   const number = /^[0-9]+$/.test(text) ? Number(text) : undefined;

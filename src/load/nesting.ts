@@ -1,8 +1,8 @@
-// How deep a YAML text nests, by its tokens alone: the parser recurses, and thousands of open brackets
-// would cost it seconds and gigabytes before it gives up.
+// Depth of a YAML text, by its tokens alone: the parser recurses, and thousands of open brackets would cost it seconds
+// and gigabytes before it gives up.
 import { Lexer } from 'yaml';
 
-/** What the lexer puts before the text of a plain or block scalar. */
+/** Mark that the lexer puts before the text of a plain or block scalar. */
 const SCALAR_MARK = '\u001F';
 
 /** Whether flow collections, or lists and keys begun on one line, nest deeper than `limit`. */
@@ -31,7 +31,7 @@ export function nestsDeeper(text: string, limit: number): boolean {
   return false;
 }
 
-/** Spares nearly every text the second pass of the lexer. */
+/** Quick check that spares nearly every text the second pass of the lexer. */
 function mayNestDeeper(text: string, limit: number): boolean {
   let brackets = 0;
   let indicators = 0;

@@ -14,9 +14,9 @@ import { contains6, formatBlock6, formatIpv6, parseAddress6, parseCidr6, type Bl
 import { accept, defined, type Scope } from './scope.ts';
 import type { NetworkSpec } from './spec.ts';
 
-/** What the families differ in. */
+/** Differences between the two families. */
 interface Family<Address, Block> {
-  /** Of the keys of `network`. */
+  /** Suffix of the keys of `network`. */
   readonly suffix: '' | '6';
   /** Names in `formats` of a subnet and of an address. */
   readonly formats: readonly [string, string];
@@ -25,9 +25,9 @@ interface Family<Address, Block> {
   readonly showSubnet: (subnet: Block) => string;
   readonly showAddress: (address: Address) => string;
   readonly contains: (subnet: Block, address: Address) => boolean;
-  /** What the subnet has an address for that is no host's, as in `broadcast address`. */
+  /** Role of an address that no host of the subnet can have, as in `broadcast address`. */
   readonly roleOf: (subnet: Block, address: Address) => string | undefined;
-  /** Which addresses hosts of the subnet can have. */
+  /** Hint that says which addresses hosts of the subnet can have. */
   readonly hint: (subnet: Block) => string;
 }
 

@@ -10,7 +10,7 @@ import { accept, defined, itemsOf, type Scope } from './scope.ts';
 import type { DnsSpec, NetworkSpec, PortSpec, Spec } from './spec.ts';
 import { sortKeys } from './sort-keys.ts';
 
-/** resolv.conf(5): resolvers read three lines. */
+/** Most name servers: resolvers read three lines (resolv.conf(5)). */
 const MOST_SERVERS = 3;
 const NOTHING = { bridge: 'runspec0', interface: 'eth0', nat: true, ports: [] } as const;
 
@@ -54,7 +54,7 @@ export function normalizeNetwork(
   };
 }
 
-/** Keys that would have no effect in `mode`: nothing asked for is dropped silently. */
+/** Refuses keys that would have no effect in `mode`: nothing asked for is dropped silently. */
 function refuseKeys(network: Network, mode: NetworkSpec['mode'], scope: Scope): void {
   if (mode === 'bridge') return;
   for (const key of Object.keys(network)) {

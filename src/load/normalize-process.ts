@@ -53,7 +53,9 @@ export function normalizeProcess(document: SpecDocument, scope: Scope): ProcessS
   };
 }
 
-/** Numbers and booleans are taken as they are written, when no reader of YAML could write them otherwise. */
+/**
+ * Text of a value. Numbers and booleans are taken as written, and refused when YAML readers could write them otherwise.
+ */
 function toText(value: string | number | boolean, path: SpecPath, scope: Scope): string {
   if (typeof value === 'string') return value;
   const source = scope.sourceOf(path) ?? String(value);

@@ -8,7 +8,7 @@ import { accept, defined, itemsOf, type Scope } from './scope.ts';
 import type { IoLimit, ResourcesSpec } from './spec.ts';
 import { parseSize } from './units.ts';
 
-/** Docker's minimum too: an OCI runtime needs this much to set the process up inside the limit. */
+/** Least limit of memory, Docker's too: an OCI runtime needs this much to set the process up inside the limit. */
 const LEAST_MEMORY = 6 * 1024 ** 2;
 
 export function normalizeResources(document: SpecDocument, scope: Scope): ResourcesSpec {
@@ -75,7 +75,7 @@ function normalizeIo(limits: readonly IoLimitDocument[] | undefined, scope: Scop
   });
 }
 
-/** 0 would mean no limit to cgroup v1 and is invalid in v2. */
+/** Rate of at least 1: 0 would mean no limit to cgroup v1 and is invalid in v2. */
 function normalizeRate(value: number | string | undefined, path: SpecPath, scope: Scope): number | undefined {
   const rate = normalizeSize(value, path, scope);
   if (rate !== 0) return rate;

@@ -210,7 +210,7 @@ function normalizeMount(mount: Mount, path: SpecPath, scope: Scope): MountSpec |
   return parsed === undefined ? undefined : { type, source: parsed, destination, readOnly };
 }
 
-/** A key that would have no effect is refused: nothing asked for is dropped silently. */
+/** Refuses a key that would have no effect: nothing asked for is dropped silently. */
 function refuseWith(scope: Scope, path: SpecPath, given: object): (key: string, needed: string) => void {
   return (key, needed) => {
     const value: unknown = (given as Readonly<Record<string, unknown>>)[key];

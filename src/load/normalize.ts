@@ -1,5 +1,5 @@
-// A valid document to a Spec: defaults, absolute paths, bytes and milliseconds, one spelling for each
-// meaning. Reports what the schema cannot say. Pure: nothing of the machine is looked at.
+// Normalizes a valid document to a Spec: defaults, absolute paths, bytes and milliseconds, one spelling for each
+// meaning. Reports problems that the schema cannot express. Pure: nothing of the machine is looked at.
 import { parseHostname, parseNamespace, parseRuntime } from './formats.ts';
 import type { SpecDocument } from './generated/spec-document.ts';
 import { normalizeDns, normalizeNetwork } from './normalize-network.ts';

@@ -1,5 +1,5 @@
-// YAML text to plain values, each document with the place of every value in the text. Knows nothing
-// of the spec language; what YAML 1.1 and 1.2 read differently is refused here.
+// Parses YAML text to plain values, each document with the place of every value in the text. Knows nothing of the spec
+// language; text that YAML 1.1 and 1.2 read differently is refused here.
 import { isScalar, LineCounter, parseAllDocuments, type Document, type YAMLError } from 'yaml';
 import type { Diagnostic } from '../errors.ts';
 import { convert, MAX_DEPTH, type Report } from './convert.ts';
@@ -10,7 +10,7 @@ import { MAX_TEXT_LENGTH, type SourceText } from './read-sources.ts';
 export interface ParsedDocument extends Locator {
   /** Objects without a prototype, arrays, strings, numbers, booleans and nulls. */
   readonly value: unknown;
-  /** What parse has reported of it; the values there are null. */
+  /** Problems of this document that parse has reported; a value that could not be read is null. */
   readonly problems: readonly Diagnostic[];
 }
 

@@ -34,7 +34,7 @@ export function parseContainerPath(input: string): Parsed<string> {
   return { value: stripSlash(posix.normalize(input)) };
 }
 
-/** A place something may be mounted on. */
+/** Path in the container on which something may be mounted. */
 export function parseDestination(input: string): Parsed<string> {
   const parsed = parseContainerPath(input);
   if (!('value' in parsed)) return parsed;

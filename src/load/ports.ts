@@ -3,7 +3,7 @@ import { parseIp } from './addresses.ts';
 import type { Parsed } from './describe.ts';
 import type { PortSpec } from './spec.ts';
 
-/** Where on the host a port is. */
+/** Host's side of a published port. */
 type HostPort = Pick<PortSpec, 'protocol' | 'hostPort' | 'hostIP'>;
 
 const HINT =
@@ -55,7 +55,7 @@ export function familiesOf(hostIP: string | undefined): readonly ('ipv4' | 'ipv6
   return [hostIP.includes(':') ? 'ipv6' : 'ipv4'];
 }
 
-/** All addresses of one family. */
+/** Whether a host address stands for all addresses of its family, or of both. */
 export function isWildcard(hostIP: string | undefined): boolean {
   return hostIP === undefined || hostIP === '0.0.0.0' || hostIP === '::';
 }
@@ -68,12 +68,12 @@ export function overlap(a: HostPort, b: HostPort): boolean {
   return isWildcard(a.hostIP) || isWildcard(b.hostIP);
 }
 
-/** As it stands before the colon of a port: an IPv6 address in brackets. */
+/** Address as it stands before the colon of a port: IPv6 in brackets. */
 export function bracketed(address: string): string {
   return address.includes(':') ? `[${address}]` : address;
 }
 
-/** As in `8080/tcp` or `127.0.0.1:8080/tcp`. */
+/** Port for messages, as in `8080/tcp` or `127.0.0.1:8080/tcp`. */
 export function describePort(port: HostPort): string {
   const address = port.hostIP === undefined ? '' : `${bracketed(port.hostIP)}:`;
   return `${address}${port.hostPort}/${port.protocol}`;

@@ -1,15 +1,15 @@
-// From the SPEC arguments of a command to texts: a file, a folder of specs, or `-` for standard input.
-// The only part of load that reads; what it reads through is given to it.
+// Reads the SPEC arguments of a command to texts: a file, a folder of specs, or `-` for standard input. The only part
+// of load that reads, and only through what it is given.
 import { posix } from 'node:path';
 import { UsageError } from '../errors.ts';
 import { decode, type DecodedText } from './decode.ts';
 
-/** How standard input is called in messages and records. */
+/** Name of standard input in messages and records. */
 export const STDIN = '<stdin>';
 
 /** A text and where it came from. */
 export interface SourceText extends DecodedText {
-  /** As shown in messages. */
+  /** Name of the file in messages. */
   readonly file: string;
   /** Absolute; relative paths of the spec resolve against it. */
   readonly baseDir: string;
@@ -23,7 +23,7 @@ export interface SpecFiles {
   readBytes(path: string): Promise<Uint8Array | undefined>;
 }
 
-/** What is read once, and to its end. */
+/** Streams that are read once, and to their end. */
 export interface SpecStreams {
   stdin(): Promise<Uint8Array>;
   /** A fifo, or a pipe below /dev/fd. */
@@ -43,7 +43,11 @@ const DEV_STDIN = '/dev/stdin';
 
 const EXTENSIONS = ['.yaml', '.yml', '.json'];
 
-/** `cwd` is absolute: relative arguments, and the paths in a spec from standard input, start there. */
+/**
+ * Texts of all arguments, those of a folder sorted by name.
+ * @param cwd absolute; relative arguments, and the paths in a spec from standard input, start there.
+ * @throws UsageError for an argument that is no spec or may not be read.
+ */
 export async function readSources(
   host: SpecFiles,
   args: readonly string[],
@@ -69,10 +73,10 @@ async function readArgument(
   const realPath = await host.realPath(path);
   const status = realPath === undefined ? undefined : await host.status(realPath);
   const leadsToNoName = status === undefined && (await host.status(path)) !== undefined;
-  // A socket cannot be opened by that name.
+  // Standard input is read by its descriptor: a socket cannot be opened as /dev/stdin.
   if (leadsToNoName && path === DEV_STDIN)
     return [{ file: arg, baseDir: cwd, ...decode(await streams.stdin()) }];
-  // As in `runspec plan <(generate)`: /dev/fd/63 leads to a pipe, which has no name.
+  // `runspec plan <(generate)`: /dev/fd/63 leads to a pipe, which has no name.
   const isPipe = status?.type === 'fifo' || (leadsToNoName && PIPES.test(path));
   if (isPipe) return [{ file: arg, baseDir: cwd, ...decode(await streams.pipe(path)) }];
   if (realPath === undefined || status === undefined) {
@@ -83,7 +87,7 @@ async function readArgument(
   }
   if (status.type !== 'directory') {
     const read = await readFile(host, arg, path, status);
-    // As in `runspec plan /dev/stdin < web.yaml`: the name says nothing of where that lies.
+    // `runspec plan /dev/stdin < web.yaml`: the name says nothing of where the file lies.
     return [path === DEV_STDIN || PIPES.test(path) ? { ...read, baseDir: cwd } : read];
   }
   const names = (await host.list(realPath)) ?? [];

@@ -9,7 +9,10 @@ export interface RenderOptions {
   readonly color: boolean;
 }
 
-/** Several lines without a final newline. `text` is that of the file; absent, there is no excerpt. */
+/**
+ * Renders several lines without a final newline.
+ * @param text of the file; without it there is no excerpt.
+ */
 export function renderDiagnostic(
   diagnostic: Diagnostic,
   text: string | undefined,
@@ -49,7 +52,7 @@ function renderExcerpt(text: string, range: SourceRange, accent: Paint, faint: P
     .split('\n')
     [range.start.line - 1]?.replace(/\r$/, '');
   if (written === undefined || written.trim() === '') return [];
-  // As long as before: the caret stays where it was.
+  // The masked line is as long as before: the caret stays where it was.
   const line = maskSecrets(written);
   const start = range.start.column - 1;
   // A range over several lines is a list or an object: its beginning is enough.
@@ -65,7 +68,7 @@ function renderExcerpt(text: string, range: SourceRange, accent: Paint, faint: P
   ];
 }
 
-/** As many columns of space as `text` takes; tabs stay tabs. */
+/** Space of as many columns as `text` takes; tabs stay tabs. */
 function blank(text: string): string {
   return Array.from(printable(text), (character) =>
     character === '\t' ? '\t' : isWide(character) ? '  ' : ' ',
@@ -87,7 +90,7 @@ function isWide(character: string): boolean {
   );
 }
 
-/** Control characters and changes of direction must not reach the terminal. */
+/** Replaces control characters and changes of direction, which must not reach the terminal. */
 export function printable(text: string): string {
   return text.replaceAll(/(?!\t)\p{Cc}|[\u2028\u2029\u202A-\u202E\u2066-\u2069]/gu, '\uFFFD');
 }

@@ -1,4 +1,4 @@
-// What every part of normalize is given: where relative paths start, and where problems go.
+// Scope of normalize, which every part of it is given: where relative paths start, and where problems go.
 import type { SpecPath } from '../errors.ts';
 import { describePath, quote, type Parsed } from './describe.ts';
 import { codeOf } from './formats.ts';
@@ -13,7 +13,7 @@ export interface Finding {
   readonly message: string;
   readonly hint: string;
   readonly path: SpecPath;
-  /** The key is at fault, not the value. */
+  /** True when the key is at fault, not the value. */
   readonly atKey?: true;
 }
 
@@ -24,7 +24,7 @@ export interface Published {
 }
 
 export interface Scope {
-  /** Absolute. */
+  /** Absolute folder in which relative paths start. */
   readonly baseDir: string;
   report(finding: Finding): void;
   /** Notes a port, to be compared with those of other specs. */
@@ -51,12 +51,12 @@ export function accept<T>(
   return undefined;
 }
 
-/** Items with their indexes; what the validator refused has been taken out and leaves a hole. */
+/** Items with their indexes; an item that the validator refused has left a hole, which is skipped. */
 export function itemsOf<T>(list: readonly (T | undefined)[] | undefined): readonly (readonly [number, T])[] {
   return (list ?? []).flatMap((item, index) => (item === undefined ? [] : [[index, item] as const]));
 }
 
-/** For messages about a namespace that is not the container's own. */
+/** Owner of a namespace that is not the container's own, for messages. */
 export function describeOwner(mode: NamespaceMode): string {
   if (mode.mode === 'container') return `container ${mode.container}`;
   return mode.mode === 'path' ? mode.path : 'the host';
@@ -66,7 +66,7 @@ type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] }
   [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
 };
 
-/** The same object without the keys that are undefined. */
+/** The object without the keys that are undefined. */
 export function defined<T extends object>(value: T): Defined<T> {
   return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as Defined<T>;
 }

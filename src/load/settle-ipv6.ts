@@ -1,4 +1,5 @@
-// Whether a spec leaves room for IPv6. What takes it away counts as `ipv6: false`, and is an error beside a wish for it.
+// Room for IPv6 in a spec. An mtu or a sysctl that leaves none counts as `ipv6: false`, and is an error beside a key
+// that asks for IPv6.
 import type { SpecPath } from '../errors.ts';
 import { IPV6_MIN_MTU } from './ipv6.ts';
 import type { Scope } from './scope.ts';
@@ -40,7 +41,7 @@ function findObstacle(
     const what = `network.mtu ${mtu} leaves no room for IPv6`;
     return { what, remedy: `set it to ${IPV6_MIN_MTU} or more`, path: ['network', 'mtu'] };
   }
-  // That of `default` is obeyed by an interface that is made anew.
+  // The sysctl of `default` counts, because a new interface obeys it.
   const sysctl = ['all', 'default', name]
     .map((one) => `net.ipv6.conf.${one}.disable_ipv6`)
     .find((one) => Number(sysctls[one] ?? 0) !== 0);

@@ -1,15 +1,18 @@
-// Addresses as people may see them: what is printed ends up in logs of CI that anybody reads.
+// Addresses without their secrets: printed text ends up in logs of CI that anybody reads.
 
-/** What stands before the @ of an image is no login, unless a registry follows: `docker://alpine:3@sha256:…`. */
+/**
+ * Schemes in front of a login. The text before the @ of an image is none, unless a registry follows it:
+ * `docker://alpine:3@sha256:…`.
+ */
 const SCHEME = String.raw`\b(?!docker:)[a-z][a-z0-9+.-]*://|docker://(?=[^\s/@]*@[^\s/]*/)`;
 const LOGIN = new RegExp(`^(${SCHEME})[^/]*@`, 'i');
-/** In a line of text. */
+/** Logins and queries in a line of text. */
 const SECRETS = new RegExp(`(${SCHEME})(?:([^"'/@]*)@)?([^\\s"'?]*)(?:[?]([^\\s"'#]*))?`, 'gi');
 
 /** A URL without user, password and query, which signs in at some stores; anything else as it is. */
 export function showSource(source: string): string {
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(source)) return source;
-  // Where its login ends nobody knows.
+  // The end of the login in a broken URL is unknown.
   if (source.includes('@') && /^https?:/i.test(source) && !URL.canParse(source)) return 'https://…';
   return source.replace(LOGIN, '$1').replace(/[?#].*$/s, '');
 }

@@ -1,12 +1,12 @@
-// A Spec: one container as its author asked for it, every default filled in that needs no knowledge
-// of the machine. Pure data: sizes in bytes, durations in milliseconds, short forms written out,
-// host paths absolute. What depends on the machine (a free subnet, the mtu) stays undefined here.
+// A Spec: one container as its author asked for it, every default filled in that needs no knowledge of the machine.
+// Pure data: sizes in bytes, durations in milliseconds, short forms written out, host paths absolute. Values that
+// depend on the machine (a free subnet, the mtu) stay undefined here.
 
 export interface Spec {
   readonly name: string;
   readonly hostname: string;
   readonly rootfs: RootfsSource;
-  /** The container cannot write its root. */
+  /** True when the container cannot write its root. */
   readonly readonlyRootfs: boolean;
   /** Extra read-only layers, lowest first. */
   readonly layers: readonly LayerSource[];
@@ -29,11 +29,11 @@ export type RootfsSource =
   | TarballSource
   | { readonly kind: 'directory'; readonly directory: string }
   | { readonly kind: 'host'; readonly files: readonly string[] }
-  /** In full: absolute paths, registry and tag of a `docker://` reference written out. */
+  /** Image by its reference in full: absolute paths, registry and tag of a `docker://` reference written out. */
   | {
       readonly kind: 'image';
       readonly image: string;
-      /** Of its manifest or index, when a lock file says it. */
+      /** Digest of its manifest or index, when a lock file says it. */
       readonly digest?: string;
     };
 
@@ -41,7 +41,7 @@ export interface TarballSource {
   readonly kind: 'tarball';
   /** Absolute path, or an http(s) URL. */
   readonly tarball: string;
-  /** Lower-case hex of the archive as stored or served, compression included. */
+  /** SHA-256 of the archive as stored or served, compression included, in lower-case hex. */
   readonly sha256?: string;
 }
 
@@ -58,7 +58,7 @@ export interface InlineFile {
   readonly gid: number;
 }
 
-/** In characters, as in the OCI runtime specification. */
+/** Size of a terminal in characters, as in the OCI runtime specification. */
 export type ConsoleSize = { readonly height: number; readonly width: number };
 
 export interface ProcessSpec {
@@ -67,11 +67,14 @@ export interface ProcessSpec {
   readonly env: Readonly<Record<string, string>>;
   /** Absent: the image's, else `/`. */
   readonly cwd?: string;
-  /** `uid`, `uid:gid` or names; looked up in the root filesystem when the bundle is written. Absent: the image's, else `root`. */
+  /**
+   * `uid`, `uid:gid` or names, looked up in the root filesystem when the bundle is written. Absent: the image's, else
+   * `root`.
+   */
   readonly user?: string;
   readonly additionalGids: readonly number[];
   readonly terminal: boolean;
-  /** Of the terminal that `run` passes on; a spec has no word for it. */
+  /** Size of the terminal that `run` passes on; a spec has no word for it. */
   readonly consoleSize?: ConsoleSize;
   readonly noNewPrivileges: boolean;
   /** Names without `CAP_`, upper case; `ALL` is possible in both lists. */
@@ -85,7 +88,7 @@ export interface ProcessSpec {
   readonly stopTimeout: number;
 }
 
-/** A spec in which nothing waits for its image any more. */
+/** Spec whose process has no defaults left to take from the image. */
 export interface SettledSpec extends Spec {
   readonly process: ProcessSpec & Required<Pick<ProcessSpec, 'args' | 'cwd' | 'user' | 'stopSignal'>>;
 }
@@ -111,7 +114,7 @@ export interface ResourcesSpec {
   readonly swap?: number;
   readonly pids?: number;
   readonly io: readonly IoLimit[];
-  /** An unavailable controller is a warning, not an error. */
+  /** True makes an unavailable controller a warning, not an error. */
   readonly optional: boolean;
 }
 
@@ -134,9 +137,9 @@ export interface NetworkSpec {
   readonly subnet?: string;
   readonly address?: string;
   readonly gateway?: string;
-  /** Absent: where the host has IPv6. */
+  /** Absent: IPv6 where the host has it. */
   readonly ipv6?: boolean;
-  /** As in `fd00:209::/64`. */
+  /** CIDR of the IPv6 network, as in `fd00:209::/64`. */
   readonly subnet6?: string;
   readonly address6?: string;
   readonly gateway6?: string;

@@ -50,12 +50,12 @@ const BESIDE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 
 const NO_USER_NAMESPACES = 'remove it: there are no user namespaces here';
 
-/** Words that stand for nothing where such a key is beside them, though they do elsewhere. */
+/** Words that stand for nothing beside such a key, though they mean something elsewhere. */
 const NOT_BESIDE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   uts: { user: NO_USER_NAMESPACES, time: 'remove it: there are no time namespaces here' },
 };
 
-/** Words of theirs that stand for nothing here, and what to do instead. */
+/** Words of Docker, Compose and OCI that stand for nothing here, and what to do instead. */
 const NO_WORDS: Readonly<Record<string, string>> = {
   depends_on:
     'put both containers into one call of apply; a container that joins a namespace of another starts after it',

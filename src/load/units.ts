@@ -3,7 +3,7 @@ import type { Parsed } from './describe.ts';
 
 const POWERS: Readonly<Record<string, number>> = { k: 1, m: 2, g: 3, t: 4 };
 const MILLISECONDS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-/** What setTimeout of Node can hold, about 24 days. */
+/** Milliseconds that setTimeout of Node can hold, about 24 days. */
 const LONGEST_DURATION = 2 ** 31 - 1;
 
 /** Bytes; `512m` is 536870912. Units are powers of 1024 in every spelling, as in the kernel and Docker. */

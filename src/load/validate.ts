@@ -1,5 +1,5 @@
-// A parsed document against the schema. Hands on what is left when the wrong parts are taken out, so
-// that the checks after the schema still see the rest and all problems are reported at once.
+// Validates a parsed document against the schema. Takes the wrong parts out and hands on the rest, so that the checks
+// after the schema still see it and all problems are reported at once.
 import type { SpecPath } from '../errors.ts';
 import { explain } from './explain.ts';
 import { follow } from './follow.ts';
@@ -10,17 +10,17 @@ import type { Finding } from './scope.ts';
 
 export interface Validation {
   readonly findings: readonly Finding[];
-  /** Conforms to the schema; absent when nothing could be saved. */
+  /** The document without its wrong parts, which conforms to the schema; absent when nothing could be saved. */
   readonly document?: SpecDocument;
 }
 
-/** Stand in for required keys that were missing or wrong. */
+/** Values in the place of required keys that were missing or wrong. */
 const PLACEHOLDERS: Readonly<Record<string, unknown>> = {
   runspec: 1,
   name: 'unnamed',
   rootfs: { directory: '/' },
 };
-/** Taking a wrong value out can leave its parent without a required key, up to the root. */
+/** Most rounds: taking a wrong value out can leave its parent without a required key, up to the root. */
 const MOST_ROUNDS = 8;
 
 export function validate(parsed: ParsedDocument): Validation {
@@ -35,7 +35,7 @@ export function validate(parsed: ParsedDocument): Validation {
     for (const [key, placeholder] of Object.entries(PLACEHOLDERS))
       value[key] ??= structuredClone(placeholder);
     validateSchema(value);
-    // A list keeps its holes, so that indexes still match the text.
+    // Errors about holes do not count: a list keeps its holes, so that indexes still match the text.
     const errors = (validateSchema.errors ?? []).filter(
       (error) => follow(error.instancePath, value).value !== undefined,
     );
@@ -45,7 +45,7 @@ export function validate(parsed: ParsedDocument): Validation {
   return { findings };
 }
 
-/** What to take out: the value itself, or for a missing key the object that lacks it. */
+/** Path to take out: the value itself, or for a missing key the object that lacks it. */
 function targetOf(finding: Finding): SpecPath {
   const ofOwner = finding.code === 'missing-key' || finding.code === 'two-sources';
   return ofOwner && finding.atKey === true ? finding.path.slice(0, -1) : finding.path;
