@@ -1,9 +1,10 @@
 // The address and default route of the interface inside the container's network namespace.
 import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
-import { readNetns } from '../host/kernel-view.ts';
+import { readNetns, type LinkState } from '../host/kernel-view.ts';
 import { netnsFile } from '../names.ts';
 import type { AddressStep } from '../plan/plan.ts';
+import { contains, parseAddress, parseBlock } from '../plan/ipv4.ts';
 import { readInside } from '../runtime/unnamed-namespace.ts';
 import { announce } from './announce.ts';
 import { lines } from './host-link.ts';
@@ -55,7 +56,7 @@ export const address: Op<'address'> = {
   async apply({ host, view }, step) {
     await runChecked(host, ['ip', '-n', step.netns, '-batch', '-'], { stdin: lines(commands(step)) });
     // A container that is gone may have had it. On a bridge that is new nobody knows of that.
-    if ((await view.links()).some(({ kind }) => kind === 'bridge')) await announceAll(host, step);
+    if ((await view.links()).some((link) => mayBeOf(link, step))) await announceAll(host, step);
   },
 
   async update({ host }, step, former) {
@@ -79,6 +80,18 @@ export const address: Op<'address'> = {
 
   toShell: (step) => commands(step).map((line) => `ip -n ${step.netns} ${line}`),
 };
+
+/** Whether the link, which was there before, can be the bridge of the container: one in its subnet, or without addresses. */
+function mayBeOf({ kind, addresses }: LinkState, { address }: AddressStep): boolean {
+  const subnet = parseBlock(address);
+  const known = addresses.filter(({ family }) => family === 'inet');
+  return (
+    kind === 'bridge' &&
+    (known.length === 0 ||
+      subnet === undefined ||
+      known.some((one) => contains(subnet, parseAddress(one.address) ?? -1)))
+  );
+}
 
 async function announceAll(host: Host, step: AddressStep): Promise<void> {
   const inside = await readNetns(host, netnsFile(step.netns));
