@@ -9,7 +9,7 @@ export interface Elf {
   readonly machine: number;
   readonly interpreter?: string;
   readonly needed: readonly string[];
-  /** DT_RPATH entries; void when there are `runpath` ones. */
+  /** DT_RPATH entries; none beside a DT_RUNPATH, as the loader ignores them then, for its libraries too. */
   readonly rpath: readonly string[];
   readonly runpath: readonly string[];
 }
@@ -126,7 +126,7 @@ export async function readElf(archives: Pick<Archives, 'read'>, path: string): P
     machine: number(start, 18, 2),
     ...(interpreter === '' ? {} : { interpreter }),
     needed: texts(DT_NEEDED).filter((name) => name !== ''),
-    rpath: paths(DT_RPATH),
+    rpath: tags.some(([tag]) => tag === DT_RUNPATH) ? [] : paths(DT_RPATH),
     runpath: paths(DT_RUNPATH),
   };
 }

@@ -69,7 +69,7 @@ export function createLibraryFinder(host: Host, archives: Archives, readElf: Elf
   };
 }
 
-/** Folders of DT_RUNPATH, or of DT_RPATH, which counts only for an object without DT_RUNPATH. */
+/** Folders of DT_RUNPATH, else of DT_RPATH and of those of the objects that led to this one. */
 export function runPaths({ elf, origin, inherited }: LibrarySearch): readonly string[] {
   const own = elf.runpath.length > 0 ? elf.runpath : elf.rpath;
   const folders = own.map((folder) => folder.replaceAll(/\$ORIGIN\b|\$\{ORIGIN\}/g, path.dirname(origin)));
