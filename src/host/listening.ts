@@ -1,4 +1,5 @@
 // Sockets that would be in the way of a published port, and the processes that hold them. Reads only.
+import { endianness } from 'node:os';
 import { formatIpv6 } from '../load/ipv6.ts';
 import type { ListeningSocket } from '../plan/facts.ts';
 import type { Host } from './host.ts';
@@ -63,10 +64,15 @@ async function descriptorLinks(host: Host, pid: string): Promise<readonly string
   return Promise.all(names.map((name) => host.readLink(`/proc/${pid}/fd/${name}`).catch(() => '')));
 }
 
-/** Formats an address of the tables in /proc/net: words in the byte order of the machine. */
-export function hexAddress(hex: string): string {
-  if (hex.length === 8) return bytesOf(hex).toReversed().join('.');
-  const bytes = [0, 8, 16, 24].flatMap((start) => bytesOf(hex.slice(start, start + 8)).toReversed());
+/**
+ * Formats an address of the tables in /proc/net. The kernel writes its words of 32 bits as numbers, and they have the
+ * bytes of the address in the order of the machine.
+ */
+export function hexAddress(hex: string, order: 'BE' | 'LE' = endianness()): string {
+  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) =>
+    order === 'LE' ? bytesOf(word).toReversed() : bytesOf(word),
+  );
+  if (bytes.length === 4) return bytes.join('.');
   if (bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 255) return bytes.slice(12).join('.');
   return formatIpv6(bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n));
 }

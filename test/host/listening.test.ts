@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { createLinuxHost } from '../../src/host/linux.ts';
-import { findSocketOwners, readListening } from '../../src/host/listening.ts';
+import { findSocketOwners, hexAddress, readListening } from '../../src/host/listening.ts';
 import { createFixtureHost, fixture } from './fixture-host.ts';
 
 const UDP = 825216;
@@ -38,6 +38,17 @@ describe('the sockets of a host', () => {
       'tcp ::1 6060',
       'tcp :: 7070',
       'udp 127.0.0.1 5353',
+    ]);
+  });
+
+  it.each([
+    ['LE', '0100007F', '0000000000000000FFFF00000100007F', 'B80D0120000000000000000001000000'],
+    ['BE', '7F000001', '00000000000000000000FFFF7F000001', '20010DB8000000000000000000000001'],
+  ] as const)('have addresses in the byte order of the machine: %s', (order, four, mapped, six) => {
+    expect([four, mapped, six].map((hex) => hexAddress(hex, order))).toEqual([
+      '127.0.0.1',
+      '127.0.0.1',
+      '2001:db8::1',
     ]);
   });
 
