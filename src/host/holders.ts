@@ -1,5 +1,6 @@
 // Holders: processes that keep a mount or a network namespace from going, found by /proc, which also shows what other
 // mount namespaces hold. Reads only; a process that ends meanwhile holds nothing.
+import { splitDevice } from './device-number.ts';
 import type { Host } from './host.ts';
 import { readMounts, type MountState } from './kernel-view.ts';
 import { listOrNothing, listPids, orNothing, readLinkOrNothing, readOrNothing } from './proc-files.ts';
@@ -50,11 +51,15 @@ async function howItUses(host: Host, folder: string, target: string): Promise<st
     ['cwd', 'its working folder'],
     ['root', 'its root'],
     ['exe', 'its program'],
-  ] as const)
-    if (isInside(await readLinkOrNothing(host, `${folder}/${name}`))) return by;
+  ] as const) {
+    const path = await readLinkOrNothing(host, `${folder}/${name}`);
+    if (path === undefined ? await isDeepInside(host, folder, name, isInside) : isInside(path)) return by;
+  }
   for (const fd of await listOrNothing(host, `${folder}/fd`)) {
     const path = await readLinkOrNothing(host, `${folder}/fd/${fd}`);
     if (isInside(path)) return `open ${path}`;
+    if (path === undefined && (await isDeepInside(host, folder, `fd/${fd}`, isInside)))
+      return `open far below ${target}`;
   }
   // man 5 proc: address perms offset device inode path
   const mapped = (await readOrNothing(host, `${folder}/maps`))
@@ -62,6 +67,20 @@ async function howItUses(host: Host, folder: string, target: string): Promise<st
     .map((line) => /^(?:\S+ ){4}\S+ +(.*)$/.exec(line)?.[1])
     .find(isInside);
   return mapped === undefined ? undefined : `mapped ${mapped}`;
+}
+
+/** Whether a file too deep for a path is inside: told by its file system, when all mounts of that are inside. */
+async function isDeepInside(
+  host: Host,
+  folder: string,
+  link: string,
+  isInside: (path: string) => boolean,
+): Promise<boolean> {
+  const found = await orNothing(host.statusOfTarget(`${folder}/${link}`));
+  if (found === undefined) return false;
+  const { major, minor } = splitDevice(BigInt(found.device));
+  const mounts = (await readMountsOf(host, folder)).filter(({ device }) => device === `${major}:${minor}`);
+  return mounts.length > 0 && mounts.every((mount) => isInside(mount.target));
 }
 
 /**

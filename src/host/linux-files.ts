@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { splitDevice } from './device-number.ts';
 import type { FileOptions, FileStatus, FileType, Host } from './host.ts';
 import { except, hasCode, systemError } from './linux-errno.ts';
 import { temporaryPath } from './linux-writes.ts';
@@ -188,14 +189,6 @@ export function typeOf(found: TypedEntry): FileType {
   if (found.isFIFO()) return 'fifo';
   if (found.isSocket()) return 'socket';
   return found.isBlockDevice() ? 'block' : 'character';
-}
-
-/** Takes a dev_t apart as gnu_dev_major(3) and gnu_dev_minor(3) do. */
-function splitDevice(device: bigint): { readonly major: number; readonly minor: number } {
-  return {
-    major: Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn)),
-    minor: Number((device & 0xffn) | ((device >> 12n) & ~0xffn)),
-  };
 }
 
 /** The folder an entry lives in, with its symlinks resolved, and the entry's absolute path through it. */

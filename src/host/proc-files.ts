@@ -3,8 +3,9 @@ import { posix } from 'node:path';
 import type { Host } from './host.ts';
 
 /**
- * Errors that count as nothing there. ENOENT and ESRCH: the process has ended; EACCES: a kernel thread or a zombie; the
- * rest: drivers that say no.
+ * Errors that count as nothing there. ENOENT and ESRCH: the process has ended; EACCES: a kernel thread or a zombie;
+ * ENAMETOOLONG: a link to a path that does not fit a page (do_proc_readlink in fs/proc/base.c), which anybody can make;
+ * the rest: drivers that say no.
  */
 const GONE = new Set([
   'ENOENT',
@@ -12,6 +13,7 @@ const GONE = new Set([
   'ESRCH',
   'EACCES',
   'EPERM',
+  'ENAMETOOLONG',
   'EINVAL',
   'EIO',
   'ENODEV',

@@ -6,6 +6,12 @@ import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
 import { WAIT, writeSpec } from '../support/specs.ts';
 
+/** Makes folders below `$root` until the last has a path that the kernel tells nobody, and stays there. */
+const GO_DEEP = `perl -e '
+  chdir shift;
+  for (1..25) { mkdir "d" x 200; chdir "d" x 200 }
+  $| = 1; print "ready"; exec qw(sleep 1000)' "$root"`;
+
 /** Shell with `$name` and `$root` set; it says `ready` once it holds what it holds. */
 const HOLDERS: readonly (readonly [string, string, RegExp])[] = [
   ['a working folder', 'cd "$root/etc"; echo ready; exec sleep 1000', /working folder/],
@@ -15,6 +21,12 @@ const HOLDERS: readonly (readonly [string, string, RegExp])[] = [
   [
     'a working folder in another mount namespace',
     'exec unshare --mount sh -c \'cd "$1/etc"; echo ready; exec sleep 1000\' sh "$root"',
+    /working folder, in a mount namespace of its own/,
+  ],
+  ['a working folder too deep to have a path', `exec ${GO_DEEP}`, /its working folder\)/],
+  [
+    'a working folder that deep in another mount namespace',
+    `exec unshare --mount ${GO_DEEP}`,
     /working folder, in a mount namespace of its own/,
   ],
   ['the network namespace', 'echo ready; exec ip netns exec "runspec-$name" sleep 1000', /runs in it/],
