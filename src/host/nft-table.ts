@@ -6,6 +6,8 @@ import { asList, isRecord, parseJson, record, text, type Fields } from './json-f
 export interface NftTableState {
   /** Comments of the rules of each chain, in order; a rule without one counts as an empty text. */
   readonly chains: ReadonlyMap<string, readonly string[]>;
+  /** Those of the chains that the kernel itself calls. */
+  readonly baseChains: readonly BaseChain[];
   readonly sets: ReadonlyMap<string, readonly NftElementState[]>;
 }
 
@@ -146,7 +148,7 @@ function parseTable(objects: readonly Fields[]): NftTableState {
       );
     }
   }
-  return { chains, sets };
+  return { chains, baseChains: parseBaseChains(objects), sets };
 }
 
 function parseElement(element: unknown, types: readonly unknown[]): NftElementState {

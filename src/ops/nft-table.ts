@@ -23,8 +23,10 @@ export const nftTable: Op<'nft-table'> = {
     await runNft(host, renderTable(step));
   },
 
+  // One transaction: no packet meets the table without its chains.
   async update({ host }, step) {
-    await runNft(host, renderTable(step));
+    const found = await createKernelView(host).nftTable(step.table);
+    await runNft(host, (found === undefined ? '' : renderRemoval(step, found)) + renderTable(step));
   },
 
   // The kernel cannot delete a table only if it is empty. So the set `touched` is emptied, then the elements are read,
@@ -82,6 +84,46 @@ function renderTable(step: NftTableStep): string {
   return [`table inet ${step.table} {`, ...sets, ...headers, '}', ...flushes, ...rules, ''].join('\n');
 }
 
+/** Chains of others, which may jump to each other, and those of ours that hang elsewhere: the kernel moves none. */
+function renderRemoval(step: NftTableStep, found: NftTableState): string {
+  const doomed = [...found.chains.keys()].filter((name) => {
+    const wanted = step.chains.find((chain) => chain.name === name);
+    return wanted === undefined || placeOf(wanted.header) !== placeOf(showHeader(found, name));
+  });
+  const all = (verb: string): string =>
+    doomed.map((name) => `${verb} chain inet ${step.table} ${name}\n`).join('');
+  // Before the first of them goes, nothing may jump to it: a rule somebody has put into one of ours neither.
+  const flushes = [...found.chains.keys()].map((name) => `flush chain inet ${step.table} ${name}\n`);
+  return doomed.length === 0 ? '' : flushes.join('') + all('delete');
+}
+
+/** As a plan has it, but for names of priorities: `type filter hook forward priority 0; policy accept;`. */
+function showHeader({ baseChains }: NftTableState, chain: string): string {
+  const found = baseChains.find(({ name }) => name === chain);
+  if (found === undefined) return 'no hook';
+  const { type, hook, priority, policy } = found;
+  return `type ${type} hook ${hook} priority ${priority}; policy ${policy};`;
+}
+
+/** man 8 nft, standard priorities. */
+const PRIORITIES: ReadonlyMap<string, number> = new Map([
+  ['raw', -300],
+  ['mangle', -150],
+  ['dstnat', -100],
+  ['filter', 0],
+  ['security', 50],
+  ['srcnat', 100],
+]);
+
+function inNumbers(header: string): string {
+  return header.replace(/(?<=priority )[a-z]+/, (name) => String(PRIORITIES.get(name) ?? name));
+}
+
+/** All but the policy, which alone can be changed. */
+function placeOf(header: string): string {
+  return inNumbers(header).replace(/ policy \w+;$/, '');
+}
+
 // nft prints rules in its own words, which change with its version; a digest of our words in the comment does not.
 export function fingerprint(rule: string): string {
   return sha256(rule).slice(0, 12);
@@ -95,15 +137,23 @@ function compare(step: NftTableStep, found: NftTableState): readonly Difference[
     const comments = found.chains.get(chain.name);
     if (comments === undefined)
       return [{ property: `chain ${chain.name}`, wanted: 'present', found: 'missing' }];
+    const header = { wanted: inNumbers(chain.header), found: showHeader(found, chain.name) };
     const wanted = chain.rules.map(fingerprint);
-    if (wanted.join() === comments.join()) return [];
     return [
-      {
-        property: `chain ${chain.name}`,
-        wanted: `${wanted.length} rules of ours`,
-        found: `${comments.length} rules, not the same`,
-      },
+      ...(header.wanted === header.found ? [] : [{ property: `chain ${chain.name}`, ...header }]),
+      ...(wanted.join() === comments.join()
+        ? []
+        : [
+            {
+              property: `chain ${chain.name}`,
+              wanted: `${wanted.length} rules of ours`,
+              found: `${comments.length} rules, not the same`,
+            },
+          ]),
     ];
   });
-  return [...sets, ...chains];
+  const others = [...found.chains.keys()]
+    .filter((name) => !step.chains.some((chain) => chain.name === name))
+    .map((name) => ({ property: `chain ${name}`, wanted: 'none', found: showHeader(found, name) }));
+  return [...sets, ...chains, ...others];
 }

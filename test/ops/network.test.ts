@@ -203,6 +203,50 @@ describe('the table', () => {
   });
 });
 
+describe('a chain in the table', () => {
+  const PASS = 'type filter hook forward priority 0; policy accept;';
+  const header = (chain: string, text: string): string => `chain ${chain} { ${text} }`;
+
+  it.each([
+    [
+      'that drops what no rule lets pass',
+      [header('forward', 'type filter hook forward priority filter; policy drop;')],
+      drift(['chain forward', PASS, PASS.replace('accept', 'drop')]),
+    ],
+    [
+      'that is called at another time',
+      ['delete', header('forward', 'type filter hook forward priority 7; policy accept;')],
+      drift(
+        ['chain forward', PASS, PASS.replace('0', '7')],
+        ['chain forward', '6 rules of ours', '0 rules, not the same'],
+      ),
+    ],
+    [
+      'that is not called at all',
+      ['delete', 'chain forward { }'],
+      drift(
+        ['chain forward', PASS, 'no hook'],
+        ['chain forward', '6 rules of ours', '0 rules, not the same'],
+      ),
+    ],
+    [
+      'that is not of ours',
+      [header('evil', PASS.replace('accept', 'drop')), 'chain more { }'],
+      drift(['chain evil', 'none', PASS.replace('accept', 'drop')], ['chain more', 'none', 'no hook']),
+    ],
+  ])('%s is drift, mended without losing elements', async (_, changes, found) => {
+    const ops = await up('nft-table', 'nft-element');
+    const clean = ops.machine.firewall.dump().toSorted();
+    const lines = changes.filter((line) => line !== 'delete');
+    const removal = 'flush chain inet runspec forward\ndelete chain inet runspec forward\n';
+    const before = lines.length === changes.length ? '' : removal;
+    ops.machine.firewall.load(`${before}table inet runspec {\n${lines.join('\n')}\n}\n`);
+    expect(await ops.probe(STEPS['nft-table'])).toEqual(found);
+    await ops.update(STEPS['nft-table']);
+    expect(ops.machine.firewall.dump().toSorted()).toEqual(clean);
+  });
+});
+
 describe('/run/netns', () => {
   it('is not mounted over a name that came while another runspec unmounted it', async () => {
     const ops = await up('netns-folder');

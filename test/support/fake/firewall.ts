@@ -7,6 +7,8 @@ interface Element {
 
 interface Table {
   readonly chains: Map<string, string[]>;
+  /** What hooks a chain of the family inet: as in `type filter hook forward priority 0; policy accept;`. */
+  readonly headers: Map<string, string>;
   /** Links that chains of the family netdev hook, by the chain. */
   readonly devices: Map<string, string>;
   readonly sets: Map<string, Map<string, Element>>;
@@ -33,7 +35,9 @@ export class NftError extends Error {
 }
 
 const DECLARATION = /^(?:set|map) (\S+) \{.*\}$/;
-const CHAIN = /^chain (\S+) \{.*\}$/;
+const CHAIN = /^chain (\S+) \{ ?(.*?) ?\}$/;
+const HEADER = /^type (\S+) hook (\S+) priority (\S+); policy (\S+);$/;
+const PRIORITIES: Readonly<Record<string, number>> = { raw: -300, dstnat: -100, filter: 0, srcnat: 100 };
 const RULE = /^add rule inet (\S+) (\S+) (.*?)(?: comment "([^"]*)")?$/;
 const ADD_ELEMENT =
   /^(?:add|create) element inet (\S+) (\S+) \{ (.+?)(?: comment "([^"]*)")?(?: : (.+))? \}$/;
@@ -61,9 +65,9 @@ export function createFakeFirewall(hasLink: (name: string) => boolean): FakeFire
       tables = draft;
     },
     list(family, name) {
-      const { chains, sets } = find(tables, keyOf(family, name));
+      const { chains, headers, sets } = find(tables, keyOf(family, name));
       const rules = [...chains].flatMap(([chain, comments]) => [
-        { chain: { family, table: name, name: chain } },
+        { chain: { family, table: name, name: chain, ...showHeader(headers.get(chain)) } },
         ...comments.map((comment) => ({ rule: { family, table: name, chain, comment } })),
       ]);
       const shown = [...sets].map(([set, elements]) => ({
@@ -87,8 +91,9 @@ export function createFakeFirewall(hasLink: (name: string) => boolean): FakeFire
       return JSON.stringify({ nftables: [{ metainfo: {} }, ...chains] });
     },
     dump: () =>
-      [...tables].flatMap(([name, { chains, sets }]) => [
+      [...tables].flatMap(([name, { chains, headers, sets }]) => [
         `nft table ${name}`,
+        ...[...headers].map(([chain, header]) => `nft chain ${name} ${chain} { ${header} }`),
         ...[...chains].map(([chain, comments]) => `nft chain ${name} ${chain}: ${comments.join(' ')}`),
         ...[...sets].flatMap(([set, elements]) =>
           [...elements.values()].map((one) => `nft element ${name} ${set} ${JSON.stringify(one)}`),
@@ -124,9 +129,16 @@ function part<T>(found: T | undefined): T {
 
 function declare(table: Table, line: string): void {
   const set = DECLARATION.exec(line)?.[1];
-  const chain = CHAIN.exec(line)?.[1];
+  const [, chain, header = ''] = CHAIN.exec(line) ?? [];
   if (set !== undefined && !table.sets.has(set)) table.sets.set(set, new Map());
   if (chain !== undefined && !table.chains.has(chain)) table.chains.set(chain, []);
+  if (chain !== undefined && header !== '') {
+    const place = (text = header): string => text.replace(/ policy \w+;$/, '');
+    // nf_tables_api.c, nf_tables_updchain: a chain that hangs somewhere stays there.
+    if (place(table.headers.get(chain)) !== place())
+      throw new NftError('Error: Could not process rule: Operation not supported');
+    table.headers.set(chain, header);
+  }
   if (set === undefined && chain === undefined) throw unknown(line);
 }
 
@@ -152,7 +164,12 @@ function change(tables: Map<string, Table>, line: string): Table | undefined {
     return undefined;
   }
   if (named !== '') {
-    const there = tables.get(table) ?? { chains: new Map(), devices: new Map(), sets: new Map() };
+    const there = tables.get(table) ?? {
+      chains: new Map(),
+      headers: new Map(),
+      devices: new Map(),
+      sets: new Map(),
+    };
     tables.set(table, there);
     return brace === undefined ? undefined : there;
   }
@@ -162,11 +179,18 @@ function change(tables: Map<string, Table>, line: string): Table | undefined {
     return undefined;
   }
   const [, flushed = '', chain = ''] = /^flush chain inet (\S+) (\S+)$/.exec(line) ?? [];
+  const [, shrunk = '', gone = ''] = /^delete chain inet (\S+) (\S+)$/.exec(line) ?? [];
   const rule = RULE.exec(line);
   const element = ADD_ELEMENT.exec(line);
   const removed = DELETE_ELEMENT.exec(line);
   if (chain !== '') part(find(tables, flushed).chains.get(chain)).length = 0;
-  else if (rule !== null) part(find(tables, rule[1] ?? '').chains.get(rule[2] ?? '')).push(rule[4] ?? '');
+  else if (gone !== '') {
+    const { chains, headers } = find(tables, shrunk);
+    if (part(chains.get(gone)).length > 0)
+      throw new NftError('Error: Could not process rule: Device or resource busy');
+    chains.delete(gone);
+    headers.delete(gone);
+  } else if (rule !== null) part(find(tables, rule[1] ?? '').chains.get(rule[2] ?? '')).push(rule[4] ?? '');
   else if (element !== null) {
     const [, table = '', set = '', key = '', comment, value] = element;
     const elements = part(find(tables, table).sets.get(set));
@@ -182,6 +206,11 @@ function change(tables: Map<string, Table>, line: string): Table | undefined {
       throw new NftError('Error: Could not process rule: No such file or directory');
   } else throw unknown(line);
   return undefined;
+}
+
+function showHeader(header: string | undefined): object {
+  const [, type, hook, priority = '', policy] = HEADER.exec(header ?? '') ?? [];
+  return type === undefined ? {} : { type, hook, prio: PRIORITIES[priority] ?? Number(priority), policy };
 }
 
 /** As nft's JSON has it: a value, wrapped when it carries a comment, and in a pair when it maps to another. */
