@@ -23,7 +23,7 @@ export async function status(context: CommandContext, name: string): Promise<num
   const steps = await readAsOfNow(session.shared, name, recorded);
   const ops = opContext(session, name, () => undefined);
   const probes = await Promise.all(steps.map((step) => opOf(step).probe(ops, step)));
-  const shadows = await findShadows(ops, steps);
+  const shadows = await findShadows(ops, steps, (text) => context.stderr(printable(text)));
   const row = toRow(
     record,
     record.bootId === session.bootId,

@@ -6,6 +6,7 @@ import type { Host } from './host.ts';
 import { parseIptables } from './iptables-chains.ts';
 import { saveProgram, type ForeignTables, type IptablesTool } from './foreign-tables.ts';
 import { parseNft } from './nft-chains.ts';
+import { listRuleset } from './nft-json.ts';
 import type { BaseChain } from './nft-table.ts';
 
 /** @throws OperationError when a firewall cannot be read. */
@@ -25,12 +26,12 @@ async function readIptables(host: Host, tool: IptablesTool): Promise<readonly Fo
 }
 
 async function readNft(host: Host, chains: readonly BaseChain[]): Promise<readonly ForeignChain[]> {
-  // `-t` (terse): sets may have a hundred thousand elements, and nft asks for all of them by default.
-  const [json, listing] = await Promise.all([
-    runChecked(host, ['nft', '-j', '-t', 'list', 'ruleset']),
+  // Terse: sets may have a hundred thousand elements, and nft of its own accord asks for all of them.
+  const [objects, listing] = await Promise.all([
+    listRuleset(host),
     runChecked(host, ['nft', '-s', '-a', '-t', 'list', 'ruleset']),
   ]);
-  return parseNft(json.stdout, listing.stdout, (family, table) =>
+  return parseNft(objects, listing.stdout, (family, table) =>
     chains.some((chain) => chain.family === family && chain.table === table),
   );
 }

@@ -4,8 +4,9 @@
 import { NFT_TABLE } from '../names.ts';
 import { runChecked } from './commands.ts';
 import type { Host } from './host.ts';
-import { asList, isRecord, parseJson, record, text, type Fields } from './json-fields.ts';
-import { readTexts } from './nft-chains.ts';
+import { asList, isRecord, record, text, type Fields } from './json-fields.ts';
+import { findDormant, readTexts } from './nft-chains.ts';
+import { listRuleset } from './nft-json.ts';
 
 export interface NatRule {
   /** Chain and text of the rule, for people. */
@@ -30,9 +31,7 @@ export async function readEarlierNat(host: Host): Promise<readonly NatRule[]> {
 }
 
 async function readNft(host: Host): Promise<readonly NatRule[]> {
-  // `-t` (terse) leaves out the elements of named sets, perhaps a hundred thousand; sets in a rule are still shown.
-  const { stdout } = await runChecked(host, ['nft', '-j', '-t', 'list', 'ruleset']);
-  const objects = asList(record(parseJson(stdout, 'nft'))['nftables']);
+  const objects = await listRuleset(host);
   const chains = objects.map((one) => record(one['chain']));
   const rules = objects.flatMap((one) => ('rule' in one ? [record(one['rule'])] : []));
   const reached = new Set(chains.filter(isEarlier).map((chain) => nameOf(chain, chain['name'])));
@@ -44,22 +43,26 @@ async function readNft(host: Host): Promise<readonly NatRule[]> {
   const found = rules.filter(
     (rule) => reached.has(nameOf(rule, rule['chain'])) && statements(rule).some(redirects),
   );
-  // Most hosts have no such rule, and nft need not start once more.
-  const texts = found.length === 0 ? new Map<string, string>() : await readListing(host);
-  return found.map((rule) => {
+  // On most hosts there are none, and nft need not start once more.
+  if (found.length === 0) return [];
+  const { stdout } = await runChecked(host, ['nft', '-s', '-a', '-t', 'list', 'ruleset']);
+  const texts = readTexts(stdout);
+  const dormant = findDormant(stdout);
+  return found.flatMap((rule) => {
+    if (dormant.has(tableOf(rule))) return [];
     const chain = nameOf(rule, rule['chain']);
     const handle = String(rule['handle']);
     const said = texts.get(`${chain} ${handle}`) ?? `rule ${handle}`;
-    return { text: `nft chain ${chain}: ${said}`, catches: (asked) => mayCatch(rule, asked) };
+    return [{ text: `nft chain ${chain}: ${said}`, catches: (asked: Published) => mayCatch(rule, asked) }];
   });
 }
 
-async function readListing(host: Host): Promise<ReadonlyMap<string, string>> {
-  return readTexts((await runChecked(host, ['nft', '-s', '-a', '-t', 'list', 'ruleset'])).stdout);
+function tableOf({ family, table }: Fields): string {
+  return `${text(family) ?? ''} ${text(table) ?? ''}`;
 }
 
 function nameOf(one: Fields, chain: unknown): string {
-  return [one['family'], one['table'], chain].map((part) => text(part) ?? '').join(' ');
+  return `${tableOf(one)} ${text(chain) ?? ''}`;
 }
 
 function isEarlier({ family, table, type, hook, prio }: Fields): boolean {

@@ -1,24 +1,24 @@
 // Filter chains as `nft -j list ruleset` prints them; the text of each rule is taken from the plain listing. Pure.
 import type { Field, ForeignChain, ForeignRule, Hook, Match } from '../plan/foreign-chains.ts';
-import { asList, isRecord, parseJson, record, text, type Fields } from './json-fields.ts';
+import { asList, isRecord, record, text, type Fields } from './json-fields.ts';
 
 const HOOKS: ReadonlySet<string> = new Set<Hook>(['prerouting', 'input', 'forward', 'output']);
 
 /** @param isWanted tables that are looked at, by family and name. */
 export function parseNft(
-  json: string,
+  objects: readonly Fields[],
   listing: string,
   isWanted: (family: string, table: string) => boolean,
 ): readonly ForeignChain[] {
-  const objects = asList(record(parseJson(json, 'nft'))['nftables']);
   const texts = readTexts(listing);
+  const dormant = findDormant(listing);
   const chains = new Map<string, ForeignChain & { readonly rules: ForeignRule[] }>();
   for (const object of objects) {
     const chain = record(object['chain']);
     const family = chain['family'];
     if (family !== 'ip' && family !== 'ip6' && family !== 'inet') continue;
     const [table, name, hook] = [text(chain['table']) ?? '', text(chain['name']) ?? '', text(chain['hook'])];
-    if (!isWanted(family, table)) continue;
+    if (!isWanted(family, table) || dormant.has(`${family} ${table}`)) continue;
     const isFilter = chain['type'] === 'filter' && hook !== undefined && HOOKS.has(hook);
     const policy = chain['policy'] === 'drop' ? 'drop' : 'accept';
     const base = { hook: hook as Hook, priority: Number(chain['prio']), policy } as const;
@@ -54,7 +54,18 @@ export function readTexts(listing: string): ReadonlyMap<string, string> {
   return texts;
 }
 
-/** Rules with a verdict in one rule of nft: a verdict map counts as a rule for each of its keys. */
+/** Tables that are switched off, by family and name: the kernel calls none of their chains. The flags in nft's JSON tell too little. */
+export function findDormant(listing: string): ReadonlySet<string> {
+  const dormant = new Set<string>();
+  let table = '';
+  for (const line of listing.split('\n')) {
+    table = /^table (.*) \{/.exec(line)?.[1] ?? table;
+    if (/^\tflags .*\bdormant\b/.test(line)) dormant.add(table);
+  }
+  return dormant;
+}
+
+/** A verdict map is a rule for each of its keys. */
 function parseRule(rule: Fields, shown: string): readonly ForeignRule[] {
   const matches: Match[] = [];
   for (const statement of asList(rule['expr'])) {

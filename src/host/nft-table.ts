@@ -1,9 +1,12 @@
 // One nft table as the kernel has it, and which base chains stand on the way of packets. Reads only.
 import { commandError } from './commands.ts';
 import type { Host } from './host.ts';
-import { asList, isRecord, parseJson, record, text, type Fields } from './json-fields.ts';
+import { isRecord, record, text, type Fields } from './json-fields.ts';
+import { isMissing, listTable, readChainsAndTables } from './nft-json.ts';
 
 export interface NftTableState {
+  /** As `dormant`, which switches all of it off. */
+  readonly hasFlags: boolean;
   /** Comments of the rules of each chain, in order; a rule without one counts as an empty text. */
   readonly chains: ReadonlyMap<string, readonly string[]>;
   /** Those of the chains that the kernel itself calls. */
@@ -44,10 +47,8 @@ export async function readNftTable(
   family: string,
   table: string,
 ): Promise<NftTableState | undefined> {
-  const result = await host.run(['nft', '-j', 'list', 'table', family, table]);
-  if (result.status === 0) return parseTable(asList(record(parseJson(result.stdout, 'nft'))['nftables']));
-  if (isMissing(result.stderr)) return undefined;
-  throw commandError(`cannot read the nft table ${family} ${table}`, result);
+  const objects = await listTable(host, family, table);
+  return objects && parseTable(objects);
 }
 
 /** A link by this name is the host end of a container's veth: where one is, so is our table. */
@@ -70,7 +71,7 @@ export async function readOutline(host: Host): Promise<FirewallOutline> {
   // The host of unprivileged.ts answers a refused command like a missing object: no tables.
   if (listed.status !== 0 && !isMissing(listed.stderr))
     throw commandError('cannot read the tables of nft', listed);
-  const objects = listed.status === 0 ? parseAnswers(listed.stdout) : [];
+  const objects = listed.status === 0 ? await readChainsAndTables(host, listed.stdout) : [];
   return {
     baseChains: parseBaseChains(objects),
     hasDockerUser: objects.some((object) => {
@@ -99,16 +100,6 @@ function findEngines(objects: readonly Fields[]): readonly string[] {
     }),
   );
   return [...new Set(found)];
-}
-
-/** nft prints one JSON document for each command of the call. */
-function parseAnswers(stdout: string): readonly Fields[] {
-  const answers = stdout.trim().split(/(?<=\})\s*(?=\{"nftables")/);
-  return answers.flatMap((answer) => asList(record(parseJson(answer, 'nft'))['nftables']));
-}
-
-function isMissing(stderr: string): boolean {
-  return /No such file or directory|does not exist/.test(stderr);
 }
 
 function parseBaseChains(objects: readonly Fields[]): readonly BaseChain[] {
@@ -148,7 +139,8 @@ function parseTable(objects: readonly Fields[]): NftTableState {
       );
     }
   }
-  return { chains, baseChains: parseBaseChains(objects), sets };
+  const hasFlags = objects.some(({ table }) => record(table)['flags'] !== undefined);
+  return { hasFlags, chains, baseChains: parseBaseChains(objects), sets };
 }
 
 function parseElement(element: unknown, types: readonly unknown[]): NftElementState {

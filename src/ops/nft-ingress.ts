@@ -18,9 +18,12 @@ export const nftIngress: Op<'nft-ingress'> = {
     if ((await view.link(step.link)) === undefined) return { state: 'absent' };
     const found = await view.nftTable(step.table, 'netdev');
     if (found === undefined) return { state: 'absent' };
-    if (found.chains.get(CHAIN)?.join() === fingerprint(ruleOf(step))) return { state: 'present' };
+    const isOurs = found.chains.get(CHAIN)?.join() === fingerprint(ruleOf(step));
+    if (isOurs && !found.hasFlags) return { state: 'present' };
     const differences = [
-      { property: `chain ${CHAIN}`, wanted: 'one rule of ours', found: 'another or none' },
+      isOurs
+        ? { property: 'flags', wanted: 'none', found: 'some, as of a dormant table' }
+        : { property: `chain ${CHAIN}`, wanted: 'one rule of ours', found: 'another or none' },
     ];
     return { state: 'drifted', differences, inPlace: true };
   },

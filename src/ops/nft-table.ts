@@ -26,6 +26,8 @@ export const nftTable: Op<'nft-table'> = {
   // One transaction: no packet meets the table without its chains.
   async update({ host }, step) {
     const found = await createKernelView(host).nftTable(step.table);
+    // Declared without flags it has none; in the transaction of that the kernel takes no new chain.
+    if (found?.hasFlags === true) await runNft(host, `add table inet ${step.table}\n`);
     await runNft(host, (found === undefined ? '' : renderRemoval(step, found)) + renderTable(step));
   },
 
@@ -155,5 +157,8 @@ function compare(step: NftTableStep, found: NftTableState): readonly Difference[
   const others = [...found.chains.keys()]
     .filter((name) => !step.chains.some((chain) => chain.name === name))
     .map((name) => ({ property: `chain ${name}`, wanted: 'none', found: showHeader(found, name) }));
-  return [...sets, ...chains, ...others];
+  const flags = found.hasFlags
+    ? [{ property: 'flags', wanted: 'none', found: 'some, as of a dormant table' }]
+    : [];
+  return [...flags, ...sets, ...chains, ...others];
 }

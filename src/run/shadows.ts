@@ -1,6 +1,8 @@
-// Shadows: things of others that keep runspec's objects from having an effect. These are an earlier rule for a
-// published port, a route that leads a container's address elsewhere, and a mount over runspec's; a host address that
-// is gone counts too. Reads only: runspec repairs none of it, as it belongs to others.
+// What stands before things of ours, so that they are there and yet nothing reaches them: an earlier rule for
+// a published port, a host address that is gone, a route that leads a container's address elsewhere, a mount over one of
+// ours. Reads only;
+// nothing here can be repaired by runspec, as it belongs to others.
+import { OperationError } from '../errors.ts';
 import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import { asList, parseJson, text } from '../host/json-fields.ts';
@@ -11,13 +13,17 @@ import { netnsFile } from '../names.ts';
 import type { OpContext } from '../ops/op.ts';
 import type { AddressStep, Step } from '../plan/plan.ts';
 
-/** The shadows of each step by its id, for people; steps without any are left out. */
+/**
+ * By the id of the step; steps without any are left out.
+ * @param warn is told what others have written that cannot be read: nothing is known of that then.
+ */
 export async function findShadows(
   context: OpContext,
   steps: readonly Step[],
+  warn: (text: string) => void,
 ): Promise<ReadonlyMap<string, readonly string[]>> {
   const ports = steps.flatMap((step) => (publishedPort(step) === undefined ? [] : [step]));
-  const nat = ports.length === 0 ? [] : await readEarlierNat(context.host);
+  const nat = ports.length === 0 ? [] : await readNat(context.host, warn);
   const mounts = await context.view.mounts();
   const found = new Map<string, readonly string[]>();
   for (const step of steps) {
@@ -30,6 +36,16 @@ export async function findShadows(
     if (shadows.length > 0) found.set(step.id, shadows);
   }
   return found;
+}
+
+async function readNat(host: Host, warn: (text: string) => void): Promise<readonly NatRule[]> {
+  try {
+    return await readEarlierNat(host);
+  } catch (error) {
+    if (!(error instanceof OperationError)) throw error;
+    warn(`warning: whether a rule of others takes published ports cannot be told: ${error.message}`);
+    return [];
+  }
 }
 
 function shadowingRules(step: Step, rules: readonly NatRule[]): readonly string[] {

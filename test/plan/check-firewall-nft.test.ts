@@ -25,7 +25,7 @@ describe('a chain of nft', () => {
     }));
     const listing = rules.map((_, handle) => `\t\trule ${handle} as written # handle ${handle}\n`).join('');
     const text = `table inet f {\n\tchain fwd {\n${listing}\t}\n}\n`;
-    return parseNft(JSON.stringify({ nftables: [{ chain }, ...objects] }), text, () => true);
+    return parseNft([{ chain }, ...objects], text, () => true);
   }
 
   it.each<readonly [string, readonly ForeignChain[], readonly string[]]>([
