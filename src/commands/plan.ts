@@ -8,11 +8,12 @@ import { unprivileged } from '../host/unprivileged.ts';
 import { STDIN } from '../load/read-sources.ts';
 import { afterJoined, compileAll } from '../plan/compile.ts';
 import type { Plan, Step } from '../plan/plan.ts';
-import { computeAllChanges, hasEffect, type Change } from '../run/changes.ts';
+import type { HostFacts } from '../plan/facts.ts';
+import { computeAllChanges, hasEffect, type Change, type Planned } from '../run/changes.ts';
 import { findKept } from '../run/find-kept.ts';
 import { findRepeated } from '../run/find-repeated.ts';
 import { gatherFacts } from '../run/gather-facts.ts';
-import { opContext, openSession } from '../run/session.ts';
+import { opContext, openSession, type Session } from '../run/session.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { checkCompiled, loadSpecs } from './load-specs.ts';
 import { formerSteps } from './prepare.ts';
@@ -20,6 +21,7 @@ import { findOrphans, tellOrphans } from './orphans.ts';
 import { paint } from './paint.ts';
 import { describe, MARKS } from './reporter.ts';
 import { tellSideEffects } from './side-effects.ts';
+import { findLost } from './take-down.ts';
 
 export async function plan(
   context: CommandContext,
@@ -44,22 +46,13 @@ export async function plan(
   const plans = compiled
     .flatMap((one) => (one.plan === undefined ? [] : [one.plan]))
     .toSorted((one, other) => names.indexOf(one.name) - names.indexOf(other.name));
-  const records = await Promise.all(plans.map(({ name }) => session.records.read(name)));
-  const changes = context.isRoot
-    ? await computeAllChanges(
-        plans.map((one, index) => ({
-          context: opContext(session, one.name, () => undefined),
-          plan: one,
-          formerSteps: formerSteps(records[index], facts),
-        })),
-      )
-    : plans.map(createAll);
-  plans.forEach(({ name }, index) => {
-    if (context.isRoot && records[index] === undefined && changes[index]?.some(isRemnant) === true)
+  const known = context.isRoot ? await Promise.all(plans.map((one) => findFormer(session, facts, one))) : [];
+  const changes = context.isRoot ? await computeAllChanges(known) : plans.map(createAll);
+  for (const { plan: one, remains } of known)
+    if (remains.length > 0)
       context.stderr(
-        `${name}: objects of that name are on the host, and no record tells of them: apply removes them first`,
+        `${one.name}: objects of that name are on the host, and no record tells of them: apply removes them first`,
       );
-  });
   tellOrphans(context, await findOrphans(context, facts, loaded));
   const called = plans.map(({ name }, index) => {
     const file = loaded.specs.find(({ spec }) => spec.name === name)?.file ?? '';
@@ -82,16 +75,20 @@ function createAll({ name, steps }: Plan): readonly Change[] {
   return steps.map((step) => ({ container: name, action: 'create', step }));
 }
 
-/** Whether an object of the container's own is there although nothing of the container was applied. */
-function isRemnant({ action, step }: Change): boolean {
-  // An element with a different comment belongs to another owner.
-  if (step.op === 'nft-element' && action !== 'none') return false;
-  return action !== 'create' && step.shared !== true && OF_ONE.has(step.op);
+/** The container's former steps by its record; where that is lost or damaged, what apply finds on the host and removes. */
+async function findFormer(session: Session, facts: HostFacts, one: Plan): Promise<Required<Planned>> {
+  const record = await session.records.read(one.name);
+  const { faults } = await session.records.look(one.name);
+  const isLost = record === undefined || faults.some(({ kind }) => kind === 'unreadable');
+  return {
+    context: opContext(session, one.name, () => undefined),
+    plan: one,
+    formerSteps: formerSteps(record, facts),
+    remains: isLost ? await findLost(session, one.name) : [],
+  };
 }
 
-const OF_ONE: ReadonlySet<string> = new Set(['cgroup', 'netns', 'nft-element', 'overlay', 'process', 'veth']);
-
-/** Changes that leave their object alone, with the mark and reason to show instead of their own. */
+/** Changes that leave their object alone, by what is told of them instead. */
 type Spared = ReadonlyMap<Change, { readonly mark: string; readonly reason: string }>;
 
 function findSpared(changes: readonly (readonly Change[])[], kept: ReadonlyMap<Change, string>): Spared {

@@ -1,6 +1,7 @@
 // Takes one container down by its record; if that is lost or damaged, by owners that the kernel and the folders name.
 import { OperationError } from '../errors.ts';
 import type { RevertOptions } from '../ops/op.ts';
+import type { Step } from '../plan/plan.ts';
 import { forgetForeground } from '../run/foreground.ts';
 import { removeKeptData } from '../run/kept-data.ts';
 import { isOwnFolder } from '../run/inventory.ts';
@@ -98,20 +99,26 @@ export async function setAsideUnreadable(session: Session, name: string, report:
   return unreadable.length > 0;
 }
 
-/** Removes what is on the host of a container that no record tells of. @returns whether anything was there. */
+/** What is on the host of a container that no record tells of. @throws OperationError when it is not to be touched. */
+export async function findLost(session: Session, name: string): Promise<readonly Step[]> {
+  const { steps, left } = await findRemains(session, name, { record: undefined, faults: [] }, true);
+  if (steps.length > 0 && left !== undefined)
+    throw new OperationError(`${name} is left alone: ${left}`, {
+      hint: 'use the --data-dir and --state-dir it was applied with, or another name',
+    });
+  return steps;
+}
+
+/** Removes it. @returns whether anything was there. */
 export async function removeLost(
   session: Session,
   name: string,
   report: Reporter,
   failures: Error[],
 ): Promise<boolean> {
-  const remains = await findRemains(session, name, { record: undefined, faults: [] }, true);
-  if (remains.steps.length === 0) return false;
-  if (remains.left !== undefined)
-    throw new OperationError(`${name} is left alone: ${remains.left}`, {
-      hint: 'use the --data-dir and --state-dir it was applied with, or another name',
-    });
-  failures.push(...(await removeRemains(session, remains, report)));
+  const steps = await findLost(session, name);
+  if (steps.length === 0) return false;
+  failures.push(...(await removeRemains(session, { name, steps }, report)));
   return true;
 }
 

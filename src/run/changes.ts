@@ -3,6 +3,7 @@
 import type { OpContext, Probe } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
 import type { CgroupStep, Plan, Step } from '../plan/plan.ts';
+import { makeAnew } from './make-anew.ts';
 
 export type Action = 'create' | 'update' | 'replace' | 'delete' | 'none';
 
@@ -26,6 +27,8 @@ export interface Planned {
   readonly plan: Plan;
   /** Steps of the applied plan and of a plan that a kill cut short. */
   readonly formerSteps: readonly Step[];
+  /** What is on the host of it that no record tells of, and goes first. */
+  readonly remains?: readonly Step[];
 }
 
 /** Changes of each container, in the order of `all`: one that joins a namespace is made anew with it. */
@@ -36,11 +39,13 @@ export async function computeAllChanges(all: readonly Planned[]): Promise<readon
     const { name, steps } = one.plan;
     const earlier = begun.get(name);
     if (earlier !== undefined) return earlier;
-    const joined = new Set(steps.flatMap((step) => (step.op === 'bundle' ? step.join : [])).map(containerOf));
+    const joins = steps.flatMap((step) => (step.op === 'bundle' ? step.join : []));
+    const joined = new Set(joins.map(({ container }) => container));
     const others = all.filter(({ plan }) => joined.has(plan.name) && !waiting.includes(plan.name));
     const found = Promise.all(others.map((other) => compute(other, [...waiting, name])))
       .then(() => computeChanges(one.context, one.plan, one.formerSteps, known))
-      .then((changes) => {
+      .then((found) => {
+        const changes = makeAnew(name, found, one.remains);
         known.set(name, changes);
         return changes;
       });
@@ -48,10 +53,6 @@ export async function computeAllChanges(all: readonly Planned[]): Promise<readon
     return found;
   };
   return Promise.all(all.map((one) => compute(one, [])));
-}
-
-function containerOf({ container }: { readonly container: string }): string {
-  return container;
 }
 
 type Others = ReadonlyMap<string, readonly Change[]>;
