@@ -1,5 +1,6 @@
 // A folder of runspec's own. On revert it goes when it is empty, or with its content when the plan says so.
 import type { Host } from '../host/host.ts';
+import { topMount } from '../host/mount-lookup.ts';
 import type { DirectoryStep } from '../plan/plan.ts';
 import type { Op } from './op.ts';
 import { quote } from './shell.ts';
@@ -14,7 +15,7 @@ export const directory: Op<'directory'> = {
     return `folder ${path}${folders === '' ? '' : `, when new filled from ${folders}`}`;
   },
 
-  async probe({ host }, step) {
+  async probe({ host, view }, step) {
     const found = await host.status(step.path);
     if (found === undefined) return { state: 'absent' };
     if (found.type !== 'directory') {
@@ -27,6 +28,8 @@ export const directory: Op<'directory'> = {
     // Volumes and shared folders belong to their users: their mode is not ours to reset.
     if (step.removal === 'volume' || step.shared === true || found.mode === step.mode)
       return { state: 'present' };
+    // The mode is of what is mounted there, our overlay or another's file system, and tells nothing of the folder below.
+    if (topMount(await view.mounts(), step.path) !== undefined) return { state: 'present' };
     return {
       state: 'drifted',
       inPlace: true,

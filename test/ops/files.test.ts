@@ -20,6 +20,14 @@ describe('a folder', () => {
     expect(await ops.probe(STEPS.directory)).toMatchObject({ state: 'present' });
   });
 
+  it('on which something is mounted is not told by the mode of that', async () => {
+    const ops = createFakeOps();
+    await ops.apply(STEPS.directory);
+    ops.machine.files.setMode('/run/one', 0o777);
+    ops.machine.mounts.add({ target: '/run/one', type: 'tmpfs', source: 'mine' });
+    expect(await ops.probe(STEPS.directory)).toEqual({ state: 'present' });
+  });
+
   it('of a volume keeps the mode that its user gave it', async () => {
     const ops = createFakeOps();
     await ops.apply(step('volume'));

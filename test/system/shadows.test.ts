@@ -62,10 +62,10 @@ describe.skipIf(!requireSystem())('a container that is up', () => {
     ],
     [
       'a mount over its root',
-      'mount -t tmpfs -o mode=755 shadow "$RUNSPEC_STATE_DIR/$name/rootfs"',
+      'mount -t tmpfs -o mode=1777 shadow "$RUNSPEC_STATE_DIR/$name/rootfs"',
       'overlay:rootfs shadowed',
       /shadowed: tmpfs of shadow mounted over it/,
-      'umount "$RUNSPEC_STATE_DIR/$name/rootfs"',
+      '[ "$(stat -c %a "$RUNSPEC_STATE_DIR/$name/rootfs")" = 1777 ]; umount "$RUNSPEC_STATE_DIR/$name/rootfs"',
     ],
   ])('tells what shadows it: %s', async (_, command, step, said, undo) => {
     const host = getHost();
