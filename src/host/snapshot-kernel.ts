@@ -48,9 +48,12 @@ export async function listProcesses(host: Host): Promise<readonly SnapshotItem[]
       const parent = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
       // Kernel threads are children of pid 2.
       if (stat === undefined || pid === own || parent === own || pid === '2' || parent === '2') return [];
+      const cgroup = await cgroupOf(host, pid);
+      // A cgroup can only be removed when all in it have ended: what has waits to be reaped.
+      if (cgroup.endsWith(' (deleted)')) return [];
       const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
       const words = (argv ?? '').split('\0').join(' ').trim();
-      return [{ key: `${name} ${words}`.trim(), note: `pid ${pid} in ${await cgroupOf(host, pid)}` }];
+      return [{ key: `${name} ${words}`.trim(), note: `pid ${pid} in ${cgroup}` }];
     }),
   );
   return items.flat();

@@ -66,12 +66,22 @@ export async function takeSnapshot(host: Host, scope: SnapshotScope): Promise<Sn
 export function diffSnapshots(before: Snapshot, after: Snapshot): readonly SnapshotDifference[] {
   const classes = [...new Set([...Object.keys(before), ...Object.keys(after)])];
   return classes.flatMap((name) => {
-    const [then, now] = [before[name] ?? [], after[name] ?? []];
+    const [then = [], now = []] = [before, after].map((one) =>
+      (one[name] ?? []).filter(({ key }) => !follows(name, key)),
+    );
     return [
       ...subtract(then, now).map((item) => ({ class: name, change: 'gone' as const, ...item })),
       ...subtract(now, then).map((item) => ({ class: name, change: 'new' as const, ...item })),
     ];
   });
+}
+
+/**
+ * The kernel's own routes to an address of the host: of IPv6 they come when nobody else was found to have the address, a second or
+ * two after it (net/ipv6/addrconf.c, addrconf_dad_completed). The address itself is in both pictures.
+ */
+function follows(kind: string, key: string): boolean {
+  return kind === 'route' && /^type (?:local|anycast) .* protocol kernel\b/.test(key);
 }
 
 function subtract(from: readonly SnapshotItem[], items: readonly SnapshotItem[]): readonly SnapshotItem[] {
