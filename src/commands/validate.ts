@@ -26,7 +26,9 @@ export async function validate(context: CommandContext, args: readonly string[])
   const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error').length;
   if (context.json) {
     const names = specs.map(({ spec, file }) => ({ name: spec.name, file }));
-    context.stdout(`${JSON.stringify({ valid: errors === 0, specs: names, diagnostics }, undefined, 2)}\n`);
+    const failure = errors === 0 ? {} : { status: EXIT.invalid };
+    const document = { valid: errors === 0, ...failure, specs: names, diagnostics };
+    context.stdout(`${JSON.stringify(document, undefined, 2)}\n`);
   } else {
     showDiagnostics(context, diagnostics, sources);
     if (!context.quiet) context.stderr(summarize(specs.length, errors));

@@ -80,6 +80,7 @@ test('with --json the diagnostics are one document on stdout', async () => {
   expect({ status, stderr }).toEqual({ status: 2, stderr: '' });
   expect(JSON.parse(stdout)).toEqual({
     valid: false,
+    status: 2,
     specs: [],
     diagnostics: [
       {
