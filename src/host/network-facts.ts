@@ -39,11 +39,12 @@ export async function readNetwork(
     ...(docker === undefined || docker.unreadable !== undefined ? {} : { dockerUser: true as const }),
     ...(foreign?.foreignChains === undefined ? {} : { foreignChains: foreign.foreignChains }),
     ...(unreadable.length === 0 ? {} : { unreadable }),
-    links: links.map(({ name, alias, kind, mtu, master }) => ({
+    links: links.map(({ name, alias, kind, mtu, mac, master }) => ({
       name,
       mtu,
       ...(alias === undefined ? {} : { alias }),
       ...(kind === undefined ? {} : { kind }),
+      ...(kind === 'bridge' || master !== undefined ? { mac } : {}),
       ...(master === undefined ? {} : { master }),
     })),
     addresses: links.flatMap((link) =>

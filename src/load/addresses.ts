@@ -96,3 +96,11 @@ export function parseMac(input: string): Parsed<string> {
     return { problem: 'is all zero', hint: 'leave mac out to have one made from the address' };
   return { value: input.toLowerCase() };
 }
+
+/** A locally administered MAC address made of an IPv4 address, as Docker does: `02:42` and the four bytes. */
+export function macOf(address: string): string {
+  const bytes = (address.split('/')[0] ?? '')
+    .split('.')
+    .map((part) => Number(part).toString(16).padStart(2, '0'));
+  return ['02', '42', ...bytes].join(':');
+}

@@ -1,6 +1,7 @@
-// Conflicts between specs loaded together: one name twice, one host port twice, one bridge with two subnets, one
-// address twice, two that join each other. Conflicts with what is on the host already are found by compile.
+// What cannot be true of several specs loaded together: one name twice, one host port twice, one
+// bridge with two subnets, one address or MAC address twice, two that join each other. What is on the host already is compile's affair.
 import type { SpecPath } from '../errors.ts';
+import { macOf } from './addresses.ts';
 import { describePath } from './describe.ts';
 import { findWayTo, joinedBy } from './joined.ts';
 import type { ParsedDocument } from './parse.ts';
@@ -102,11 +103,41 @@ function findNetworkConflicts(candidate: Candidate, bridges: Map<string, Candida
     const hint = 'give each container an address of its own';
     findings.push({ code: 'address-conflict', message, hint, path: ['network', key] });
   }
+  findings.push(...findMacConflict(candidate, neighbours));
   neighbours.push(candidate);
   return findings;
 }
 
-/** Circles of joins, each found at the last container that it goes through, once all of them are known. */
+/** Whoever has none given has one made from its address, if that is given. */
+function findMacConflict(candidate: Candidate, neighbours: readonly Candidate[]): readonly Finding[] {
+  const { mac, key, isGiven } = macIn(candidate.spec);
+  if (mac === undefined) return [];
+  const twin = neighbours.find(({ spec }) => {
+    const other = macIn(spec);
+    // Two of one address are told of that.
+    return other.mac === mac && (isGiven || other.isGiven);
+  });
+  if (twin === undefined) return [];
+  const other = macIn(twin.spec);
+  const here = isGiven
+    ? `network.mac ${mac}`
+    : `the MAC address ${mac} of network.address ${candidate.spec.network.address}`;
+  const there = `${describePlace(twin, ['network', other.key])}${other.isGiven ? '' : `, made from its address`}`;
+  const message = `${here} is also that of ${there}`;
+  const hint = 'give each container a MAC address of its own';
+  return [{ code: 'mac-conflict', message, hint, path: ['network', key] }];
+}
+
+function macIn({ network: { mac, address } }: Spec): {
+  readonly mac: string | undefined;
+  readonly key: 'mac' | 'address';
+  readonly isGiven: boolean;
+} {
+  if (mac !== undefined) return { mac, key: 'mac', isGiven: true };
+  return { mac: address === undefined ? undefined : macOf(address), key: 'address', isGiven: false };
+}
+
+/** At the last of those that it goes through, once all of them are known. */
 function findCircles(candidate: Candidate, names: ReadonlyMap<string, Candidate>): readonly Finding[] {
   const { spec } = candidate;
   if (names.get(spec.name) !== candidate) return [];

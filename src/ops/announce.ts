@@ -3,9 +3,10 @@
 import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import type { LinkState } from '../host/kernel-view.ts';
+import { macOf } from '../load/addresses.ts';
 import { IPV6_MIN_MTU } from '../load/ipv6.ts';
 import { netnsFile } from '../names.ts';
-import { contains, macOf, parseAddress, parseBlock } from '../plan/ipv4.ts';
+import { contains, parseAddress, parseBlock } from '../plan/ipv4.ts';
 
 export interface Announcer {
   readonly netns: string;

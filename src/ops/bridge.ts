@@ -5,6 +5,7 @@ import { sha256 } from '../crypto.ts';
 import { commandError, runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import { readLinks, type LinkState } from '../host/kernel-view.ts';
+import { macOf } from '../load/addresses.ts';
 import type { BridgeStep } from '../plan/plan.ts';
 import { findMtu } from './bridge-mtu.ts';
 import { GONE } from './delete-link.ts';
@@ -22,7 +23,6 @@ import {
   refuseAdvertisementsLine,
   routeLocalnet,
 } from './host-link.ts';
-import { macOf } from '../plan/ipv4.ts';
 
 export const bridge: Op<'bridge'> = {
   // The step's mtu is for a new bridge: from its first port on a bridge goes by its ports.

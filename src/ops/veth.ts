@@ -5,6 +5,7 @@ import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import { readLinks, type LinkState } from '../host/kernel-view.ts';
 import { IPV6_MIN_MTU } from '../load/ipv6.ts';
+import { macOfHostEnd } from '../plan/check-mac.ts';
 import type { VethStep } from '../plan/plan.ts';
 import { readInside } from '../runtime/unnamed-namespace.ts';
 import {
@@ -208,8 +209,7 @@ async function setUpHostEnd(host: Host, step: VethStep): Promise<void> {
 }
 
 function createLines(step: VethStep): readonly string[] {
-  // A foreign bridge whose MAC address nobody has set takes the lowest of its ports': fe keeps ours from being it.
-  const mac = `fe${step.mac.slice(2)}`;
+  const mac = macOfHostEnd(step.mac);
   return [
     `link add ${step.link} address ${mac} mtu ${step.mtu} type veth peer name ${step.interface} mtu ${step.mtu} address ${step.mac} netns ${step.netns}`,
     ...(step.address6 === undefined ? [] : [addAddress(linkLocalOf(mac), step.link)]),

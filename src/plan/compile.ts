@@ -13,6 +13,7 @@ import { findConfigProblems } from '../oci/config.ts';
 import { settleSpec } from './image-defaults.ts';
 import { compileProcess } from './process.ts';
 import type { ContainerFacts, HostFacts } from './facts.ts';
+import { macIn } from './check-mac.ts';
 import { compileNetwork } from './network.ts';
 import { PLAN_VERSION, type Plan, type Step } from './plan.ts';
 import { createProblems, type Problems } from './problems.ts';
@@ -43,7 +44,7 @@ export function compileAll(specs: readonly Spec[], facts: HostFacts): readonly C
     const { ownsNetwork, joinsNetworkOf, lent } = known.containers[spec.name] ?? {};
     const own: ContainerFacts = {
       ports,
-      ...(lease === undefined ? {} : { lease }),
+      ...(lease === undefined ? {} : { lease, mac: macIn(spec, lease) }),
       ...(ownsNetwork === undefined ? {} : { ownsNetwork }),
       ...(joinsNetworkOf === undefined ? {} : { joinsNetworkOf }),
       ...(lent === undefined ? {} : { lent }),
@@ -53,12 +54,9 @@ export function compileAll(specs: readonly Spec[], facts: HostFacts): readonly C
   return specs.flatMap((spec) => compiled.get(spec) ?? []);
 }
 
-const FIXED = ['address', 'subnet', 'gateway', 'address6', 'subnet6', 'gateway6'] as const;
+const FIXED = ['address', 'mac', 'subnet', 'gateway', 'address6', 'subnet6', 'gateway6'] as const;
 
-/**
- * Specs that fix an address or a subnet go before those that take what is free, and containers before those that join
- * their namespaces.
- */
+/** Who names an address, a MAC address or a subnet goes before who takes what is free, and a container before those that join its namespaces. */
 function inCompileOrder(specs: readonly Spec[]): readonly Spec[] {
   const isFixed = ({ network }: Spec): boolean => FIXED.some((key) => network[key] !== undefined);
   return afterJoined([...specs.filter(isFixed), ...specs.filter((spec) => !isFixed(spec))]);

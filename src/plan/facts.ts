@@ -63,7 +63,9 @@ export interface NetworkFacts extends ForeignRules {
     readonly alias?: string;
     readonly kind?: string;
     readonly mtu: number;
-    /** Bridge that the link is a port of. */
+    /** Of bridges and their ports. */
+    readonly mac?: string;
+    /** The bridge that it is a port of. */
     readonly master?: string;
   }[];
   /** Set when Docker's iptables chain DOCKER-USER exists. */
@@ -99,6 +101,8 @@ export interface PortElsewhere extends Pick<PortSpec, 'protocol' | 'hostPort' | 
 
 export interface ContainerFacts {
   readonly lease?: Lease;
+  /** On its link, made from its address or given. */
+  readonly mac?: string;
   readonly ports: readonly PortSpec[];
   /** Set when the container has a network namespace of its own. */
   readonly ownsNetwork?: true;

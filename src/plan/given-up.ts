@@ -9,7 +9,7 @@ import type { Spec } from '../load/spec.ts';
  */
 export function givesUp(
   container: string | undefined,
-  key: 'address' | 'address6',
+  key: 'address' | 'address6' | 'mac',
   address: string,
   together: readonly Spec[],
 ): boolean {

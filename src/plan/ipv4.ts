@@ -61,11 +61,3 @@ export function hostRange(block: Block): { readonly first: number; readonly last
 function sizeOf(prefix: number): number {
   return 2 ** (32 - prefix);
 }
-
-/** A locally administered MAC address made of an IPv4 address, as Docker does: `02:42` and the four bytes. */
-export function macOf(address: string): string {
-  const bytes = (address.split('/')[0] ?? '')
-    .split('.')
-    .map((part) => Number(part).toString(16).padStart(2, '0'));
-  return ['02', '42', ...bytes].join(':');
-}

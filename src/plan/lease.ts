@@ -1,6 +1,8 @@
 // Chooses gateway and address of a container in its subnet: what the spec says, else what the container has already,
 // else the first that is free. Leases are derived from live containers.
+import { macOf } from '../load/addresses.ts';
 import type { Spec } from '../load/spec.ts';
+import { macsOnBridge } from './check-mac.ts';
 import type { HostFacts } from './facts.ts';
 import { givesUp } from './given-up.ts';
 import { contains, hostRange, overlap, parseAddress, showAddress, showBlock, type Block } from './ipv4.ts';
@@ -59,7 +61,10 @@ export function chooseLease(
       .map((other) => [other.lease.address, other.name] as const),
   ]);
   const kept = network.address ?? keepOwn(own, subnet, gateway, taken);
-  const address = kept ?? firstFree(subnet, gateway, taken);
+  const macs = macsOnBridge(spec, { link, gateway }, facts, together);
+  const isFree = (one: string): boolean =>
+    one !== gateway && !taken.has(one) && (network.mac !== undefined || !macs.has(macOf(one)));
+  const address = kept ?? firstFree(subnet, isFree);
   if (address === undefined) {
     const path = network.subnet === undefined ? ['network'] : ['network', 'subnet'];
     problems.error(
@@ -187,11 +192,11 @@ function keepOwn(
   return contains(subnet, parseAddress(own.address) ?? -1) ? own.address : undefined;
 }
 
-function firstFree(subnet: Block, gateway: string, taken: ReadonlyMap<string, string>): string | undefined {
+function firstFree(subnet: Block, isFree: (address: string) => boolean): string | undefined {
   const { first, last } = hostRange(subnet);
   for (let value = first; value <= last; value += 1) {
     const address = showAddress(value);
-    if (address !== gateway && !taken.has(address)) return address;
+    if (isFree(address)) return address;
   }
   return undefined;
 }

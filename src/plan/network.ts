@@ -3,6 +3,7 @@ import { bracketed, familiesOf, isWildcard } from '../load/ports.ts';
 import type { PortSpec, Spec } from '../load/spec.ts';
 import { ingressTableOf, netnsOf, netnsFile, NFT_TABLE, OURS, ownerOf, vethName } from '../names.ts';
 import { checkFirewall } from './check-firewall.ts';
+import { checkMac, macIn } from './check-mac.ts';
 import { dockerSteps } from './docker-user-step.ts';
 import type { HostFacts } from './facts.ts';
 import { FIREWALL } from './firewall.ts';
@@ -15,7 +16,6 @@ import type { Problems } from './problems.ts';
 import { LOOPBACK6 } from './subnets6.ts';
 import { isForeignLink } from './subnets.ts';
 import { netnsSteps } from './netns-steps.ts';
-import { macOf } from './ipv4.ts';
 
 export interface CompiledNetwork {
   readonly steps: readonly Step[];
@@ -50,6 +50,7 @@ export function compileNetwork(
     checkPorts(spec, undefined, facts, problems, together);
     return { steps: base, netnsPath };
   }
+  checkMac(spec, lease4, facts, problems, together);
   const network6 = chooseNetwork6(spec, link, facts, problems, together);
   const address6 = chooseAddress6(spec, lease4, network6, facts, problems, together);
   const lease: Lease =
@@ -126,7 +127,7 @@ function linkSteps(
     netns,
     interface: network.interface,
     mtu,
-    mac: network.mac?.toLowerCase() ?? macOf(lease.address),
+    mac: macIn(spec, lease),
     after: [],
   } as const;
   const address: Step = {

@@ -183,6 +183,7 @@ function takenBy(record: ContainerRecord, bootId: string): ContainerFacts {
   return {
     ports,
     ...(plan?.lease === undefined ? {} : { lease: plan.lease }),
+    ...macOf(plan?.steps ?? []),
     ...(record.bootId === bootId ? { ...factsOfSteps(recordedSteps(record)), ...lentBy(record) } : {}),
   };
 }
@@ -195,6 +196,11 @@ function lentBy(record: ContainerRecord): Pick<ContainerFacts, 'lent'> {
     return [step.address, step.address6 ?? step.address].filter((one) => !known.includes(one));
   });
   return lent.length === 0 ? {} : { lent };
+}
+
+function macOf(steps: readonly Step[]): Pick<ContainerFacts, 'mac'> {
+  const veth = steps.find((step) => step.op === 'veth');
+  return veth === undefined ? {} : { mac: veth.mac };
 }
 
 function factsOfSteps(

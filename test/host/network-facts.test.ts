@@ -16,12 +16,19 @@ describe('the network of a host', () => {
       commands: { 'ip -j -d addr show': { stdout: fixture('ip-addr.json') }, ...NO_RULES },
     });
     const found = await readNetwork(host, createKernelView(host), ALONE);
-    expect(found.links).toContainEqual({ name: 'br0', alias: 'runspec', kind: 'bridge', mtu: 1500 });
+    expect(found.links).toContainEqual({
+      name: 'br0',
+      alias: 'runspec',
+      kind: 'bridge',
+      mtu: 1500,
+      mac: '02:42:0a:d1:00:01',
+    });
     expect(found.links).toContainEqual({
       name: 'rs12345678',
       alias: 'runspec:web',
       kind: 'veth',
       mtu: 1500,
+      mac: '6a:c0:eb:9f:99:d6',
       master: 'br0',
     });
     expect(found.links).toContainEqual({ name: 'lo', mtu: 65536 });

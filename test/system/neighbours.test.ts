@@ -88,4 +88,28 @@ describe.skipIf(!requireSystem())('neighbours of a container', () => {
     for (const one of known) await expect.poll(() => macOf(one), SOON).toContain('02:42:0a:4f:00:09');
     await succeed(host, 'down', '--all');
   });
+
+  it('have no MAC address in common, and may exchange theirs in one call', async () => {
+    const host = getHost();
+    const [a, b] = ['02:00:00:00:00:0a', '02:00:00:00:00:0b'];
+    const one = write('one', { address: '10.79.0.2', mac: a });
+    const other = write('other', { address: '10.79.0.3', mac: a });
+    await succeed(host, 'apply', one.file);
+    const refused = await host.runspec('apply', other.file);
+    expect(refused.status).toBe(2);
+    expect(refused.stderr).toMatch(
+      new RegExp(`${other.file}:\\d+:\\d+: MAC address ${a} is that of ${one.name}`),
+    );
+    write('other', { address: '10.79.0.3', mac: b });
+    await succeed(host, 'apply', one.file, other.file);
+    write('one', { address: '10.79.0.2', mac: b });
+    write('other', { address: '10.79.0.3', mac: a });
+    await succeed(host, 'apply', one.file, other.file);
+    for (const run of [(argv) => host.exec(argv), inside(host, one.name)] satisfies readonly Run[])
+      await expect.poll(() => ask(run, { address: '10.79.0.3', port: 80 }), SOON).toContain('other');
+    await expect
+      .poll(() => ask(inside(host, other.name), { address: '10.79.0.2', port: 80 }), SOON)
+      .toContain('one');
+    await succeed(host, 'down', '--all');
+  });
 });
