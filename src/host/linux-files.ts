@@ -15,6 +15,8 @@ export const O_PATH = 0o10000000;
 
 /** Error codes for a path of which the last name, or a folder on the way to it, does not exist. */
 const MISSING = ['ENOENT', 'ENOTDIR'] as const;
+/** What looking fails with where nothing is, or the symlinks on the way there go round in a circle. */
+const NOWHERE = [...MISSING, 'ELOOP'] as const;
 
 type TypedEntry = Pick<
   fs.BigIntStats,
@@ -58,12 +60,12 @@ export const linuxFiles: FileCalls = {
   },
   rename: async (from, to) => fs.renameSync(from, to),
   makeSymlink: async (target, link) => fs.symlinkSync(target, link),
-  status: async (file) => except(() => readStatus(file), undefined, ...MISSING),
+  status: async (file) => except(() => readStatus(file), undefined, ...NOWHERE),
   statusOfTarget: async (file) =>
-    except(() => toStatus(fs.statSync(file, { bigint: true })), undefined, ...MISSING),
+    except(() => toStatus(fs.statSync(file, { bigint: true })), undefined, ...NOWHERE),
   list: async (directory) => listNames(directory),
   readLink: async (link) => fs.readlinkSync(link),
-  realPath: async (file) => except(() => fs.realpathSync.native(file), undefined, ...MISSING),
+  realPath: async (file) => except(() => fs.realpathSync.native(file), undefined, ...NOWHERE),
   isWritable: async (file) =>
     succeeds(() => fs.accessSync(file, W_OK), 'EACCES', 'EPERM', 'EROFS', ...MISSING),
   freeBytes: async (file) => {

@@ -82,7 +82,7 @@ async function readArgument(
   if (realPath === undefined || status === undefined) {
     throw new UsageError(
       `there is no spec ${arg}`,
-      'name a file, a folder of specs, or - for standard input',
+      leadsToNoName ? 'the symlink leads nowhere' : 'name a file, a folder of specs, or - for standard input',
     );
   }
   if (status.type !== 'directory') {

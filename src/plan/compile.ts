@@ -148,7 +148,14 @@ function checkPaths(spec: Spec, facts: HostFacts, problems: Problems): void {
     );
   }
   for (const [type, namespace] of Object.entries(spec.namespaces)) {
-    if (namespace.mode === 'path' && !exists(namespace.path, facts)) {
+    if (namespace.mode === 'path' && facts.denied?.includes(namespace.path) === true) {
+      problems.error(
+        'no-permission',
+        ['namespaces', type],
+        `the namespace at ${namespace.path} may not be looked at`,
+        'the kernel shows it to who may trace its process: root with CAP_SYS_PTRACE',
+      );
+    } else if (namespace.mode === 'path' && !exists(namespace.path, facts)) {
       problems.error(
         'no-namespace',
         ['namespaces', type],

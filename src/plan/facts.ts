@@ -31,6 +31,8 @@ export interface HostFacts {
   readonly images: Readonly<Record<string, ImageFacts>>;
   /** Host paths that the specs name (bind sources, devices, namespaces), symlinks followed; null: nothing there. */
   readonly paths: Readonly<Record<string, FileStatus | null>>;
+  /** Those of them that may not be looked at: namespaces of processes that this one may not trace. */
+  readonly denied?: readonly string[];
   readonly resolver: ResolverFacts;
   /** Problems found while gathering, such as a missing tarball; they join compile's own. */
   readonly diagnostics: readonly (Diagnostic & { readonly container: string })[];

@@ -89,7 +89,7 @@ export async function gatherFacts(
     containers,
     layers: layers.byName,
     images: layers.images,
-    paths,
+    ...paths,
     resolver,
     diagnostics: layers.diagnostics,
   };
@@ -269,10 +269,7 @@ function notFetched({ url, path }: Unfetched): Diagnostic {
 
 const NAMESPACE_LINK = /^\/proc\/(?:self|thread-self|\d+)\/(?:task\/\d+\/)?ns\/\w+$/;
 
-async function readPaths(
-  host: Host,
-  specs: readonly Spec[],
-): Promise<Readonly<Record<string, FileStatus | null>>> {
+async function readPaths(host: Host, specs: readonly Spec[]): Promise<Pick<HostFacts, 'paths' | 'denied'>> {
   const named = specs.flatMap((spec) => [
     ...spec.mounts.flatMap((mount) => (mount.type === 'bind' ? [mount.source] : [])),
     ...spec.devices,
@@ -288,9 +285,19 @@ async function readPaths(
       // Only root can follow a namespace link of another user's process; others get the status of the link itself.
       return [path, found ?? (NAMESPACE_LINK.test(path) ? await host.status(path) : undefined) ?? null];
     });
+  const denied: string[] = [];
+  const readNamespace = async (path: string): Promise<FileStatus | undefined> => {
+    try {
+      return await statusOfNamespace(host, path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+      denied.push(path);
+      return undefined;
+    }
+  };
   const statuses = await Promise.all([
     ...readAll(named, (path) => host.statusOfTarget(path)),
-    ...readAll(namespaces, (path) => statusOfNamespace(host, path)),
+    ...readAll(namespaces, readNamespace),
   ]);
-  return Object.fromEntries(statuses);
+  return { paths: Object.fromEntries(statuses), ...(denied.length === 0 ? {} : { denied }) };
 }

@@ -57,6 +57,14 @@ describe('reading', () => {
     expect(`net:[${namespace?.inode}]`).toBe(await host.readLink('/proc/self/ns/net'));
   });
 
+  it('finds nothing where symlinks go round in a circle', async () => {
+    fs.symlinkSync('loop', at('loop'));
+    expect(await host.status(at('loop'))).toMatchObject({ type: 'symlink' });
+    expect(await host.status(at('loop', 'below'))).toBeUndefined();
+    expect(await host.statusOfTarget(at('loop'))).toBeUndefined();
+    expect(await host.realPath(at('loop'))).toBeUndefined();
+  });
+
   it('lists names sorted, and refuses to list a file', async () => {
     for (const name of ['b', 'a', '.c']) fs.writeFileSync(at(name), '');
     expect(await host.list(folder)).toEqual(['.c', 'a', 'b']);

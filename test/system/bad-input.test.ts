@@ -29,6 +29,8 @@ interface BadInput {
   readonly hide?: string;
   readonly 'programs-without'?: readonly string[];
   readonly 'as-nobody'?: boolean;
+  /** As setpriv(1) names it. */
+  readonly 'without-capability'?: string;
   readonly 'data-dir'?: string;
   readonly 'state-dir'?: string;
   readonly args?: readonly string[];
@@ -227,7 +229,9 @@ async function call(host: TestHost, one: BadInput, args: readonly string[]): Pro
   const nobody =
     one['as-nobody'] === true ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
   const cli = nobody.length === 0 ? CLI : copyForNobody();
-  const argv = [...nobody, process.execPath, cli, '--quiet', ...args];
+  const lacking = one['without-capability'];
+  const bounded = lacking === undefined ? [] : ['setpriv', `--bounding-set=-${lacking}`];
+  const argv = [...nobody, ...bounded, process.execPath, cli, '--quiet', ...args];
   const without = one['programs-without'];
   if (without === undefined) {
     try {
