@@ -127,16 +127,20 @@ export class BusyError extends Error {
   readonly hint = 'try again, or wait longer with --lock-timeout';
 }
 
-/** SIGINT or SIGTERM arrived and what was begun has been rolled back. Exit status 128 + the signal's number. */
+/** SIGINT or SIGTERM arrived, and what was begun, if anything, has been rolled back. Exit status 128 + the signal's number. */
 export class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
   readonly signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+  /** What could not be rolled back. */
   readonly cleanup: readonly Error[];
+  readonly hadBegun: boolean;
 
-  constructor(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', cleanup: readonly Error[] = []) {
+  /** @param cleanup absent where nothing had been begun. */
+  constructor(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', cleanup?: readonly Error[]) {
     super(`interrupted by ${signal}`);
     this.signal = signal;
-    this.cleanup = cleanup;
+    this.cleanup = cleanup ?? [];
+    this.hadBegun = cleanup !== undefined;
   }
 }
 

@@ -39,10 +39,13 @@ export function renderFailure(error: unknown, color: boolean): RenderedFailure {
       lines: [`${label} ${plain(error.message)}`, ...hint(error.hint)],
     };
   if (error instanceof InterruptedError) {
-    const left = error.cleanup.length === 0 ? 'rolled back' : 'rolled back in part';
+    const left = error.cleanup.length === 0 ? ', rolled back' : ', rolled back in part';
     return {
       status: 128 + constants.signals[error.signal],
-      lines: [`${error.message}, ${left}`, ...error.cleanup.flatMap((one) => renderCause(one))],
+      lines: [
+        `${error.message}${error.hadBegun ? left : ''}`,
+        ...error.cleanup.flatMap((one) => renderCause(one)),
+      ],
     };
   }
   if (error instanceof SeveralFailures) {

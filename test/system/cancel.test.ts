@@ -59,6 +59,26 @@ describe.skipIf(!requireSystem())('a spec that is awaited on standard input', ()
     expect(stderr).not.toMatch(/^\s+at /m);
     expect(status).toBe(130);
   });
+
+  it.each(['validate', 'plan', 'apply'])(
+    'is awaited by %s of a fifo no longer than that',
+    async (command) => {
+      const host = getHost();
+      const fifo = path.join(host.folder, `fifo-${command}`);
+      await host.output(['mkfifo', fifo]);
+      const limits = ['--preserve-status', '--signal=TERM', '--kill-after=20', '2'];
+      const { status, stderr } = await host.exec([
+        'timeout',
+        ...limits,
+        process.execPath,
+        CLI,
+        command,
+        fifo,
+      ]);
+      fs.rmSync(fifo);
+      expect({ status, stderr }).toEqual({ status: 143, stderr: 'interrupted by SIGTERM\n' });
+    },
+  );
 });
 
 describe.skipIf(!requireSystem())('an apply that is interrupted', () => {
@@ -90,7 +110,10 @@ describe.skipIf(!requireSystem())('an apply that is interrupted', () => {
       const outcome = `${status ?? endedBy} ${/interrupted by .*/.exec(apply.written())?.[0] ?? ''}`.trim();
       // Of signals that come together the kernel may deliver a later one first.
       const sentSignals = [signal, 'SIGINT', 'SIGTERM'] as (keyof typeof STATUS)[];
-      const rolledBack = sentSignals.map((one) => `${STATUS[one]} interrupted by ${one}, rolled back`);
+      const rolledBack = sentSignals.flatMap((one) =>
+        // With nothing to roll back where nothing had been begun.
+        [', rolled back', ''].map((end) => `${STATUS[one]} interrupted by ${one}${end}`),
+      );
       // Done, undone, or ended before runspec itself was there to hear of it.
       expect(['0', ...rolledBack, ...sentSignals]).toContain(outcome);
       if (status === 0) await succeed(host, 'down', spec.name);
