@@ -12,6 +12,7 @@ import type { Spec } from '../load/spec.ts';
 import { findConfigProblems } from '../oci/config.ts';
 import { settleSpec } from './image-defaults.ts';
 import { compileProcess } from './process.ts';
+import { etcFilesOf } from './etc-files.ts';
 import type { ContainerFacts, HostFacts } from './facts.ts';
 import { macIn } from './check-mac.ts';
 import { compileNetwork } from './network.ts';
@@ -42,8 +43,10 @@ export function compileAll(specs: readonly Spec[], facts: HostFacts): readonly C
     const { lease, ports } = result.plan;
     // Where its network was until now matters still to those who were in it.
     const { ownsNetwork, joinsNetworkOf, lent } = known.containers[spec.name] ?? {};
+    const etc = etcFilesOf(result.plan.steps);
     const own: ContainerFacts = {
       ports,
+      ...(etc === undefined ? {} : { etc }),
       ...(lease === undefined ? {} : { lease, mac: macIn(spec, lease) }),
       ...(ownsNetwork === undefined ? {} : { ownsNetwork }),
       ...(joinsNetworkOf === undefined ? {} : { joinsNetworkOf }),

@@ -15,6 +15,8 @@ export interface HostFacts {
    * CPUs that a cpuset may name, in the kernel's list format; absent where no spec has one or the kernel does not tell.
    */
   readonly cpus?: string;
+  /** Absent where no spec has the host's uts namespace. */
+  readonly hostname?: string;
   /** runspec has CAP_SYS_RESOURCE: without it no limit can be raised. */
   readonly mayRaiseLimits: boolean;
   /** Absolute paths of the programs found. */
@@ -101,12 +103,21 @@ export interface PortElsewhere extends Pick<PortSpec, 'protocol' | 'hostPort' | 
   readonly where?: string;
 }
 
+/** Texts of generated files. */
+export interface EtcFiles {
+  readonly resolvConf: string;
+  readonly hosts: string;
+  readonly hostname: string;
+}
+
 export interface ContainerFacts {
   readonly lease?: Lease;
   /** On its link, made from its address or given. */
   readonly mac?: string;
   readonly ports: readonly PortSpec[];
-  /** Set when the container has a network namespace of its own. */
+  /** For those that join its namespaces. */
+  readonly etc?: EtcFiles;
+  /** It has a network namespace of its own. */
   readonly ownsNetwork?: true;
   /** Containers whose namespaces it has joined, of any type. */
   readonly joins?: readonly string[];

@@ -4,7 +4,7 @@ import { sha256 } from '../crypto.ts';
 import type { Spec } from '../load/spec.ts';
 import type { GeneratedFiles } from '../oci/mounts.ts';
 import { mountTargets } from '../oci/mounts.ts';
-import { renderHosts, renderResolvConf } from './etc-files.ts';
+import { renderEtcFiles } from './etc-files.ts';
 import type { HostFacts } from './facts.ts';
 import type { DirectoryStep, FileStep, Lease, Step } from './plan.ts';
 import { containerFolder, GROWING_FILES, RECORD_FOLDERS } from './container-folder.ts';
@@ -182,11 +182,12 @@ function etcSteps(spec: Spec, facts: HostFacts, places: Places, lease: Lease | u
     needs: ['dir:etc'],
     after: [],
   });
+  const texts = renderEtcFiles(spec, facts, lease);
   return [
     directory('dir:etc', `${places.data}/${RECORD_FOLDERS.etc}`, 0o755, 'tree', []),
-    file('file:/etc/resolv.conf', places.files.resolvConf, renderResolvConf(spec, facts.resolver, lease)),
-    file('file:/etc/hosts', places.files.hosts, renderHosts(spec, lease)),
-    file('file:/etc/hostname', places.files.hostname, `${spec.hostname}\n`),
+    file('file:/etc/resolv.conf', places.files.resolvConf, texts.resolvConf),
+    file('file:/etc/hosts', places.files.hosts, texts.hosts),
+    file('file:/etc/hostname', places.files.hostname, texts.hostname),
   ];
 }
 

@@ -11,6 +11,7 @@ import { resolveLayers, type Unfetched } from '../image/resolve-layers.ts';
 import { joinedBy } from '../load/joined.ts';
 import type { PortSpec, Spec } from '../load/spec.ts';
 import { showSource } from '../load/show-source.ts';
+import { etcFilesOf } from '../plan/etc-files.ts';
 import type { Step } from '../plan/plan.ts';
 import type {
   CgroupFacts,
@@ -78,6 +79,7 @@ export async function gatherFacts(
   return {
     bootId,
     mayRaiseLimits: await mayRaiseLimits(host),
+    ...(specs.some(({ namespaces }) => namespaces.uts.mode === 'host') ? await readHostname(host) : {}),
     ...(specs.some(({ resources }) => resources.cpuset !== undefined) ? await readCpus(host, cgroups) : {}),
     stateDir,
     dataDir,
@@ -95,7 +97,12 @@ export async function gatherFacts(
   };
 }
 
-/** CPUs that a cpuset may have: in v1 those of its parent, in v2 every possible one (kernel/cgroup/cpuset.c). */
+async function readHostname(host: Host): Promise<Pick<HostFacts, 'hostname'>> {
+  const hostname = await host.readText('/proc/sys/kernel/hostname');
+  return hostname === undefined ? {} : { hostname: hostname.trim() };
+}
+
+/** A v1 cpuset may have what the one above it has; one of v2 all that could ever be there: kernel/cgroup/cpuset.c. */
 async function readCpus(host: Host, { hierarchies }: CgroupFacts): Promise<Pick<HostFacts, 'cpus'>> {
   const v1 = hierarchies.find(({ version, controllers }) => version === 1 && controllers.includes('cpuset'));
   const file = v1 === undefined ? '/sys/devices/system/cpu/possible' : `${v1.mountpoint}/cpuset.cpus`;
@@ -168,7 +175,7 @@ async function readContainers(
         ? await readContainerState(host, containerFolder(dataDir, name))
         : undefined;
       const { specFile } = record;
-      const runtime = specs.some((spec) => spec.name === name) ? await runtimeOf(host, record, bootId) : {};
+      const runtime = isOwn ? await runtimeOf(host, record, bootId) : {};
       const pid = state?.status === 'running' ? { pid: state.pid } : {};
       return [[name, { ...takenBy(record, bootId), specFile, ...runtime, ...pid }]];
     }),
@@ -178,12 +185,14 @@ async function readContainers(
 
 function takenBy(record: ContainerRecord, bootId: string): ContainerFacts {
   const plan = record.pending ?? record.applied;
-  // A reboot has ended the published ports: if a program listens on one since, the port is that program's.
+  const [etc, veth] = [etcFilesOf(plan?.steps ?? []), plan?.steps.find((step) => step.op === 'veth')];
+  // A reboot took the published ports: whoever listens on one since has it.
   const ports = record.bootId === bootId ? (plan?.ports ?? []) : [];
   return {
     ports,
     ...(plan?.lease === undefined ? {} : { lease: plan.lease }),
-    ...macOf(plan?.steps ?? []),
+    ...(etc === undefined ? {} : { etc }),
+    ...(veth === undefined ? {} : { mac: veth.mac }),
     ...(record.bootId === bootId ? { ...factsOfSteps(recordedSteps(record)), ...lentBy(record) } : {}),
   };
 }
@@ -196,11 +205,6 @@ function lentBy(record: ContainerRecord): Pick<ContainerFacts, 'lent'> {
     return [step.address, step.address6 ?? step.address].filter((one) => !known.includes(one));
   });
   return lent.length === 0 ? {} : { lent };
-}
-
-function macOf(steps: readonly Step[]): Pick<ContainerFacts, 'mac'> {
-  const veth = steps.find((step) => step.op === 'veth');
-  return veth === undefined ? {} : { mac: veth.mac };
 }
 
 function factsOfSteps(

@@ -45,6 +45,43 @@ describe.skipIf(!requireSystem())('containers that share namespaces', () => {
     await succeed(host, 'down', '--all');
   });
 
+  it('find the same names in a network that they share, and their own', async () => {
+    const host = getHost();
+    const main = (hosts: Readonly<Record<string, string>>): SpecKeys =>
+      spec({
+        network: { bridge: 'pod0', subnet: '10.74.0.0/24', ipv6: false },
+        hostname: 'head',
+        dns: { servers: ['192.0.2.1'], search: [], options: [], hosts },
+      });
+    const { name, file } = writeSpec(host, 'named', main({ db: '10.0.0.5' }));
+    const join = { network: `container:${name}`, uts: `container:${name}` };
+    const both = writeSpec(host, 'both', spec({ namespaces: join }));
+    const network = writeSpec(host, 'net', spec({ namespaces: { network: join.network } }));
+    const uts = writeSpec(host, 'outside', spec({ namespaces: { uts: 'host' } }));
+    const etc = (container: string, of: string): Promise<string> =>
+      succeed(host, 'exec', container, '--', 'cat', `/etc/${of}`);
+    await succeed(host, 'apply', file);
+    await succeed(host, 'apply', both.file, network.file, uts.file);
+    expect(await etc(both.name, 'hostname')).toBe('head\n');
+    expect(await etc(both.name, 'hosts')).toBe(await etc(name, 'hosts'));
+    expect(await etc(both.name, 'resolv.conf')).toBe('nameserver 192.0.2.1\n');
+    expect(await etc(network.name, 'hosts')).toMatch(
+      new RegExp(`\n10\\.74\\.0\\.2\thead\n10\\.0\\.0\\.5\tdb\n10\\.74\\.0\\.2\t${network.name}\n$`),
+    );
+    const outside = await host.output(['cat', '/proc/sys/kernel/hostname']);
+    expect(await etc(uts.name, 'hostname')).toBe(outside);
+    expect(await etc(uts.name, 'hosts')).toContain(`\n127.0.1.1\t${outside.trim()}`);
+    const kept = await Promise.all([both, network].map((one) => identify(host, one.name)));
+    writeSpec(host, 'named', main({ db: '10.0.0.6' }));
+    await succeed(host, 'apply', file, both.file, network.file);
+    for (const one of [both, network]) {
+      expect(await etc(one.name, 'hosts')).toContain('\n10.0.0.6\tdb\n');
+      expect(await pending(host, one.file)).toEqual([]);
+    }
+    expect(await Promise.all([both, network].map((one) => identify(host, one.name)))).toEqual(kept);
+    await succeed(host, 'down', '--all');
+  });
+
   it('are one apply away also when one joins what another has joined', async () => {
     const host = getHost();
     const uts = (name: string): SpecKeys => ({ namespaces: { uts: `container:${name}` } });

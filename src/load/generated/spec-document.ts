@@ -423,7 +423,7 @@ export interface Network {
   ports?: Port[];
 }
 /**
- * Name resolution: the container's /etc/resolv.conf and /etc/hosts. Default: the host's name servers, with a loopback stub resolved to its upstream.
+ * Name resolution: the container's /etc/resolv.conf and /etc/hosts. Default: the host's name servers, with a loopback stub resolved to its upstream. A container that joins the network namespace of another has that one's files, but for what stands here.
  */
 export interface Dns {
   /**
