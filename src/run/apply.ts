@@ -2,8 +2,8 @@
 import { InterruptedError, OperationError, UndoneError, UnreachedError } from '../errors.ts';
 import type { Before, OpContext } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
-import type { OpKind } from '../plan/plan.ts';
 import { containerFolder } from '../plan/container-folder.ts';
+import { checkAhead, isOutgoing, makeAhead } from './ahead.ts';
 import { announce } from './announce.ts';
 import { perform, reversalOf, type Application } from './application.ts';
 import { hasEffect, type Change } from './changes.ts';
@@ -40,9 +40,11 @@ export async function applyChanges(application: Application): Promise<void> {
       : cause;
   };
   try {
+    await makeAhead(application, (change, reached) => runShared(application, change, reached));
     await checkAhead(application);
   } catch (cause) {
-    throw refuse(cause);
+    const refused = refuse(cause);
+    throw context.signal.aborted ? interrupted(context, []) : refused;
   }
   const before: Record<string, Before> = { ...record?.before };
   try {
@@ -84,24 +86,6 @@ async function settle({ records, plan }: Application): Promise<void> {
     throw recordFailure(plan.name, cause).with({
       hint: 'it is up; the next apply or down tidies its record up',
     });
-  }
-}
-
-/**
- * Checks the replaced steps before the running process is ended for them: it must not be lost to, say, a missing
- * program. The checks read the root as it is mounted, so they are skipped when the root itself changes.
- *
- * @throws OperationError
- */
-async function checkAhead({ context, changes }: Application): Promise<void> {
-  const isLasting = (op: OpKind): boolean =>
-    changes.every(({ step, action }) => step.op !== op || action === 'none');
-  if (!isLasting('overlay') || !isLasting('mountpoints') || !isLasting('layer')) return;
-  for (const { step, action } of changes) {
-    if (action !== 'replace') continue;
-    await opOf(step)
-      .check?.(context, step)
-      .catch((cause: unknown) => Promise.reject(asFailure(context, step, cause)));
   }
 }
 
@@ -153,9 +137,9 @@ async function carryOutChanges(
       reversalOf(application, before),
       outgoing.map((change) => change.former ?? change.step),
     );
-  const outgoing = changes.filter((change) => change.action === 'delete' || change.action === 'replace');
-  // What the container has written cannot be made again; and who needs a sysctl is told by links
-  // that must have lost our addresses first: both go when all else is done.
+  const outgoing = changes.filter(isOutgoing);
+  // Two kinds go when all else is done: what the container has written, which cannot be made again, and forwarding
+  // sysctls, whose other users are told by links that must have lost our addresses first.
   const last = outgoing.filter((change) => holdsWrites(application, change) || isLostSysctl(change));
   const failures = [...(await takeAway(outgoing.filter((change) => !last.includes(change))))];
   const byStep = new Map(
@@ -241,7 +225,7 @@ async function runStep(
   change: Change,
   before: Readonly<Record<string, Before>>,
   reached: Reached,
-  outcomes: Outcomes,
+  outcomes?: Outcomes,
   remake?: Remake,
 ): Promise<void> {
   const { context, report } = application;
@@ -252,7 +236,7 @@ async function runStep(
     const because = reason === undefined ? {} : { reason };
     report.step({ container: context.container, step, action, outcome, milliseconds, ...because });
     const direction = action === 'update' ? 'update' : 'apply';
-    outcomes.add({ event: outcome, direction, step: step.id, ...(error === undefined ? {} : { error }) });
+    outcomes?.add({ event: outcome, direction, step: step.id, ...(error === undefined ? {} : { error }) });
   };
   try {
     await onFoundations(application, step, remake, (from) =>
@@ -270,8 +254,8 @@ function runShared(
   application: Application,
   change: Change,
   reached: Reached,
-  outcomes: Outcomes,
-  remake: Remake,
+  outcomes?: Outcomes,
+  remake?: Remake,
 ): Promise<void> {
   const { context, shared, sharedRuns, seeds } = application;
   const { step } = change;

@@ -44,7 +44,7 @@ export async function runspec(
   const host = createFakeHost(machine, gate);
   const places = {
     host,
-    archives: {} as Archives,
+    archives: { sync: async () => undefined } as Partial<Archives> as Archives,
     ...folders,
     signal: new AbortController().signal,
   };
