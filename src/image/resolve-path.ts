@@ -45,6 +45,8 @@ interface Place extends PathStep {
 /** A place before a symlink in it is followed. */
 interface Found extends Place {
   readonly link?: string;
+  /** Where what is seen lies on the host. */
+  readonly hostPath?: string;
 }
 
 /** Origin of a folder of the merged view: the layers of its content, topmost first, and the layer of its attributes. */
@@ -62,6 +64,14 @@ export interface MergedLayers {
   resolve(path: string, options?: ResolveOptions): Promise<ResolvedPath>;
   /** @param path of a folder, relative to the root, unfollowed; undefined where none is seen. */
   originOf(path: string): Promise<FolderOrigin | undefined>;
+  /** What is seen at a path, relative to the root, unfollowed; undefined for nothing. */
+  entryAt(path: string): Promise<LayeredEntry | undefined>;
+}
+
+export interface LayeredEntry {
+  /** Of a folder: that whose attributes it has. */
+  readonly hostPath: string;
+  readonly status: FileStatus;
 }
 
 /** @param lower layer folders, lowest first. */
@@ -83,6 +93,13 @@ export async function mergeLayers(host: Host, lower: readonly string[]): Promise
     async originOf(path) {
       const { parts, source } = await recall(path);
       return source === undefined ? undefined : { layers: parts.map(({ layer }) => layer), source };
+    },
+    async entryAt(path) {
+      const found = await recall(path);
+      // The root is that of the topmost layer.
+      const hostPath = found.hostPath ?? found.parts[0]?.layer;
+      const status = found.status ?? (hostPath === undefined ? undefined : await host.status(hostPath));
+      return hostPath === undefined || status === undefined ? undefined : { hostPath, status };
     },
   };
 }
@@ -142,7 +159,7 @@ async function openLayers(host: Host, lower: readonly string[]): Promise<readonl
 
 async function lookUp(host: Host, parent: Place, name: string): Promise<Found> {
   const parts: Part[] = [];
-  let shown: { readonly status: FileStatus; readonly layer: string; readonly implied: boolean } | undefined;
+  let shown: Shown | undefined;
   let opaque = false;
   for (const part of parent.parts) {
     const relative = part.relative === '' ? name : `${part.relative}/${name}`;
@@ -155,19 +172,29 @@ async function lookUp(host: Host, parent: Place, name: string): Promise<Found> {
       return {
         name,
         status,
+        hostPath: path,
         parts: [],
         ...(status.type === 'symlink' ? { link: await host.readLink(path) } : {}),
       };
     }
     const implied = part.implied.has(relative);
-    if (shown === undefined || (shown.implied && !implied)) shown = { status, layer: part.layer, implied };
+    if (shown === undefined || (shown.implied && !implied))
+      shown = { status, layer: part.layer, path, implied };
     if (!opaque) parts.push({ ...part, relative });
     opaque ||= part.opaque.has(relative);
     // Layers below an opaque folder count for its attributes only.
     if (opaque && !shown.implied) break;
   }
   if (shown === undefined) return { name, parts: [] };
-  return { name, status: shown.status, source: shown.layer, parts };
+  return { name, status: shown.status, source: shown.layer, hostPath: shown.path, parts };
+}
+
+/** A folder of the merged view, as the layer has it that gives its attributes. */
+interface Shown {
+  readonly status: FileStatus;
+  readonly layer: string;
+  readonly path: string;
+  readonly implied: boolean;
 }
 
 /** A character device 0:0 says that the lower layers' entry is gone. */

@@ -36,8 +36,8 @@ export const bundle: Op<'bundle'> = {
     return { ...drifted(differences), leaves: strays.map(({ type }) => type) };
   },
 
-  async check({ host, dataDir }, step) {
-    await completeConfig(host, step, dataDir);
+  async check({ host, dataDir }, step, { layers }) {
+    await completeConfig(host, step, dataDir, layers);
   },
 
   async apply({ host, dataDir }, step) {

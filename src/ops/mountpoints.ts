@@ -5,8 +5,8 @@ import type { Host } from '../host/host.ts';
 import { makeEmptyFile, makeFolders } from '../image/make-path.ts';
 import { mendFolders } from '../image/mend-folders.ts';
 import { mergeLayers, resolveInLayers, type MergedLayers, type PathStep } from '../image/resolve-path.ts';
-import type { Mountpoint } from '../plan/plan.ts';
-import type { Difference, Op } from './op.ts';
+import type { Mountpoint, MountpointsStep } from '../plan/plan.ts';
+import type { Difference, Op, OpContext } from './op.ts';
 import { quote, quoteAll } from './shell.ts';
 
 export const mountpoints: Op<'mountpoints'> = {
@@ -26,27 +26,9 @@ export const mountpoints: Op<'mountpoints'> = {
     return { state: 'present' };
   },
 
-  async apply(context, step) {
-    const { host } = context;
-    // A layer that a kill left half done may lack its modes, so it is made anew. Nothing is mounted over it yet.
-    await host.removeTree(step.path);
-    await host.makeDirectory(step.path, { mode: 0o755, uid: 0, gid: 0 });
-    await mendFolders(context, step.lower, step.path);
-    // Paths are resolved anew each time: every target changes the topmost layer.
-    const resolve: Resolve = (path, options) =>
-      resolveInLayers(host, [...step.lower, step.path], path, options);
-    for (const target of inOrder(step.targets)) {
-      const steps = await locate(resolve, target);
-      if (target.symlinks === 'resolve') refuseToLieInFile(steps, target);
-      if (target.type === 'directory') {
-        const folder = await makeFolders(host, step.path, steps);
-        if (target.mode !== undefined) await host.setMode(folder, target.mode);
-        continue;
-      }
-      await makeFolders(host, step.path, steps.slice(0, -1));
-      await makeEmptyFile(host, step.path, steps);
-    }
-  },
+  check: (context, step, trial) => makeMountpoints(context, { ...step, path: trial.mountpoints }),
+
+  apply: makeMountpoints,
 
   revert: async ({ host }, step) => ({ outcome: (await host.removeTree(step.path)) ? 'removed' : 'gone' }),
 
@@ -64,7 +46,29 @@ export const mountpoints: Op<'mountpoints'> = {
   ],
 };
 
-/** Targets with the runtime's own places first: they hide symlinks through which the others would otherwise be led. */
+async function makeMountpoints(context: OpContext, step: MountpointsStep): Promise<void> {
+  const { host } = context;
+  // What a kill left half done may lack its modes: begin anew. Nothing is mounted over it yet.
+  await host.removeTree(step.path);
+  await host.makeDirectory(step.path, { mode: 0o755, uid: 0, gid: 0 });
+  await mendFolders(context, step.lower, step.path);
+  // Looked up anew each time: every target changes the topmost layer.
+  const resolve: Resolve = (path, options) =>
+    resolveInLayers(host, [...step.lower, step.path], path, options);
+  for (const target of inOrder(step.targets)) {
+    const steps = await locate(resolve, target);
+    if (target.symlinks === 'resolve') refuseToLieInFile(steps, target);
+    if (target.type === 'directory') {
+      const folder = await makeFolders(host, step.path, steps);
+      if (target.mode !== undefined) await host.setMode(folder, target.mode);
+      continue;
+    }
+    await makeFolders(host, step.path, steps.slice(0, -1));
+    await makeEmptyFile(host, step.path, steps);
+  }
+}
+
+/** The runtime's own places first: they hide symlinks through which the others would otherwise be led. */
 function inOrder(targets: readonly Mountpoint[]): readonly Mountpoint[] {
   const rank = ({ symlinks, type }: Mountpoint): number =>
     (symlinks === 'replace' ? 0 : 2) + (type === 'directory' ? 0 : 1);

@@ -69,6 +69,14 @@ export interface RevertOptions {
   readonly together?: readonly string[] | undefined;
 }
 
+/** What stands in for the root that a container is to have, while it has another one. */
+export interface Trial {
+  /** Where its layer of mount points is made, if it has another one; it goes afterwards. */
+  readonly mountpoints: string;
+  /** Its layers, lowest first; absent when it is the root that is mounted. */
+  readonly layers?: readonly string[];
+}
+
 export interface Op<K extends OpKind> {
   /** Properties that only matter when the step is made or reverted: a change of one changes nothing now. */
   readonly passive?: readonly string[];
@@ -80,8 +88,8 @@ export interface Op<K extends OpKind> {
   describe(step: StepOf<K>): string;
   /** Compares the object with the step. Reads only. */
   probe(context: OpContext, step: StepOf<K>): Promise<Probe>;
-  /** Throws what `apply` would throw, where that can be told while the former object is still in use. Reads only. */
-  check?(context: OpContext, step: StepOf<K>): Promise<void>;
+  /** What `apply` would throw, where that can be told while the former one is still in use. Changes nothing but the trial. */
+  check?(context: OpContext, step: StepOf<K>, trial: Trial): Promise<void>;
   /** Facts worth keeping before the first effect (a former value, whether it existed). Reads only. */
   before?(context: OpContext, step: StepOf<K>): Promise<Before>;
   /**

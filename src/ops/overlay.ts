@@ -38,16 +38,15 @@ export const overlay: Op<'overlay'> = {
       : { state: 'drifted', differences, inPlace: false };
   },
 
+  async check({ host }, step) {
+    fittingOptions(await visible(host, step));
+  },
+
   async apply({ host }, given) {
     const step = await visible(host, given);
     // After a crash the mount may be there already; a second one on top would hide it.
     if (topMount(await readMounts(host), step.target) !== undefined) return;
-    const options = overlayOptions(step);
-    if (!fits(options.options)) {
-      throw new OperationError(`${step.lower.length} layers do not fit the mount options of ${step.target}`, {
-        hint: 'the kernel takes one page (4096 bytes); use a shorter --data-dir or fewer layers',
-      });
-    }
+    const options = fittingOptions(step);
     await makeLinks(host, options);
     const { folder } = options;
     try {
@@ -87,7 +86,16 @@ export const overlay: Op<'overlay'> = {
   },
 };
 
-/** Names the file system that is unfit for a writable layer: mount(8) only says that something is wrong. */
+/** @throws OperationError */
+function fittingOptions(step: OverlayStep): OverlayOptions {
+  const options = overlayOptions(step);
+  if (fits(options.options)) return options;
+  throw new OperationError(`${step.lower.length} layers do not fit the mount options of ${step.target}`, {
+    hint: 'the kernel takes one page (4096 bytes); use a shorter --data-dir or fewer layers',
+  });
+}
+
+/** mount(8) knows of a file system that is not fit only that something is wrong. */
 async function explain(host: Host, { upper }: OverlayStep, error: unknown): Promise<unknown> {
   const unfit = upper === undefined ? undefined : await findUnfitMount(host, upper);
   if (unfit === undefined || !(error instanceof OperationError)) return error;

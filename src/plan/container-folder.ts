@@ -21,6 +21,8 @@ export const RECORD_FOLDERS = {
   bundle: 'bundle',
   etc: 'etc',
   mountpoints: 'mountpoints',
+  /** The same of an update, while it is found out whether it can be carried out. */
+  trial: 'trial',
   writable: 'writable',
   /** Records of how the former process ended, kept while a new start is tried that may fail. */
   ended: 'ended',

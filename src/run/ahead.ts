@@ -2,11 +2,12 @@
 // process, and one that can lets nobody wait for what is as well made beside the process that runs.
 import type { OperationError } from '../errors.ts';
 import { opOf } from '../ops/index.ts';
-import type { OpKind } from '../plan/plan.ts';
+import type { Trial } from '../ops/op.ts';
+import { containerFolder, RECORD_FOLDERS } from '../plan/container-folder.ts';
 import type { Application } from './application.ts';
 import type { Change } from './changes.ts';
 import { walk, type Reached } from './graph.ts';
-import { asFailure } from './revert.ts';
+import { asFailure, attempt } from './revert.ts';
 
 /**
  * Makes the layers, which share nothing with a container that runs: they come into the store whole, and stay there whatever
@@ -49,18 +50,42 @@ function isMade(action: Change['action']): boolean {
 }
 
 /**
- * A program that is not there ends no process that runs well: what can be told from the root as it is mounted is told before.
+ * Checks what is to be made, against what is there already and what stands in for the rest.
  *
  * @throws OperationError
  */
 export async function checkAhead({ context, changes }: Application): Promise<void> {
-  const isLasting = (op: OpKind): boolean =>
-    changes.every(({ step, action }) => step.op !== op || action === 'none');
-  if (!isLasting('overlay') || !isLasting('mountpoints') || !isLasting('layer')) return;
+  if (!changes.some(isOutgoing)) return;
+  const { host, dataDir, container } = context;
+  const mountpoints = `${containerFolder(dataDir, container)}/${RECORD_FOLDERS.trial}`;
+  const root = rootOf(changes, mountpoints);
+  const trial: Trial = { mountpoints, ...(typeof root === 'string' ? {} : { layers: root }) };
+  const failures: OperationError[] = [];
   for (const { step, action } of changes) {
-    if (action !== 'replace') continue;
+    if (!isMade(action) || (step.op === 'bundle' && root === 'unknown') || failures.length > 0) continue;
     await opOf(step)
-      .check?.(context, step)
-      .catch((cause: unknown) => Promise.reject(asFailure(context, step, cause)));
+      .check?.(context, step, trial)
+      .catch((cause: unknown) => failures.push(asFailure(context, step, cause)));
   }
+  failures.push(...(await attempt(container, async () => void (await host.removeTree(mountpoints)))));
+  const [failure, ...cleanup] = failures;
+  if (failure !== undefined) throw failure.with({ cleanup: [...failure.cleanup, ...cleanup] });
+}
+
+/**
+ * Layers, with the trial's mount points; or the root that is mounted. Unknown where what the container has written stays a
+ * part of it: which of it hides what, only the kernel can tell.
+ */
+function rootOf(changes: readonly Change[], trial: string): readonly string[] | 'mounted' | 'unknown' {
+  const overlay = changes.find(({ step, action }) => step.op === 'overlay' && action !== 'delete');
+  if (overlay?.step.op !== 'overlay') return 'unknown';
+  if (overlay.action === 'none') return 'mounted';
+  const { lower, upper } = overlay.step;
+  const isEmpty = ({ step, action }: Change): boolean =>
+    step.op === 'directory' && step.path === upper && step.removal === 'tree' && isMade(action);
+  if (upper !== undefined && !changes.some(isEmpty)) return 'unknown';
+  const made = changes.flatMap(({ step, action }) =>
+    step.op === 'mountpoints' && isMade(action) ? [step.path] : [],
+  );
+  return lower.map((layer) => (made.includes(layer) ? trial : layer));
 }

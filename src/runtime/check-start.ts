@@ -3,6 +3,7 @@
 // they are made before every start, and not only when the configuration is made.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { mergeLayers } from '../image/resolve-path.ts';
 import type { OciConfig, OciProcess } from '../oci/runtime-spec.ts';
 import { checkCwd } from './check-cwd.ts';
 import { checkRoot } from './check-root.ts';
@@ -11,17 +12,21 @@ import { findForeignMountpoint, type RootView, viewOfMounts } from './root-view.
 import { checkDatabases } from './users.ts';
 
 /**
- * @param config of a container whose root is mounted, and whose mounts are not there yet.
- * @returns the file tree as the container will see it.
+ * @param config its root is mounted; its mounts are not there yet.
+ * @param layers of its root when that is not mounted yet, lowest first.
+ * @returns the container as it will be.
  * @throws OperationError
  */
 export async function checkPlaces(
   host: Host,
   config: Pick<OciConfig, 'root' | 'mounts'>,
   dataDir: string,
+  layers?: readonly string[],
 ): Promise<RootView> {
-  await checkRoot(host, config.root.path);
-  const view = await viewOfMounts(host, config.root.path, config.mounts);
+  // Of layers the topmost has folders there.
+  if (layers === undefined) await checkRoot(host, config.root.path);
+  const root = layers === undefined ? config.root.path : await mergeLayers(host, layers);
+  const view = await viewOfMounts(host, root, config.mounts);
   const foreign = await findForeignMountpoint(host, view, dataDir);
   if (foreign !== undefined) {
     throw new OperationError(`the mount on ${foreign.destination} has no place in ${foreign.source}`, {

@@ -11,9 +11,15 @@ import { checkRlimits } from './rlimits.ts';
 import { seccompFor } from '../oci/seccomp.ts';
 import { resolveUser } from './users.ts';
 
-export async function completeConfig(host: Host, step: BundleStep, dataDir: string): Promise<OciConfig> {
+/** @param layers of a root that is not mounted yet, lowest first. */
+export async function completeConfig(
+  host: Host,
+  step: BundleStep,
+  dataDir: string,
+  layers?: readonly string[],
+): Promise<OciConfig> {
   const template = step.config as OciConfig;
-  const view = await checkPlaces(host, template, dataDir);
+  const view = await checkPlaces(host, template, dataDir, layers);
   const user = await blame(['process', 'user'], () =>
     resolveUser(host, view, step.user, step.additionalGids),
   );

@@ -2,13 +2,14 @@
 // inside only. Reads only; an image's symlink never leads a lookup to the host's own files.
 import { OperationError } from '../errors.ts';
 import type { FileStatus, Host } from '../host/host.ts';
+import type { MergedLayers } from '../image/resolve-path.ts';
 import { readLinkOrNothing } from '../host/proc-files.ts';
 import { isAtOrBelow, normalizePath } from '../oci/paths.ts';
 
 export interface RootView {
-  /** Host path of the root. */
-  readonly root: string;
-  /** Mounts, outer before inner. Of one without a source nothing is known before the start. */
+  /** Host path of the root; or the layers of one that is not mounted yet. */
+  readonly root: string | Pick<MergedLayers, 'entryAt'>;
+  /** Outer before inner; without a source nothing is known of what lies there before the start. */
   readonly binds: readonly { readonly destination: string; readonly source?: string }[];
 }
 
@@ -32,11 +33,9 @@ const MAX_TEXT_BYTES = 16 * 1024 * 1024;
 export async function lookUp(host: Host, view: RootView, path: string): Promise<Lookup> {
   const walked = await walk(host, view, path, 'stop');
   if (typeof walked === 'string') return walked;
-  const hostPath = toHostPath(view, walked.at);
-  if (hostPath === undefined) return 'unknown';
   // The last component may have been `..`, or a symlink to a folder that was not looked at.
-  const status = walked.status ?? (await statusInside(host, hostPath));
-  return status === undefined ? 'missing' : { hostPath, path: walked.at, status };
+  const entry = walked.entry ?? (await entryAt(host, view, walked.at));
+  return typeof entry === 'string' ? entry : { ...entry, path: walked.at };
 }
 
 /** The path to which `path` leads, which need not exist: what is missing is taken as it is written. */
@@ -50,22 +49,23 @@ async function walk(
   view: RootView,
   path: string,
   atNothing: 'stop' | 'go on',
-): Promise<{ readonly at: string; readonly status: FileStatus | undefined } | 'missing' | 'unknown'> {
+): Promise<{ readonly at: string; readonly entry: Entry | undefined } | 'missing' | 'unknown'> {
   const pending = path.split('/').toReversed();
   let at = '/';
   let symlinks = 0;
-  let status: FileStatus | undefined;
+  let entry: Entry | undefined;
   for (;;) {
     const part = pending.pop();
     if (part === undefined) break;
     if (part === '' || part === '.') continue;
     at = normalizePath(part, at);
-    const hostPath = toHostPath(view, at);
-    status = hostPath === undefined ? undefined : await statusInside(host, hostPath);
-    if (hostPath === undefined || status === undefined) {
+    const found = await entryAt(host, view, at);
+    entry = typeof found === 'string' ? undefined : found;
+    if (typeof found === 'string') {
       if (atNothing === 'go on') continue;
-      return hostPath === undefined ? 'unknown' : 'missing';
+      return found;
     }
+    const { hostPath, status } = found;
     if (status.type === 'symlink') {
       symlinks += 1;
       if (symlinks > MAX_SYMLINKS) return 'missing';
@@ -74,23 +74,36 @@ async function walk(
       if (target === undefined) return 'missing';
       at = target.startsWith('/') ? '/' : normalizePath('..', at);
       pending.push(...target.split('/').toReversed());
-      status = undefined;
+      entry = undefined;
     } else if (status.type !== 'directory' && pending.some((rest) => rest !== '' && rest !== '.')) {
       return 'missing';
     }
   }
-  return { at, status };
+  return { at, entry };
+}
+
+interface Entry {
+  readonly hostPath: string;
+  readonly status: FileStatus;
 }
 
 /**
- * lstat(2) of a path inside the container, which its symlinks can make too long: nothing can exist at a name of more
- * than 255 bytes, or a path of more than 4096.
+ * What is at a place, unfollowed. The container writes its symlinks itself: a name of more than 255 bytes, or a path of more
+ * than 4096, is one at which nobody can have anything.
  */
-async function statusInside(host: Host, path: string): Promise<FileStatus | undefined> {
+async function entryAt(host: Host, view: RootView, path: string): Promise<Entry | 'missing' | 'unknown'> {
+  const { root, binds } = view;
+  const bind = binds.findLast(({ destination }) => isAtOrBelow(path, destination));
+  if (bind !== undefined && bind.source === undefined) return 'unknown';
+  const below = path.slice(bind === undefined ? 0 : bind.destination.length);
+  const base = bind?.source ?? root;
   try {
-    return await host.status(path);
+    if (typeof base !== 'string') return (await base.entryAt(path.slice(1))) ?? 'missing';
+    const hostPath = below === '/' ? base : `${base}${below}`;
+    const status = await host.status(hostPath);
+    return status === undefined ? 'missing' : { hostPath, status };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENAMETOOLONG') return undefined;
+    if ((error as NodeJS.ErrnoException).code === 'ENAMETOOLONG') return 'missing';
     throw error;
   }
 }
@@ -119,7 +132,7 @@ export async function readTextInside(host: Host, view: RootView, path: string): 
 /** The view before the start, from the mounts of an OCI configuration. */
 export async function viewOfMounts(
   host: Host,
-  root: string,
+  root: RootView['root'],
   mounts: readonly { readonly destination: string; readonly type: string; readonly source: string }[],
 ): Promise<RootView> {
   const binds: { destination: string; source?: string }[] = [];
@@ -150,11 +163,4 @@ export async function findForeignMountpoint(
     if ((await lookUp(host, outer, destination)) === 'missing') return { destination, source };
   }
   return undefined;
-}
-
-function toHostPath({ root, binds }: RootView, path: string): string | undefined {
-  const bind = binds.findLast(({ destination }) => isAtOrBelow(path, destination));
-  if (bind === undefined) return path === '/' ? root : `${root}${path}`;
-  if (bind.source === undefined) return undefined;
-  return `${bind.source}${path.slice(bind.destination.length)}`;
 }

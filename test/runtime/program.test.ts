@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { mergeLayers } from '../../src/image/resolve-path.ts';
 import { checkProgram } from '../../src/runtime/program.ts';
 import { viewOfMounts } from '../../src/runtime/root-view.ts';
 import { host, makeTree } from './scratch-root.ts';
@@ -44,10 +45,12 @@ describe('the program of a process', () => {
     ['/srv/run', 'found'],
     ['/proc/self/exe', 'unknown'],
     ['/scratch/later', 'unknown'],
-  ])('%s is %s', async (program, expected) => {
-    const view = await viewOfMounts(host, `${folder}/root`, MOUNTS);
+  ])('%s is %s, in a root and in the layers of one', async (program, expected) => {
     const process = { args: [program], env: ['PATH=/usr/bin:/bin:relative'], cwd: '/bin' };
-    expect(await checkProgram(host, view, process)).toBe(expected);
+    for (const root of [`${folder}/root`, await mergeLayers(host, [`${folder}/app`, `${folder}/root`])]) {
+      const view = await viewOfMounts(host, root, MOUNTS);
+      expect(await checkProgram(host, view, process)).toBe(expected);
+    }
   });
 
   it('is looked for in no folder when PATH is empty', async () => {

@@ -35,6 +35,24 @@ describe.skipIf(!requireSystem())('an update', () => {
     ['an archive that leads out of its folder', { layers: [{ tarball: './hostile.tar' }] }, /hostile\.tar/],
     ['an archive that is cut short', { layers: [{ tarball: './cut.tar' }] }, /cut\.tar/],
     ['a file that is no archive', { layers: [{ tarball: './text.tar' }] }, /text\.tar/],
+    [
+      'a mount point in a file',
+      { mounts: ['/tmp:/srv/serve/x'] },
+      /^\S+:\d+:\d+: error: mountpoints: the mount on \/srv\/serve\/x would lie in \/srv\/serve, which .* is a file$/m,
+    ],
+    [
+      'a layer that hides the program',
+      { layers: [{ files: { '/srv/wait': 'no program' } }], process: { args: ['/srv/wait'] } },
+      /^\S+:\d+:\d+: error: bundle: \/srv\/wait in the root file system is not an executable file$/m,
+    ],
+    [
+      'other layers without its user',
+      {
+        layers: [{ files: { '/etc/passwd': 'root:x:0:0::/:/bin/sh\n' } }],
+        process: { args: WAIT, user: 'ana' },
+      },
+      /^\S+:\d+:\d+: error: bundle: no user ana/m,
+    ],
   ])('to %s ends no process that runs', async (_, keys, reason) => {
     const host = getHost();
     const first = { network: NETWORK, process: { args: WAIT } };
