@@ -4,24 +4,25 @@
 // already ended.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { isAtOrBelow } from '../oci/paths.ts';
-import { leadTo, lookUp, type RootView } from './root-view.ts';
+import { isAtOrBelow, normalizePath } from '../oci/paths.ts';
+import { findObstacle, type Found, leadTo, lookUp, type RootView } from './root-view.ts';
 
 /** @throws OperationError */
-export async function checkCwd(
-  host: Host,
-  { root, binds }: RootView,
-  cwd: string,
-  isReadonly = false,
-): Promise<void> {
-  // Mounts without a source are left out, but for /proc: what is in them is unknown too, but harmless.
-  const known = binds.filter(({ source }) => source !== undefined);
-  const view: RootView = { root, binds: [...known, { destination: '/proc' }] };
+export async function checkCwd(host: Host, given: RootView, cwd: string, isReadonly = false): Promise<void> {
+  // Of other places that the runtime mounts nothing is known either, and nothing is to be feared.
+  const known = given.binds.filter(({ source }) => source !== undefined);
+  const view: RootView = { ...given, binds: [...known, { destination: '/proc' }] };
+  const obstacle = await findObstacle(host, given, cwd);
+  if (obstacle !== undefined)
+    throw new OperationError(`the working folder ${cwd} ${whyNoFolder(cwd, obstacle)}`, {
+      path: ['process', 'cwd'],
+      hint: 'name a folder of the container',
+    });
   const found = await lookUp(host, view, cwd);
   if (isReadonly && found === 'missing') {
     const at = await leadTo(host, view, cwd);
-    // In a mount, unlike in the read-only root, the runtime can make the folder.
-    if (binds.some(({ destination }) => isAtOrBelow(at, destination))) return;
+    // In what is mounted it can be made.
+    if (given.binds.some(({ destination }) => isAtOrBelow(at, destination))) return;
     throw new OperationError(`there is no folder ${cwd} in the root file system, which is read-only`, {
       path: ['process', 'cwd'],
       hint: 'make it in a layer, or choose another process.cwd',
@@ -32,4 +33,10 @@ export async function checkCwd(
     path: ['process', 'cwd'],
     hint: 'choose another one; an image that asks for this one is not to be trusted',
   });
+}
+
+function whyNoFolder(cwd: string, { path, status }: Found): string {
+  if (path === normalizePath(cwd)) return `is a ${status.type}, not a folder`;
+  const how = isAtOrBelow(normalizePath(cwd), path) ? 'would lie in' : 'leads to';
+  return `${how} ${path}, which is a ${status.type}`;
 }

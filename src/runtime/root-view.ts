@@ -33,6 +33,7 @@ const MAX_TEXT_BYTES = 16 * 1024 * 1024;
 export async function lookUp(host: Host, view: RootView, path: string): Promise<Lookup> {
   const walked = await walk(host, view, path, 'stop');
   if (typeof walked === 'string') return walked;
+  if (walked.ends === true) return 'missing';
   // The last component may have been `..`, or a symlink to a folder that was not looked at.
   const entry = walked.entry ?? (await entryAt(host, view, walked.at));
   return typeof entry === 'string' ? entry : { ...entry, path: walked.at };
@@ -41,7 +42,22 @@ export async function lookUp(host: Host, view: RootView, path: string): Promise<
 /** The path to which `path` leads, which need not exist: what is missing is taken as it is written. */
 export async function leadTo(host: Host, view: RootView, path: string): Promise<string> {
   const walked = await walk(host, view, path, 'go on');
-  return typeof walked === 'string' ? normalizePath(path) : walked.at;
+  return typeof walked === 'string' || walked.ends === true ? normalizePath(path) : walked.at;
+}
+
+/** What is no folder and lies where a path leads, or on its way: neither is there a folder, nor can one be made. */
+export async function findObstacle(host: Host, view: RootView, path: string): Promise<Found | undefined> {
+  const walked = await walk(host, view, path, 'stop');
+  if (typeof walked === 'string' || walked.entry === undefined) return undefined;
+  const { at, entry } = walked;
+  return entry.status.type === 'directory' ? undefined : { ...entry, path: at };
+}
+
+interface Walked {
+  readonly at: string;
+  readonly entry: Entry | undefined;
+  /** It is no folder, and the path goes on. */
+  readonly ends?: true;
 }
 
 async function walk(
@@ -49,7 +65,7 @@ async function walk(
   view: RootView,
   path: string,
   atNothing: 'stop' | 'go on',
-): Promise<{ readonly at: string; readonly entry: Entry | undefined } | 'missing' | 'unknown'> {
+): Promise<Walked | 'missing' | 'unknown'> {
   const pending = path.split('/').toReversed();
   let at = '/';
   let symlinks = 0;
@@ -76,7 +92,7 @@ async function walk(
       pending.push(...target.split('/').toReversed());
       entry = undefined;
     } else if (status.type !== 'directory' && pending.some((rest) => rest !== '' && rest !== '.')) {
-      return 'missing';
+      return { at, entry, ends: true };
     }
   }
   return { at, entry };

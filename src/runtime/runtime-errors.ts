@@ -9,8 +9,8 @@ const SYSCTL = /\/proc\/sys\/([\w./-]+?)['`]?: /;
 /** Complaint of runc or crun about a mount that they cannot make. */
 const MOUNT = /to rootfs at "(\/[^"]+)"|(?:mount [`'][^`']*[`'] to [`']|open [`']\S*\/rootfs)\/?([^`']+)[`']/;
 
-/** Complaint about a working folder that is not there, and that the runtime cannot make. */
-const NO_CWD = /error during container init: mkdir \/\S*: read-only file system/;
+/** A working folder that is not there is made, where it can be. */
+const NO_CWD = /error during container init: mkdir \/\S*: (?:read-only file system|not a directory)/;
 
 const HINTS: readonly (readonly [RegExp, string])[] = [
   [
@@ -26,6 +26,10 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   [/exec format error/i, 'the program is for another architecture, or a script without #! in its first line'],
   [/cgroups? in hybrid mode not supported/i, 'crun refuses hybrid cgroups; use runtime: runc'],
   [/RLIM_MEMLOCK/, 'crun needs CAP_SYS_RESOURCE to filter devices on cgroup v2; use runtime: runc'],
+  [
+    /error during container init: mkdir \/\S*: not a directory/,
+    'the working folder is, or would lie in, what is no folder: choose another process.cwd',
+  ],
   [NO_CWD, 'the working folder is not in the root file system, which is read-only: make it in a layer'],
   [
     /executable file not found|stat .*: no such file or directory|exec: .*no such file/i,

@@ -144,6 +144,17 @@ describe('the bundle', () => {
     },
   );
 
+  it.each([
+    ['/etc/passwd', '/etc/passwd is a file, not a folder'],
+    ['/etc/passwd/x', '/etc/passwd/x would lie in /etc/passwd, which is a file'],
+    ['/linked/x', '/linked/x leads to /etc/passwd, which is a file'],
+  ])('refuses the working folder %s, through a file', async (cwd, message) => {
+    const { step, context, folder } = makeStep({}, { cwd });
+    await host.makeSymlink('etc/passwd', `${folder}/root/linked`);
+    const refusal = { path: ['process', 'cwd'], message: `the working folder ${message}` };
+    await expect(bundle.check?.(context, step, { mountpoints: '' })).rejects.toMatchObject(refusal);
+  });
+
   it('wants the working folder to be there where nobody could make it', async () => {
     const { step, context, folder } = makeStep({}, { cwd: '/work/new' });
     await host.makeSymlink('cache', `${folder}/root/work`);

@@ -46,6 +46,11 @@ describe.skipIf(!requireSystem())('an update', () => {
       /^\S+:\d+:\d+: error: bundle: \/srv\/wait in the root file system is not an executable file$/m,
     ],
     [
+      'a working folder that is a file',
+      { process: { args: WAIT, cwd: '/srv/serve' } },
+      /^\S+:\d+:\d+: error: bundle: the working folder \/srv\/serve is a file, not a folder$/m,
+    ],
+    [
       'other layers without its user',
       {
         layers: [{ files: { '/etc/passwd': 'root:x:0:0::/:/bin/sh\n' } }],
