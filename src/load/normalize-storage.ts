@@ -169,6 +169,14 @@ export function normalizeMounts(document: SpecDocument, scope: Scope): readonly 
         path: typeof input === 'string' ? path : [...path, 'destination'],
       });
     }
+    if (mount.destination === '/dev' && mount.type !== 'bind') {
+      scope.report({
+        code: 'hidden-devices',
+        message: `${describePath(path)} covers /dev, and with it the devices that every process needs`,
+        hint: 'mount it on a folder below /dev, or elsewhere; devices are added with devices: [/dev/fuse]',
+        path: typeof input === 'string' ? path : [...path, 'destination'],
+      });
+    }
     seen.set(mount.destination, path);
     return [mount];
   });

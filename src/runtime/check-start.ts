@@ -8,7 +8,7 @@ import type { OciConfig, OciProcess } from '../oci/runtime-spec.ts';
 import { checkCwd } from './check-cwd.ts';
 import { checkRoot } from './check-root.ts';
 import { checkProgram, programError } from './program.ts';
-import { findForeignMountpoint, type RootView, viewOfMounts } from './root-view.ts';
+import { findForeignMountpoint, lookUp, type RootView, viewOfMounts } from './root-view.ts';
 import { checkDatabases } from './users.ts';
 
 /**
@@ -34,8 +34,22 @@ export async function checkPlaces(
       hint: 'make the folder (or, for a file, an empty file) in it first; runspec changes nothing in a folder of yours',
     });
   }
+  await checkDevices(host, view);
   await checkDatabases(host, view);
   return view;
+}
+
+/** Over a bind on /dev runtimes make no devices, and complain of the first one that they miss in words that name no mount. */
+async function checkDevices(host: Host, view: RootView): Promise<void> {
+  const mount = view.binds.find(({ destination, source }) => destination === '/dev' && source !== undefined);
+  if (mount === undefined || (await lookUp(host, view, '/dev/null')) !== 'missing') return;
+  throw new OperationError(
+    `the mount on /dev hides the devices of the container, and ${mount.source} has none`,
+    {
+      destination: '/dev',
+      hint: 'leave it out, and add devices with devices: [/dev/fuse]; or mount a folder of devices, such as /dev',
+    },
+  );
 }
 
 type Started = Pick<OciProcess, 'args' | 'env' | 'cwd'>;

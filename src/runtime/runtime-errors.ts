@@ -19,6 +19,14 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   ],
   [/\/proc\/sys\/.*: (?:invalid argument|numerical result)/i, 'the kernel does not take this value'],
   [
+    /\/proc\/sys\/.*: (?:permission denied|operation not permitted)/i,
+    'the kernel lets it be set for the whole machine only: on the host, with sysctl -w',
+  ],
+  [
+    /\b(?:stat|open) \/dev\/\w+: (?:no such file|permission denied)/i,
+    'something that is mounted on /dev hides the devices of the container; more of them are added with devices: [/dev/fuse]',
+  ],
+  [
     /mount_setattr|recursive.*(?:attr|mount)|MS_REC/i,
     'read-only binds that reach all the way down need Linux 5.12 or newer',
   ],
@@ -32,12 +40,12 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   ],
   [NO_CWD, 'the working folder is not in the root file system, which is read-only: make it in a layer'],
   [
-    /executable file not found|stat .*: no such file or directory|exec: .*no such file/i,
+    /executable file .*not found|\bexec(?:: | container process | \/).*no such file/i,
     'the program, or the interpreter in its first line, is not in the root file system',
   ],
   [
     /no such file or directory/i,
-    'a program, its interpreter (#! line or dynamic loader), or the source of a mount is missing',
+    'what it names is not there: in the root file system, or as the source of a mount on this host',
   ],
   [/oom_score_adj/i, 'a lower oomScoreAdj than runspec has itself needs CAP_SYS_RESOURCE'],
   [/rlimit/i, 'a hard limit above the current one needs CAP_SYS_RESOURCE; see: ulimit -H -a'],
@@ -48,8 +56,12 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   [/sysctl/i, 'only sysctls of a namespace the container has to itself can be set'],
   [/cgroup/i, 'run as root on a host where the cgroup file systems are writable'],
   [
+    /\bexec(?:: | container process | \/).*permission denied|open executable/i,
+    'the program, or a folder on the way to it, is not executable for this user',
+  ],
+  [
     /permission denied|operation not permitted/i,
-    'the program is not executable for this user, or runspec lacks a capability',
+    'runspec lacks a capability, or a security module or the options of a mount forbid it',
   ],
 ];
 

@@ -125,6 +125,21 @@ describe('the bundle', () => {
     expect(await host.list(mine)).toEqual(['there']);
   });
 
+  it('wants devices in a folder that is mounted on /dev', async () => {
+    const made = makeStep();
+    const mine = makeTree({ keep: '' });
+    const config = made.step.config as OciConfig;
+    const over = (source: string): BundleStep => ({
+      ...made.step,
+      config: { ...config, mounts: [{ destination: '/dev', type: 'bind', source, options: [] }] },
+    });
+    await expect(bundle.apply(made.context, over(mine), {})).rejects.toMatchObject({
+      destination: '/dev',
+      message: expect.stringContaining('/dev hides the devices of the container') as string,
+    });
+    await bundle.apply(made.context, over('/dev'), {});
+  });
+
   it.each(['', 'x', 'null', '[]', '{}', '{"annotations":{}}'])(
     'with the text %j has drifted',
     async (text) => {

@@ -24,6 +24,14 @@ describe('a runtime’s complaint', () => {
     ['cgroups in hybrid mode not supported', 'hybrid', 'runtime: runc'],
     ['the sysctl `kernel.panic` is not namespaced', 'kernel.panic', 'sysctls'],
     ['exec container process `/bin/app`: Exec format error', 'Exec format error', 'architecture'],
+    ['exec: "app": executable file not found in $PATH', 'not found', 'the program, or the interpreter'],
+    ['exec /bin/app: no such file or directory', '/bin/app', 'the program, or the interpreter'],
+    ['executable file `app` not found in $PATH', 'not found', 'the program, or the interpreter'],
+    ['exec /bin/app: permission denied', 'denied', 'is not executable for this user'],
+    ['unable to setup user: stat /dev/null: no such file or directory', '/dev/null', 'mounted on /dev'],
+    ['open /dev/null: permission denied', '/dev/null', 'mounted on /dev'],
+    ['unable to setup user: stat /somewhere: no such file or directory', '/somewhere', 'what it names'],
+    ['openat /somewhere: permission denied', '/somewhere', 'options of a mount'],
   ])('is told without decoration and with a hint', (stderr, message, hint) => {
     const error = createError(step, { argv: ['conmon'], status: 1, stderr });
     expect(error.message).toContain(`runc cannot create the process of web: `);
@@ -89,6 +97,10 @@ test('a parameter that the kernel has not, or not so, leads to its place in the 
   expect(complain('open /proc/sys/net/ipv4/nope: no such file or directory')).toMatchObject({
     path: ['sysctls', 'net.ipv4.nope'],
     hint: 'this kernel has no such parameter, or not in a namespace; list them with: sysctl -a',
+  });
+  expect(complain('open /proc/sys/net/core/rmem_max: permission denied')).toMatchObject({
+    path: ['sysctls', 'net.core.rmem_max'],
+    hint: 'the kernel lets it be set for the whole machine only: on the host, with sysctl -w',
   });
   expect(complain('write /proc/sys/net/core/somaxconn: invalid argument')).toMatchObject({
     path: ['sysctls', 'net.core.somaxconn'],
