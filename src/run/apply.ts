@@ -46,6 +46,11 @@ export async function applyChanges(application: Application): Promise<void> {
     const refused = refuse(cause);
     throw context.signal.aborted ? interrupted(context, []) : refused;
   }
+  await part.ready();
+  if (part.brokenBy() !== undefined) {
+    application.whenFailed?.();
+    throw undone(application, []);
+  }
   const before: Record<string, Before> = { ...record?.before };
   try {
     await records.begin(plan, record, application.specFile);

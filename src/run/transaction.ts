@@ -12,6 +12,11 @@ export interface Part {
   readonly joinsOthers: boolean;
   /** Name of the container that failed first; after that no other begins a step. */
   brokenBy(): string | undefined;
+  /**
+   * Nothing is taken away yet. Resolves when all that wait for no other one have come so far, or one has failed: what can
+   * be told to fail before the first change ends nobody's process.
+   */
+  ready(): Promise<void>;
   /** All steps are made. @returns whether those of every container are, so that this one may stay. */
   made(): Promise<boolean>;
   /** A step has failed, and nothing is undone yet. */
@@ -42,6 +47,12 @@ export function createTransaction(
   const unmade = new Set(members.keys());
   const verdict = createDeferred<boolean>();
   if (whenBroken === undefined) verdict.resolve(true);
+  const unready = new Set([...joined].flatMap(([name, others]) => (others.length === 0 ? [name] : [])));
+  const allReady = createDeferred<void>();
+  const tellReady = (container: string): void => {
+    unready.delete(container);
+    if (unready.size === 0 || whenBroken === undefined) allReady.resolve();
+  };
   let brokenBy: string | undefined;
   return {
     untilMade: (container) => memberOf(container).made.promise,
@@ -50,7 +61,12 @@ export function createTransaction(
       return {
         joinsOthers: (joined.get(container) ?? []).length > 0,
         brokenBy: () => brokenBy,
+        ready() {
+          tellReady(container);
+          return allReady.promise;
+        },
         made() {
+          tellReady(container);
           member.made.resolve();
           unmade.delete(container);
           if (unmade.size === 0) verdict.resolve(true);
@@ -62,6 +78,7 @@ export function createTransaction(
           brokenBy = container;
           for (const name of unmade) memberOf(name).made.reject(new UndoneError(name, []));
           whenBroken();
+          allReady.resolve();
           verdict.resolve(false);
         },
         async mayUndo() {
@@ -74,6 +91,7 @@ export function createTransaction(
           await Promise.all((joined.get(container) ?? []).map((name) => memberOf(name).over.promise));
         },
         over() {
+          tellReady(container);
           member.undone.resolve();
           member.over.resolve();
         },

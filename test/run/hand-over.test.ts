@@ -23,6 +23,9 @@ const withPorts = (plan: Plan, from: Plan, digest: string): Plan => ({
 });
 /** Each has the other's port. */
 const swapped = [withPorts(giver, taker, 'given'), withPorts(taker, giver, 'taken')] as const;
+/** As createTransaction has it. */
+type Joined = Readonly<Record<string, readonly string[]>>;
+
 interface Call {
   readonly handOvers: HandOvers;
   readonly applications: readonly Application[];
@@ -51,7 +54,7 @@ describe('a port that changes hands in one call', () => {
     const ports = table?.sets.get('ports') ?? [];
     return Object.fromEntries(ports.map(({ key, comment }) => [key.replace('tcp . ', ''), comment]));
   };
-  const begin = async (...plans: readonly Plan[]): Promise<Call> => {
+  const begin = async (plans: readonly Plan[], joined: Joined = {}): Promise<Call> => {
     const session = await open(machine);
     const works = await Promise.all(
       plans.map(async (plan) => ({
@@ -61,7 +64,10 @@ describe('a port that changes hands in one call', () => {
       })),
     );
     const handOvers = createHandOvers(works);
-    const transaction = createTransaction(new Map(plans.map(({ name }) => [name, []])), () => undefined);
+    const transaction = createTransaction(
+      new Map(plans.map(({ name }) => [name, joined[name] ?? []])),
+      () => undefined,
+    );
     const sharedRuns = new Map<string, Promise<void>>();
     const applications = works.map((work): Application => {
       const { name } = work.plan;
@@ -112,10 +118,11 @@ describe('a port that changes hands in one call', () => {
     ['taker', 1, 0],
   ])(
     'is given up before any of them makes anything, though the %s waits for the other',
-    async (_, late, first) => {
-      const call = await begin(...swapped);
+    async (waiting, late, first) => {
+      const joined = swapped[first]?.name ?? '';
+      const call = await begin(swapped, { [waiting]: [joined] });
       expect(await owners()).toEqual({});
-      const made = call.transaction.untilMade(swapped[first]?.name ?? '');
+      const made = call.transaction.untilMade(joined);
       await Promise.all([carryOn(call, late, made), carryOn(call, first)]);
       expect(await owners()).toEqual({ 8080: 'runspec:taker', 8081: 'runspec:giver' });
       const session = await open(machine);
@@ -128,7 +135,7 @@ describe('a port that changes hands in one call', () => {
     ['one that it waits for fails', new OperationError('not applied')],
     ['an interrupt comes before its turn', new InterruptedError('SIGINT')],
   ])('is given back when %s', async (_, cause) => {
-    const call = await begin(...swapped);
+    const call = await begin(swapped);
     const joined = Promise.reject(cause);
     const results = await Promise.allSettled([carryOn(call, 1, joined), carryOn(call, 0, joined)]);
     for (const result of results)
@@ -137,7 +144,7 @@ describe('a port that changes hands in one call', () => {
   });
 
   it('is given back when both fail at the same time', async () => {
-    const call = await begin(...swapped.map(breaking));
+    const call = await begin(swapped.map(breaking));
     const results = await Promise.allSettled([carryOn(call, 0), carryOn(call, 1)]);
     for (const result of results)
       expect(result).toMatchObject({ status: 'rejected', reason: { cleanup: [] } });
@@ -151,7 +158,7 @@ describe('a port that changes hands in one call', () => {
     ['giver', 0],
     ['taker', 1],
   ])('is given back when only the %s fails', async (name, index) => {
-    const call = await begin(...swapped.map((plan, at) => (at === index ? breaking(plan) : plan)));
+    const call = await begin(swapped.map((plan, at) => (at === index ? breaking(plan) : plan)));
     const results = await Promise.allSettled([carryOn(call, 0), carryOn(call, 1)]);
     expect(results[index]).toMatchObject({ reason: { step: 'dir:broken', cleanup: [] } });
     const reason = (results[1 - index] as PromiseRejectedResult).reason as unknown;

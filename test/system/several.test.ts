@@ -61,6 +61,19 @@ describe.skipIf(!requireSystem())('an apply of several containers', () => {
     await succeed(host, 'down', '--all');
   });
 
+  it('ends no process when one of them can be told ahead to fail', async () => {
+    const host = getHost();
+    const web = writeSpec(host, 'web', { network: NETWORK });
+    const db = writeSpec(host, 'db', { network: NETWORK });
+    await succeed(host, 'apply', web.file, db.file);
+    const inits = [await identify(host, web.name), await identify(host, db.name)];
+    writeSpec(host, 'web', { network: NETWORK, process: { args: [...WAIT, '1'] } });
+    writeSpec(host, 'db', { network: NETWORK, ...BROKEN });
+    expect((await host.runspec('apply', web.file, db.file)).status).toBe(1);
+    expect([await identify(host, web.name), await identify(host, db.name)]).toEqual(inits);
+    await succeed(host, 'down', '--all');
+  });
+
   it('leaves those alone that are as they are to be', async () => {
     const host = getHost();
     const web = writeSpec(host, 'web', { network: NETWORK });
