@@ -24,6 +24,8 @@ export async function main(argv: readonly string[], makeHost?: () => Host): Prom
   const interrupt = new AbortController();
   // As many as there are archives to read at once.
   setMaxListeners(0, interrupt.signal);
+  // As many as there are processes to wait for at once.
+  setMaxListeners(0, process);
   const wait: (NodeJS.Signals & ('SIGINT' | 'SIGTERM' | 'SIGHUP'))[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   // The first signal asks for a roll-back; further ones must not cut it short.
   for (const signal of wait) process.on(signal, () => interrupt.abort(signal));

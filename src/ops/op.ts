@@ -53,6 +53,8 @@ export interface OpContext {
   readonly container: string;
   /** Fires when the user interrupts; long work stops early by throwing. */
   readonly signal: AbortSignal;
+  /** Calls `listener` for each signal that comes from now on, until the function it gives is called. */
+  readonly onSignal: (listener: (signal: NodeJS.Signals) => void) => () => void;
   /**
    * Resolves when the steps that this one awaits before a phase of its work are through.
    * @throws UnreachedError when one of them failed, or the user has interrupted.

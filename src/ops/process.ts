@@ -38,15 +38,15 @@ export const process: Op<'process'> = {
 
   async apply({ host, view, dataDir, signal, reached }, step) {
     const mounts = await view.mounts();
-    // A former process may have ended, or be half-started since a crash: runtimes refuse a name that they still know.
-    await stopProcess(host, { ...step, stopTimeout: 0 }, mounts);
+    // Ended by itself, or half-started before a crash: runtimes refuse a name they still know.
+    await stopProcess(host, step, mounts);
     try {
       await launchProcess(host, step, { mounts, dataDir, signal, reached });
     } catch (error) {
       const named = await nameFullDisk(host, step, error);
       try {
-        // A half-started process is ended here: if the container is kept, nobody else would end it.
-        await stopProcess(host, { ...step, stopTimeout: 0 }, mounts);
+        // Half a start of a container that is kept: nobody else would end it.
+        await stopProcess(host, step, mounts);
       } catch (second) {
         if (!(named instanceof OperationError) || !(second instanceof Error)) throw second;
         throw named.with({ cleanup: [...named.cleanup, second] });
@@ -60,8 +60,9 @@ export const process: Op<'process'> = {
   // part of the launch, which probe compares.
   async update() {},
 
-  async revert({ host, progress }, step) {
-    const wasThere = await stopProcess(host, step, await readMounts(host), progress);
+  async revert({ host, signal, onSignal, progress }, step) {
+    const waiting = { signals: { signal, onSignal }, tell: progress };
+    const wasThere = await stopProcess(host, step, await readMounts(host), waiting);
     return { outcome: wasThere ? 'removed' : 'gone' };
   },
 

@@ -13,6 +13,7 @@ export interface Session {
   readonly stateDir: string;
   readonly dataDir: string;
   readonly signal: AbortSignal;
+  readonly onSignal: OpContext['onSignal'];
   readonly bootId: string;
   readonly view: KernelView;
   readonly records: Records;
@@ -20,7 +21,7 @@ export interface Session {
 }
 
 export async function openSession(
-  places: Pick<Session, 'host' | 'archives' | 'stateDir' | 'dataDir' | 'signal'>,
+  places: Pick<Session, 'host' | 'archives' | 'stateDir' | 'dataDir' | 'signal' | 'onSignal'>,
   view?: KernelView,
 ): Promise<Session> {
   const { host, dataDir } = places;
@@ -36,7 +37,8 @@ export async function openSession(
 }
 
 export function opContext(session: Session, container: string, progress: (text: string) => void): OpContext {
-  const { host, archives, stateDir, dataDir, signal, view } = session;
+  const { host, archives, stateDir, dataDir, signal, onSignal, view } = session;
   const reached = (): Promise<void> => Promise.resolve();
-  return { host, archives, view, stateDir, dataDir, container, signal, reached, progress };
+  const places = { host, archives, view, stateDir, dataDir };
+  return { ...places, container, signal, onSignal, reached, progress };
 }

@@ -6,6 +6,7 @@ import type { MountState } from '../host/kernel-view.ts';
 import { listPids } from '../host/proc-files.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import { RECORD_FILES } from '../plan/container-folder.ts';
+import { awaitEnd, type Waiting } from './await-end.ts';
 import { readContainerState } from './container-state.ts';
 import { layEndAside } from './former-end.ts';
 import { findFrozen, thaw } from './freeze.ts';
@@ -19,20 +20,16 @@ const KILL_MS = 10_000;
 /** Time for conmon to write the last output and the exit status once the process is gone. */
 const MONITOR_MS = 2000;
 
-/** Time after which people are told what is waited for. */
-const PATIENCE_MS = 2000;
-
 /**
- * Ends the process and all that came with it. When the process had ended by itself, the files that tell how are laid
- * aside: former-end.ts.
- * @param tell gets a line for people when the process takes long to end.
+ * How a process ended that did so by itself is laid aside, see former-end.ts.
+ * @param waiting absent for one that gets no time to end.
  * @returns whether anything was there.
  */
 export async function stopProcess(
   host: Host,
   step: ProcessStep,
   mounts: readonly MountState[],
-  tell: (text: string) => void = () => undefined,
+  waiting?: Waiting,
 ): Promise<boolean> {
   const container = cgroupFolders(mounts, step.cgroup);
   const monitor = monitorCgroup(mounts, step.cgroup);
@@ -46,16 +43,16 @@ export async function stopProcess(
     (record.monitor === undefined ||
       (await isAlive(host, record.monitor)) ||
       !(await isAlive(host, record.init)));
-  if (record !== undefined && step.stopTimeout > 0 && (await isAlive(host, record.init))) {
+  if (
+    record !== undefined &&
+    waiting !== undefined &&
+    step.stopTimeout > 0 &&
+    (await isAlive(host, record.init))
+  ) {
     await host.kill(record.init.pid, step.stopSignal as NodeJS.Signals);
     // A frozen process hears of the signal only when it goes on.
     await thaw(host, await findFrozen(host, mounts, step.cgroup));
-    const hasEnded = async (): Promise<boolean> => !(await isAlive(host, record.init));
-    const patience = Math.min(PATIENCE_MS, step.stopTimeout);
-    if (!(await waitUntil(host, patience, hasEnded)) && step.stopTimeout > patience) {
-      tell(`has ${step.stopTimeout / 1000} s to end after ${step.stopSignal}, then it is killed`);
-      await waitUntil(host, step.stopTimeout - patience, hasEnded);
-    }
+    await awaitEnd(host, step, async () => !(await isAlive(host, record.init)), waiting);
   }
   // A start that was cut short may go on by itself, so what could still make processes is killed before the rest. A
   // start makes the monitor's cgroup first of all, and that is removed last: without it there are no strays.

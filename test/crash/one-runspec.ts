@@ -47,6 +47,7 @@ export async function runspec(
     archives: { sync: async () => undefined } as Partial<Archives> as Archives,
     ...folders,
     signal: new AbortController().signal,
+    onSignal: () => () => undefined,
   };
   const finished = withLock(host, folders.dataDir, 0, async () => work(await openSession(places))).then(
     (): Outcome => ({ gate, end: 'done' }),

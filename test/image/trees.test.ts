@@ -150,6 +150,7 @@ function contextOf(host: TestHost): OpContext {
     dataDir: host.dataDir,
     container: 'tree',
     signal: new AbortController().signal,
+    onSignal: () => () => undefined,
     reached: async () => undefined,
     progress: () => undefined,
   };

@@ -36,6 +36,7 @@ export function createFakeOps(): FakeOps {
     dataDir: '/var/lib/runspec',
     container: 'web',
     signal: new AbortController().signal,
+    onSignal: () => () => undefined,
     reached: async () => undefined,
     progress: () => undefined,
   });

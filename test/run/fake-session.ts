@@ -22,7 +22,14 @@ export function open(
   stateDir = '/run/runspec',
 ): Promise<Session> {
   const host = createFakeHost(machine, createGate(breakage));
-  return openSession({ host, archives: {} as Archives, stateDir, dataDir: DATA, signal });
+  return openSession({
+    host,
+    archives: {} as Archives,
+    stateDir,
+    dataDir: DATA,
+    signal,
+    onSignal: () => () => undefined,
+  });
 }
 
 export async function changesOf(session: Session, plan: Plan): Promise<readonly Change[]> {

@@ -198,4 +198,35 @@ describe.skipIf(!requireSystem())('a down that is interrupted', () => {
     expect(`${status ?? signal} ${down.written()}`).toMatch(/^(0|SIG\w+) /);
     expect(await host.settledDiff(before)).toEqual([]);
   });
+
+  /** Signals until it has ended: those within a second count as one. */
+  async function insist(started: Started): Promise<void> {
+    const ended = started.ended.then(() => true);
+    do killIfThere(started, 'SIGINT');
+    while (!(await Promise.race([ended, after(200)])));
+  }
+
+  it('says how long a process may take that does not end, and kills it at a further signal', async () => {
+    const host = getHost();
+    const deaf = ['bash', '-c', 'trap "" TERM INT; while :; do sleep 0.1; done'];
+    const keys = { network: { bridge: 'cancel0' }, process: { args: deaf, stopTimeout: '10m' } };
+    const spec = writeSpec(host, 'deaf', keys);
+    await succeed(host, 'apply', spec.file);
+    const former = await identify(host, spec.name);
+    // An apply that replaces it is rolled back when it has been killed: it was told to end, and comes back as another one.
+    writeSpec(host, 'deaf', { ...keys, hostname: 'other' });
+    const apply = await host.startRunspec('apply', spec.file);
+    await expect.poll(apply.written, { timeout: 20_000 }).toContain('has 600 s to end after SIGTERM');
+    await insist(apply);
+    expect((await apply.ended).status).toBe(130);
+    expect(await identify(host, spec.name)).not.toBe(former);
+    const down = await host.startRunspec('down', spec.name);
+    await expect.poll(down.written, { timeout: 20_000 }).toContain('has 600 s to end after SIGTERM');
+    killIfThere(down, 'SIGTERM');
+    await expect.poll(down.written, { timeout: 20_000 }).toContain('s left to end after SIGTERM: Ctrl-C');
+    await insist(down);
+    expect((await down.ended).status).toBe(0);
+    expect(down.written()).toContain('is killed after another SIGINT');
+    expect(await list(host)).toEqual([]);
+  });
 });
