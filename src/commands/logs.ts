@@ -17,7 +17,7 @@ export async function logs(context: CommandContext, name: string, options: LogsO
     follow: options.follow,
     ...(options.tail === undefined ? {} : { tail: options.tail }),
     signal: AbortSignal.any([signal, unread.stdout, unread.stderr]),
-    hasEnded: async () => (await readContainerState(host, records)).status !== 'running',
+    hasEnded: async () => ['exited', 'absent'].includes((await readContainerState(host, records)).status),
     onPiece: async (piece) => {
       const text = `${options.timestamps && piece.starts ? `${piece.time} ` : ''}${piece.text}${piece.ends ? '\n' : ''}`;
       // The text is passed on byte for byte: it may be in any encoding, or in none.

@@ -11,7 +11,7 @@ import { showPorts } from './show-place.ts';
 interface Row {
   readonly name: string;
   /**
-   * `running`, `exited`, `partial` (a kill cut its apply short), `rebooted` (records of a former boot), `absent`,
+   * `running`, `ending` (killed, and kept by the kernel yet), `exited`, `partial` (a kill cut its apply short), `rebooted` (records of a former boot), `absent`,
    * `unreadable` (its record is damaged, or of another runspec).
    */
   readonly state: string;
@@ -90,7 +90,7 @@ export function toRow(record: ContainerRecord, sameBoot: boolean, state: Contain
       : record.pending === undefined || state.status === 'running'
         ? state.status
         : 'partial',
-    pid: state.status === 'running' ? state.pid : null,
+    pid: state.status === 'running' || state.status === 'ending' ? state.pid : null,
     exitStatus: ended ? (state.exitStatus ?? null) : null,
     oom: ended && state.oom,
     startedAt: state.status === 'absent' ? null : time(state.startedAt),

@@ -7,7 +7,6 @@ import { describeEnd, readContainerState } from '../runtime/container-state.ts';
 import { forgetEnd } from '../runtime/former-end.ts';
 import { launchProcess, monitorCommand, monitorPidFile } from '../runtime/launch.ts';
 import { findMissingMounts, type MissingMount } from '../runtime/missing-mounts.ts';
-import { isDoomed } from '../runtime/proc.ts';
 import { launchOf, readProcessFile } from '../runtime/process-file.ts';
 import { stopProcess } from '../runtime/stop.ts';
 import type { Difference, Op } from './op.ts';
@@ -24,13 +23,15 @@ export const process: Op<'process'> = {
     // A process that has ended counts as absent: apply starts it again.
     if (state.status === 'exited' && state.exitStatus !== undefined)
       return { state: 'absent', why: `it has ${describeEnd(state)}` };
+    if (state.status === 'ending') {
+      const differences = [{ property: 'state', wanted: 'running', found: 'killed' }];
+      return { state: 'drifted', differences, inPlace: false };
+    }
     if (state.status !== 'running') return { state: 'absent' };
     const record = await readProcessFile(host, step.records);
     const differences = record === undefined ? [] : compareLaunch(launchOf(step), record.launch);
     if (!state.monitored) differences.push({ property: 'monitor', wanted: 'conmon', found: 'gone' });
-    if (await isDoomed(host, state.pid))
-      differences.push({ property: 'state', wanted: 'running', found: 'killed' });
-    // Nothing can be mounted into a container from outside: only a new process gets back what this one has lost.
+    // From outside nothing can be mounted into a container: a new process gets what this one has lost.
     differences.push(...(await findMissingMounts(host, step.bundle, state.pid)).map(describeMissing));
     if (differences.length > 0) return { state: 'drifted', differences, inPlace: false };
     return { state: 'present' };

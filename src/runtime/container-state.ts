@@ -1,7 +1,7 @@
 // Whether a container's process runs, or how it ended, from its records and the kernel. Reads only.
 import type { Host } from '../host/host.ts';
 import { RECORD_FILES } from '../plan/container-folder.ts';
-import { type ProcessIdentity, isAlive, readBootId, waitUntil } from './proc.ts';
+import { type ProcessIdentity, isAlive, isDoomed, readBootId, waitUntil } from './proc.ts';
 import { type ProcessFile, readProcessFile } from './process-file.ts';
 
 export type ContainerState =
@@ -13,6 +13,12 @@ export type ContainerState =
       readonly startedAt: number;
       /** False when conmon was killed: nobody keeps the log and the exit status any more. */
       readonly monitored: boolean;
+    }
+  | {
+      /** It was killed, or its exit has begun, and something keeps it from going: it will not run again. */
+      readonly status: 'ending';
+      readonly pid: number;
+      readonly startedAt: number;
     }
   | {
       readonly status: 'exited';
@@ -43,6 +49,8 @@ export async function readContainerState(host: Host, records: string): Promise<C
   const { startedAt } = record;
   const sameBoot = record.bootId === (await readBootId(host));
   if (sameBoot && (await isAlive(host, record.init))) {
+    const { pid } = record.init;
+    if (await isDoomed(host, pid)) return { status: 'ending', pid, startedAt };
     const monitored = record.monitor === undefined || (await isAlive(host, record.monitor));
     return { status: 'running', ...record.init, startedAt, monitored };
   }

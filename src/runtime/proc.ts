@@ -5,6 +5,8 @@ import type { Host } from '../host/host.ts';
 import { listOrNothing } from '../host/proc-files.ts';
 
 const { SIGKILL } = constants.signals;
+/** linux/sched.h: in do_exit. */
+const PF_EXITING = 0x4;
 
 export interface ProcessIdentity {
   readonly pid: number;
@@ -58,11 +60,22 @@ export async function isAlive(host: Host, process: ProcessIdentity): Promise<boo
 }
 
 /**
- * Whether SIGKILL has come (field 31) and waits for what keeps the process in the kernel, such as a frozen v1 cgroup.
+ * It ends, and something keeps it in the kernel: SIGKILL has come and waits, as for a frozen cgroup of v1, or the exit has
+ * begun, in which process 1 of a namespace waits for all others there. Of several threads the first may end alone.
  */
 export async function isDoomed(host: Host, pid: number): Promise<boolean> {
-  const pending = Number((await readStat(host, pid))?.[28] ?? 0);
-  return (pending & (1 << (SIGKILL - 1))) !== 0;
+  const first = await readStat(host, pid);
+  if (first === undefined || !isThreadDoomed(first)) return false;
+  if (Number(first[17]) <= 1) return true;
+  const tasks = await listOrNothing(host, `/proc/${pid}/task`);
+  const threads = await Promise.all(tasks.map((task) => readStat(host, Number(task))));
+  return threads.every((fields) => fields === undefined || isThreadDoomed(fields));
+}
+
+/** Its state (field 3), flags (9) and pending signals (31). */
+function isThreadDoomed(fields: readonly string[]): boolean {
+  const isExiting = (Number(fields[6]) & PF_EXITING) !== 0 || /^[ZXx]$/.test(fields[0] ?? '');
+  return isExiting || (Number(fields[28] ?? 0) & (1 << (SIGKILL - 1))) !== 0;
 }
 
 export async function readBootId(host: Host): Promise<string> {

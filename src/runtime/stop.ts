@@ -43,12 +43,7 @@ export async function stopProcess(
     (record.monitor === undefined ||
       (await isAlive(host, record.monitor)) ||
       !(await isAlive(host, record.init)));
-  if (
-    record !== undefined &&
-    waiting !== undefined &&
-    step.stopTimeout > 0 &&
-    (await isAlive(host, record.init))
-  ) {
+  if (record !== undefined && waiting !== undefined && step.stopTimeout > 0 && state.status === 'running') {
     await host.kill(record.init.pid, step.stopSignal as NodeJS.Signals);
     // A frozen process hears of the signal only when it goes on.
     await thaw(host, await findFrozen(host, mounts, step.cgroup));
@@ -62,6 +57,9 @@ export async function stopProcess(
   const members = await listProcesses(host, [...container, ...monitors]);
   const isThere = record !== undefined || hadStrays || members.length > 0;
   if (isThere) {
+    // First of all: when this runspec is killed among the others, what is left does not count as up.
+    if (record !== undefined && (await isAlive(host, record.init)))
+      await host.kill(record.init.pid, 'SIGKILL');
     if (!complete) await killProcesses(host, monitors, KILL_MS);
     await killProcesses(host, container, KILL_MS);
     // Somebody may have moved the init out of its cgroup.

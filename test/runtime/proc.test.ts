@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { expect, it } from 'vitest';
 import type { Host } from '../../src/host/host.ts';
 import { createLinuxHost } from '../../src/host/linux.ts';
-import { findLivingTask, readIdentity, readProcFile, waitUntil } from '../../src/runtime/proc.ts';
+import { findLivingTask, isDoomed, readIdentity, readProcFile, waitUntil } from '../../src/runtime/proc.ts';
 
 const failing = (code: string): Host =>
   ({ readText: () => Promise.reject(Object.assign(new Error(code), { code })) }) as unknown as Host;
@@ -78,4 +78,27 @@ it.each([
 
 it('passes on what else went wrong', async () => {
   await expect(readProcFile(failing('EACCES'), '/proc/1/stat')).rejects.toThrow('EACCES');
+});
+
+/** Of /proc/PID/stat from field 3 on: PF_EXITING is 4 of the flags, SIGKILL 256 of the pending signals. */
+function thread(state: string, flags: number, pending: number, threads = 1): string {
+  const zeros = (count: number): string => '0 '.repeat(count);
+  return `7 (a) b) ${state} ${zeros(5)}${flags} ${zeros(10)}${threads} ${zeros(10)}${pending} 0\n`;
+}
+const RUNS = thread('S', 0x400100, 0);
+
+it.each([
+  ['runs', RUNS, {}, false],
+  ['is gone', undefined, {}, false],
+  ['has other signals to hear', thread('S', 0, 0x4002), {}, false],
+  ['has been killed, and is frozen', thread('D', 0, 256), {}, true],
+  ['waits for all others of its namespace at its end', thread('S', 0x40050c, 0), {}, true],
+  ['goes on in another thread', thread('Z', 0x40050c, 0, 2), { 7: thread('Z', 4, 0, 2), 8: RUNS }, false],
+  ['ends in all threads', thread('Z', 4, 0, 2), { 7: thread('Z', 4, 0, 2), 8: thread('D', 4, 0, 2) }, true],
+])('tells whether a process ends that %s', async (_, first, threads: Record<string, string>, expected) => {
+  const host = {
+    readText: async (path: string) => threads[path.split('/')[2] ?? ''] ?? first,
+    list: async () => Object.keys(threads),
+  } as unknown as Host;
+  expect(await isDoomed(host, 7)).toBe(expected);
 });
