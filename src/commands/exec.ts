@@ -2,13 +2,20 @@
 import { OperationError, UsageError } from '../errors.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import { createRecords, recordedSteps } from '../run/records.ts';
-import { readBootId } from '../runtime/proc.ts';
+import { readMounts } from '../host/kernel-view.ts';
+import { findHolding, withoutGuarded } from '../runtime/freeze.ts';
+import { readBootId, waitUntil } from '../runtime/proc.ts';
 import { readContainerState } from '../runtime/container-state.ts';
 import { execInContainer } from '../runtime/exec-process.ts';
 import { requireRoot } from './require-root.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { renderFailure } from './render-failure.ts';
 import { unknownContainer } from './unknown-container.ts';
+
+/** After which people are told what is waited for. */
+const PATIENCE_MS = 2000;
+/** Guards are looked for among all processes. */
+const PAUSE_MS = 200;
 
 export interface ExecOptions {
   readonly interactive: boolean;
@@ -52,13 +59,11 @@ async function execIn(
   { interactive, tty, env, user, cwd }: ExecOptions,
 ): Promise<number> {
   const step = await findProcess(context, name);
-  const state = await readContainerState(context.host, step.records);
-  if (state.status !== 'running') {
-    throw new OperationError(`${name} does not run`, {
-      hint: 'see: runspec ps; start it with runspec apply',
-    });
-  }
-  return execInContainer(context.host, step, state.pid, {
+  await findInit(context, step);
+  await awaitThaw(context, step);
+  // It may have ended meanwhile.
+  const pid = await findInit(context, step);
+  return execInContainer(context.host, step, pid, {
     args,
     terminal: tty,
     streams: {
@@ -75,9 +80,40 @@ async function execIn(
   });
 }
 
-/**
- * A name without a value takes it from our environment: a secret on the command line could be read in the process list.
- */
+async function findInit({ host }: CommandContext, { container, records }: ProcessStep): Promise<number> {
+  const state = await readContainerState(host, records);
+  if (state.status === 'running') return state.pid;
+  throw new OperationError(`${container} does not run`, {
+    hint: 'see: runspec ps; start it with runspec apply',
+  });
+}
+
+/** A new process in a frozen cgroup does not begin. A `commit` lets go again; for anybody else nothing is waited for. */
+async function awaitThaw(
+  { host, signal, quiet, stderr }: CommandContext,
+  { container, cgroup }: ProcessStep,
+): Promise<void> {
+  const mounts = await readMounts(host);
+  let holding = await findHolding(host, mounts, cgroup);
+  if (holding.length === 0) return;
+  const isThawed = async (): Promise<boolean> => {
+    signal.throwIfAborted();
+    const alone = await withoutGuarded(host, holding);
+    // A guard thaws before it ends.
+    holding = await findHolding(host, mounts, cgroup);
+    const left = alone.find(({ file }) => holding.some((one) => one.file === file));
+    if (left !== undefined)
+      throw new OperationError(`${container} is paused`, {
+        hint: `let it go on first: echo ${left.thawed} >${left.file}`,
+      });
+    return holding.length === 0;
+  };
+  if (await waitUntil(host, PATIENCE_MS, isThawed)) return;
+  if (!quiet) stderr(`${container} is held still by a commit: waiting for its end`);
+  while (!(await isThawed())) await host.sleep(PAUSE_MS);
+}
+
+/** A mere name takes the value from here: of a secret nobody reads it in the list of processes. */
 function settleVariable(entry: string, environment: CommandContext['environment']): string {
   if (/^[^=]+=/.test(entry)) return entry;
   if (/^(?:=|$)/.test(entry))

@@ -1,8 +1,11 @@
 // ps: every container with a record, and how its process is.
+import { createKernelView } from '../host/kernel-view.ts';
 import { listKept } from '../run/kept-data.ts';
-import { createRecords, type ContainerRecord, type Records } from '../run/records.ts';
+import { createRecords, recordedSteps, type ContainerRecord, type Records } from '../run/records.ts';
+import type { Session } from '../run/session.ts';
 import { readBootId } from '../runtime/proc.ts';
 import { readContainerState, type ContainerState } from '../runtime/container-state.ts';
+import { findHolding } from '../runtime/freeze.ts';
 import { containerFolder } from '../plan/container-folder.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { renderTable } from './render-table.ts';
@@ -11,7 +14,7 @@ import { showPorts } from './show-place.ts';
 interface Row {
   readonly name: string;
   /**
-   * `running`, `ending` (killed, and kept by the kernel yet), `exited`, `partial` (a kill cut its apply short), `rebooted` (records of a former boot), `absent`,
+   * `running`, `paused` (its cgroup is frozen), `ending` (killed, and kept by the kernel yet), `exited`, `partial` (a kill cut its apply short), `rebooted` (records of a former boot), `absent`,
    * `unreadable` (its record is damaged, or of another runspec).
    */
   readonly state: string;
@@ -31,17 +34,12 @@ export async function ps(context: CommandContext): Promise<number> {
   const { host, dataDir } = context;
   const bootId = await readBootId(host);
   const records = createRecords(host, dataDir, bootId);
+  const view = createKernelView(host);
   const rows = await Promise.all(
     (await records.names()).map(async (name): Promise<readonly Row[]> => {
       const { record, faults } = await records.look(name);
       if (record === undefined) return faults.length === 0 ? [] : [unreadable(name)];
-      return [
-        toRow(
-          record,
-          record.bootId === bootId,
-          await readContainerState(host, containerFolder(dataDir, name)),
-        ),
-      ];
+      return [await readRow({ host, dataDir, view, bootId }, record)];
     }),
   );
   if (context.json) context.stdout(`${JSON.stringify(rows.flat(), undefined, 2)}\n`);
@@ -78,7 +76,19 @@ function unreadable(name: string): Row {
   };
 }
 
-export function toRow(record: ContainerRecord, sameBoot: boolean, state: ContainerState): Row {
+export async function readRow(
+  { host, dataDir, view, bootId }: Pick<Session, 'host' | 'dataDir' | 'view' | 'bootId'>,
+  record: ContainerRecord,
+): Promise<Row> {
+  const state = await readContainerState(host, containerFolder(dataDir, record.name));
+  const row = toRow(record, record.bootId === bootId, state);
+  const step = recordedSteps(record).find(({ op }) => op === 'process');
+  if (row.state !== 'running' || step?.op !== 'process') return row;
+  const holding = await findHolding(host, await view.mounts(), step.cgroup);
+  return holding.length === 0 ? row : { ...row, state: 'paused' };
+}
+
+function toRow(record: ContainerRecord, sameBoot: boolean, state: ContainerState): Row {
   const plan = record.applied ?? record.pending;
   const ended = state.status === 'exited';
   const time = (milliseconds: number | undefined): string | null =>

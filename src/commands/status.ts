@@ -3,15 +3,13 @@ import { printable } from '../load/render-diagnostic.ts';
 import { opOf } from '../ops/index.ts';
 import type { Difference, Probe } from '../ops/op.ts';
 import type { Step } from '../plan/plan.ts';
-import { containerFolder } from '../plan/container-folder.ts';
 import { recordedSteps } from '../run/records.ts';
 import { findShadows } from '../run/shadows.ts';
 import { opContext, openSession } from '../run/session.ts';
 import { readAsOfNow } from '../run/shared-ipv6.ts';
-import { readContainerState } from '../runtime/container-state.ts';
 import { EXIT, type CommandContext } from './context.ts';
 import { paint } from './paint.ts';
-import { showState, toRow } from './ps.ts';
+import { readRow, showState } from './ps.ts';
 import { describe } from './reporter.ts';
 import { unknownContainer } from './unknown-container.ts';
 
@@ -24,11 +22,7 @@ export async function status(context: CommandContext, name: string): Promise<num
   const ops = opContext(session, name, () => undefined);
   const probes = await Promise.all(steps.map((step) => opOf(step).probe(ops, step)));
   const shadows = await findShadows(ops, steps, (text) => context.stderr(printable(text)));
-  const row = toRow(
-    record,
-    record.bootId === session.bootId,
-    await readContainerState(context.host, containerFolder(context.dataDir, name)),
-  );
+  const row = await readRow(session, record);
   const clean =
     record.pending === undefined && probes.every((probe) => probe.state === 'present') && shadows.size === 0;
   if (context.json) {

@@ -61,6 +61,37 @@ export async function findFrozen(
   mounts: readonly MountState[],
   cgroup: string,
 ): Promise<readonly FreezerState[]> {
+  const frozen = await findSet(host, mounts, cgroup);
+  return frozen.length === 0 ? [] : withoutGuarded(host, frozen);
+}
+
+/** Freezers that hold it still, whoever has set them, be they of a cgroup around it. */
+export async function findHolding(
+  host: Host,
+  mounts: readonly MountState[],
+  cgroup: string,
+): Promise<readonly FreezerState[]> {
+  const found: FreezerState[] = [];
+  for (let path = cgroup; path !== ''; path = path.slice(0, path.lastIndexOf('/')))
+    found.push(...(await findSet(host, mounts, path)));
+  return found;
+}
+
+/** Those that nobody sees to, as the guard of a `commit` does. */
+export async function withoutGuarded(
+  host: Host,
+  frozen: readonly FreezerState[],
+): Promise<readonly FreezerState[]> {
+  const guarded = await listGuarded(host);
+  return frozen.filter(({ file }) => !guarded.has(file));
+}
+
+/** Of the cgroup itself. */
+async function findSet(
+  host: Host,
+  mounts: readonly MountState[],
+  cgroup: string,
+): Promise<readonly FreezerState[]> {
   const frozen: FreezerState[] = [];
   const isSet = async (file: string): Promise<boolean> => (await readProcFile(host, file))?.trim() === '1';
   for (const { version, controllers, folder } of cgroupFolders(mounts, cgroup)) {
@@ -70,9 +101,7 @@ export async function findFrozen(
     } else if (controllers.includes('freezer') && (await isSet(`${folder}/freezer.self_freezing`)))
       frozen.push({ file: `${folder}/freezer.state`, frozen: 'FROZEN', thawed: 'THAWED' });
   }
-  if (frozen.length === 0) return [];
-  const guarded = await listGuarded(host);
-  return frozen.filter(({ file }) => !guarded.has(file));
+  return frozen;
 }
 
 /** Thaws a cgroup, no matter who has frozen it. */

@@ -33,6 +33,7 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   [/error mounting|mounting .* to rootfs/i, 'check type, source and destination of the mounts'],
   [/exec format error/i, 'the program is for another architecture, or a script without #! in its first line'],
   [/cgroups? in hybrid mode not supported/i, 'crun refuses hybrid cgroups; use runtime: runc'],
+  [/exec in a paused container/, 'a commit has just begun to hold it still, or somebody else: try again'],
   [/RLIM_MEMLOCK/, 'crun needs CAP_SYS_RESOURCE to filter devices on cgroup v2; use runtime: runc'],
   [
     /error during container init: mkdir \/\S*: not a directory/,

@@ -1,7 +1,7 @@
 // Who holds a cgroup still, on plain files that look like the kernel's.
 import { expect, it } from 'vitest';
 import type { MountState } from '../../src/host/kernel-view.ts';
-import { findFrozen, thaw, whileFrozen } from '../../src/runtime/freeze.ts';
+import { findFrozen, findHolding, thaw, whileFrozen } from '../../src/runtime/freeze.ts';
 import { host, makeTree } from './scratch-root.ts';
 
 const cases = [
@@ -37,4 +37,19 @@ it.each(cases)('whoever holds a cgroup of $version still, but for a commit at wo
   await host.writeInPlace(path, frozen);
   await thaw(host, await find());
   expect(await host.readText(path)).toBe(thawed);
+});
+
+it.each(cases)('a cgroup of $version held still by itself, or by one around it', async (one) => {
+  const { mount, file, frozen, thawed, others } = one;
+  const root = makeTree({ 'above/web/cgroup.procs': '' });
+  const mounts = [{ ...mount, target: root }] as unknown as readonly MountState[];
+  for (const held of ['above', 'above/web']) {
+    const folder = `${root}/${held}`;
+    expect(await findHolding(host, mounts, '/above/web')).toEqual([]);
+    for (const [name, text] of Object.entries({ ...others, [file]: frozen }))
+      await host.writeAtomic(`${folder}/${name}`, text);
+    const found = [{ file: `${folder}/${file}`, frozen, thawed }];
+    expect(await findHolding(host, mounts, '/above/web')).toEqual(found);
+    for (const name of [...Object.keys(others), file]) await host.removeFile(`${folder}/${name}`);
+  }
 });
