@@ -26,5 +26,11 @@ export function quote(value: unknown): string {
   return typeof value !== 'string' && text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}…` : text;
 }
 
+/** A value as it stands in the text, where it is a number that JavaScript holds only nearly. */
+export function quoteExactly(value: unknown, source: string | undefined): string {
+  const isNear = typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER;
+  return isNear && source !== undefined ? source : quote(value);
+}
+
 /** A parsed scalar, or what is wrong with it: `problem` follows the value in a sentence, as in `is not a size`. */
 export type Parsed<T> = { readonly value: T } | { readonly problem: string; readonly hint: string };

@@ -1,6 +1,6 @@
 // Explains why a single value is not what the schema wants: its type, its words, its format.
 import type { SpecPath } from '../errors.ts';
-import { describePath, quote } from './describe.ts';
+import { describePath, quote, quoteExactly } from './describe.ts';
 import { codeOf, formats } from './formats.ts';
 import type { Shape } from './generated/shape.ts';
 import type { ParsedDocument } from './parse.ts';
@@ -50,16 +50,16 @@ export function explainType(
       path,
     };
   }
-  const message = `${describePath(path)} is ${kindOf(value)}${typeof value === 'object' ? '' : ` (${quote(value)})`}, not ${wanted}`;
+  const message = `${describePath(path)} is ${kindOf(value)}${typeof value === 'object' ? '' : ` (${quoteExactly(value, source)})`}, not ${wanted}`;
   const hint =
     wanted === TYPE_NAMES['object']
-      ? hintForObject(path, value)
+      ? hintForObject(path, value, source)
       : hintForType(path, types, value, source, wanted, shape);
   return { code: 'wrong-type', message, hint, path };
 }
 
-/** Hint for text or a list where an object belongs, by what its author may have meant. */
-function hintForObject(path: SpecPath, value: unknown): string {
+/** What somebody meant who wrote text or a list where an object belongs. */
+function hintForObject(path: SpecPath, value: unknown, source: string): string {
   if (path.length === 1 && path[0] === 'rootfs' && typeof value === 'string') {
     const isArchive = /\.(?:tar|tgz|txz)(?:\.|$)/.test(value) || /^https?:/.test(value);
     const isImage = /^(?:oci:|docker-archive:|dir:|docker:\/\/)/.test(value);
@@ -77,7 +77,7 @@ function hintForObject(path: SpecPath, value: unknown): string {
   }
   return (
     OBJECTS[path.join('.')]?.(value) ??
-    (path[1] === 'rlimits' ? limitsFrom(value) : undefined) ??
+    (path[1] === 'rlimits' ? limitsFrom(value, source) : undefined) ??
     'write an object'
   );
 }
@@ -92,8 +92,8 @@ function isMode(value: unknown): value is string {
   return typeof value === 'string' && ['bridge', 'veth', 'host', 'none'].includes(value);
 }
 
-function limitsFrom(value: unknown): string | undefined {
-  return typeof value === 'number' ? `write { soft: ${value}, hard: ${value} }` : undefined;
+function limitsFrom(value: unknown, source: string): string | undefined {
+  return typeof value === 'number' ? `write { soft: ${source}, hard: ${source} }` : undefined;
 }
 
 function hintForType(

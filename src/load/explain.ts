@@ -1,6 +1,6 @@
 // Errors of the schema validator, explained for the author of a spec.
 import type { SpecPath } from '../errors.ts';
-import { describePath, quote } from './describe.ts';
+import { describePath, quote, quoteExactly } from './describe.ts';
 import { codeOf, formats } from './formats.ts';
 import { explainEnum, explainFormat, explainType } from './explain-value.ts';
 import { follow, shapeAt } from './follow.ts';
@@ -84,7 +84,7 @@ function explainOne(error: SchemaError, document: ParsedDocument): Finding | und
       const [most, bound] = [error.keyword === 'maximum', String(params['limit'])];
       return {
         code: 'out-of-range',
-        message: `${describePath(path)} is ${quote(value)}, ${most ? 'more' : 'less'} than ${bound}`,
+        message: `${describePath(path)} is ${quoteExactly(value, document.sourceOf(path))}, ${most ? 'more' : 'less'} than ${bound}`,
         hint: `the ${most ? 'largest' : 'smallest'} value is ${bound}`,
         path,
       };

@@ -2,6 +2,7 @@
 // other would change the host or another container.
 import type { NamespaceType, Spec } from './spec.ts';
 import type { SpecDocument } from './generated/spec-document.ts';
+import { describePath } from './describe.ts';
 import { describeOwner, type Scope } from './scope.ts';
 import { sortKeys } from './sort-keys.ts';
 
@@ -10,8 +11,18 @@ export function normalizeSysctls(
   namespaces: Spec['namespaces'],
   scope: Scope,
 ): Record<string, string> {
-  for (const name of Object.keys(document.sysctls ?? {})) {
+  for (const [name, value] of Object.entries(document.sysctls ?? {})) {
     const path = ['sysctls', name];
+    // The kernel has 64 bits, a number of JavaScript 53.
+    if (typeof value === 'number' && !Number.isSafeInteger(value)) {
+      const source = scope.sourceOf(path) ?? String(value);
+      scope.report({
+        code: 'ambiguous-value',
+        message: `${describePath(path)} ${source} is too large for a number`,
+        hint: `quote it: "${source}"`,
+        path,
+      });
+    }
     const type = namespaceOf(name);
     if (name === 'kernel.hostname') {
       scope.report({
