@@ -11,8 +11,6 @@ import { resolveLayers, type Unfetched } from '../image/resolve-layers.ts';
 import { joinedBy } from '../load/joined.ts';
 import type { PortSpec, Spec } from '../load/spec.ts';
 import { showSource } from '../load/show-source.ts';
-import { etcFilesOf } from '../plan/etc-files.ts';
-import type { Step } from '../plan/plan.ts';
 import type {
   CgroupFacts,
   ContainerFacts,
@@ -26,7 +24,8 @@ import { readContainerState } from '../runtime/container-state.ts';
 import { statusOfNamespace } from '../runtime/joined-namespaces.ts';
 import { hearPrograms } from './hear-programs.ts';
 import { findPortsElsewhere } from './ports-elsewhere.ts';
-import { recordedSteps, type ContainerRecord, type Records } from './records.ts';
+import { factsOfRecord } from './record-facts.ts';
+import type { ContainerRecord, Records } from './records.ts';
 
 /** Programs whose absence or place matters to a plan. */
 const PROGRAMS = ['crun', 'runc', 'conmon', 'ip', 'nft', 'mount', 'umount', 'tar'];
@@ -177,51 +176,10 @@ async function readContainers(
       const { specFile } = record;
       const runtime = isOwn ? await runtimeOf(host, record, bootId) : {};
       const pid = state?.status === 'running' ? { pid: state.pid } : {};
-      return [[name, { ...takenBy(record, bootId), specFile, ...runtime, ...pid }]];
+      return [[name, { ...factsOfRecord(record, bootId), specFile, ...runtime, ...pid }]];
     }),
   );
   return Object.fromEntries(entries.flat());
-}
-
-function takenBy(record: ContainerRecord, bootId: string): ContainerFacts {
-  const plan = record.pending ?? record.applied;
-  const [etc, veth] = [etcFilesOf(plan?.steps ?? []), plan?.steps.find((step) => step.op === 'veth')];
-  // A reboot took the published ports: whoever listens on one since has it.
-  const ports = record.bootId === bootId ? (plan?.ports ?? []) : [];
-  return {
-    ports,
-    ...(plan?.lease === undefined ? {} : { lease: plan.lease }),
-    ...(etc === undefined ? {} : { etc }),
-    ...(veth === undefined ? {} : { mac: veth.mac }),
-    ...(record.bootId === bootId ? { ...factsOfSteps(recordedSteps(record)), ...lentBy(record) } : {}),
-  };
-}
-
-function lentBy(record: ContainerRecord): Pick<ContainerFacts, 'lent'> {
-  const lent = recordedSteps(record).flatMap((step) => {
-    const before = step.op === 'bridge' ? record.before[step.id] : undefined;
-    if (step.op !== 'bridge' || before?.['existed'] !== true || before['addresses'] === undefined) return [];
-    const known = String(before['addresses']).split(', ');
-    return [step.address, step.address6 ?? step.address].filter((one) => !known.includes(one));
-  });
-  return lent.length === 0 ? {} : { lent };
-}
-
-function factsOfSteps(
-  steps: readonly Step[],
-): Pick<ContainerFacts, 'ownsNetwork' | 'joins' | 'joinsNetworkOf' | 'joinsPidOf' | 'passesDocker'> {
-  const all = steps.flatMap((step) => (step.op === 'bundle' ? step.join : []));
-  const joined = (wanted?: string): readonly string[] => [
-    ...new Set(all.flatMap(({ type, container }) => (type === (wanted ?? type) ? [container] : []))),
-  ];
-  const [joins, network, pid] = [joined(), joined('network'), joined('pid')];
-  return {
-    ...(steps.some(({ op }) => op === 'netns') ? { ownsNetwork: true } : {}),
-    ...(steps.some(({ op }) => op === 'docker-user') ? { passesDocker: true } : {}),
-    ...(joins.length === 0 ? {} : { joins }),
-    ...(network.length === 0 ? {} : { joinsNetworkOf: network }),
-    ...(pid.length === 0 ? {} : { joinsPidOf: pid }),
-  };
 }
 
 async function runtimeOf(
