@@ -5,17 +5,17 @@ import { posix } from 'node:path';
 import { OperationError } from '../errors.ts';
 import type { Child, Host, Stdio } from '../host/host.ts';
 import type { ProcessStep } from '../plan/plan.ts';
-import type { OciCapabilities, OciProcess } from '../oci/runtime-spec.ts';
+import type { OciCapabilities, OciConfig, OciProcess } from '../oci/runtime-spec.ts';
 import { checkCwd } from './check-cwd.ts';
 import { createImpatience } from './leftovers.ts';
 import { awaitPidFile } from './pid-file.ts';
 import type { ProcessIdentity } from './proc.ts';
 import { checkProgram, programError } from './program.ts';
 import { readConfig } from './read-config.ts';
-import { lookUp, type RootView, viewOfProcess } from './root-view.ts';
+import { lookUp, type RootView, viewOfMounts, viewOfProcess } from './root-view.ts';
 import { runtimeHint } from './runtime-errors.ts';
 import { type Streams, makePipes, passInput, passOutput, removePipes } from './streams.ts';
-import { checkDatabases, resolveUser } from './users.ts';
+import { checkSeenDatabases, resolveUser } from './users.ts';
 
 export interface ExecRequest {
   readonly args: readonly string[];
@@ -74,8 +74,15 @@ async function prepareExec(
 ): Promise<OciProcess> {
   // The container as it is now, all its mounts included; a lookup stays inside like one before the start.
   const view = viewOfProcess(pid);
-  await checkDatabases(host, view);
-  const process = await buildExecProcess(host, step, view, request);
+  const config = await readConfig(host, step.bundle);
+  if (config === undefined)
+    throw new OperationError(`the bundle of ${step.container} is gone or damaged`, {
+      hint: 'apply it again',
+    });
+  // Who its users are is looked up beneath what it may not see, as when its process was made.
+  const isMasked = await checkSeenDatabases(host, view);
+  const users = isMasked ? await viewOfMounts(host, config.root.path, config.mounts) : view;
+  const process = await buildExecProcess(host, config, users, request);
   await checkCwd(host, view, process.cwd);
   if (request.cwd !== undefined && (await lookUp(host, view, request.cwd)) === 'missing')
     throw new OperationError(`no folder ${request.cwd} in ${step.container}`, {
@@ -201,23 +208,18 @@ export async function waitForwarding(
 
 async function buildExecProcess(
   host: Host,
-  step: ProcessStep,
-  view: RootView,
+  config: OciConfig,
+  users: RootView,
   request: ExecRequest,
 ): Promise<OciProcess> {
-  const config = await readConfig(host, step.bundle);
-  if (config === undefined)
-    throw new OperationError(`the bundle of ${step.container} is gone or damaged`, {
-      hint: 'apply it again',
-    });
-  // `consoleSize` is that of the terminal that `run` passed on, not of this one.
+  // The terminal that `run` passed on is not this one.
   const { consoleSize: _, ...process } = config.process;
   const own = { ...process, args: request.args, terminal: request.terminal, cwd: request.cwd ?? process.cwd };
   const terminal =
     request.terminal && !process.env.some((entry) => entry.startsWith('TERM=')) ? ['TERM=xterm'] : [];
   if (request.user === undefined)
     return { ...own, env: mergeEnvironment([...process.env, ...terminal, ...request.env]) };
-  const user = await resolveUser(host, view, request.user, []);
+  const user = await resolveUser(host, users, request.user, []);
   return {
     ...own,
     env: mergeEnvironment([...process.env, `HOME=${user.home}`, ...terminal, ...request.env]),

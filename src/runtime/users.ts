@@ -1,6 +1,6 @@
 // The user that a process runs as: names and numbers looked up in the container's own /etc/passwd and /etc/group.
 import { OperationError } from '../errors.ts';
-import type { Host } from '../host/host.ts';
+import type { FileStatus, Host } from '../host/host.ts';
 import { isAtOrBelow } from '../oci/paths.ts';
 import { type RootView, lookUp, readTextInside } from './root-view.ts';
 
@@ -58,6 +58,25 @@ export async function resolveUser(
  */
 export async function checkDatabases(host: Host, view: RootView): Promise<void> {
   for (const path of DATABASES) await checkDatabase(host, view, path);
+}
+
+/**
+ * The same of a process that runs, from which security.maskedPaths may keep them: it sees /dev/null there.
+ * @returns whether that is so.
+ */
+export async function checkSeenDatabases(host: Host, view: RootView): Promise<boolean> {
+  let isMasked = false;
+  for (const path of DATABASES) {
+    const found = await lookUp(host, view, path);
+    if (typeof found !== 'string' && isNull(found.status)) isMasked = true;
+    else await checkDatabase(host, view, path);
+  }
+  return isMasked;
+}
+
+/** Documentation/admin-guide/devices.txt: 1:3 is /dev/null. */
+function isNull({ type, rdev }: FileStatus): boolean {
+  return type === 'character' && rdev?.major === 1 && rdev.minor === 3;
 }
 
 async function checkDatabase(host: Host, { root, binds }: RootView, path: string): Promise<void> {

@@ -250,4 +250,17 @@ describe.skipIf(!requireSystem())('exec', () => {
     started.kill('SIGTERM');
     expect((await started.ended).status).toBe(143);
   });
+
+  it('knows the users also of a container that may not see who they are', async () => {
+    const host = getHost();
+    const masked = writeSpec(host, 'masked', { security: { maskedPaths: ['/etc/passwd', '/etc/group'] } });
+    await succeed(host, 'apply', masked.file);
+    const idOf = (...args: readonly string[]) =>
+      succeed(host, 'exec', masked.name, ...args, '--', 'id', '-u');
+    expect(await idOf()).toBe('0\n');
+    expect(await idOf('--user', '5:5')).toBe('5\n');
+    expect(await idOf('--user', 'ana')).toBe('1000\n');
+    expect(await succeed(host, 'exec', masked.name, '--', 'cat', '/etc/passwd')).toBe('');
+    await succeed(host, 'down', masked.name);
+  });
 });
