@@ -16,6 +16,11 @@ const BASE_60 = /^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$/;
 /** The part of BASE_60 that YAML 1.1 does not take for an integer: a leading zero without a fraction. */
 const NOT_BASE_60 = /^[-+]?0[0-9_:]*$/;
 
+const YAML_TAG = 'tag:yaml.org,2002:';
+/** Tags that say no more than the value does; the parser knows others, which make of it what JSON has no word for. */
+const CORE_TAG = new RegExp(`^${YAML_TAG}(?:str|int|float|bool|null|seq|map)$`);
+export const NO_TAG = 'remove the tag; specs need none';
+
 export interface Converted {
   /** Objects without a prototype, arrays, strings, numbers, booleans and nulls. */
   readonly value: unknown;
@@ -57,7 +62,14 @@ class Conversion {
     }
     if (isAlias(node)) return this.#convertAlias(node, path);
     if (!again) this.#noteAnchor(node);
+    const isForeign = node.tag !== undefined && !CORE_TAG.test(node.tag);
+    if (isForeign && !again) {
+      const message = `${describePath(path)} has the tag ${node.tag?.replace(YAML_TAG, '!!')}`;
+      this.#report('unknown-tag', message, offsetsOf(node), path, NO_TAG);
+    }
     if (isScalar(node)) {
+      // As it would be without the tag, which makes bytes or a date of it.
+      if (isForeign) return node.source ?? null;
       if (!again) this.#checkScalar(node, path);
       return node.value;
     }

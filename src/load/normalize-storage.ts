@@ -196,14 +196,12 @@ function normalizeMount(mount: Mount, path: SpecPath, scope: Scope): MountSpec |
   if (destination === undefined) return undefined;
   if (type === 'tmpfs') {
     needless('source', 'type bind or volume');
-    const { size, mode = '1777' } = mount;
+    const { mode = '1777' } = mount;
+    const size = normalizeTmpfsSize(mount.size, [...path, 'size'], scope);
     return {
       type,
       destination,
-      ...defined({
-        size:
-          size === undefined ? undefined : accept(scope, 'size', parseSize(size), [...path, 'size'], size),
-      }),
+      ...defined({ size }),
       mode: accept(scope, 'mode', parseMode(mode), [...path, 'mode'], mode) ?? 0o1777,
       readOnly,
     };
@@ -218,7 +216,26 @@ function normalizeMount(mount: Mount, path: SpecPath, scope: Scope): MountSpec |
   return parsed === undefined ? undefined : { type, source: parsed, destination, readOnly };
 }
 
-/** Refuses a key that would have no effect: nothing asked for is dropped silently. */
+/** `size=0` is no limit at all: mm/shmem.c. */
+function normalizeTmpfsSize(
+  input: string | number | undefined,
+  path: SpecPath,
+  scope: Scope,
+): number | undefined {
+  if (input === undefined) return undefined;
+  const size = accept(scope, 'size', parseSize(input), path, input);
+  if (size !== 0) return size;
+  const hint = 'leave it out for half of the memory, or mount it readOnly';
+  scope.report({
+    code: 'out-of-range',
+    message: `${describePath(path)} ${quote(input)} holds nothing`,
+    hint,
+    path,
+  });
+  return undefined;
+}
+
+/** A key that would have no effect is refused: nothing asked for is dropped silently. */
 function refuseWith(scope: Scope, path: SpecPath, given: object): (key: string, needed: string) => void {
   return (key, needed) => {
     const value: unknown = (given as Readonly<Record<string, unknown>>)[key];

@@ -2,7 +2,7 @@
 // language; text that YAML 1.1 and 1.2 read differently is refused here.
 import { isScalar, LineCounter, parseAllDocuments, type Document, type YAMLError } from 'yaml';
 import type { Diagnostic } from '../errors.ts';
-import { convert, MAX_DEPTH, type Report } from './convert.ts';
+import { convert, MAX_DEPTH, NO_TAG, type Report } from './convert.ts';
 import { createLocator, toRange, type Locator } from './locate.ts';
 import { nestsDeeper } from './nesting.ts';
 import { MAX_TEXT_LENGTH, type SourceText } from './read-sources.ts';
@@ -52,6 +52,9 @@ export function parse(source: SourceText): ParseResult {
       'a spec needs at most 6 levels',
     );
   }
+  const second = findSecondLine(text);
+  if (second !== undefined)
+    return fail('yaml-syntax', 'the file has a JSON document a line', 'put `---` between them', second);
   // Duplicate keys are found in convert, where both places are known.
   const documents = parseAllDocuments(text, {
     lineCounter: lines,
@@ -71,6 +74,24 @@ export function parse(source: SourceText): ParseResult {
     documents: results.flatMap((result) => (result.document === undefined ? [] : [result.document])),
     diagnostics: results.flatMap((result) => result.diagnostics),
   };
+}
+
+/** Where the second document begins in a text that is JSON lines, as some programs write them: YAML separates its documents. */
+function findSecondLine(text: string): number | undefined {
+  if (!text.trimStart().startsWith('{')) return undefined;
+  const begins = [...text.matchAll(/^(?=[^\S\n]*\S).+$/gm)];
+  const isJson = begins.length > 1 && begins.every(([line]) => isJsonObject(line));
+  return isJson ? begins[1]?.index : undefined;
+}
+
+function isJsonObject(line: string): boolean {
+  if (!line.trimStart().startsWith('{')) return false;
+  try {
+    JSON.parse(line);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 interface ReadResult {
@@ -124,7 +145,7 @@ function readDocument(document: Document.Parsed, file: string, lines: LineCounte
 function reportYaml(error: YAMLError, report: Report): void {
   const message = error.message.charAt(0).toLowerCase() + error.message.slice(1);
   if (error.code === 'TAG_RESOLVE_FAILED') {
-    report('unknown-tag', message, error.pos, [], 'remove the tag; specs need none');
+    report('unknown-tag', message, error.pos, [], NO_TAG);
   } else if (message.startsWith('maximum call stack')) {
     report('too-deep', 'values are nested too deeply', error.pos, [], `nest at most ${MAX_DEPTH} levels`);
   } else if (error.code === 'TAB_AS_INDENT') {
