@@ -45,8 +45,12 @@ export async function loadSpecs(
   showDiagnostics(context, diagnostics, sources);
   const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error');
   if (errors.length > 0) throw new InvalidSpecError(errors);
+  const asked = new Set(args.map((arg) => posix.resolve(context.workingDirectory, arg)));
   const specs = all.filter(
-    ({ spec, file }) => args.includes(file) || !isIn(named, file) || named.get(spec.name) === file,
+    ({ spec, file }) =>
+      asked.has(posix.resolve(context.workingDirectory, file)) ||
+      !isIn(named, file) ||
+      named.get(spec.name) === file,
   );
   for (const [name, file] of named) {
     if (!specs.some(({ spec }) => spec.name === name))

@@ -58,7 +58,10 @@ export async function readSources(
     throw new UsageError('no spec is given', 'name a file, a folder of specs, or - for standard input');
   if (args.filter((arg) => arg === '-' || arg === DEV_STDIN).length > 1)
     throw new UsageError('standard input is named twice', 'write - once');
-  const sources = await Promise.all(args.map((arg) => readArgument(host, arg, streams, cwd)));
+  // However it is spelt, what is named twice is read once.
+  const paths = args.map((arg) => (arg === '-' ? arg : posix.resolve(cwd, arg)));
+  const unique = args.filter((_, index) => paths.indexOf(paths[index] ?? '') === index);
+  const sources = await Promise.all(unique.map((arg) => readArgument(host, arg, streams, cwd)));
   return sources.flat();
 }
 

@@ -169,6 +169,12 @@ describe('readSources', () => {
       '/w',
     );
 
+  test('a file of two spellings is read once, in the first place and by the first of them', async () => {
+    expect((await read('b.yaml', 'a.yml', './b.yaml', '/w/../w/a.yml', '-')).map(({ file }) => file)).toEqual(
+      ['b.yaml', 'a.yml', '<stdin>'],
+    );
+  });
+
   test('a file is shown as it was named', async () => {
     expect(await read('b.yaml', './a.yml')).toEqual([
       source('b.yaml', 'b', '/w'),
