@@ -100,7 +100,7 @@ export function compile(spec: Spec, facts: HostFacts, together: readonly Spec[] 
   const network = compileNetwork(spec, facts, problems, together);
   const ownsNetwork = network.steps.some(({ op }) => op === 'netns');
   checkSharers(spec, facts, ownsNetwork, problems);
-  const resources = compileResources(spec, facts, problems);
+  const resources = compileResources(spec, facts, problems, runtime);
   const places = placesOf(spec, facts);
   const storage = compileStorage(spec, facts, places, network.lease);
   const process =

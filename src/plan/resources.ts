@@ -2,7 +2,7 @@
 import type { IoLimit, ResourcesSpec, Spec } from '../load/spec.ts';
 import { cgroupOf } from '../names.ts';
 import type { CgroupFacts, HostFacts } from './facts.ts';
-import type { CgroupHierarchy, CgroupStep, Step } from './plan.ts';
+import type { CgroupHierarchy, CgroupStep, Plan, Step } from './plan.ts';
 import type { Problems } from './problems.ts';
 
 /** Period of a CPU quota in microseconds: the kernel's default, and the one in `cpu.max "10000 100000"`. */
@@ -24,8 +24,10 @@ export function compileResources(
   spec: Spec,
   facts: HostFacts,
   problems: Problems,
+  runtime: Plan['runtime'] | undefined,
 ): { readonly cgroup: CgroupStep; readonly steps: readonly Step[] } {
   const cgroup = compileCgroup(spec, facts, problems);
+  checkPids(cgroup, runtime, problems);
   const controllers = facts.cgroups.hierarchies.flatMap(({ version, mountpoint, controllers: names }) =>
     version === 1
       ? []
@@ -78,6 +80,24 @@ function compileCgroup(spec: Spec, facts: HostFacts, problems: Problems): Cgroup
       };
     }),
   };
+}
+
+/** Threads of runc 1.1, its first processes among them, for a `create`, and for an `exec` as much. */
+const LEAST_OF_RUNC = 5;
+
+function checkPids(
+  { hierarchies }: CgroupStep,
+  runtime: Plan['runtime'] | undefined,
+  problems: Problems,
+): void {
+  const limit = hierarchies.flatMap(({ files }) => files).find(({ name }) => name === 'pids.max');
+  if (runtime?.name !== 'runc' || limit === undefined || Number(limit.value) >= LEAST_OF_RUNC) return;
+  problems.error(
+    'out-of-range',
+    ['resources', 'pids'],
+    `resources.pids ${limit.value} is less than ${LEAST_OF_RUNC}`,
+    `runc needs ${LEAST_OF_RUNC} processes and threads to start one in it`,
+  );
 }
 
 function limitsOf(resources: Limits): readonly Limit[] {

@@ -327,7 +327,7 @@ export interface Resources {
    */
   swap?: number | string;
   /**
-   * Most processes and threads. pids.max.
+   * Most processes and threads; runc needs at least 5 to start one. pids.max.
    */
   pids?: number;
   /**
