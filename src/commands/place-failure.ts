@@ -3,6 +3,7 @@ import { OperationError, type SpecPath } from '../errors.ts';
 import type { LoadedSpec } from '../load/load.ts';
 import type { LayerRecipe } from '../plan/layer-recipe.ts';
 import type { Plan } from '../plan/plan.ts';
+import { TOO_LONG } from '../runtime/runtime-errors.ts';
 
 /** The same error with its place, when the spec has one for it. */
 export async function placeFailure(
@@ -11,7 +12,11 @@ export async function placeFailure(
   loaded: LoadedSpec | undefined,
 ): Promise<unknown> {
   if (!(error instanceof OperationError) || loaded === undefined) return error;
-  const path = error.path ?? pathOfMount(error.destination, loaded) ?? pathOfLayer(error.step, plan, loaded);
+  const path =
+    (TOO_LONG.test(error.message) ? pathOfLongest(loaded) : undefined) ??
+    error.path ??
+    pathOfMount(error.destination, loaded) ??
+    pathOfLayer(error.step, plan, loaded);
   return placeByPath(error.with({ path }), loaded);
 }
 
@@ -21,6 +26,17 @@ export async function placeByPath(error: unknown, loaded: LoadedSpec): Promise<u
   const start = path === undefined ? undefined : (await loaded.locate(path))?.start;
   if (start === undefined || !(error instanceof OperationError)) return error;
   return error.with({ place: `${loaded.file}:${start.line}:${start.column}` });
+}
+
+/** Of what the process is given; where the sum is too much, it has the greatest part in it. */
+function pathOfLongest({ spec: { process } }: LoadedSpec): SpecPath | undefined {
+  const given: readonly (readonly [SpecPath, string])[] = [
+    ...(process.args ?? []).map((arg, index) => [['process', 'args', index], arg] as const),
+    ...Object.entries(process.env).map(
+      ([name, value]) => [['process', 'env', name], `${name}=${value}`] as const,
+    ),
+  ];
+  return given.toSorted(([, one], [, other]) => other.length - one.length)[0]?.[0];
 }
 
 function pathOfMount(destination: string | undefined, { spec }: LoadedSpec): SpecPath | undefined {

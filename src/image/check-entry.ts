@@ -1,5 +1,6 @@
-// Rules for one entry of an archive: its type, and where its name may lead, never out of the folder it is unpacked in,
-// never through a symlink of the same archive. Pure.
+// What one entry of an archive may be and where its name may lead: never out of the folder it is unpacked
+// in, never through a symlink of the same archive. Pure.
+import { OperationError } from '../errors.ts';
 import type { TarEntry } from './read-tar.ts';
 import { printable, readDevice, refuse } from './tar-header.ts';
 
@@ -11,13 +12,18 @@ const DEVICES: Readonly<Record<string, string>> = { '3': 'is a character device'
 const DEVICE_HINT =
   "leave devices out of the archive (tar --exclude='./dev/*'); the container gets its own /dev";
 
-/** Rules by which images differ from other archives. */
+const FOLDER_HINT =
+  'leave devices out of the folder: the container gets its own /dev, and those of the key devices';
+
+/** What images may have and other archives may not. */
 export interface EntryRules {
   /**
    * True accepts device nodes: layers of images come with a digest that somebody vouches for, and the runtime's device
    * rules hold.
    */
   readonly devices: boolean;
+  /** It is made of a folder of this machine: whoever reads of it knows of no archive. */
+  readonly ofFolder?: true;
 }
 
 const UNSUPPORTED: Readonly<Record<string, string>> = {
@@ -37,7 +43,10 @@ export function checkEntry(entry: TarEntry, links: Set<string>, rules: EntryRule
   const unsupported = UNSUPPORTED[entry.type];
   if (unsupported !== undefined) throw refuse(`${shown} ${unsupported}`);
   const device = DEVICES[entry.type];
-  if (device !== undefined && !rules.devices) throw refuse(`${shown} ${device}`, DEVICE_HINT);
+  if (device !== undefined && !rules.devices) {
+    if (rules.ofFolder === true) throw new OperationError(`${shown} ${device}`, { hint: FOLDER_HINT });
+    throw refuse(`${shown} ${device}`, DEVICE_HINT);
+  }
   if (!'0123456S'.includes(entry.type))
     throw refuse(`${shown} is of the unknown type ${printable(entry.type)}`);
   // A name of slashes alone is the root folder, as some tools write it (umoci insert): it leads nowhere else.

@@ -23,7 +23,7 @@ const END = Buffer.alloc(2 * BLOCK);
 /** Inspector for copies of trees of this machine: names hold no whiteouts, and nothing is compressed. */
 export function createTreeInspector(
   limits: ArchiveLimits,
-  rules: EntryRules = { devices: false },
+  rules: EntryRules = { devices: false, ofFolder: true },
 ): TarInspector & { summary(): TarSummary } {
   return inspectEntries({ ...limits, ratio: Infinity }, undefined, rules);
 }

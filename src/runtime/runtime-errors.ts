@@ -12,6 +12,9 @@ const MOUNT = /to rootfs at "(\/[^"]+)"|(?:mount [`'][^`']*[`'] to [`']|open [`'
 /** A working folder that is not there is made, where it can be. */
 const NO_CWD = /error during container init: mkdir \/\S*: (?:read-only file system|not a directory)/;
 
+/** E2BIG of execve(2): MAX_ARG_STRLEN of linux/binfmts.h for one string, which is 32 pages. */
+export const TOO_LONG = /argument list too long/i;
+
 const HINTS: readonly (readonly [RegExp, string])[] = [
   [
     /\/proc\/sys\/.*: no such file/i,
@@ -47,6 +50,10 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   [
     /no such file or directory/i,
     'what it names is not there: in the root file system, or as the source of a mount on this host',
+  ],
+  [
+    TOO_LONG,
+    'one of args or env may have 131071 bytes, and all of them a quarter of the stack limit: put it into a file',
   ],
   [/oom_score_adj/i, 'a lower oomScoreAdj than runspec has itself needs CAP_SYS_RESOURCE'],
   [/rlimit/i, 'a hard limit above the current one needs CAP_SYS_RESOURCE; see: ulimit -H -a'],

@@ -142,7 +142,11 @@ async function makeInputs(host: TestHost): Promise<void> {
 async function expectRefusal(host: TestHost, one: BadInput): Promise<void> {
   const name = host.name('bad');
   const fill = (text: string): string =>
-    text.replaceAll('{{name}}', name).replaceAll('{{folder}}', host.folder);
+    text
+      .replaceAll('{{name}}', name)
+      .replaceAll('{{folder}}', host.folder)
+      // A byte more than the kernel takes of one argument.
+      .replaceAll('{{long}}', 'x'.repeat(131_072));
   if (one.archive !== undefined) writeArchive(host, one.archive);
   const marked = fill(one.spec ?? `${HEAD}${one.with ?? RUNNING}`);
   const specs: Record<string, string> = {
