@@ -13,6 +13,8 @@ export async function checkProgram(
   process: { readonly args: readonly string[]; readonly env: readonly string[]; readonly cwd: string },
 ): Promise<ProgramCheck> {
   const program = process.args[0] ?? '';
+  // Joined to a folder of PATH it would be that folder.
+  if (program === '') return 'missing';
   const searched = program.includes('/')
     ? [normalizePath(program, process.cwd)]
     : searchPath(process.env).map((folder) => `${folder}/${program}`);
@@ -37,6 +39,10 @@ export function programError(
       hint: `it has to be a file with the execute bit: ls -l ${program}`,
     });
   }
+  if (program === '')
+    return new OperationError('the name of the program is empty', {
+      hint: 'the first of the arguments is a name or a path inside the container',
+    });
   const where = program.includes('/')
     ? 'the path is one inside the container'
     : `it was looked for in PATH: ${searchPath(process.env).join(':')}`;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { mergeLayers } from '../../src/image/resolve-path.ts';
-import { checkProgram } from '../../src/runtime/program.ts';
+import { checkProgram, programError } from '../../src/runtime/program.ts';
 import { viewOfMounts } from '../../src/runtime/root-view.ts';
 import { host, makeTree } from './scratch-root.ts';
 
@@ -33,6 +33,7 @@ describe('the program of a process', () => {
     ['data', 'not-executable'],
     ['/bin', 'not-executable'],
     ['nosuch', 'missing'],
+    ['', 'missing'],
     ['/bin/tool/x', 'missing'],
     ['loop', 'missing'],
     ['long-name', 'missing'],
@@ -57,4 +58,10 @@ describe('the program of a process', () => {
     const view = await viewOfMounts(host, `${folder}/root`, []);
     expect(await checkProgram(host, view, { args: ['tool'], env: ['PATH='], cwd: '/' })).toBe('missing');
   });
+});
+
+it('without a name is told of in other words than one that is not there', () => {
+  const message = (program: string): string => programError('missing', { args: [program], env: [] }).message;
+  expect(message('')).toBe('the name of the program is empty');
+  expect(message('nosuch')).toBe('no program nosuch in the root file system');
 });
