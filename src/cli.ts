@@ -16,8 +16,8 @@ declare const RUNSPEC_BUILD: string;
 /** @param makeHost instead of the machine's own; the build has an apply rehearsed, that V8 compiles what it needs. */
 export async function main(argv: readonly string[], makeHost?: () => Host): Promise<void> {
   if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
-    process.stdout.write(`${RUNSPEC_VERSION}\n`);
-    return;
+    write('stdout', `${RUNSPEC_VERSION}\n`);
+    return finish();
   }
   const { createProgram } = await import('./commands/program.ts');
   const { renderFailure } = await import('./commands/render-failure.ts');
@@ -38,11 +38,15 @@ export async function main(argv: readonly string[], makeHost?: () => Host): Prom
   const complain = (): void => write('stderr', 'error: ended before the work was done\n');
   process.once('beforeExit', complain);
   try {
-    const program = createProgram(RUNSPEC_VERSION, async (globals) => {
-      color = color && globals.color;
-      if (globals.json) json = globals.events ? 'events' : 'document';
-      return makeContext(globals, interrupt.signal, color, makeHost);
-    });
+    const program = createProgram(
+      RUNSPEC_VERSION,
+      async (globals) => {
+        color = color && globals.color;
+        if (globals.json) json = globals.events ? 'events' : 'document';
+        return makeContext(globals, interrupt.signal, color, makeHost);
+      },
+      (text) => write('stdout', text),
+    );
     process.exitCode = await program(argv);
   } catch (error) {
     const failure = asRefusal(asInterruption(error, interrupt.signal));
@@ -56,12 +60,7 @@ export async function main(argv: readonly string[], makeHost?: () => Host): Prom
     process.exitCode = status;
   }
   await host?.close();
-  await flush();
-  if (lost !== undefined && process.exitCode === 0) {
-    write('stderr', `error: what was to be written is lost: ${lost.message}\n`);
-    process.exitCode = 1;
-    await flush();
-  }
+  await finish();
   process.off('beforeExit', complain);
   closeLostTerminals();
 }
@@ -208,6 +207,15 @@ function pass(output: Output, chunk: Uint8Array): Promise<void> {
     if (stream === undefined) resolve();
     else stream.write(chunk, () => resolve());
   });
+}
+
+/** Until all is written; what could not be is told of. */
+async function finish(): Promise<void> {
+  await flush();
+  if (lost === undefined || (process.exitCode ?? 0) !== 0) return;
+  write('stderr', `error: what was to be written is lost: ${lost.message}\n`);
+  process.exitCode = 1;
+  await flush();
 }
 
 // process.exit would cut off what a pipe has not taken yet.

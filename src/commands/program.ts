@@ -28,6 +28,7 @@ export type MakeContext = (globals: Globals) => Promise<CommandContext>;
 export function createProgram(
   version: string,
   makeContext: MakeContext,
+  writeOut: (text: string) => void,
 ): (argv: readonly string[]) => Promise<number> {
   let status = 0;
   const program = new Command('runspec')
@@ -61,7 +62,7 @@ export function createProgram(
     .option('--no-color', 'no colour on stderr (also NO_COLOR)')
     .exitOverride()
     .hook('preAction', (_, called) => refuseEmptyOperands(called))
-    .configureOutput({ outputError: () => undefined })
+    .configureOutput({ outputError: () => undefined, writeOut })
     .configureHelp({ optionDescription: describeOption });
 
   const command = (usage: string, description: string): Command =>

@@ -7,10 +7,14 @@ afterEach(() => void vi.unstubAllEnvs());
 /** @returns what the command was to be run with. */
 async function call(...argv: readonly string[]): Promise<Globals> {
   let globals: Globals | undefined;
-  const run = createProgram('1', (given) => {
-    globals = given;
-    return Promise.reject(new Error('nothing is to be run'));
-  });
+  const run = createProgram(
+    '1',
+    (given) => {
+      globals = given;
+      return Promise.reject(new Error('nothing is to be run'));
+    },
+    () => undefined,
+  );
   await run(argv).catch((error: unknown) => {
     if (globals === undefined) throw error;
   });

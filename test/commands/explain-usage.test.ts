@@ -4,7 +4,8 @@ import { createProgram } from '../../src/commands/program.ts';
 import type { UsageError } from '../../src/errors.ts';
 
 function call(...argv: readonly string[]): Promise<number> {
-  const run = createProgram('1', () => Promise.reject(new Error('nothing is to be run')));
+  const refuse = (): Promise<never> => Promise.reject(new Error('nothing is to be run'));
+  const run = createProgram('1', refuse, () => undefined);
   return run(argv);
 }
 
