@@ -31,7 +31,7 @@ export async function main(argv: readonly string[], makeHost?: () => Host): Prom
   for (const signal of wait) process.on(signal, () => interrupt.abort(signal));
   surviveLostTerminals();
   // Asked of the descriptor: process.stderr takes a millisecond to make, and often nobody needs it.
-  let color = isatty(2) && (process.env['NO_COLOR'] ?? '') === '';
+  let color = isatty(2) && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb';
   let json: 'events' | 'document' | undefined;
   // Node ends, and is content, when nothing is left that could wake up whoever still waits.
   process.exitCode = 1;

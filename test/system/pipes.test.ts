@@ -81,12 +81,13 @@ describe.skipIf(!requireSystem())('a pipeline', () => {
     expect(stdout).toBe('150000\n');
   });
 
-  it('gets no colours on standard output, whatever standard error is', async () => {
+  it('gets no colours on standard output, whatever standard error is, and a dumb terminal none', async () => {
     const spec = write('plain', ...WAIT);
     const seen = async (command: string): Promise<string> =>
       (await getHost().exec(['script', '-qec', command, '/dev/null'])).stdout;
     expect(await seen(`${process.execPath} ${CLI} plan ${spec.file}`)).toContain('\u001B[1m');
     expect(await seen(`${process.execPath} ${CLI} plan ${spec.file} | cat`)).not.toContain('\u001B[');
+    expect(await seen(`TERM=dumb ${process.execPath} ${CLI} plan ${spec.file}`)).not.toContain('\u001B[');
   });
 
   it('gets nothing but events from run --json', async () => {
