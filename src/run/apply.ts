@@ -67,7 +67,7 @@ export async function applyChanges(application: Application): Promise<void> {
   application.whenFailed?.();
   if (failure !== 'undone') part.failed(context.signal.aborted ? interrupted(context, []) : failure);
   application.report.rollback(context.container, whyBack(application, failure));
-  const cleanup = await rollBack(application, before);
+  const cleanup = await rollBack(application, before, failure === 'undone' ? undefined : failure);
   if (failure === 'undone' || context.signal.aborted) throw undone(application, cleanup);
   throw failure.with({ cleanup });
 }

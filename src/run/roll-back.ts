@@ -15,12 +15,16 @@ import { readAsOfNow } from './shared-ipv6.ts';
 import { asFailure, attempt, revertSteps } from './revert.ts';
 
 /**
- * Restores the applied plan, or removes everything after a first apply. A former step whose object was removed or
- * changed is made again, unless the object had gone with the boot in which it was applied.
+ * Back to what was there before: the applied plan, or nothing. A former step that was taken away or changed is made again,
+ * but for what was gone with the boot in which it was applied.
+ *
+ * @param failed what the apply failed with, if it was a step.
+ * @returns what could not be undone.
  */
 export async function rollBack(
   application: Application,
   before: Record<string, Before>,
+  failed?: OperationError,
 ): Promise<readonly OperationError[]> {
   const { context, records, shared, record, plan, part } = application;
   // An interrupt must not stop the way back.
@@ -48,13 +52,25 @@ export async function rollBack(
     try {
       await restore(calm, record, step, byId.get(step.id), reached);
     } catch (cause) {
-      failures.push(asFailure(calm.context, step, cause));
+      const failure = asFailure(calm.context, step, cause);
+      if (!isSameRepair(failure, failed, byId.get(step.id))) failures.push(failure);
     }
   });
   return failures.length > 0 ? failures : attempt(plan.name, () => records.abandon(record));
 }
 
-/** Reverts all that a first apply, or one that was cut short before it, may have made. */
+/** The repair that the apply failed at, tried once more on the way back: nothing is left of it but what had drifted before. */
+function isSameRepair(
+  failure: OperationError,
+  failed: OperationError | undefined,
+  change: Change | undefined,
+): boolean {
+  if (failure.step !== failed?.step || failure.message !== failed?.message) return false;
+  const { action, step, former } = change ?? {};
+  return (action === 'update' || action === 'create') && JSON.stringify(former) === JSON.stringify(step);
+}
+
+/** Of a first apply: whatever it or one before it may have made. */
 function undoAll(
   application: Application,
   before: Record<string, Before>,

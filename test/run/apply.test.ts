@@ -71,6 +71,18 @@ describe('an apply', () => {
     expect(await down(session, 'web')).toEqual([]);
   });
 
+  it('that cannot repair something says so once, and has left nothing', async () => {
+    const machine = createFakeMachine();
+    const folder = '/run/runspec/web/folder';
+    const below: Step = { ...broken, path: `${folder}/below` };
+    const plan = { ...web, steps: [...web.steps, below] };
+    await apply(await open(machine), plan);
+    machine.files.drop(folder);
+    machine.files.put(folder, '');
+    await expect(apply(await open(machine), plan)).rejects.toMatchObject({ step: below.id, cleanup: [] });
+    expect((await (await open(machine)).records.read('web'))?.pending).toBeUndefined();
+  });
+
   it('that fails keeps what it made when it is told to, and goes on from there', async () => {
     const machine = createFakeMachine();
     machine.files.put('/etc/file', '');
