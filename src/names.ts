@@ -1,5 +1,4 @@
-// Names of runspec's things in the kernel of a host, by which they are known to be ours with a record or without
-// (DESIGN, "On the host"). Pure.
+// Names of runspec's things in the kernel of a host, by which they are known to be ours with a record or without. Pure.
 import { sha256 } from './crypto.ts';
 
 /** Owner of what several containers have together: alias of a bridge, comment of an nftables element. */
@@ -61,14 +60,22 @@ export function cgroupOf(container: string): string {
   return `${CGROUP_ROOT}/${container}`;
 }
 
-/** Cgroup of a container's conmon. No container has a dot in its name. */
+/** No container has a dot in its name. */
+const MONITOR_SUFFIX = '.monitor';
+
+/** Cgroup of a container's conmon. */
 export function monitorCgroupOf(container: string): string {
-  return `${cgroupOf(container)}.monitor`;
+  return monitorCgroupBeside(cgroupOf(container));
+}
+
+/** @param cgroup the container's own. */
+export function monitorCgroupBeside(cgroup: string): string {
+  return `${cgroup}${MONITOR_SUFFIX}`;
 }
 
 /** @returns the container of a folder in CGROUP_ROOT. */
 export function containerOfCgroup(folder: string): string {
-  return folder.replace(/\.monitor$/, '');
+  return folder.endsWith(MONITOR_SUFFIX) ? folder.slice(0, -MONITOR_SUFFIX.length) : folder;
 }
 
 function afterPrefix(text: string | undefined, prefix: string): string | undefined {

@@ -63,5 +63,5 @@ export interface CommandContext {
   pipe(path: string): Promise<Uint8Array>;
 }
 
-/** Exit statuses: DESIGN section 3. */
+/** Exit statuses; `ownFailure` where `run` or `exec` could not start the process, whose own status they else give. */
 export const EXIT = { done: 0, failed: 1, invalid: 2, changes: 3, busy: 4, ownFailure: 125 } as const;

@@ -6,6 +6,7 @@ import { commandError, runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import { readLinks, type LinkState } from '../host/kernel-view.ts';
 import { macOf } from '../load/addresses.ts';
+import { isOwned, OURS } from '../names.ts';
 import type { BridgeStep } from '../plan/plan.ts';
 import { findMtu } from './bridge-mtu.ts';
 import { GONE } from './delete-link.ts';
@@ -15,7 +16,6 @@ import { quote } from './shell.ts';
 import {
   addAddress,
   advertisementDifference,
-  BRIDGE_ALIAS,
   lacksLinkLocal,
   lines,
   linkLocalOf,
@@ -41,7 +41,7 @@ export const bridge: Op<'bridge'> = {
     const differences = [
       ...differencesOf(link, step, await view.links()),
       ...(await routeDifference(host.readText(routeLocalnet(step.name)))),
-      ...(link.alias === BRIDGE_ALIAS
+      ...(link.alias === OURS
         ? await advertisementDifference(host, step.name)
         : await macDifference(host, link, await view.links())),
     ];
@@ -50,7 +50,7 @@ export const bridge: Op<'bridge'> = {
 
   async before({ host, view }, step) {
     const link = await view.link(step.name);
-    if (link === undefined || link.alias === BRIDGE_ALIAS) return { existed: false };
+    if (link === undefined || link.alias === OURS) return { existed: false };
     const localnet = (await host.readText(routeLocalnet(step.name)))?.trim() ?? '0';
     return { existed: true, addresses: showAddresses(link, ['inet', 'inet6']), wasUp: link.up, localnet };
   },
@@ -62,12 +62,12 @@ export const bridge: Op<'bridge'> = {
     const link = links.find((one) => one.name === step.name);
     // A kill between making the bridge and naming it leaves ours without its alias.
     const nameless = link !== undefined && link.alias === undefined && before['existed'] === false;
-    const claim = nameless ? [`link set dev ${step.name} alias ${BRIDGE_ALIAS}`] : [];
+    const claim = nameless ? [`link set dev ${step.name} alias ${OURS}`] : [];
     const keep = link === undefined || nameless ? [] : await keepMacLines(host, link, links);
     const wanted =
       link === undefined
         ? createLines(step)
-        : [...claim, ...keep, ...mendLines(link, step, links, nameless || link.alias === BRIDGE_ALIAS)];
+        : [...claim, ...keep, ...mendLines(link, step, links, nameless || link.alias === OURS)];
     if (wanted.length > 0) await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(wanted) });
     await host.writeInPlace(routeLocalnet(step.name), '1');
     if (before['existed'] !== true) await refuseAdvertisements(host, step.name);
@@ -89,15 +89,13 @@ export const bridge: Op<'bridge'> = {
 
   async whyKept({ view }, step) {
     const ports = (await view.links()).filter(({ master }) => master === step.name);
-    return whyUsed(
-      ports.filter(({ alias }) => alias?.split(':')[0] !== BRIDGE_ALIAS).map(({ name }) => name),
-    );
+    return whyUsed(ports.filter(({ alias }) => !isOwned(alias)).map(({ name }) => name));
   },
 
   async revert({ host, dataDir }, step, before) {
     const link = (await readLinks(host)).find((one) => one.name === step.name);
     if (link === undefined) return { outcome: 'gone' };
-    const ours = link.alias === BRIDGE_ALIAS || (link.alias === undefined && before['existed'] === false);
+    const ours = link.alias === OURS || (link.alias === undefined && before['existed'] === false);
     if (before['existed'] === true || !ours) {
       await leaveForeign(host, step, link, before);
       return { outcome: 'kept', reason: 'it was there before', foreign: true };
@@ -160,7 +158,7 @@ async function takeAddresses(host: Host, link: LinkState, addresses: readonly st
     link: link.name,
     stale: all.filter((one) => addresses.includes(one)),
     staying: all.filter((one) => !addresses.includes(one)),
-    isOurs: link.alias === BRIDGE_ALIAS,
+    isOurs: link.alias === OURS,
   });
 }
 
@@ -178,7 +176,7 @@ function createLines(step: BridgeStep): readonly string[] {
   return [
     // A fixed MAC address: otherwise the bridge takes the lowest of its ports' and changes it as they come and go.
     `link add ${step.name} address ${macOf(step.address)} mtu ${step.mtu} type bridge`,
-    `link set dev ${step.name} alias ${BRIDGE_ALIAS}`,
+    `link set dev ${step.name} alias ${OURS}`,
     ...withLinkLocal(step, macOf(step.address)).map((one) => addAddress(one, step.name)),
     `link set dev ${step.name} up`,
   ];
@@ -194,7 +192,7 @@ function mendLines(
   links: readonly LinkState[],
   isOurs: boolean,
 ): readonly string[] {
-  const mtu = link.alias === BRIDGE_ALIAS ? findMtu(link, links, step.address6 !== undefined) : undefined;
+  const mtu = link.alias === OURS ? findMtu(link, links, step.address6 !== undefined) : undefined;
   return [
     // The mtu comes first: a bridge that is too narrow for IPv6 takes no IPv6 address.
     ...(mtu === undefined ? [] : [`link set dev ${step.name} mtu ${mtu}`]),
@@ -218,7 +216,7 @@ async function macDifference(
   link: LinkState,
   links: readonly LinkState[],
 ): Promise<readonly Difference[]> {
-  if (link.alias === BRIDGE_ALIAS || link.mac === '00:00:00:00:00:00') return [];
+  if (link.alias === OURS || link.mac === '00:00:00:00:00:00') return [];
   if (links.some((one) => one.master === link.name)) return [];
   const assigned = (await host.readText(`/sys/class/net/${link.name}/addr_assign_type`))?.trim();
   if (assigned === SET) return [];
@@ -239,7 +237,7 @@ function differencesOf(
   step: BridgeStep,
   links: readonly LinkState[],
 ): readonly Difference[] {
-  const mtu = link.alias === BRIDGE_ALIAS ? findMtu(link, links, step.address6 !== undefined) : undefined;
+  const mtu = link.alias === OURS ? findMtu(link, links, step.address6 !== undefined) : undefined;
   return [
     ...(link.up ? [] : [{ property: 'state', wanted: 'up', found: 'down' }]),
     ...addressesOf(step)

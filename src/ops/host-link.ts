@@ -3,12 +3,8 @@
 import type { Host } from '../host/host.ts';
 import type { LinkState } from '../host/kernel-view.ts';
 import { canonicalIpv6 } from '../load/ipv6.ts';
-import { OURS } from '../names.ts';
 import type { Difference } from './op.ts';
 import { quote } from './shell.ts';
-
-/** Alias of runspec's own bridges. */
-export const BRIDGE_ALIAS = OURS;
 
 /** Text for the standard input of `ip -batch -`. */
 export function lines(all: readonly string[]): string {

@@ -6,12 +6,12 @@ import type { Host } from '../host/host.ts';
 import { readLinks, type LinkState } from '../host/kernel-view.ts';
 import { IPV6_MIN_MTU } from '../load/ipv6.ts';
 import { macOfHostEnd } from '../plan/check-mac.ts';
+import { OURS } from '../names.ts';
 import type { VethStep } from '../plan/plan.ts';
 import { readInside } from '../runtime/unnamed-namespace.ts';
 import {
   addAddress,
   advertisementDifference,
-  BRIDGE_ALIAS,
   lacksLinkLocal,
   lines,
   linkLocalOf,
@@ -168,7 +168,7 @@ async function fitBridge(
 ): Promise<void> {
   if (step.bridge === undefined) return;
   const bridge = await view.link(step.bridge);
-  if (bridge?.alias !== BRIDGE_ALIAS) return;
+  if (bridge?.alias !== OURS) return;
   if (!isFit(bridge)) await fitMtu(host, step.bridge);
   // A bridge that was too narrow for IPv6 may have it again by now, with all its settings back at their defaults.
   if (bridge.mtu < IPV6_MIN_MTU) await refuseAdvertisements(host, step.bridge);
@@ -235,7 +235,7 @@ function portLines(step: VethStep): readonly string[] {
 /** Takes our bridge out of the link group that a runspec about to remove it has put it into (docs/network.md). */
 function keepLines({ bridge }: VethStep, links: readonly LinkState[]): readonly string[] {
   const found = links.find(({ name }) => name === bridge);
-  if (bridge === undefined || (found !== undefined && found.alias !== BRIDGE_ALIAS)) return [];
+  if (bridge === undefined || (found !== undefined && found.alias !== OURS)) return [];
   return [`link set dev ${bridge} group 0`];
 }
 

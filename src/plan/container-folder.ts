@@ -1,5 +1,5 @@
-// Names of everything that runspec keeps in a container's folder, <data-dir>/containers/NAME (DESIGN section 5). They
-// are spelled nowhere else: by them a folder is known to be runspec's when none of its records can be read.
+// Names of everything that runspec keeps in a container's folder, <data-dir>/containers/NAME. They are spelled
+// nowhere else: by them a folder is known to be runspec's when none of its records can be read.
 
 /** Records: each is written beside its place and renamed; an unreadable one is set aside. */
 export const RECORD_FILES = {

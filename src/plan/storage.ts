@@ -23,7 +23,7 @@ export interface Places {
   readonly work: string;
 }
 
-/** Paths of everything that belongs to a container: DESIGN section 5. */
+/** Paths of everything that belongs to a container, in the state folder and the data folder. */
 export function placesOf(spec: Spec, facts: HostFacts): Places {
   const state = `${facts.stateDir}/${spec.name}`;
   const data = containerFolder(facts.dataDir, spec.name);

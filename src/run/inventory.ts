@@ -17,10 +17,10 @@ import {
   netnsOf,
   netnsFile,
   NFT_TABLE,
+  OURS,
   ownerOf,
   vethName,
 } from '../names.ts';
-import { BRIDGE_ALIAS } from '../ops/host-link.ts';
 import { STATE_MODE } from '../ops/private-mount.ts';
 import type { DockerUserStep } from '../plan/docker-user-step.ts';
 import type { CgroupStep, DirectoryStep, NftElementStep, Step, VethStep } from '../plan/plan.ts';
@@ -168,7 +168,7 @@ async function dockerRules(view: KernelView): Promise<readonly DockerUserStep[]>
   if (found === undefined) return [];
   return [...found.networks.keys()].map((link) => {
     // When somebody has emptied DOCKER-USER, no jump leads to the chain and tells its owner: it then counts as shared.
-    const comment = jumpsTo(found, link)[0]?.comment ?? BRIDGE_ALIAS;
+    const comment = jumpsTo(found, link)[0]?.comment ?? OURS;
     return { id: `docker:${link}`, op: 'docker-user', link, comment, ...edges() };
   });
 }
@@ -178,9 +178,7 @@ async function dockerRules(view: KernelView): Promise<readonly DockerUserStep[]>
  * the table, so that they are removed before it.
  */
 export async function takeSharedInventory({ host, view, stateDir }: Places): Promise<readonly Step[]> {
-  const bridges = (await view.links()).filter(
-    (link) => link.kind === 'bridge' && link.alias === BRIDGE_ALIAS,
-  );
+  const bridges = (await view.links()).filter((link) => link.kind === 'bridge' && link.alias === OURS);
   const shared = { shared: true } as const;
   const isMounted = topMount(await view.mounts(), stateDir) !== undefined;
   const isMade = isMounted || (await host.status(stateDir))?.mode === STATE_MODE;
@@ -205,10 +203,10 @@ export async function takeSharedInventory({ host, view, stateDir }: Places): Pro
       ...shared,
     })),
     ...(await elements(view))
-      .filter(({ comment }) => comment === BRIDGE_ALIAS)
+      .filter(({ comment }) => comment === OURS)
       .map((step): Step => ({ ...step, ...shared, needs: ['nft:table'] })),
     ...(await dockerRules(view))
-      .filter(({ comment }) => comment === BRIDGE_ALIAS)
+      .filter(({ comment }) => comment === OURS)
       .map((step): Step => ({ ...step, ...shared })),
     ...(isMade
       ? [{ id: `mount:${stateDir}`, op: 'private-mount', path: stateDir, ...edges(), ...shared } as const]

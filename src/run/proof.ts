@@ -113,7 +113,7 @@ export async function prove(
     const known = new Set([container, ...owners.keys()]);
     for (const [name, names] of foreignNames([snapshot, after], known)) owners.set(name, names);
     // The parent cgroup of all containers goes with the last one, of whatever data folder.
-    const isInUse = after['cgroup']?.some(({ key }) => /\/runspec\/[^/]+$/.test(key)) === true;
+    const isInUse = after['cgroup']?.some(({ key }) => posix.dirname(key).endsWith(CGROUP_ROOT)) === true;
     if (isInUse || Object.keys(others).length > 0) owners.set('', [CGROUP_ROOT]);
     const found = diffSnapshots(snapshot, after);
     const differences = found.map((one) => ({
@@ -200,7 +200,7 @@ function attribute(
   // Processes come and go on every host; ours are in our cgroups or have our folders among their arguments.
   if (kind !== 'process' && kind !== 'namespace' && kind !== 'cgroup') return undefined;
   const cgroup = kind === 'cgroup' ? key : / in (\/.*)$/.exec(note)?.[1];
-  return cgroup === undefined || cgroup.endsWith('/runspec') ? undefined : `the cgroup ${cgroup}`;
+  return cgroup === undefined || cgroup.endsWith(CGROUP_ROOT) ? undefined : `the cgroup ${cgroup}`;
 }
 
 async function namesOfOthers(

@@ -4,13 +4,14 @@
 import type { Host } from '../host/host.ts';
 import type { MountState } from '../host/kernel-view.ts';
 import { removeWhenEmpty } from '../host/remove-when-empty.ts';
+import { monitorCgroupBeside } from '../names.ts';
 import { type CgroupFolder, cgroupFolders, removeCgroupFolder, trackingFolder } from './cgroup-processes.ts';
 
 export function monitorCgroup(
   mounts: readonly MountState[],
   containerCgroup: string,
 ): CgroupFolder | undefined {
-  return trackingFolder(cgroupFolders(mounts, `${containerCgroup}.monitor`));
+  return trackingFolder(cgroupFolders(mounts, monitorCgroupBeside(containerCgroup)));
 }
 
 export async function makeMonitorCgroup(
