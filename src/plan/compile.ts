@@ -215,9 +215,12 @@ function ordered(steps: readonly Step[]): readonly Step[] {
 function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
   if (typeof value === 'object' && value !== null) {
-    const entries = Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1));
+    // An undefined value counts as no key, as in JSON; the types keep such values out of a Spec already.
+    const entries = Object.entries(value)
+      .filter(([, field]) => field !== undefined)
+      .toSorted(([one], [other]) => (one < other ? -1 : 1));
     return `{${entries.map(([key, field]) => `${JSON.stringify(key)}:${canonicalJson(field)}`).join(',')}}`;
   }
-  // An undefined value is written as null, also in an object, where JSON.stringify would leave it out.
+  // Only in an array, and as JSON.stringify writes it there.
   return value === undefined ? 'null' : JSON.stringify(value);
 }

@@ -2,7 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { opOf } from '../../src/ops/index.ts';
-import { compileAll, type Compiled } from '../../src/plan/compile.ts';
+import { compile, compileAll, type Compiled } from '../../src/plan/compile.ts';
+import type { Spec } from '../../src/load/spec.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { parseStoredPlan } from '../../src/run/check-record.ts';
 import { seal } from '../../src/run/seal.ts';
@@ -60,6 +61,17 @@ describe('every plan', () => {
     expect(compileCase(one).map((compiled) => compiled.plan)).toContainEqual(plan);
     const again = compileCase(one).find((compiled) => compiled.plan?.name === plan.name);
     expect(JSON.stringify(again?.plan)).toBe(JSON.stringify(plan));
+  });
+
+  test('has one digest for a spec without a key and with an undefined one', () => {
+    const one: PlanCase = { title: '', expect: {} };
+    const digests = specsOf(one).flatMap((spec) => {
+      const { servers: _, ...without } = spec.dns;
+      const undefinedToo = { ...without, servers: undefined } as unknown as Spec['dns'];
+      return [without, undefinedToo].map((dns) => compile({ ...spec, dns }, factsOf(one)).plan?.specDigest);
+    });
+    expect(digests[0]).toMatch(/^[0-9a-f]{64}$/);
+    expect(new Set(digests).size).toBe(1);
   });
 
   test.each(plans)('is plain JSON: $title', ({ plan }) => {
