@@ -4,7 +4,7 @@ import { isComplete, keysOf, listTags, removeTag, tagKey } from './image-records
 import { withStoreNames, type StoreContext } from './store-lock.ts';
 import {
   layerPath,
-  readLayerNote,
+  findLayerNote,
   notePath,
   removeStaleWork,
   storePaths,
@@ -14,7 +14,7 @@ import {
 
 export interface StoredLayer {
   readonly key: string;
-  /** Absent when the note was lost; the files of the layer are still whole. */
+  /** Absent when the note is lost or damaged; the files of the layer are still whole. */
   readonly note?: LayerNote;
   /** Names of containers, or `a mount` when only the kernel knows it. */
   readonly usedBy: readonly string[];
@@ -45,7 +45,7 @@ export async function listLayers(host: Host, dataDir: string): Promise<readonly 
   const keys = names.filter((name) => /^[0-9a-f]{64}$/.test(name));
   return Promise.all(
     keys.map(async (key) => {
-      const note = await readLayerNote(host, layerPath(dataDir, key));
+      const note = await findLayerNote(host, layerPath(dataDir, key));
       const taggedBy = tags.filter((image) => keysOf(image).includes(key)).map((image) => image.reference);
       return { key, usedBy: users.get(key) ?? [], taggedBy, ...(note === undefined ? {} : { note }) };
     }),

@@ -58,15 +58,36 @@ export function notePath(dataDir: string, key: string): string {
   return `${layerPath(dataDir, key)}.json`;
 }
 
-/** Note of a layer; undefined for a folder that is no layer of the store, and when the note was lost. */
+/**
+ * Note of a layer; undefined for a folder that is no layer of the store, and for a layer that a script of
+ * `plan --script` made, which has no note.
+ * @throws OperationError when the note is damaged: files that the layer hides would be there again.
+ */
 export async function readLayerNote(host: Host, layer: string): Promise<LayerNote | undefined> {
+  const note = await parseNote(host, layer);
+  if (note !== 'damaged') return note;
+  const key = layer.slice(layer.lastIndexOf('/') + 1, -52);
+  throw new OperationError(`${layer}.json is damaged: it is not known which files below it the layer hides`, {
+    hint: `take down the containers that use the layer, and have it made again: runspec image rm ${key}`,
+  });
+}
+
+/** Note of a layer, to show what is in the store; undefined also when it is damaged. */
+export async function findLayerNote(host: Host, layer: string): Promise<LayerNote | undefined> {
+  const note = await parseNote(host, layer);
+  return note === 'damaged' ? undefined : note;
+}
+
+/** A note is written whole before its layer has its name; it can be damaged only later. */
+async function parseNote(host: Host, layer: string): Promise<LayerNote | 'damaged' | undefined> {
   if (!/\/images\/layers\/[0-9a-f]{64}$/.test(layer)) return undefined;
   const text = await host.readText(`${layer}.json`);
+  if (text === undefined) return undefined;
   try {
-    return text === undefined ? undefined : (JSON.parse(text) as LayerNote);
+    const note = JSON.parse(text) as unknown;
+    return typeof note === 'object' && note !== null ? (note as LayerNote) : 'damaged';
   } catch (error) {
-    // The note was written whole before the layer had its name. A note damaged later counts as lost, its `folders` too.
-    if (error instanceof SyntaxError) return undefined;
+    if (error instanceof SyntaxError) return 'damaged';
     throw error;
   }
 }

@@ -9,7 +9,7 @@ import { followLayer, type LayerProgress } from './layer-progress.ts';
 import { makeLayer } from './make-layer.ts';
 import { writeReference } from './references.ts';
 import { isUrl } from './remote-sources.ts';
-import { hasLayer, layerPath, openStore, readLayerNote, withWork, type LayerNote } from './store.ts';
+import { hasLayer, layerPath, openStore, findLayerNote, withWork, type LayerNote } from './store.ts';
 import { showSource } from '../load/show-source.ts';
 
 export interface LayerContext {
@@ -68,7 +68,7 @@ export async function measureArchive(
 ): Promise<Content> {
   if (isUrl(tarball)) {
     const layer =
-      pin === undefined ? undefined : await readLayerNote(context.host, layerPath(context.dataDir, pin));
+      pin === undefined ? undefined : await findLayerNote(context.host, layerPath(context.dataDir, pin));
     if (pin !== undefined && layer?.stored !== undefined) return { sha256: pin, size: layer.stored };
     return fetched(context, tarball, pin !== undefined, (_archive, content) => Promise.resolve(content));
   }

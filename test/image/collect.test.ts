@@ -3,7 +3,9 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { collectGarbage, listLayers, type CollectContext } from '../../src/image/collect.ts';
 import type { Host } from '../../src/host/host.ts';
-import { removeStaleWork, writeStored } from '../../src/image/store.ts';
+import { mendFolders } from '../../src/image/mend-folders.ts';
+import { mergeLayers } from '../../src/image/resolve-path.ts';
+import { layerPath, removeStaleWork, visibleLayers, writeStored } from '../../src/image/store.ts';
 import { processIdentity } from '../../src/image/work-folder.ts';
 import { addArchive } from '../../src/image/unpack-tarball.ts';
 import { host, isRoot, layerContext, makeScratch } from './scratch.ts';
@@ -51,6 +53,34 @@ describe.skipIf(!isRoot)('collecting garbage', () => {
     const users = (await listLayers(host, dataDir)).map(({ key, usedBy }) => [key, usedBy]);
     expect(Object.fromEntries(users)).toEqual({ [applied]: ['web'], [pending]: ['db'] });
   });
+
+  it.each(['', '\0'.repeat(64), '{"source":', '0'])(
+    'takes a layer whose note is damaged, which nothing else may use: %j',
+    async (damaged) => {
+      const below = await addBytes('below', archive(entry({ name: 'below' })));
+      const above = await addBytes(
+        'above',
+        archive(entry({ name: '.wh..wh..opq' }), entry({ name: 'above' })),
+      );
+      const lower = [below, above].map((key) => layerPath(dataDir, key));
+      const target = fs.mkdtempSync(`${scratch}/target-`);
+      const uses = [
+        () => visibleLayers(host, lower),
+        () => mergeLayers(host, lower),
+        () => mendFolders(layerContext(dataDir), lower, target),
+      ];
+      expect(await visibleLayers(host, lower)).toEqual(lower.slice(1));
+      fs.writeFileSync(`${lower[1]}.json`, damaged);
+      for (const use of uses) await expect(use()).rejects.toThrow(`${lower[1]}.json is damaged`);
+      const [found] = (await listLayers(host, dataDir)).filter(({ key }) => key === above);
+      expect(found).toMatchObject({ key: above, usedBy: [] });
+      expect(found?.note).toBeUndefined();
+      await collectGarbage(collecting(dataDir));
+      for (const name of ['below', 'above'])
+        await addArchive(layerContext(dataDir), `${scratch}/${name}.tar`);
+      expect(await visibleLayers(host, lower)).toEqual(lower.slice(1));
+    },
+  );
 
   it('removes the unfinished work of dead processes only', async () => {
     const own = processIdentity(fs.readFileSync('/proc/self/stat', 'utf8'));
