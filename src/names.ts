@@ -53,6 +53,11 @@ export function containerOfIngressTable(table: string): string | undefined {
   return afterPrefix(table, ingressTableOf(''));
 }
 
+/** Chain of iptables to which DOCKER-USER leads a network's packets: at most 23 characters of the 28 that it allows. */
+export function networkChain(link: string): string {
+  return `runspec-${link}`;
+}
+
 /** Cgroup above those of all containers, in each hierarchy. */
 export const CGROUP_ROOT = '/runspec';
 

@@ -45,7 +45,9 @@ async function readEndpoints(
       const plan = record?.applied;
       if (plan?.lease === undefined || record?.bootId !== bootId) return [];
       const nat = plan.steps.some((step) => step.op === 'nft-element' && step.set === 'sources');
-      return [[name, { ...plan.lease, nat, ports: plan.ports }]];
+      const dockerUser = plan.steps.find((step) => step.op === 'docker-user');
+      const own = { ...plan.lease, nat, ports: plan.ports };
+      return [[name, dockerUser === undefined ? own : { ...own, dockerUser }]];
     }),
   );
   const up = found.flat();
@@ -53,12 +55,14 @@ async function readEndpoints(
 }
 
 /** A typical container, with the addresses that the first container gets. */
-function imagine({ ipv6 }: NetworkFacts): Endpoint {
+function imagine({ ipv6, dockerUser }: NetworkFacts): Endpoint {
+  const link = 'runspec0';
   return {
-    link: 'runspec0',
+    link,
     address: '10.209.0.2',
     ...(ipv6 === 'used' ? { address6: 'fd72:756e:7370::2' } : {}),
     nat: true,
     ports: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }],
+    ...(dockerUser === true ? { dockerUser: { link } } : {}),
   };
 }

@@ -1,5 +1,6 @@
 // Docker's chain DOCKER-USER in iptables, which every forwarded packet passes ahead of Docker's own rules, and in it
 // one jump for each network of ours, to a chain named after the link. Reads only.
+import { networkChain } from '../names.ts';
 import type { Host } from './host.ts';
 
 export interface DockerUser {
@@ -14,23 +15,7 @@ export interface DockerUser {
 }
 
 const CHAIN = 'DOCKER-USER';
-const PREFIX = 'runspec-';
-
-/** Name of a network's chain: at most 23 characters of the 28 that iptables allows. */
-export function networkChain(link: string): string {
-  return `${PREFIX}${link}`;
-}
-
-/** Whether only Docker makes such a link: where there is none, iptables need not be started. */
-export function isDockerLink({
-  name,
-  kind,
-}: {
-  readonly name: string;
-  readonly kind: string | undefined;
-}): boolean {
-  return kind === 'bridge' && /^(?:docker0|docker_gwbridge|br-[0-9a-f]{12})$/.test(name);
-}
+const PREFIX = networkChain('');
 
 /** Reads DOCKER-USER; undefined when neither that chain nor one of ours exists. */
 export async function readDockerUser(host: Host): Promise<DockerUser | undefined> {

@@ -36,7 +36,9 @@ export async function readNetwork(
   const isOff = all !== '0' || fresh !== '0';
   return {
     ipv6: isOff ? 'off' : isUsed(links, routes6) ? 'used' : 'idle',
-    ...(docker === undefined || docker.unreadable !== undefined ? {} : { dockerUser: true as const }),
+    ...(docker === undefined || docker.unreadable !== undefined
+      ? {}
+      : { dockerUser: true as const, dockerBridges: docker.bridges }),
     ...(foreign?.foreignChains === undefined ? {} : { foreignChains: foreign.foreignChains }),
     ...(unreadable.length === 0 ? {} : { unreadable }),
     links: links.map(({ name, alias, kind, mtu, mac, master }) => ({

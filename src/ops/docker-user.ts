@@ -2,15 +2,10 @@
 // overrule it. One rule in DOCKER-USER leads to a chain of ours; what an admin's rules before it drop stays dropped.
 import { OperationError } from '../errors.ts';
 import { commandError, runChecked } from '../host/commands.ts';
-import {
-  endOf,
-  isDockerLink,
-  jumpsTo,
-  networkChain,
-  readDockerUser,
-  type DockerUser,
-} from '../host/docker-user.ts';
+import { endOf, jumpsTo, readDockerUser, type DockerUser } from '../host/docker-user.ts';
 import type { Host } from '../host/host.ts';
+import { networkChain } from '../names.ts';
+import { dockerUserRules } from '../plan/docker-user-rules.ts';
 import type { DockerUserStep } from '../plan/docker-user-step.ts';
 import type { Difference, Op } from './op.ts';
 import { hereDocument } from './shell.ts';
@@ -97,27 +92,19 @@ async function complete(host: Host, step: DockerUserStep): Promise<void> {
     throw commandError(`iptables refused to let packets of ${endOfWay(step)} pass DOCKER-USER`, result);
 }
 
-/** @param bridges names of Docker's bridges; `docker0` and `br-…` are covered without being listed. */
-function chainOf({ link, joined }: DockerUserStep, bridges: readonly string[]): readonly string[] {
-  const chain = networkChain(link);
-  const others = bridges.filter((name) => name !== link && name !== 'docker0' && !name.startsWith('br-'));
-  const outward = joined === undefined ? `-i ${link}` : `-s ${joined.address}/32 -i ${joined.bridge}`;
-  const inward = joined === undefined ? `-o ${link}` : `-d ${joined.address}/32 -o ${joined.bridge}`;
-  const name = joined?.bridge ?? link;
+/** @param bridges names of Docker's bridges. */
+function chainOf(step: DockerUserStep, bridges: readonly string[]): readonly string[] {
+  const chain = networkChain(step.link);
   return [
     `:${chain} - [0:0]`,
-    // The forward chain of our own table decides who may come in.
-    `-A ${chain} ${inward} -j ACCEPT`,
-    // Docker decides what its own bridges send.
-    ...(bridges.includes(name) || isDockerLink({ name, kind: 'bridge' })
-      ? []
-      : [
-          // Docker also decides who may go to its containers: packets for its bridges return to its own rules.
-          ...['docker0', 'br-+', ...others].map((one) => `-A ${chain} -o ${one} -j RETURN`),
-          `-A ${chain} ${outward} -j ACCEPT`,
-        ]),
+    ...dockerUserRules(step, bridges).map(({ matches, verdict }) => {
+      const words = matches.map(({ field, value }) => `${OPTIONS[field]} ${value.replace(/\*$/, '+')}`);
+      return `-A ${chain} ${words.join(' ')} -j ${verdict.toUpperCase()}`;
+    }),
   ];
 }
+
+const OPTIONS = { saddr: '-s', daddr: '-d', iifname: '-i', oifname: '-o' } as const;
 
 function endOfWay({ link, joined }: DockerUserStep): string {
   return joined === undefined ? link : `${joined.address} on ${joined.bridge}`;

@@ -3,10 +3,13 @@
 import type { Diagnostic } from '../errors.ts';
 import { describePort } from '../load/ports.ts';
 import type { Spec } from '../load/spec.ts';
+import { networkChain, vethName } from '../names.ts';
+import { dockerUserRules, type DockerUserRule } from './docker-user-rules.ts';
+import { dockerSteps } from './docker-user-step.ts';
 import type { ForeignRules, HostFacts, NetworkFacts } from './facts.ts';
 import { findDrop, type Drop } from './find-drop.ts';
 import { hintFor } from './firewall-hints.ts';
-import type { ForeignChain } from './foreign-chains.ts';
+import type { ForeignChain, ForeignRule } from './foreign-chains.ts';
 import type { Lease } from './plan.ts';
 import { createProblems, type Problems } from './problems.ts';
 import { waysOf, type Endpoint, type Way } from './packet-ways.ts';
@@ -19,8 +22,11 @@ export interface Obstacle {
   readonly hint: string;
 }
 
-export function checkFirewall(spec: Spec, lease: Lease, { network }: HostFacts, problems: Problems): void {
+export function checkFirewall(spec: Spec, lease: Lease, facts: HostFacts, problems: Problems): void {
+  const { network } = facts;
   const { nat, ports } = spec.network;
+  const [dockerUser] = dockerSteps(spec, lease, facts, vethName(spec.name));
+  const endpoint = { ...lease, nat, ports, ...(dockerUser === undefined ? {} : { dockerUser }) };
   for (const reason of network.unreadable ?? [])
     problems.warning(
       'firewall-unreadable',
@@ -28,7 +34,7 @@ export function checkFirewall(spec: Spec, lease: Lease, { network }: HostFacts, 
       `rules of others cannot be read, and may drop packets of the container: ${reason}`,
       'see: runspec doctor',
     );
-  for (const { kind, message, hint } of findObstacles({ ...lease, nat, ports }, network))
+  for (const { kind, message, hint } of findObstacles(endpoint, network))
     problems.warning(
       'firewall-drops',
       kind === 'outward' ? ['network'] : ['network', 'ports'],
@@ -52,8 +58,11 @@ export function findFirewallProblems(
 
 export function findObstacles(endpoint: Endpoint, facts: NetworkFacts): readonly Obstacle[] {
   const given = facts.foreignChains ?? [];
+  const { dockerUser } = endpoint;
   const chains =
-    facts.dockerUser === true ? given.map((chain) => openDockerUser(chain, endpoint.link)) : given;
+    dockerUser === undefined
+      ? given
+      : openDockerUser(given, dockerUser.link, dockerUserRules(dockerUser, facts.dockerBridges ?? []));
   const found = new Map<string, { readonly first: Way; readonly ways: Way[]; readonly drop: Drop }>();
   for (const way of waysOf(endpoint, facts)) {
     for (const base of chains) {
@@ -82,18 +91,33 @@ function findDropOf(way: Way, chain: ForeignChain, chains: readonly ForeignChain
   return way.kind === 'outward' && drop?.certain === false ? undefined : drop;
 }
 
-/** DOCKER-USER with what our own step lets pass (ops/docker-user.ts), simplified to all packets of the link. */
-function openDockerUser(chain: ForeignChain, link: string): ForeignChain {
-  if (chain.name !== 'DOCKER-USER' || chain.family !== 'ip') return chain;
-  const last = chain.rules.at(-1);
-  const ending = last?.verdict.kind === 'return' && last.matches.length === 0 ? [last] : [];
-  const accept = (field: 'iifname' | 'oifname'): ForeignChain['rules'][number] => ({
-    text: '',
-    matches: [{ field, values: [link] }],
-    verdict: { kind: 'accept' },
+/** The chains as they are once the container's docker-user step is applied. */
+function openDockerUser(
+  chains: readonly ForeignChain[],
+  link: string,
+  rules: readonly DockerUserRule[],
+): readonly ForeignChain[] {
+  const own = networkChain(link);
+  return chains.flatMap((chain): readonly ForeignChain[] => {
+    if (chain.name === own) return [];
+    if (chain.name !== 'DOCKER-USER' || chain.family !== 'ip') return [chain];
+    const others = chain.rules.filter(({ verdict }) => !('chain' in verdict) || verdict.chain !== own);
+    const end = others.findIndex(({ verdict, matches }) => verdict.kind === 'return' && matches.length === 0);
+    const jump: ForeignRule = { text: '', matches: [], verdict: { kind: 'jump', chain: own } };
+    const opened = others.toSpliced(end === -1 ? others.length : end, 0, jump);
+    return [
+      { ...chain, rules: opened },
+      { ...chain, name: own, rules: rules.map(asForeign) },
+    ];
   });
-  const before = chain.rules.slice(0, chain.rules.length - ending.length);
-  return { ...chain, rules: [...before, accept('oifname'), accept('iifname'), ...ending] };
+}
+
+function asForeign({ matches, verdict }: DockerUserRule): ForeignRule {
+  return {
+    text: '',
+    matches: matches.map(({ field, value }) => ({ field, values: [value] })),
+    verdict: { kind: verdict },
+  };
 }
 
 const SHOWN_PORTS = 4;

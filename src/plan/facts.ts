@@ -74,6 +74,8 @@ export interface NetworkFacts extends ForeignRules {
   }[];
   /** Set when Docker's iptables chain DOCKER-USER exists. */
   readonly dockerUser?: true;
+  /** Docker's bridges that its own rules name. */
+  readonly dockerBridges?: readonly string[];
   readonly addresses: readonly { readonly link: string; readonly address: string; readonly prefix: number }[];
   /**
    * `used`: the host has a global or unique local address, or a default route. `idle`: it could have.

@@ -2,6 +2,7 @@
 // other hosts to a published port, from the host itself and back, and out by NAT. Pure.
 import { familiesOf, isWildcard } from '../load/ports.ts';
 import type { PortSpec } from '../load/spec.ts';
+import type { DockerUserStep } from './docker-user-step.ts';
 import type { NetworkFacts } from './facts.ts';
 import type { Hook, Packet } from './foreign-chains.ts';
 
@@ -12,6 +13,8 @@ export interface Endpoint {
   readonly address6?: string;
   readonly nat: boolean;
   readonly ports: readonly PortSpec[];
+  /** The container's step for Docker's chain, on hosts with Docker. */
+  readonly dockerUser?: Pick<DockerUserStep, 'link' | 'joined'>;
 }
 
 export interface Way {

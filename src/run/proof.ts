@@ -1,7 +1,6 @@
 // Proof that a container has left nothing: a snapshot of the host from before its first effect, kept with its record,
 // is compared with one after it is down. A difference either belongs to somebody else, by name, or is residue.
 import { posix } from 'node:path';
-import { networkChain } from '../host/docker-user.ts';
 import {
   diffSnapshots,
   takeSnapshot,
@@ -9,7 +8,7 @@ import {
   type SnapshotDifference,
   type SnapshotScope,
 } from '../host/snapshot.ts';
-import { CGROUP_ROOT, cgroupOf, NETNS_FOLDER, ownerOf } from '../names.ts';
+import { CGROUP_ROOT, cgroupOf, NETNS_FOLDER, networkChain, ownerOf } from '../names.ts';
 import type { Step } from '../plan/plan.ts';
 import { containerFolder, RECORD_FILES } from '../plan/container-folder.ts';
 import { foreignNames } from './foreign-names.ts';

@@ -22,8 +22,14 @@ export const FACTS: NetworkFacts = {
   ],
 };
 
-export const told = (chains: readonly ForeignChain[], facts: Partial<NetworkFacts> = {}): readonly string[] =>
-  findObstacles(WEB, { ...FACTS, foreignChains: chains, ...facts }).map(({ message }) => message);
+export const told = (
+  chains: readonly ForeignChain[],
+  endpoint: Partial<Endpoint> = {},
+  facts: Partial<NetworkFacts> = {},
+): readonly string[] =>
+  findObstacles({ ...WEB, ...endpoint }, { ...FACTS, foreignChains: chains, ...facts }).map(
+    ({ message }) => message,
+  );
 
 export const hints = (chains: readonly ForeignChain[]): readonly string[] =>
   findObstacles(WEB, { ...FACTS, foreignChains: chains }).map(({ hint }) => hint);

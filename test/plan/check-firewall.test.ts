@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { parseIptables } from '../../src/host/iptables-chains.ts';
 import { findObstacles } from '../../src/plan/check-firewall.ts';
 import type { ForeignChain } from '../../src/plan/foreign-chains.ts';
+import type { Endpoint } from '../../src/plan/packet-ways.ts';
 import { FACTS, hints, IN, OUT, told, WEB } from './behind-firewall.ts';
 
 const FORWARD = 'iptables, table filter, chain FORWARD:';
@@ -157,7 +158,7 @@ describe('a firewall of others', () => {
 
   it('that is Docker’s lets pass what the rule in DOCKER-USER accepts', () => {
     const docker = forward('DROP', ':DOCKER-USER - [0:0]', '-j DOCKER-USER', '-A DOCKER-USER -j RETURN');
-    expect(told(docker, { dockerUser: true })).toEqual([]);
+    expect(told(docker, { dockerUser: { link: 'br0' } })).toEqual([]);
     expect(hints(docker)).toEqual([
       'iptables -I DOCKER-USER -o br0 -j ACCEPT',
       'iptables -I DOCKER-USER -i br0 -j ACCEPT',
@@ -169,8 +170,55 @@ describe('a firewall of others', () => {
       '-A DOCKER-USER -i eth0 -j DROP',
       '-A DOCKER-USER -j RETURN',
     );
-    expect(told(guarded, { dockerUser: true })).toEqual([
+    expect(told(guarded, { dockerUser: { link: 'br0' } })).toEqual([
       `${IN} are dropped by iptables, table filter, chain DOCKER-USER: -A DOCKER-USER -i eth0 -j DROP`,
+    ]);
+  });
+
+  describe('that is Docker’s, on a bridge that is not ours,', () => {
+    const rules = [':DOCKER-USER - [0:0]', '-j DOCKER-USER', '-A DOCKER-USER -j RETURN'];
+    const joined = (bridge: string): Partial<Endpoint> => ({
+      link: bridge,
+      dockerUser: { link: 'rs4b5e57f6', joined: { bridge, address: '10.209.0.2' } },
+    });
+    const outward = `${OUT} are dropped by ${FORWARD} policy drop`;
+
+    it('lets packets of the container pass', () => {
+      expect(told(forward('DROP', ...rules), joined('lan0'))).toEqual([]);
+    });
+
+    it('lets packets of no other address pass', () => {
+      const other = { ...joined('lan0'), address: '10.209.0.3' };
+      expect(told(forward('DROP', ...rules), other)).toEqual([
+        `${IN} are dropped by ${FORWARD} policy drop`,
+        outward,
+      ]);
+    });
+
+    it('decides itself what its own bridges send', () => {
+      expect(told(forward('DROP', ...rules), joined('docker0'))).toEqual([outward]);
+      expect(told(forward('DROP', ...rules), joined('mynet'), { dockerBridges: ['mynet'] })).toEqual([
+        outward,
+      ]);
+      const accepting = forward('DROP', ...rules, '-i docker0 ! -o docker0 -j ACCEPT');
+      expect(told(accepting, joined('docker0'))).toEqual([]);
+    });
+
+    it('takes the chain as it will be, not as it is', () => {
+      const wide = ['-A DOCKER-USER -j runspec-rs4b5e57f6', '-A runspec-rs4b5e57f6 -i docker0 -j ACCEPT'];
+      const [chain, ...others] = rules;
+      const now = forward('DROP', chain ?? '', ':runspec-rs4b5e57f6 - [0:0]', ...wide, ...others);
+      expect(told(now, joined('docker0'))).toEqual([outward]);
+    });
+  });
+
+  it('that is Docker’s decides what goes to its own bridges', () => {
+    const docker = forward('DROP', ':DOCKER-USER - [0:0]', '-j DOCKER-USER', '-A DOCKER-USER -j RETURN');
+    const routes = [{ destination: '0.0.0.0/0', link: 'mynet' }];
+    const step = { dockerUser: { link: 'br0' } };
+    expect(told(docker, step, { routes })).toEqual([]);
+    expect(told(docker, step, { routes, dockerBridges: ['mynet'] })).toEqual([
+      `${OUT} are dropped by ${FORWARD} policy drop`,
     ]);
   });
 
