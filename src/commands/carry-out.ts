@@ -134,7 +134,7 @@ export async function carryOutAll(
     throw joinFailures([failure, ...others], `${failures.length} of ${works.length} containers failed`);
 }
 
-/** What several containers share is changed by one of them, as it reports. */
+/** Tells which container has changed a shared thing: one of its users does, and reports the step. */
 function countShared(reporter: Reporter): {
   readonly report: Reporter;
   isOf(container: string, change: Change): boolean;
@@ -153,7 +153,7 @@ function countShared(reporter: Reporter): {
   };
 }
 
-/** Those that come after it because they join its namespaces, be it through others: without it they are not begun. */
+/** Containers that join this one's namespaces, directly or through others: without it they are not begun. */
 function waitingFor(
   container: string,
   inOrder: readonly Work[],
@@ -164,7 +164,7 @@ function waitingFor(
   return [...direct, ...direct.flatMap(({ plan }) => waitingFor(plan.name, later, joinedOf))];
 }
 
-/** Another one's failure is told by that one; what could not be undone is this one's own. */
+/** Errors to report for a container: for one undone because another failed, only what could not be undone. */
 function tellOf(error: Error): readonly Error[] {
   if (!(error instanceof UndoneError)) return [error];
   const { container, cleanup } = error;

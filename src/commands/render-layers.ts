@@ -25,7 +25,7 @@ export function renderUnpacked(layer: LayerProgress): string {
 
 function renderFigures({ done, total, milliseconds }: LayerProgress): string {
   const bytes = `${formatSize(done)} of ${formatSize(total)}`;
-  // It is too early to tell the speed.
+  // Nothing was read yet to tell the speed by.
   if (done === 0 || milliseconds === 0) return bytes;
   return `${bytes}, ${formatSize((done / milliseconds) * 1000)}/s`;
 }

@@ -1,6 +1,6 @@
 // findSettled: the short way of a second apply, whose specs are those that were applied and whose host is as they say.
-// It takes no lock, so that it waits for nobody and writes nothing; if another runspec takes the lock meanwhile, the
-// finding is void.
+// No lock is taken, so that the check waits for nobody and writes nothing; if another runspec takes the lock meanwhile,
+// the finding is void.
 import type { KernelView } from '../host/kernel-view.ts';
 import { hasFreshHashes } from '../image/hash-cache.ts';
 import { compileAll } from '../plan/compile.ts';

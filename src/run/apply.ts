@@ -56,7 +56,7 @@ export async function applyChanges(application: Application): Promise<void> {
     await records.begin(plan, record, application.specFile);
   } catch (cause) {
     const failure = recordFailure(plan.name, cause);
-    // So far only the record was changed.
+    // Nothing but the record was changed so far.
     const left = record === undefined ? await attempt(plan.name, () => records.remove(plan.name)) : [];
     throw refuse(failure.with({ cleanup: left }));
   }
@@ -72,7 +72,7 @@ export async function applyChanges(application: Application): Promise<void> {
   throw failure.with({ cleanup });
 }
 
-/** Undone through no fault of its own. */
+/** Error of a container that was undone by an interrupt, or because another container failed. */
 function undone({ context, plan }: Application, cleanup: readonly Error[]): InterruptedError | UndoneError {
   return context.signal.aborted ? interrupted(context, cleanup) : new UndoneError(plan.name, cleanup);
 }
@@ -83,7 +83,7 @@ function whyBack({ context, part }: Application, failure: OperationError | 'undo
   return failure === 'undone' || failure.step === undefined ? { failed } : { step: failure.step };
 }
 
-/** Too late to take anything back: the host is as the record says. */
+/** Tidies the record up. A failure undoes nothing any more: the host is as the record says. */
 async function settle({ records, plan }: Application): Promise<void> {
   try {
     await records.settle(plan.name);
@@ -98,7 +98,7 @@ function interrupted({ signal }: OpContext, cleanup: readonly Error[]): Interrup
   return new InterruptedError(signal.reason as InterruptedError['signal'], cleanup);
 }
 
-/** Up to the record that it is done; @returns what went wrong first, `undone` when that was another container. */
+/** Makes the changes and records them as done. @returns the first failure; `undone` when another container failed. */
 async function carryOut(
   application: Application,
   before: Record<string, Before>,
@@ -177,7 +177,7 @@ async function carryOutChanges(
         const isReached = await phases(phase);
         if (phase === 'start') void application.whileCreating?.();
         // By now the container's link and root tell runspecs with other data folders that it uses the shared things.
-        // Those that were removed before that are made again here, while the runtime is at work.
+        // Shared things that another runspec removed before that are made again here, while the runtime is at work.
         if (phase === 'start' && isReached) void look();
         return isReached;
       };
@@ -190,7 +190,7 @@ async function carryOutChanges(
             : runStep(application, change, before, reached, outcomes, remake));
         left -= 1;
       } catch (cause) {
-        // The step that failed, or the interrupt, explains why this one stopped.
+        // An UnreachedError only follows from another failure or from the interrupt, which are reported themselves.
         if (!(cause instanceof UnreachedError)) failures.push(asFailure(context, step, cause));
       }
     },

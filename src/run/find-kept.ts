@@ -1,4 +1,4 @@
-// What a container gives up and what stays on the host all the same: a plan must not call it deleted.
+// Objects that a container gives up and that still stay on the host: a plan must not call them deleted.
 import type { KernelView } from '../host/kernel-view.ts';
 import { opOf } from '../ops/index.ts';
 import type { Plan, Step } from '../plan/plan.ts';
@@ -9,7 +9,7 @@ import { opContext, type Session } from './session.ts';
 /**
  * Why a change to `delete` leaves its object alone, for people; changes that delete are not in it.
  * @param plans of all containers of the call, with their changes in the same order.
- * @param lent addresses that bridges of others have only while containers are on them: nobody else needs what they need.
+ * @param lent addresses that bridges of others have only while containers are on them: no sign of another user.
  */
 export async function findKept(
   session: Session,

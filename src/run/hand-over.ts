@@ -1,6 +1,6 @@
-// What changes hands within one call: a published port, an address in the firewall. Whoever has it gives it up before any
-// container of the call begins to make things. In the turn of that container it might come too late: one that joins
-// another waits for it, and a process may take long to end.
+// Published ports and firewall addresses that pass from one container to another within a call. The container that has
+// one gives it up before any container of the call begins to make things. In its own turn that might be too late: a
+// container that joins another waits for that one, and a process may take long to end.
 import { InterruptedError, OperationError, UndoneError } from '../errors.ts';
 import type { Step } from '../plan/plan.ts';
 import { reversalOf, type Application } from './application.ts';
@@ -10,13 +10,13 @@ import { asFailure, revertSteps } from './revert.ts';
 import { rollBack } from './roll-back.ts';
 
 export interface HandOvers {
-  /** Removes what the containers hand over, and nothing else yet. Failures are thrown by `carryOn`. */
+  /** Removes the objects that the containers hand over, and nothing else yet. `carryOn` throws the failures. */
   giveUp(applications: Iterable<Application>): Promise<void>;
   /**
    * Carries out the container's other changes once `joined`, the start of those whose namespaces it joins, has
    * resolved.
    *
-   * @throws after everything done was undone, and what was given up is in its place again.
+   * @throws after everything done was undone, and the objects that were given up are in their place again.
    */
   carryOn(application: Application, joined: Promise<unknown>): Promise<void>;
 }
@@ -36,7 +36,7 @@ export function createHandOvers(works: readonly Pick<Application, 'plan' | 'chan
     },
     async carryOn(application, joined) {
       const { plan, changes, report, record, keepOnFailure, part } = application;
-      // Awaited below, unless something else goes wrong first.
+      // The promise is awaited below, unless an earlier failure ends this: then its rejection must not go unhandled.
       joined.catch(() => undefined);
       const given = givenBy(plan.name);
       const wayBack = { isBegun: false };
@@ -61,7 +61,7 @@ export function createHandOvers(works: readonly Pick<Application, 'plan' | 'chan
   };
 }
 
-/** Deletions, by the name of the container that gives. */
+/** Deletions of objects that another container of the call makes, by the name of the container that gives. */
 function findHandOvers(
   works: readonly Pick<Application, 'plan' | 'changes'>[],
 ): ReadonlyMap<string, readonly Change[]> {
@@ -86,7 +86,7 @@ function keyOf(step: Step): string | undefined {
 }
 
 /**
- * @returns what could not be taken away.
+ * @returns a failure for each object that could not be taken away.
  * @throws OperationError when the record could not be written; nothing was changed.
  */
 async function takeAway(
@@ -103,7 +103,7 @@ async function takeAway(
   return revertSteps(reversalOf(application, record?.before ?? {}), steps);
 }
 
-/** Before the first other change of the container: nothing else of it was touched by its own apply. */
+/** Makes the given objects again. The apply has made no other change to the container yet: the rest is untouched. */
 function takeBack(application: Application, given: readonly Change[]): Promise<readonly OperationError[]> {
   const { record, changes } = application;
   const touched = changes.map((change): Change =>

@@ -1,5 +1,5 @@
 // The objects of a container that are on the host, read from the kernel and the folders alone: each names its owner.
-// They are given as steps, so that what no record tells of is reverted by the same code as everything else.
+// Each is given as a step, so that an object without a record is reverted by the same code as any other.
 import { UNFINISHED_WRITE, type Host } from '../host/host.ts';
 import type { KernelView, MountState } from '../host/kernel-view.ts';
 import { jumpsTo } from '../host/docker-user.ts';

@@ -5,7 +5,7 @@ import type { Waiting } from './turns.ts';
 
 export type Direction = 'forward' | 'backward';
 
-/** The steps of a walk that a step has to do with. */
+/** The order of a walk, asked step by step. */
 export interface Order {
   /** Steps that are through before this one begins. */
   before(step: Step): readonly Step[];
@@ -67,7 +67,7 @@ function inTurn(same: readonly Step[], direction: Direction): readonly Edge[] {
   });
 }
 
-/** Node 20 has no Map.groupBy yet. */
+/** Like Map.groupBy, which Node 20 does not have. */
 function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): ReadonlyMap<K, readonly T[]> {
   const groups = new Map<K, T[]>();
   for (const item of items) {

@@ -1,5 +1,5 @@
 // The record of a container in <data-dir>/containers/NAME: the applied plan, the plan being applied, and the journal.
-// It is enough for `down` without the spec, after a kill at any moment.
+// The record is enough for `down` without the spec, after a kill at any moment.
 import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Before } from '../ops/op.ts';

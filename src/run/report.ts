@@ -15,11 +15,11 @@ export interface Reporter {
   step(report: StepReport): void;
   /** Tells how a step's long work goes on. */
   progress(container: string, step: string, text: string): void;
-  /** What was done for the container is being undone. */
+  /** Reports that the changes made for the container are being undone. */
   rollback(container: string, because: RollbackCause): void;
 }
 
-/** One of its steps has failed, or another container of the same apply; neither after an interrupt. */
+/** The container's step that failed, or the other container of the apply that did; neither after an interrupt. */
 export type RollbackCause =
   | { readonly step: string; readonly failed?: undefined }
   | { readonly step?: undefined; readonly failed: string }

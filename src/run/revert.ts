@@ -102,7 +102,7 @@ async function undoShared(reversal: Reversal, step: Step): Promise<Reverted> {
   const before = shared.before(step.id);
   const findUser = async (from: OpContext): Promise<Reverted | undefined> => {
     const reason = await whyUsedElsewhere(from, step);
-    // What was before stays known, for `gc`.
+    // The former state stays known: `gc` goes back to it once nobody uses the object.
     return reason === undefined ? undefined : { outcome: 'kept', reason };
   };
   const used = await findUser(context);
@@ -124,7 +124,7 @@ async function undoShared(reversal: Reversal, step: Step): Promise<Reverted> {
   return result;
 }
 
-/** Others stay, and some of it was for those alone who have gone. */
+/** Takes away the parts of a shared step that only the containers which have gone needed, as others stay. */
 async function reduceShared(
   { context, shared }: Reversal,
   step: Step,
@@ -132,12 +132,12 @@ async function reduceShared(
 ): Promise<void> {
   const rest = withoutUnneeded(step, staying);
   if (rest === undefined) return;
-  // What containers of other data folders need of it, nothing here tells.
+  // No record here tells which parts a container of another data folder needs.
   if ((await findForeignUser(context, context.container, bridgeOf(step))) !== undefined) return;
   await despiteSignals(async () => opOf(step).reduce?.(context, step, rest, shared.before(step.id) ?? {}));
 }
 
-/** Of a volume: whoever is down has left its data there. */
+/** Another container whose data is in the volume that the step removes: one that is down and has left it there. */
 async function findOtherOwner({ context, options }: Reversal, step: Step): Promise<string | undefined> {
   if (!options.volumes || step.op !== 'directory' || step.removal !== 'volume') return undefined;
   return findNoteOwner(context, step.path, [context.container, ...(options.together ?? [])]);

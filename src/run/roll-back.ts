@@ -47,7 +47,7 @@ export async function rollBack(
   calm.context.view.forget();
   const steps = await readAsOfNow(shared, context.container, record.applied.steps);
   const byId = new Map(calm.changes.map((change) => [change.step.id, change]));
-  // Of all steps: a runtime that fails to create a container removes its cgroup, limits and all.
+  // All steps, also those that were not touched: a runtime that fails to create a container removes its cgroup.
   await walk(steps, 'forward', async (step, reached) => {
     try {
       await restore(calm, record, step, byId.get(step.id), reached);
@@ -152,7 +152,7 @@ async function restore(
   const action = inPlace && op.update !== undefined ? 'update' : 'create';
   let before = record.before[step.id];
   if (step.shared === true) {
-    // It was forgotten when it was let go of, and is to be undone once more by the next `down`.
+    // Letting go made runspec forget the object's former state, which the next `down` needs.
     shared.hold(step.id, context.container, record.applied?.lease);
     before = shared.before(step.id) ?? (await op.before?.(context, step));
     if (before !== undefined) await shared.remember(step, before);
@@ -161,14 +161,14 @@ async function restore(
   await perform(context, op, { container: context.container, action, step, former }, before ?? {}, reached);
 }
 
-/** A bundle names processes whose namespaces it joins: with them another process cannot be made once those have ended. */
+/** A bundle names the processes whose namespaces it joins: once those have ended, no other process can be made by it. */
 async function isUnusable(context: OpContext, { applied }: ContainerRecord, step: Step): Promise<boolean> {
   if (step.op !== 'bundle' || step.join.length === 0) return false;
   const process = applied?.steps.find(({ op }) => op === 'process');
   return process !== undefined && (await opOf(process).probe(context, process)).state === 'absent';
 }
 
-/** What is shared and was changed by others of the call, or is being, from what this container was applied with. */
+/** A failure for each shared thing that stays as others of the call need it, and not as this container was applied. */
 export function findTaken(application: Application): readonly OperationError[] {
   return application.changes.flatMap(({ action, former, step }) => {
     if (action !== 'update' || former === undefined) return [];

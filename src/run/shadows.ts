@@ -85,7 +85,7 @@ function shadowingMounts(step: Step, mounts: readonly MountState[]): readonly st
           ? netnsFile(step.name)
           : undefined;
   if (path === undefined) return [];
-  // Of several mounts at one place the first in the table is the lowest.
+  // The table lists mounts at one place in the order in which they were made, so the first is the lowest.
   const own = mounts.find(({ target }) => target === path);
   const top = lookUpMount(mounts, path);
   if (own === undefined || top === undefined || top.id === own.id) return [];

@@ -14,13 +14,14 @@ export interface SharedState {
   /** Stores the former state of the step's object, before the first effect; a state that is known already stays. */
   remember(step: Step, before: Before): Promise<void>;
   forget(id: string): Promise<void>;
-  /** A container of this call is going to use it, though no record says so yet. */
+  /** Counts a container of this call as a user before its record says so. */
   hold(id: string, container: string, lease?: Lease): void;
-  /** It is not going to, after all; what its record says of it stays. */
+  /** Takes a `hold` back; a container whose record names the object stays its user. */
   letGo(id: string, container: string): void;
   /**
-   * This container needs it no more. With its last user `revert` is called, once however many let go of it
-   * at the same time, and for the others of them it is gone; until then others are named in the answer, and `reduce` may take away what none of them needs.
+   * Ends the container's use. While others stay, the answer names them, and `reduce` may take away the parts that none
+   * of them needs. With the last user `revert` is called, once even when several let go at the same time; for the others
+   * of these the object is gone.
    */
   release(
     id: string,
@@ -28,11 +29,11 @@ export interface SharedState {
     revert: () => Promise<Reverted>,
     reduce?: (staying: readonly Lease[]) => Promise<void>,
   ): Promise<Reverted>;
-  /** Containers that use it now. One whose record cannot be read may use anything. */
+  /** Containers that use the object now. One whose record cannot be read may use anything. */
   users(id: string): Promise<readonly string[]>;
-  /** Of the containers that use it now. */
+  /** Leases of the containers that use the object now, by their names; none where the record cannot be read. */
   leases(id: string): Promise<ReadonlyMap<string, readonly Lease[]>>;
-  /** What is known to have been changed, whoever uses it. */
+  /** Steps of all shared objects that are known to have been changed, used or not. */
   readonly steps: readonly Step[];
   /** Whether shared.json needs no `mend`. */
   isWhole(): Promise<boolean>;
@@ -143,11 +144,11 @@ export async function openShared(
     async release(id, container, revert, reduce) {
       released.add(`${container} ${id}`);
       const found = await findLeases(id);
-      // From here to the call of `revert` or `reduce` nothing waits: of those who let go together one is the last.
+      // No await from here to the call of `revert` or `reduce`: of the containers that let go together one is the last.
       const users = [...found.keys()].filter((name) => !released.has(`${name} ${id}`));
       if (users.length > 0) {
         const staying = users.map((name) => found.get(name) ?? []);
-        // Whose record cannot be read may need anything.
+        // A container whose record cannot be read has no leases here, and may need any part.
         if (staying.every((leases) => leases.length > 0)) await reduce?.(staying.flat());
         return { outcome: 'kept', reason: `used by ${users.slice(0, 3).join(', ')}` };
       }

@@ -7,7 +7,7 @@ export interface Transaction {
   untilMade(container: string): Promise<void>;
 }
 
-/** What one container does in the transaction. */
+/** One container's side of the transaction: it reports its progress here, and learns of the others'. */
 export interface Part {
   readonly joinsOthers: boolean;
   /** Name of the container that failed first; after that no other begins a step. */
@@ -19,19 +19,23 @@ export interface Part {
   ready(): Promise<void>;
   /** All steps are made. @returns whether those of every container are, so that this one may stay. */
   made(): Promise<boolean>;
-  /** A step has failed, and nothing is undone yet. */
+  /** Reports that a step has failed, before anything is undone. */
   failed(cause: unknown): void;
-  /** Resolves when containers that join its namespaces are undone and hold those no more. */
+  /** Resolves when the containers that join this one's namespaces are undone and hold them no more. */
   mayUndo(): Promise<void>;
+  /** Reports that the container is undone. */
   undone(): void;
-  /** Resolves when all are undone, so that nobody has what it gave up, and those it joins are as they were. */
+  /**
+   * Resolves when all containers are undone, so that none has what this one gave up, and those that it joins are as
+   * they were.
+   */
   mayRestore(): Promise<void>;
-  /** Nothing more comes: it is up, undone, or was never begun. */
+  /** Reports the end: the container is up, undone, or was never begun. */
   over(): void;
 }
 
 /**
- * @param joined by the name of each container of the call, the others of the call whose namespaces it joins; no circles.
+ * @param joined for each container of the call, the others of the call whose namespaces it joins; without circles.
  * @param whenBroken called when the first has failed; undefined where each stands for itself.
  */
 export function createTransaction(
@@ -108,7 +112,7 @@ interface Member {
 
 function createMember(): Member {
   const made = createDeferred<void>();
-  // Told by the container itself; often nobody joins it.
+  // The container reports its failure itself, and often no other container joins it and waits for this promise.
   made.promise.catch(() => undefined);
   return { made, undone: createDeferred(), over: createDeferred() };
 }
