@@ -26,8 +26,8 @@ export interface ApplyOptions {
   /** Accept only archives and images that runspec.lock names; all archives are checked before the first change. */
   readonly locked?: boolean;
   readonly leaveOut?: OpKind;
-  /** Set by `run`, whose container must not be there yet; called right before the first change. */
-  readonly whenBegun?: () => void;
+  /** For a container that must not be there yet; called right before the first change, with all of them. */
+  readonly whenBegun?: (changes: readonly Change[]) => void;
 }
 
 /**

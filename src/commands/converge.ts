@@ -87,7 +87,7 @@ async function settleForegrounds(
   if (whenBegun !== undefined) {
     const known = works.find(({ record }) => record !== undefined);
     if (known !== undefined) throw alreadyUp(known.plan.name);
-    whenBegun();
+    whenBegun(works.flatMap(({ changes }) => changes));
     return;
   }
   for (const { plan, changes } of works) {

@@ -4,9 +4,11 @@ import { OperationError, SeveralFailures, UsageError } from '../errors.ts';
 import { createKernelView, type MountState } from '../host/kernel-view.ts';
 import type { LoadedSpec } from '../load/load.ts';
 import type { Plan, ProcessStep } from '../plan/plan.ts';
+import type { Change } from '../run/changes.ts';
 import { holdForeground } from '../run/foreground.ts';
 import { readBootId } from '../runtime/proc.ts';
 import { withLock } from '../run/lock.ts';
+import { lookAtMade, type Made, removeUntouched } from '../run/made-data.ts';
 import { createRecords } from '../run/records.ts';
 import { openSession } from '../run/session.ts';
 import { type ForegroundStreams, runForeground } from '../runtime/foreground.ts';
@@ -82,29 +84,38 @@ async function runThrough(
   name: string,
 ): Promise<number> {
   const { host, dataDir, lockTimeout } = context;
+  // The signal that ended the process must not end the way back.
+  const calm = { ...context, signal: new AbortController().signal };
   const locked = <T>(work: () => Promise<T>): Promise<T> => withLock(host, dataDir, lockTimeout, work);
   const foreground = await locked(() => holdForeground(host, dataDir, name, abandonedCommand(context, name)));
-  // Only a container of ours is taken down: another runspec may have been first with one of this name.
-  let isOurs = false;
+  // Of another runspec, which may have been first, nothing is taken down.
+  let ours: readonly Change[] | undefined;
+  let made: readonly Made[] = [];
+  let hasStarted = false;
   try {
     const [plan] = await convergeLocked(context, loaded, {
       keepOnFailure: false,
       leaveOut: 'process',
-      whenBegun: () => (isOurs = true),
+      whenBegun: (changes) => (ours = changes),
     });
     if (plan === undefined) throw new OperationError('there is no plan to run');
+    made = await lookAtMade(calm, name, ours ?? []);
     const mounts = await createKernelView(host).mounts();
     const status = await attach(context, plan, mounts, loaded.specs[0]);
+    hasStarted = true;
     if (context.json) context.stdout(`${JSON.stringify({ event: 'exited', container: name, status })}\n`);
     return status;
   } finally {
-    // The signal that ended the process must not interrupt the take-down.
-    const calm = { ...context, signal: new AbortController().signal };
     await locked(async () => {
       try {
         const session = await openSession(calm);
-        if (isOurs && (await session.records.read(name)) !== undefined)
-          await takeDown(calm, session, name, createReporter(calm), { volumes: false });
+        if (ours !== undefined && (await session.records.read(name)) !== undefined) {
+          const report = createReporter(calm);
+          await takeDown(calm, session, name, report, { volumes: false });
+          const removed = hasStarted ? [] : await removeUntouched(session, name, made);
+          if (removed.length > 0)
+            report.progress(name, '', `removed ${removed.join(', ')}, made for nothing`);
+        }
       } finally {
         await foreground.release();
       }

@@ -11,6 +11,7 @@ import {
   type Places,
   readNote,
   removeNote,
+  rewriteNote,
   volumesIn,
 } from './volume-notes.ts';
 
@@ -56,7 +57,7 @@ export async function removeKeptData(
   container: string,
   together: readonly string[] = [],
 ): Promise<readonly string[]> {
-  const { host, dataDir } = session;
+  const { dataDir } = session;
   const removed: string[] = [];
   const layer = `${dataDir}/writable/${container}`;
   if ((await removeVolume(session, container, layer)).outcome === 'removed') removed.push(LAYER);
@@ -70,18 +71,42 @@ export async function removeKeptData(
     if (outcome === 'removed') removed.push(`volume ${volume}`);
   }
   await removeNote(session, container);
-  // The folders `writable` and `volumes` go with their last entry, as they do when `down --volumes` reverts the steps.
+  await removeFolders(session);
+  return removed;
+}
+
+/** Removes some of what is kept of a container: volumes that are no other's, or its layer. @param paths of them. */
+export async function removeKeptThings(
+  session: Session,
+  container: string,
+  paths: readonly string[],
+): Promise<readonly string[]> {
+  if (paths.length === 0) return [];
+  const volumes = `${session.dataDir}/volumes/`;
+  const noted = await readNote(session, container);
+  const removed: string[] = [];
+  for (const path of paths) {
+    const { outcome } = await removeVolume(session, container, path);
+    const thing = path.startsWith(volumes) ? `volume ${path.slice(volumes.length)}` : LAYER;
+    if (outcome === 'removed') removed.push(thing);
+  }
+  const left = noted.filter((name) => !paths.includes(`${volumes}${name}`));
+  await rewriteNote(session, container, left);
+  await removeFolders(session);
+  return removed;
+}
+
+async function removeFolders({ host, dataDir, shared }: Session): Promise<void> {
+  // The folders of all such things go with the last one, as they do in a down with --volumes.
   const folders = [`${dataDir}/writable`, `${dataDir}/volumes`];
   for (const folder of folders)
     if ((await host.list(folder))?.length === 0) await host.removeDirectory(folder);
-  // Every folder that is not there is forgotten, not only those just removed: a kill may have come between removing one
-  // and storing that it is gone.
-  for (const step of session.shared.steps) {
+  // Not only of those just removed: a kill may have come before it was written down that others are gone.
+  for (const step of shared.steps) {
     if (step.op !== 'directory' || !folders.some((folder) => `${step.path}/`.startsWith(`${folder}/`)))
       continue;
-    if ((await host.status(step.path)) === undefined) await session.shared.forget(step.id);
+    if ((await host.status(step.path)) === undefined) await shared.forget(step.id);
   }
-  return removed;
 }
 
 async function removeVolume(session: Session, container: string, path: string): Promise<Reverted> {

@@ -62,8 +62,7 @@ export async function noteVolumes(
   const known = used.length === 0 ? [] : await readNote(places, container);
   const volumes = [...new Set([...known, ...used])].toSorted();
   const file = ownerFile(places, container);
-  if (volumes.length !== known.length)
-    await host.writeAtomic(file, `${volumes.join('\n')}\n`, { mode: 0o600 });
+  if (volumes.length !== known.length) await writeNote(places, container, volumes);
   if (asked.length > 0) await forgetBeginnings(places, container);
   return {
     async undo() {
@@ -89,6 +88,19 @@ export async function areVolumesNoted(
 export async function readNote(places: Places, container: string): Promise<readonly string[]> {
   const text = (await places.host.readText(ownerFile(places, container))) ?? '';
   return text.split('\n').filter((name) => /^[A-Za-z0-9][\w.-]*$/.test(name));
+}
+
+export async function rewriteNote(
+  places: Places,
+  container: string,
+  volumes: readonly string[],
+): Promise<void> {
+  if (volumes.length === 0) return removeNote(places, container);
+  await writeNote(places, container, volumes);
+}
+
+async function writeNote(places: Places, container: string, volumes: readonly string[]): Promise<void> {
+  await places.host.writeAtomic(ownerFile(places, container), `${volumes.join('\n')}\n`, { mode: 0o600 });
 }
 
 export async function removeNote(places: Places, container: string): Promise<void> {

@@ -211,4 +211,38 @@ describe.skipIf(!requireSystem())('a new volume', () => {
     expect(fs.readdirSync(path.join(host.dataDir, 'volumes'))).toEqual([]);
     fs.rmdirSync(path.join(host.dataDir, 'volumes'));
   });
+
+  it('is gone when the run that made it could not start its process, and stays once anything was written', async () => {
+    const host = getHost();
+    const volumes = (): readonly string[] =>
+      fs.readdirSync(path.join(host.dataDir, 'volumes')).filter((name) => !name.startsWith('.'));
+    const run = async (args: readonly string[], keys: SpecKeys = {}) => {
+      const process = { args, stopTimeout: '0s' };
+      const { file } = write('run', { data: FILLED, fresh: '/fresh' }, { process, ...keys });
+      return host.runspec('run', file);
+    };
+    const other = write('other', { others: '/others' });
+    await succeed(host, 'apply', other.file);
+    const before = await host.snapshot();
+    for (const [args, keys] of [
+      // The kernel refuses the program, and the runtime a parameter.
+      [['/srv/broken'], { writable: 'persistent' }],
+      [WAIT, { sysctls: { 'kernel.msgmax': '-5' } }],
+    ] as const) {
+      expect((await run(args, keys)).status).toBe(125);
+      const left = await host.settledDiff(before);
+      expect(left.filter((line) => !line.includes('/specs/run.json'))).toEqual([]);
+    }
+    // It only says what a runtime says whose program does not begin.
+    const script =
+      'open F, ">", "/fresh/mine"; print STDERR "exec /app: no such file or directory\\n"; exit 1';
+    expect((await run(['perl', '-e', script])).status).toBe(125);
+    expect(volumes()).toEqual(['fresh', 'others']);
+    expect((await run(['/srv/broken'])).status).toBe(125);
+    expect(volumes()).toEqual(['fresh', 'others']);
+    expect(fs.readdirSync(path.join(host.dataDir, 'volumes/fresh'))).toEqual(['mine']);
+    expect((await run(['perl', '-e', 'exit 1'])).status).toBe(1);
+    expect(volumes()).toEqual(['data', 'fresh', 'others']);
+    await succeed(host, 'down', '--all', '--volumes');
+  });
 });
