@@ -7,6 +7,7 @@ import type { Host } from './host.ts';
 import { isDockerLink } from '../plan/docker-user-rules.ts';
 import { readDockerUser, type DockerUser } from './docker-user.ts';
 import { readForeignRules } from './foreign-tables.ts';
+import { readHostRoutes, type HostRoute } from './host-routes.ts';
 import { asList, parseJson, record, text } from './json-fields.ts';
 import { readListening } from './listening.ts';
 import { unescapeOctal } from './proc-files.ts';
@@ -68,6 +69,8 @@ export interface MountState {
 export interface KernelView {
   links(): Promise<readonly LinkState[]>;
   link(name: string): Promise<LinkState | undefined>;
+  /** Routes of the host's own namespace. */
+  hostRoutes(): Promise<readonly HostRoute[]>;
   /** Links and routes of a named namespace; undefined when there is none of that name. */
   netns(name: string): Promise<NetnsState | undefined>;
   nftTable(table: string, family?: 'inet' | 'netdev'): Promise<NftTableState | undefined>;
@@ -132,6 +135,7 @@ export function createKernelView(host: Host): KernelView {
   return {
     links,
     link: async (name) => (await links()).find((link) => link.name === name),
+    hostRoutes: () => once('host routes', () => readHostRoutes(host)),
     netns,
     nftTable,
     netdevTables: async () =>

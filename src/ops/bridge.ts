@@ -4,11 +4,13 @@ import { OperationError } from '../errors.ts';
 import { sha256 } from '../crypto.ts';
 import { commandError, runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
+import { readHostRoutes } from '../host/host-routes.ts';
 import { readLinks, type LinkState } from '../host/kernel-view.ts';
 import { macOf } from '../load/addresses.ts';
 import { isOwned, OURS } from '../names.ts';
 import type { BridgeStep } from '../plan/plan.ts';
 import { findMtu } from './bridge-mtu.ts';
+import { routeDifferences, routeLine, withoutRoute } from './connected-routes.ts';
 import { GONE } from './delete-link.ts';
 import type { Before, Difference, Op, Reverted } from './op.ts';
 import { removeAddresses } from './remove-addresses.ts';
@@ -42,7 +44,10 @@ export const bridge: Op<'bridge'> = {
       ...differencesOf(link, step, await view.links()),
       ...(await routeDifference(host.readText(routeLocalnet(step.name)))),
       ...(link.alias === OURS
-        ? await advertisementDifference(host, step.name)
+        ? [
+            ...routeDifferences(link, addressesOf(step), await view.hostRoutes()),
+            ...(await advertisementDifference(host, step.name)),
+          ]
         : await macDifference(host, link, await view.links())),
     ];
     return differences.length === 0 ? { state: 'present' } : { state: 'drifted', differences, inPlace: true };
@@ -67,7 +72,12 @@ export const bridge: Op<'bridge'> = {
     const wanted =
       link === undefined
         ? createLines(step)
-        : [...claim, ...keep, ...mendLines(link, step, links, nameless || link.alias === OURS)];
+        : [
+            ...claim,
+            ...keep,
+            ...mendLines(link, step, links, nameless || link.alias === OURS),
+            ...(link.alias === OURS ? await routeLines(host, link, step) : []),
+          ];
     if (wanted.length > 0) await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(wanted) });
     await host.writeInPlace(routeLocalnet(step.name), '1');
     if (before['existed'] !== true) await refuseAdvertisements(host, step.name);
@@ -201,6 +211,12 @@ function mendLines(
       .map((one) => addAddress(one, step.name)),
     ...(link.up ? [] : [`link set dev ${step.name} up`]),
   ];
+}
+
+/** Lost routes of a foreign bridge are its owner's: one that we made would be left there by a `down`. */
+async function routeLines(host: Host, link: LinkState, step: BridgeStep): Promise<readonly string[]> {
+  const lost = withoutRoute(link, addressesOf(step), await readHostRoutes(host));
+  return lost.map((one) => routeLine('append', one, step.name));
 }
 
 /** addr_assign_type of a MAC address that somebody has set: linux/netdevice.h, NET_ADDR_SET. */

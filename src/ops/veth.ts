@@ -3,6 +3,7 @@
 import { OperationError } from '../errors.ts';
 import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
+import { readHostRoutes } from '../host/host-routes.ts';
 import { readLinks, type LinkState } from '../host/kernel-view.ts';
 import { IPV6_MIN_MTU } from '../load/ipv6.ts';
 import { macOfHostEnd } from '../plan/check-mac.ts';
@@ -22,6 +23,7 @@ import {
 } from './host-link.ts';
 import { announce, isAheadOf } from './announce.ts';
 import { fitMtu } from './bridge-mtu.ts';
+import { routeDifferences, routeLine, withoutRoute } from './connected-routes.ts';
 import { deleteLink } from './delete-link.ts';
 import type { Difference, Op, OpContext } from './op.ts';
 import { removeAddresses } from './remove-addresses.ts';
@@ -61,6 +63,7 @@ export const veth: Op<'veth'> = {
       ...addressesOf(step)
         .filter((wanted) => !outside.addresses.some((one) => `${one.address}/${one.prefix}` === wanted))
         .map((wanted) => ({ property: 'address', wanted, found: 'missing' })),
+      ...routeDifferences(outside, addressesOf(step), await view.hostRoutes()),
     ];
     return differences.length === 0 ? { state: 'present' } : { state: 'drifted', differences, inPlace: true };
   },
@@ -97,6 +100,7 @@ export const veth: Op<'veth'> = {
     const wanted = addressesOf(step);
     // IPv6 addresses that the new mtu leaves no room for are gone before they can be taken away.
     const staying6 = step.mtu >= IPV6_MIN_MTU;
+    const lost = link === undefined ? [] : withoutRoute(link, wanted, await readHostRoutes(host));
     const stale = addressesOf(former).filter(
       (one) => !wanted.includes(one) && found.includes(one) && (staying6 || !one.includes(':')),
     );
@@ -122,6 +126,7 @@ export const veth: Op<'veth'> = {
         ...keepLines(step, links),
         ...portLines(step),
         ...wanted.filter((one) => !found.includes(one)).map((one) => addAddress(one, step.link)),
+        ...lost.map((one) => routeLine('append', one, step.link)),
         ...(former.mac === step.mac ? [] : forgetLines(step)),
       ]),
     });

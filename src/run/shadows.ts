@@ -9,7 +9,7 @@ import { asList, parseJson, text } from '../host/json-fields.ts';
 import { readEarlierNat, type NatRule, type Published } from '../host/nat-rules.ts';
 import type { MountState } from '../host/kernel-view.ts';
 import { lookUpMount } from '../host/mount-lookup.ts';
-import { netnsFile } from '../names.ts';
+import { isOwned, netnsFile } from '../names.ts';
 import type { OpContext } from '../ops/op.ts';
 import type { AddressStep, Step } from '../plan/plan.ts';
 
@@ -94,7 +94,7 @@ function shadowingMounts(step: Step, mounts: readonly MountState[]): readonly st
 
 /** The routes and rules by which packets from the host to the container's addresses go elsewhere. */
 async function shadowingRoutes(
-  { host }: OpContext,
+  { host, view }: OpContext,
   steps: readonly Step[],
   { address, address6 }: AddressStep,
 ): Promise<readonly string[]> {
@@ -102,13 +102,16 @@ async function shadowingRoutes(
     step.op === 'bridge' ? [step.name] : step.op === 'veth' ? [step.link] : [],
   );
   const targets = [address, address6].filter((one) => one !== undefined);
-  return (await Promise.all(targets.map((target) => shadowingRoute(host, links, target)))).flat();
+  const bridge = await view.link(steps.find((step) => step.op === 'bridge')?.name ?? '');
+  const foreign = bridge === undefined || isOwned(bridge.alias) ? undefined : bridge.name;
+  return (await Promise.all(targets.map((target) => shadowingRoute(host, links, target, foreign)))).flat();
 }
 
 async function shadowingRoute(
   host: Host,
   links: readonly string[],
   address: string,
+  foreign: string | undefined,
 ): Promise<readonly string[]> {
   const [target = '', prefix] = address.split('/');
   const isOurs = (route: Route): boolean => route.dev !== undefined && links.includes(route.dev);
@@ -116,9 +119,10 @@ async function shadowingRoute(
   const [route] = result.status === 0 ? parseRoutes(result.stdout) : [];
   if (route !== undefined && isOurs(route)) return [];
   const isWider = route === undefined || prefixOf(route.dst) < Number(prefix);
-  // When only a wider route answers, such as the default route, or none does, either our own route is gone, which is
-  // drift of the bridge or the veth; or it is in its table, and a rule leads elsewhere.
-  if (isWider && !(await listMainRoutes(host, target)).some(isOurs)) return [];
+  // When only a wider route answers, such as the default route, or none does, either the connected route is gone, or it
+  // is in its table, and a rule leads elsewhere. Gone it is drift, except on a foreign bridge, which is not ours to mend.
+  if (isWider && !(await listMainRoutes(host, target)).some(isOurs))
+    return foreign === undefined ? [] : [`the host has no route to ${address} by ${foreign} any more`];
   if (route === undefined) return [`the host's rules (ip rule) do not let ${target} be reached`];
   const way = route.dev === undefined ? (route.type ?? 'nowhere') : `by ${route.dev}`;
   const which = isWider ? "the host's rules (ip rule) and the route" : "the host's route";

@@ -64,6 +64,12 @@ const DRIFTS: readonly DriftCase[] = [
     found: [['address6', 'fd00:209::2/64', 'none']],
   },
   {
+    title: 'a bridge without the route to its subnet',
+    step: BRIDGE,
+    break: (ops) => ops.ip('', 'route del fd00:209::/64 dev runspec0'),
+    found: [['route6', 'fd00:209::/64', 'none']],
+  },
+  {
     title: 'an interface without its default route',
     step: ADDRESS,
     break: (ops) => ops.ip('runspec-web', 'route flush default'),
@@ -104,6 +110,11 @@ describe('drift of IPv6', () => {
       'its address',
       (ops) => ops.ip('', 'addr del fd00:209::1/64 dev rs4b5e57f6'),
       { property: 'address', wanted: 'fd00:209::1/64', found: 'missing' },
+    ],
+    [
+      'the route to its subnet',
+      (ops) => ops.ip('', 'route del 10.209.0.0/24 dev rs4b5e57f6'),
+      { property: 'route', wanted: '10.209.0.0/24', found: 'none' },
     ],
     [
       'its refusal of router advertisements',

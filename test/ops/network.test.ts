@@ -45,6 +45,12 @@ const DRIFTS: readonly DriftCase[] = [
     found: drift(['address', '10.209.0.1/24', 'none']),
   },
   {
+    title: 'a bridge without the route to its subnet',
+    kind: 'bridge',
+    ip: 'route del 10.209.0.0/24 dev runspec0',
+    found: drift(['route', '10.209.0.0/24', 'none']),
+  },
+  {
     title: 'a veth that left the bridge',
     kind: 'veth',
     ip: 'link set dev rs4b5e57f6 nomaster',

@@ -26,6 +26,8 @@ export function createFakeHost(machine: FakeMachine, gate: Gate): Host {
       gate.read(() => {
         const link = /^\/sys\/class\/net\/([^/]+)\/addr_assign_type$/.exec(file)?.[1];
         if (link !== undefined) return showAssignment(network.isMacSet(link));
+        if (file === '/proc/net/route') return files.read(file) ?? network.routes('inet');
+        if (file === '/proc/net/ipv6_route') return network.routes('inet6');
         return file === '/proc/self/mountinfo' ? mounts.table() : files.read(file);
       }),
     readBytes: (file) =>

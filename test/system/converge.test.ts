@@ -151,6 +151,7 @@ esac
     ['a port taken out of its map', 'nft flush map inet runspec ports', /^port:tcp\/8080 absent$/],
     ['a bridge that is down', 'ip link set conv0 down', /^bridge:conv0 drifted$/],
     ['a bridge without its address', 'ip address flush dev conv0', /^bridge:conv0 drifted$/],
+    ['a lost route to the bridge', 'ip route delete 10.70.0.0/24 dev conv0', /^bridge:conv0 drifted$/],
     ['a deleted bridge', 'ip link delete conv0', /^bridge:conv0 absent$/],
     ['a veth that left its bridge', 'ip link set "$link" nomaster', /^veth:eth0 drifted$/],
     ['a veth that is down', 'ip link set "$link" down', /^veth:eth0 drifted$/],

@@ -1,7 +1,7 @@
 // A bridge that somebody else has made, without ports: a container on it changes nothing of it that would last.
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { pending, succeed } from '../support/containers.ts';
+import { drift, pending, succeed } from '../support/containers.ts';
 import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
 import { serve, writeSpec, type PlacedSpec, type SpecKeys } from '../support/specs.ts';
@@ -46,6 +46,21 @@ describe.skipIf(!requireSystem())('a foreign bridge without ports', () => {
     expect(await pending(getHost(), file)).toEqual([]);
     await succeed(getHost(), 'down', name);
     expect(await look()).toBe(before);
+    await output('ip', 'link', 'delete', 'brf');
+  });
+
+  it('has a route that it lost told of, which its owner has to mend', async () => {
+    await make();
+    const { file, name } = write('routed');
+    await succeed(getHost(), 'apply', file);
+    await output('ip', 'route', 'delete', '10.88.0.0/24', 'dev', 'brf');
+    expect(await drift(getHost(), name)).toEqual(['address:eth0 shadowed']);
+    expect((await getHost().runspec('status', name)).stdout).toMatch(
+      /shadowed: the host has no route to 10\.88\.0\.\d+\/24 by brf any more/,
+    );
+    await output('ip', 'route', 'add', '10.88.0.0/24', 'dev', 'brf', 'src', '10.88.0.1');
+    expect(await drift(getHost(), name)).toEqual([]);
+    await succeed(getHost(), 'down', name);
     await output('ip', 'link', 'delete', 'brf');
   });
 

@@ -39,3 +39,8 @@ export function pairs(words: readonly string[]): ReadonlyMap<string, string> {
 export function unknown(words: readonly string[]): Error {
   return new Error(`the fake host does not know: ip ${words.join(' ')}`);
 }
+
+/** What `ip` complains about: its stderr. */
+export class IpError extends Error {
+  override readonly name = 'IpError';
+}

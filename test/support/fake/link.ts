@@ -14,6 +14,8 @@ export interface FakeLink {
   master: string | undefined;
   hairpin: boolean;
   addresses: string[];
+  /** Subnets of its addresses whose connected routes somebody has taken away. */
+  lostRoutes: readonly string[];
   /** The other end of a veth pair. */
   peer: { readonly netns: string; name: string } | undefined;
 }

@@ -1,19 +1,8 @@
 // The links, addresses and routes of a fake machine's network namespaces, and the `ip` commands that
 // change and show them. A command it does not know is an error of the test, not of the machine.
-import { isIpv6, pairs, shape, splitAt, subnetOf, unknown } from './ip-words.ts';
+import { IpError, isIpv6, pairs, shape, splitAt, subnetOf, unknown } from './ip-words.ts';
 import { dumpLink, isLinkLocal, showLink, type FakeLink } from './link.ts';
-
-interface Route {
-  readonly destination: string;
-  readonly gateway: string;
-  readonly link: string;
-}
-
-interface Namespace {
-  readonly links: Map<string, FakeLink>;
-  /** By destination and family. */
-  readonly routes: Map<string, Route>;
-}
+import { createRouteCommands, networkOf, showRoutes, type Namespace } from './routes.ts';
 
 export interface FakeNetwork {
   addNamespace(name: string): void;
@@ -24,14 +13,11 @@ export interface FakeNetwork {
   hasLink(name: string): boolean;
   /** As sysfs tells it; undefined without such a link. */
   isMacSet(name: string): boolean | undefined;
+  /** Of the host's own namespace, as procfs has them. */
+  routes(family: 'inet' | 'inet6'): string;
   dump(): readonly string[];
   /** @returns what brings back all of it as it is now. */
   keep(): () => void;
-}
-
-/** What `ip` complains about: its stderr. */
-export class IpError extends Error {
-  override readonly name = 'IpError';
 }
 
 /** What procfs has to do with the links of the host's own namespace. */
@@ -76,6 +62,7 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
       master: undefined,
       hairpin: false,
       addresses: [],
+      lostRoutes: [],
       peer: undefined,
     };
     namespace(netns).links.set(name, { ...fresh, ...rest });
@@ -145,14 +132,6 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
 
   const commands: Readonly<Record<string, (netns: string, rest: readonly string[]) => string>> = {
     'addr show': (netns) => JSON.stringify([...namespace(netns).links.values()].map(showLink)),
-    'route show': (netns) =>
-      JSON.stringify(
-        [...namespace(netns).routes.values()].map(({ destination, gateway, link: dev }) => ({
-          dst: destination,
-          gateway,
-          dev,
-        })),
-      ),
     'link add': (netns, [name = '', ...rest]) => {
       const [own, peer] = splitAt(rest, 'peer');
       const options = pairs(own);
@@ -176,7 +155,10 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
         if (word === 'fdb_flush') continue;
         if (word === 'up' || word === 'down') {
           target.up = word === 'up';
-          if (!target.up) dropIpv6(netns, target);
+          if (!target.up) {
+            dropIpv6(netns, target);
+            target.lostRoutes = [];
+          }
         } else if (word === 'nomaster') {
           const former = target.master;
           target.master = undefined;
@@ -210,14 +192,15 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
       return '';
     },
     'addr add': (netns, [address = '', , name = '']) => {
-      const { addresses } = roomFor(netns, name, address);
-      if (addresses.includes(address)) throw new IpError('RTNETLINK answers: File exists');
-      addresses.push(address);
-      return '';
+      if (roomFor(netns, name, address).addresses.includes(address))
+        throw new IpError('RTNETLINK answers: File exists');
+      return commands['addr replace']?.(netns, [address, 'dev', name]) ?? '';
     },
     'addr replace': (netns, [address = '', , name = '']) => {
       const target = roomFor(netns, name, address);
-      target.addresses = [...new Set([...target.addresses, address])];
+      if (target.addresses.includes(address)) return '';
+      target.addresses.push(address);
+      target.lostRoutes = target.lostRoutes.filter((one) => one !== networkOf(address));
       return '';
     },
     'addr del': (netns, [address = '', , name = '']) => {
@@ -235,17 +218,7 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
       link(netns, name).addresses = [];
       return '';
     },
-    'route replace': (netns, [destination = '', , gateway = '', , name = '']) => {
-      if (!link(netns, name).up) throw new IpError('RTNETLINK answers: Network is down');
-      const key = `${destination} ${isIpv6(gateway) ? 'inet6' : 'inet'}`;
-      namespace(netns).routes.set(key, { destination, gateway, link: name });
-      return '';
-    },
-    'route flush': (netns, [destination = '']) => {
-      // `ip -6`: the only family that is flushed by itself.
-      namespace(netns).routes.delete(`${destination} inet6`);
-      return '';
-    },
+    ...createRouteCommands({ namespace, link }),
   };
 
   const self: FakeNetwork = {
@@ -264,6 +237,7 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
     },
     hasLink: (name) => namespace('').links.has(name),
     isMacSet: (name) => namespace('').links.get(name)?.isMacSet,
+    routes: (family) => showRoutes([...namespace('').links.values()], family),
     dump: () =>
       [...namespaces].flatMap(([name, { links, routes }]) => [
         ...[...links.values()].map((one) => `link ${name}/${one.name} ${dumpLink(one)}`),

@@ -4,7 +4,7 @@ import type { CommandResult, RunOptions } from '../../../src/host/host.ts';
 import type { FakeMachine } from './machine.ts';
 import { NftError } from './firewall.ts';
 import type { Gate } from './gate.ts';
-import { IpError } from './network.ts';
+import { IpError } from './ip-words.ts';
 
 export type RunProgram = (argv: readonly string[], options?: RunOptions) => Promise<CommandResult>;
 
