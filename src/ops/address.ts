@@ -7,6 +7,7 @@ import type { AddressStep } from '../plan/plan.ts';
 import { contains, parseAddress, parseBlock } from '../plan/ipv4.ts';
 import { readInside } from '../runtime/unnamed-namespace.ts';
 import { announce } from './announce.ts';
+import { routeDifferences, routeLine } from './connected-routes.ts';
 import { lines } from './host-link.ts';
 import type { Difference, Op } from './op.ts';
 
@@ -21,20 +22,21 @@ export const address: Op<'address'> = {
     const link = inside?.links.find((one) => one.name === step.interface);
     if (inside === undefined || link === undefined) return { state: 'absent' };
     const differences: Difference[] = [];
-    const compare = (property: string, wanted: string | undefined, found: readonly string[]): void => {
-      if (wanted === undefined || found.includes(wanted)) return;
-      differences.push({ property, wanted, found: found.join(', ') || 'none' });
+    const compare = (property: string, wanted: string | undefined, all: readonly string[]): void => {
+      if (wanted === undefined || all.includes(wanted)) return;
+      differences.push({ property, wanted, found: all.join(', ') || 'none' });
     };
-    const addressesOf = (family: string): readonly string[] =>
+    const found = (family: string): readonly string[] =>
       link.addresses
         .filter((one) => one.family === family && !one.address.startsWith('fe80:'))
         .map((one) => `${one.address}/${one.prefix}`);
     const gateways = inside.routes.flatMap((route) =>
       route.destination === 'default' && route.gateway !== undefined ? [route.gateway] : [],
     );
-    compare('address', step.address, addressesOf('inet'));
-    compare('address6', step.address6, addressesOf('inet6'));
+    compare('address', step.address, found('inet'));
+    compare('address6', step.address6, found('inet6'));
     if (!link.up) differences.push({ property: 'state', wanted: 'up', found: 'down' });
+    differences.push(...routeDifferences(link, addressesOf(step), inside.routes));
     compare(
       'default route',
       step.gateway,
@@ -66,7 +68,7 @@ export const address: Op<'address'> = {
     if (former.address6 !== undefined && step.address6 === undefined)
       await runChecked(host, ['ip', '-n', step.netns, '-6', 'route', 'flush', 'default']);
     await runChecked(host, ['ip', '-n', step.netns, '-batch', '-'], {
-      stdin: lines([...stale, ...commands(step)]),
+      stdin: lines([...stale, ...addressLines(step), ...connectedLines(step), ...defaultLines(step)]),
     });
     // Somebody else may have had it a moment ago.
     if (!isSame) await announceAll(host, step);
@@ -99,20 +101,32 @@ async function announceAll(host: Host, step: AddressStep): Promise<void> {
   if (link !== undefined) await announce(host, { ...step, mac: link.mac, mtu: link.mtu });
 }
 
-// `replace` makes each line repeatable after a crash.
 function commands(step: AddressStep): readonly string[] {
+  return [...addressLines(step), ...defaultLines(step)];
+}
+
+// `replace` makes each line repeatable after a crash.
+function addressLines(step: AddressStep): readonly string[] {
   return [
     `addr replace ${step.address} dev ${step.interface}`,
     `link set dev ${step.interface} up`,
-    `route replace default via ${step.gateway} dev ${step.interface}`,
-    ...(step.address6 === undefined
-      ? []
-      : [
-          // `nodad`: without duplicate address detection the address can be used at once.
-          `addr replace ${step.address6} dev ${step.interface} nodad`,
-          `route replace default via ${step.gateway6} dev ${step.interface}`,
-        ]),
+    // `nodad`: without duplicate address detection the address can be used at once.
+    ...(step.address6 === undefined ? [] : [`addr replace ${step.address6} dev ${step.interface} nodad`]),
   ];
+}
+
+/** An address that was there gets its lost route back by no `addr replace`, and without it there is no way by a gateway. */
+function connectedLines(step: AddressStep): readonly string[] {
+  return addressesOf(step).map((one) => routeLine('replace', one, step.interface));
+}
+
+function defaultLines(step: AddressStep): readonly string[] {
+  const gateways = [step.gateway, ...(step.address6 === undefined ? [] : [step.gateway6])];
+  return gateways.map((gateway) => `route replace default via ${gateway} dev ${step.interface}`);
+}
+
+function addressesOf({ address, address6 }: AddressStep): readonly string[] {
+  return address6 === undefined ? [address] : [address, address6];
 }
 
 function both(one: string, other: string | undefined): string {

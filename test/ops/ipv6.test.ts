@@ -70,6 +70,17 @@ const DRIFTS: readonly DriftCase[] = [
     found: [['route6', 'fd00:209::/64', 'none']],
   },
   {
+    title: 'an interface without any route',
+    step: ADDRESS,
+    break: (ops) => ops.ip('runspec-web', 'route flush table main'),
+    found: [
+      ['route', '10.209.0.0/24', 'none'],
+      ['route6', 'fd00:209::/64', 'none'],
+      ['default route', '10.209.0.1', 'none'],
+      ['default route6', 'fd00:209::1', 'none'],
+    ],
+  },
+  {
     title: 'an interface without its default route',
     step: ADDRESS,
     break: (ops) => ops.ip('runspec-web', 'route flush default'),

@@ -84,6 +84,20 @@ const DRIFTS: readonly DriftCase[] = [
     found: drift(['default route', '10.209.0.1', '10.209.0.77']),
   },
   {
+    title: 'an interface without the route to its subnet',
+    kind: 'address',
+    netns: 'runspec-web',
+    ip: 'route del 10.209.0.0/24 dev eth0',
+    found: drift(['route', '10.209.0.0/24', 'none']),
+  },
+  {
+    title: 'an interface without any route',
+    kind: 'address',
+    netns: 'runspec-web',
+    ip: 'route flush table main',
+    found: drift(['route', '10.209.0.0/24', 'none'], ['default route', '10.209.0.1', 'none']),
+  },
+  {
     title: 'a loopback that is down',
     kind: 'netns',
     netns: 'runspec-web',

@@ -157,6 +157,12 @@ esac
     ['a veth that is down', 'ip link set "$link" down', /^veth:eth0 drifted$/],
     ['a deleted veth', 'ip link delete "$link"', /^veth:eth0 absent$/],
     ['an address lost inside', 'ip -n "runspec-$name" address flush dev eth0', /^address:eth0 \w+$/],
+    [
+      'a route lost inside',
+      'ip -n "runspec-$name" route delete 10.70.0.0/24 dev eth0',
+      /^address:eth0 drifted$/,
+    ],
+    ['all routes lost inside', 'ip -n "runspec-$name" route flush table main', /^address:eth0 drifted$/],
     ['a default route lost inside', 'ip -n "runspec-$name" route delete default', /^address:eth0 drifted$/],
     [
       'a sysctl switched off',
