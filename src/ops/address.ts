@@ -8,7 +8,7 @@ import { contains, parseAddress, parseBlock } from '../plan/ipv4.ts';
 import { readInside } from '../runtime/unnamed-namespace.ts';
 import { announce } from './announce.ts';
 import { routeDifferences, routeLine } from './connected-routes.ts';
-import { lines } from './host-link.ts';
+import { disableIpv6, lines } from './host-link.ts';
 import type { Difference, Op } from './op.ts';
 
 export const address: Op<'address'> = {
@@ -56,7 +56,7 @@ export const address: Op<'address'> = {
   },
 
   async apply({ host, view }, step) {
-    await runChecked(host, ['ip', '-n', step.netns, '-batch', '-'], { stdin: lines(commands(step)) });
+    await runInside(host, step, commands(step));
     // A container that is gone may have had it. On a bridge that is new nobody knows of that.
     if ((await view.links()).some((link) => mayBeOf(link, step))) await announceAll(host, step);
   },
@@ -67,9 +67,8 @@ export const address: Op<'address'> = {
     // The IPv6 default route, unlike an IPv4 one, stays when the addresses go.
     if (former.address6 !== undefined && step.address6 === undefined)
       await runChecked(host, ['ip', '-n', step.netns, '-6', 'route', 'flush', 'default']);
-    await runChecked(host, ['ip', '-n', step.netns, '-batch', '-'], {
-      stdin: lines([...stale, ...addressLines(step), ...connectedLines(step), ...defaultLines(step)]),
-    });
+    const wanted = [...addressLines(step), ...connectedLines(step), ...defaultLines(step)];
+    await runInside(host, step, [...stale, ...wanted]);
     // Somebody else may have had it a moment ago.
     if (!isSame) await announceAll(host, step);
   },
@@ -93,6 +92,24 @@ function mayBeOf({ kind, addresses }: LinkState, { address }: AddressStep): bool
       subnet === undefined ||
       known.some((one) => contains(subnet, parseAddress(one.address) ?? -1)))
   );
+}
+
+/** What the kernel says of a link whose disable_ipv6 is set (addrconf.c, ipv6_add_addr), EACCES before Linux 5.19. */
+const IPV6_OFF = /IPv6 is disabled on this device|Permission denied/;
+
+/** Only a refusal tells without another program that somebody has switched IPv6 off on the interface. */
+async function runInside(host: Host, step: AddressStep, wanted: readonly string[]): Promise<void> {
+  const argv = ['ip', '-n', step.netns, '-batch', '-'];
+  const stdin = lines(wanted);
+  if (step.address6 !== undefined) {
+    const { status, stderr } = await host.run(argv, { stdin });
+    if (status === 0) return;
+    if (IPV6_OFF.test(stderr)) {
+      const enter = ['nsenter', `--net=${netnsFile(step.netns)}`, '--'];
+      await runChecked(host, [...enter, 'tee', disableIpv6(step.interface)], { stdin: '0' });
+    }
+  }
+  await runChecked(host, argv, { stdin });
 }
 
 async function announceAll(host: Host, step: AddressStep): Promise<void> {

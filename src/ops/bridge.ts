@@ -18,6 +18,9 @@ import { quote } from './shell.ts';
 import {
   addAddress,
   advertisementDifference,
+  allowIpv6,
+  expectIpv6,
+  ipv6Difference,
   lacksLinkLocal,
   lines,
   linkLocalOf,
@@ -43,6 +46,7 @@ export const bridge: Op<'bridge'> = {
     const differences = [
       ...differencesOf(link, step, await view.links()),
       ...(await routeDifference(host.readText(routeLocalnet(step.name)))),
+      ...(step.address6 === undefined ? [] : await ipv6Difference(host, step.name)),
       ...(link.alias === OURS
         ? [
             ...routeDifferences(link, addressesOf(step), await view.hostRoutes()),
@@ -78,6 +82,10 @@ export const bridge: Op<'bridge'> = {
             ...mendLines(link, step, links, nameless || link.alias === OURS),
             ...(link.alias === OURS ? await routeLines(host, link, step) : []),
           ];
+    if (link !== undefined && step.address6 !== undefined) {
+      if (link.alias === OURS) await allowIpv6(host, step.name);
+      else await expectIpv6(host, step.name);
+    }
     if (wanted.length > 0) await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(wanted) });
     await host.writeInPlace(routeLocalnet(step.name), '1');
     if (before['existed'] !== true) await refuseAdvertisements(host, step.name);

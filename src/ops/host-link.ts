@@ -1,5 +1,6 @@
 // Settings that the host's links to containers have in common, both bridges and host ends of veth pairs, and the lines
 // by which ip(8) makes them.
+import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { LinkState } from '../host/kernel-view.ts';
 import { canonicalIpv6 } from '../load/ipv6.ts';
@@ -56,6 +57,25 @@ export async function advertisementDifference(host: Host, link: string): Promise
   return found === '0' ? [] : [{ property: 'accept_ra', wanted: '0', found }];
 }
 
+/** Switches IPv6 on again on a link of ours: the kernel has taken its addresses away, and lets nobody add one. */
+export async function allowIpv6(host: Host, link: string): Promise<void> {
+  if ((await ipv6Difference(host, link)).length > 0) await host.writeInPlace(disableIpv6(link), '0');
+}
+
+/** @throws OperationError when the owner of a foreign bridge has no IPv6 on it. */
+export async function expectIpv6(host: Host, link: string): Promise<void> {
+  if ((await ipv6Difference(host, link)).length === 0) return;
+  throw new OperationError(`IPv6 is switched off on the bridge ${link}`, {
+    hint: `echo 0 > ${disableIpv6(link)}; or set network.ipv6 to false`,
+  });
+}
+
+/** @returns no difference in a kernel without IPv6. */
+export async function ipv6Difference(host: Host, link: string): Promise<readonly Difference[]> {
+  const found = (await host.readText(disableIpv6(link)))?.trim() ?? '0';
+  return found === '0' ? [] : [{ property: 'disable_ipv6', wanted: '0', found }];
+}
+
 /** Gives a link that becomes a port of a bridge the host's defaults for new links: the bridge has our settings then. */
 export async function restoreDefaults(host: Host, link: string): Promise<void> {
   for (const file of [routeLocalnet, acceptRa]) {
@@ -72,4 +92,9 @@ export function refuseAdvertisementsLine(link: string): string {
 
 function acceptRa(link: string): string {
   return `/proc/sys/net/ipv6/conf/${link}/accept_ra`;
+}
+
+/** The file by which IPv6 is switched off on a link. */
+export function disableIpv6(link: string): string {
+  return `/proc/sys/net/ipv6/conf/${link}/disable_ipv6`;
 }

@@ -13,6 +13,8 @@ import { readInside } from '../runtime/unnamed-namespace.ts';
 import {
   addAddress,
   advertisementDifference,
+  allowIpv6,
+  ipv6Difference,
   lacksLinkLocal,
   lines,
   linkLocalOf,
@@ -60,6 +62,7 @@ export const veth: Op<'veth'> = {
       ...compare('alias', step.alias, outside.alias ?? 'none'),
       ...compare('route_localnet', '1', localnet),
       ...(step.address === undefined ? [] : await advertisementDifference(host, step.link)),
+      ...(step.address6 === undefined ? [] : await ipv6Difference(host, step.link)),
       ...addressesOf(step)
         .filter((wanted) => !outside.addresses.some((one) => `${one.address}/${one.prefix}` === wanted))
         .map((wanted) => ({ property: 'address', wanted, found: 'missing' })),
@@ -117,6 +120,7 @@ export const veth: Op<'veth'> = {
       'address',
       step.mac,
     ]);
+    if (step.address6 !== undefined) await allowIpv6(host, step.link);
     await runChecked(host, ['ip', '-batch', '-'], {
       stdin: lines([
         ...(step.address6 === undefined || link === undefined || !lacksLinkLocal(link)

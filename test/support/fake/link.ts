@@ -14,6 +14,8 @@ export interface FakeLink {
   master: string | undefined;
   hairpin: boolean;
   addresses: string[];
+  /** disable_ipv6. */
+  isIpv6Off: boolean;
   /** Subnets of its addresses whose connected routes somebody has taken away. */
   lostRoutes: readonly string[];
   /** The other end of a veth pair. */

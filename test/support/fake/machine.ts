@@ -53,6 +53,8 @@ export function createFakeMachine(): FakeMachine {
     if (file === `${CONF6}/all/forwarding`)
       for (const name of files.names(CONF6) ?? [])
         files.put(`${CONF6}/${name}/forwarding`, `${text}\n`, { mode: 0o644 });
+    const link = /^\/proc\/sys\/net\/ipv6\/conf\/([^/]+)\/disable_ipv6$/.exec(file)?.[1];
+    if (link !== undefined) network.disableIpv6('', link, text !== '0');
     // devinet.c, inet_forward_change: ip_forward is written through to every interface.
     if (file !== '/proc/sys/net/ipv4/ip_forward') return;
     for (const name of files.names(CONF) ?? [])

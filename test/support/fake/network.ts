@@ -13,6 +13,8 @@ export interface FakeNetwork {
   hasLink(name: string): boolean;
   /** As sysfs tells it; undefined without such a link. */
   isMacSet(name: string): boolean | undefined;
+  /** Writes disable_ipv6 of a link. */
+  disableIpv6(netns: string, name: string, isOff: boolean): void;
   /** Of the host's own namespace, as procfs has them. */
   routes(family: 'inet' | 'inet6'): string;
   dump(): readonly string[];
@@ -62,6 +64,7 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
       master: undefined,
       hairpin: false,
       addresses: [],
+      isIpv6Off: false,
       lostRoutes: [],
       peer: undefined,
     };
@@ -108,12 +111,11 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
       if (route.link === down.name && isIpv6(route.gateway)) routes.delete(key);
   };
 
-  /** Of links that have lost it for want of room: the kernel gives it again with the room. */
+  /** Of links that have lost it with IPv6: the kernel gives it again when there is room, and IPv6 is on. */
   const linkLocals = new WeakMap<FakeLink, string>();
-  const setMtu = (netns: string, target: FakeLink, mtu: number): void => {
-    target.mtu = mtu;
+  const settleIpv6 = (netns: string, target: FakeLink): void => {
     const own = target.addresses.find(isLinkLocal);
-    if (mtu < IPV6_MIN_MTU) {
+    if (target.isIpv6Off || target.mtu < IPV6_MIN_MTU) {
       if (own !== undefined) linkLocals.set(target, own);
       dropIpv6(netns, target);
       return;
@@ -127,6 +129,8 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
     const target = link(netns, name);
     if (isIpv6(address) && target.mtu < IPV6_MIN_MTU)
       throw new IpError('RTNETLINK answers: Invalid argument');
+    if (isIpv6(address) && target.isIpv6Off)
+      throw new IpError('Error: ipv6: IPv6 is disabled on this device.');
     return target;
   };
 
@@ -170,7 +174,8 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
           else if (word === 'alias') target.alias = value;
           else if (word === 'name') rename(netns, target, value);
           else if (word === 'mtu') {
-            setMtu(netns, target, Number(value));
+            target.mtu = Number(value);
+            settleIpv6(netns, target);
           } else if (word === 'address') Object.assign(target, { mac: value, isMacSet: true });
           else if (word === 'master') {
             target.master = link(netns, value).name;
@@ -234,6 +239,12 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
       const command = commands[`${object} ${verb}`];
       if (command === undefined) throw unknown([object, verb, ...rest]);
       return command(netns, rest);
+    },
+    disableIpv6(netns, name, isOff) {
+      const target = namespaces.get(netns)?.links.get(name);
+      if (target === undefined) return;
+      target.isIpv6Off = isOff;
+      settleIpv6(netns, target);
     },
     hasLink: (name) => namespace('').links.has(name),
     isMacSet: (name) => namespace('').links.get(name)?.isMacSet,

@@ -30,6 +30,12 @@ export function createFakePrograms(machine: FakeMachine, gate: Gate): RunProgram
       const [program, ...args] = rest[0] === '--' ? rest.slice(1) : rest;
       // Of announcements, which nobody hears, no more than that they are asked for.
       if (program === 'cat') return gate.read(() => args.map(() => '0\n').join(''));
+      const link = /\/([^/]+)\/disable_ipv6$/.exec(args[0] ?? '')?.[1];
+      if (program === 'tee' && link !== undefined)
+        return gate.pass(`tee ${args.join(' ')} in ${namespace}: ${stdin}`, () => {
+          machine.network.disableIpv6(namespace.replace(`--net=${NETNS}/`, ''), link, stdin !== '0');
+          return '';
+        });
       if (program === 'tee') return gate.pass(`tee ${args.join(' ')} in ${namespace}: ${stdin}`, () => '');
       if (program !== 'ip') throw unknown(['nsenter', namespace, program ?? '']);
       return runIp(machine, gate, ['-n', namespace.replace(`--net=${NETNS}/`, ''), ...args], stdin);
