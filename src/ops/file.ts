@@ -19,11 +19,15 @@ export const file: Op<'file'> = {
     // The container can write a file that is mounted into it: it may have any text, of any size.
     const isWorthReading = found.size <= Buffer.byteLength(step.text) + MORE;
     const text = isWorthReading ? ((await host.readText(step.path)) ?? '') : `${found.size} bytes`;
-    if (isWorthReading && text === step.text) return { state: 'present' };
-    const difference = isWorthReading
-      ? compare(step.text, text)
-      : { wanted: summarize(step.text), found: text };
-    return { state: 'drifted', inPlace: true, differences: [{ property: 'content', ...difference }] };
+    const content = isWorthReading ? compare(step.text, text) : { wanted: summarize(step.text), found: text };
+    const differences = [
+      ...(isWorthReading && text === step.text ? [] : [{ property: 'content', ...content }]),
+      // A server in the container that is not root reads /etc/hosts by its mode.
+      ...(found.mode === step.mode
+        ? []
+        : [{ property: 'mode', wanted: step.mode.toString(8), found: found.mode.toString(8) }]),
+    ];
+    return differences.length === 0 ? { state: 'present' } : { state: 'drifted', inPlace: true, differences };
   },
 
   async apply({ host }, step) {
@@ -31,8 +35,10 @@ export const file: Op<'file'> = {
   },
 
   async update({ host }, step) {
-    if (step.inPlace) await host.writeInPlace(step.path, step.text);
-    else await host.writeAtomic(step.path, step.text, { mode: step.mode, sync: false });
+    if (step.inPlace) {
+      await host.writeInPlace(step.path, step.text);
+      await host.setMode(step.path, step.mode);
+    } else await host.writeAtomic(step.path, step.text, { mode: step.mode, sync: false });
   },
 
   async revert({ host }, step) {

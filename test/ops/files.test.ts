@@ -72,6 +72,20 @@ describe('a folder', () => {
 });
 
 describe('a file', () => {
+  it('with another mode is drift, mended through the same inode', async () => {
+    const ops = createFakeOps();
+    await ops.apply(STEPS.file);
+    const inode = ops.machine.files.find('/run/hosts')?.inode;
+    ops.machine.files.setMode('/run/hosts', 0o600);
+    expect(await ops.probe(STEPS.file)).toEqual({
+      state: 'drifted',
+      inPlace: true,
+      differences: [{ property: 'mode', wanted: '644', found: '600' }],
+    });
+    await ops.update(STEPS.file);
+    expect(ops.machine.files.find('/run/hosts')).toMatchObject({ mode: 0o644, inode });
+  });
+
   it('with another text is rewritten through the same inode, which a container may have mounted', async () => {
     const ops = createFakeOps();
     await ops.apply(STEPS.file);
