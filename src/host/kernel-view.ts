@@ -31,6 +31,8 @@ export interface LinkState {
   readonly master: string | undefined;
   /** Hairpin mode of a bridge port: packets may leave by the port they came from. */
   readonly hairpin: boolean;
+  /** A bridge port that passes nothing on: it is down, without a carrier, or somebody has said so. */
+  readonly disabled: boolean;
   readonly addresses: readonly {
     readonly family: 'inet' | 'inet6';
     readonly address: string;
@@ -232,6 +234,7 @@ function parseLinks(json: unknown): readonly LinkState[] {
       up: Array.isArray(link['flags']) && link['flags'].includes('UP'),
       master: text(link['master']),
       hairpin: record(record(link['linkinfo'])['info_slave_data'])['hairpin'] === true,
+      disabled: record(record(link['linkinfo'])['info_slave_data'])['state'] === 'disabled',
       addresses: asList(link['addr_info']).map((address) => ({
         family: address['family'] === 'inet6' ? ('inet6' as const) : ('inet' as const),
         address: text(address['local']) ?? '',

@@ -18,8 +18,10 @@ import { quote } from './shell.ts';
 import {
   addAddress,
   advertisementDifference,
+  allowForwarding,
   allowIpv6,
   expectIpv6,
+  forwardingDifferences,
   ipv6Difference,
   lacksLinkLocal,
   lines,
@@ -51,6 +53,7 @@ export const bridge: Op<'bridge'> = {
         ? [
             ...routeDifferences(link, addressesOf(step), await view.hostRoutes()),
             ...(await advertisementDifference(host, step.name)),
+            ...(await forwardingDifferences(host, step.name, step.address6 !== undefined)),
           ]
         : await macDifference(host, link, await view.links())),
     ];
@@ -82,13 +85,13 @@ export const bridge: Op<'bridge'> = {
             ...mendLines(link, step, links, nameless || link.alias === OURS),
             ...(link.alias === OURS ? await routeLines(host, link, step) : []),
           ];
-    if (link !== undefined && step.address6 !== undefined) {
-      if (link.alias === OURS) await allowIpv6(host, step.name);
-      else await expectIpv6(host, step.name);
-    }
+    if (link !== undefined && step.address6 !== undefined)
+      await (link.alias === OURS ? allowIpv6 : expectIpv6)(host, step.name);
     if (wanted.length > 0) await runChecked(host, ['ip', '-batch', '-'], { stdin: lines(wanted) });
     await host.writeInPlace(routeLocalnet(step.name), '1');
-    if (before['existed'] !== true) await refuseAdvertisements(host, step.name);
+    if (before['existed'] === true) return;
+    await refuseAdvertisements(host, step.name);
+    await allowForwarding(host, step.name, step.address6 !== undefined);
   },
 
   async update(context, step, former, before) {

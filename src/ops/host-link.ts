@@ -7,6 +7,9 @@ import { canonicalIpv6 } from '../load/ipv6.ts';
 import type { Difference } from './op.ts';
 import { quote } from './shell.ts';
 
+const CONF = '/proc/sys/net/ipv4/conf';
+const CONF6 = '/proc/sys/net/ipv6/conf';
+
 /** Text for the standard input of `ip -batch -`. */
 export function lines(all: readonly string[]): string {
   return all.map((line) => `${line}\n`).join('');
@@ -41,7 +44,7 @@ export function lacksLinkLocal(link: LinkState): boolean {
 
 /** The file that lets packets of 127.0.0.0/8 through a link, such as local ones to published ports. */
 export function routeLocalnet(link: string): string {
-  return `/proc/sys/net/ipv4/conf/${link}/route_localnet`;
+  return `${CONF}/${link}/route_localnet`;
 }
 
 /**
@@ -76,6 +79,33 @@ export async function ipv6Difference(host: Host, link: string): Promise<readonly
   return found === '0' ? [] : [{ property: 'disable_ipv6', wanted: '0', found }];
 }
 
+/**
+ * Whether the host forwards while this link of ours does not: packets of containers go no further than the host. That
+ * the host forwards at all is the sysctl step's to see to, which sets it on every link.
+ */
+export async function forwardingDifferences(
+  host: Host,
+  link: string,
+  hasIpv6: boolean,
+): Promise<readonly Difference[]> {
+  const differ = async (property: string, conf: string, all: string): Promise<readonly Difference[]> => {
+    const [wanted, found] = await Promise.all(
+      [all, `${conf}/${link}/forwarding`].map(async (file) => (await host.readText(file))?.trim()),
+    );
+    return wanted === '1' && found === '0' ? [{ property, wanted, found }] : [];
+  };
+  return [
+    ...(await differ('forwarding', CONF, '/proc/sys/net/ipv4/ip_forward')),
+    ...(hasIpv6 ? await differ('forwarding6', CONF6, `${CONF6}/all/forwarding`) : []),
+  ];
+}
+
+/** Lets the link forward when the host does. */
+export async function allowForwarding(host: Host, link: string, hasIpv6: boolean): Promise<void> {
+  for (const { property } of await forwardingDifferences(host, link, hasIpv6))
+    await host.writeInPlace(`${property === 'forwarding' ? CONF : CONF6}/${link}/forwarding`, '1');
+}
+
 /** Gives a link that becomes a port of a bridge the host's defaults for new links: the bridge has our settings then. */
 export async function restoreDefaults(host: Host, link: string): Promise<void> {
   for (const file of [routeLocalnet, acceptRa]) {
@@ -91,10 +121,10 @@ export function refuseAdvertisementsLine(link: string): string {
 }
 
 function acceptRa(link: string): string {
-  return `/proc/sys/net/ipv6/conf/${link}/accept_ra`;
+  return `${CONF6}/${link}/accept_ra`;
 }
 
 /** The file by which IPv6 is switched off on a link. */
 export function disableIpv6(link: string): string {
-  return `/proc/sys/net/ipv6/conf/${link}/disable_ipv6`;
+  return `${CONF6}/${link}/disable_ipv6`;
 }

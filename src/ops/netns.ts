@@ -3,7 +3,7 @@ import { OperationError } from '../errors.ts';
 import { runChecked } from '../host/commands.ts';
 import { describeHolders, findNamespaceHolders } from '../host/holders.ts';
 import type { Host } from '../host/host.ts';
-import { readMounts } from '../host/kernel-view.ts';
+import { readMounts, readNetns, type LinkState } from '../host/kernel-view.ts';
 import { topMount } from '../host/mount-lookup.ts';
 import { netnsFile } from '../names.ts';
 import type { NetnsStep } from '../plan/plan.ts';
@@ -11,7 +11,7 @@ import { dropSysctls } from '../runtime/drop-sysctls.ts';
 import { waitUntil } from '../runtime/proc.ts';
 import { findUnnamed } from '../runtime/unnamed-namespace.ts';
 import { lines } from './host-link.ts';
-import type { Op } from './op.ts';
+import type { Op, Probe } from './op.ts';
 import { quoteAll } from './shell.ts';
 import { RELEASE } from './unmount.ts';
 
@@ -40,12 +40,13 @@ export const netns: Op<'netns'> = {
     }
     if (found === undefined) return { state: 'absent' };
     const loopback = found.links.find((link) => link.name === 'lo');
-    if (loopback?.up === true) return { state: 'present' };
-    return {
+    const drifted = (wanted: string, is: string): Probe => ({
       state: 'drifted',
       inPlace: true,
-      differences: [{ property: 'lo', wanted: 'up', found: 'down' }],
-    };
+      differences: [{ property: 'lo', wanted, found: is }],
+    });
+    if (loopback?.up !== true) return drifted('up', 'down');
+    return hasLocalhost(loopback) ? { state: 'present' } : drifted(LOCALHOST, 'missing');
   },
 
   async apply({ host }, step) {
@@ -90,8 +91,18 @@ async function isMounted(host: Host, step: NetnsStep): Promise<boolean> {
   return topMount(await readMounts(host), netnsFile(step.name)) !== undefined;
 }
 
+/** The kernel gives it to a loopback without an address that goes up (devinet.c, inetdev_event), and not again. */
+const LOCALHOST = '127.0.0.1/8';
+
+function hasLocalhost({ addresses }: LinkState): boolean {
+  return addresses.some(({ address }) => address === '127.0.0.1');
+}
+
 async function raiseLoopback(host: Host, { name }: NetnsStep): Promise<void> {
   await runChecked(host, ['ip', '-n', name, 'link', 'set', 'lo', 'up']);
+  const loopback = (await readNetns(host, netnsFile(name)))?.links.find((link) => link.name === 'lo');
+  if (loopback !== undefined && !hasLocalhost(loopback))
+    await runChecked(host, ['ip', '-n', name, 'addr', 'add', LOCALHOST, 'dev', 'lo']);
 }
 
 /** @throws OperationError when a process is in the namespace that has the name. */

@@ -13,7 +13,9 @@ import { readInside } from '../runtime/unnamed-namespace.ts';
 import {
   addAddress,
   advertisementDifference,
+  allowForwarding,
   allowIpv6,
+  forwardingDifferences,
   ipv6Difference,
   lacksLinkLocal,
   lines,
@@ -56,12 +58,18 @@ export const veth: Op<'veth'> = {
       ...compare('master', step.bridge ?? 'none', outside.master ?? 'none'),
       ...(step.bridge === undefined ? [] : compare('hairpin', hairpin(step), outside.hairpin ? 'on' : 'off')),
       ...compare('state', 'up', outside.up ? 'up' : 'down'),
+      ...compare('port', 'enabled', isCutOff(outside, peer) ? 'disabled' : 'enabled'),
       ...compare('mtu', String(step.mtu), String(outside.mtu)),
       ...compare(`${step.interface} mtu`, String(step.mtu), String(peer.mtu)),
       ...compare(`${step.interface} mac`, step.mac, peer.mac),
       ...compare('alias', step.alias, outside.alias ?? 'none'),
       ...compare('route_localnet', '1', localnet),
-      ...(step.address === undefined ? [] : await advertisementDifference(host, step.link)),
+      ...(step.address === undefined
+        ? []
+        : [
+            ...(await advertisementDifference(host, step.link)),
+            ...(await forwardingDifferences(host, step.link, step.address6 !== undefined)),
+          ]),
       ...(step.address6 === undefined ? [] : await ipv6Difference(host, step.link)),
       ...addressesOf(step)
         .filter((wanted) => !outside.addresses.some((one) => `${one.address}/${one.prefix}` === wanted))
@@ -103,6 +111,7 @@ export const veth: Op<'veth'> = {
     const wanted = addressesOf(step);
     // IPv6 addresses that the new mtu leaves no room for are gone before they can be taken away.
     const staying6 = step.mtu >= IPV6_MIN_MTU;
+    const peer = (await context.view.netns(step.netns))?.links.find(({ name }) => name === step.interface);
     const lost = link === undefined ? [] : withoutRoute(link, wanted, await readHostRoutes(host));
     const stale = addressesOf(former).filter(
       (one) => !wanted.includes(one) && found.includes(one) && (staying6 || !one.includes(':')),
@@ -129,13 +138,14 @@ export const veth: Op<'veth'> = {
         `link set dev ${step.link} alias ${step.alias} mtu ${step.mtu} ${step.bridge === undefined ? 'nomaster' : `master ${step.bridge}`} up`,
         ...keepLines(step, links),
         ...portLines(step),
+        ...(link !== undefined && isCutOff(link, peer)
+          ? [`link set dev ${step.link} type bridge_slave state 3`]
+          : []),
         ...wanted.filter((one) => !found.includes(one)).map((one) => addAddress(one, step.link)),
         ...lost.map((one) => routeLine('append', one, step.link)),
         ...(former.mac === step.mac ? [] : forgetLines(step)),
       ]),
     });
-    const inside = await context.view.netns(step.netns);
-    const peer = inside?.links.find(({ name }) => name === step.interface);
     if (peer !== undefined && peer.mac !== step.mac && !isAheadOf(step.mac, peer)) await announce(host, step);
     const staying = [...wanted, ...found].filter((one) => !stale.includes(one));
     await removeAddresses(host, { link: step.link, stale, staying, isOurs: true });
@@ -183,6 +193,11 @@ async function fitBridge(
   if (bridge.mtu < IPV6_MIN_MTU) await refuseAdvertisements(host, step.bridge);
 }
 
+/** Whether somebody has disabled the port. One that is down, or whose other end is, is disabled by the kernel itself. */
+function isCutOff(port: LinkState, peer: LinkState | undefined): boolean {
+  return port.disabled && port.up && peer?.up === true;
+}
+
 /**
  * Whether the link is the step's host end, by its name or by the alias that it keeps under another name. A kill may
  * have left it without an alias.
@@ -215,6 +230,7 @@ async function setUpHostEnd(host: Host, step: VethStep): Promise<void> {
   if (step.address === undefined) return;
   await host.writeInPlace(routeLocalnet(step.link), '1');
   await refuseAdvertisements(host, step.link);
+  await allowForwarding(host, step.link, step.address6 !== undefined);
 }
 
 function createLines(step: VethStep): readonly string[] {

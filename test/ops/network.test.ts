@@ -57,6 +57,19 @@ const DRIFTS: readonly DriftCase[] = [
     found: drift(['master', 'runspec0', 'none']),
   },
   {
+    title: 'a port of the bridge that was disabled',
+    kind: 'veth',
+    ip: 'link set dev rs4b5e57f6 type bridge_slave state 0',
+    found: drift(['port', 'enabled', 'disabled']),
+  },
+  {
+    title: 'a loopback without its address',
+    kind: 'netns',
+    netns: 'runspec-web',
+    ip: 'addr del 127.0.0.1/8 dev lo',
+    found: drift(['lo', '127.0.0.1/8', 'missing']),
+  },
+  {
     title: 'a veth with another mtu',
     kind: 'veth',
     ip: 'link set dev rs4b5e57f6 mtu 900',
@@ -107,6 +120,15 @@ const DRIFTS: readonly DriftCase[] = [
 ];
 
 describe('drift', () => {
+  it('of a bridge that does not forward while the host does is named and mended in place', async () => {
+    const ops = await up(...LINKED, 'sysctl');
+    const whole = ops.machine.dump();
+    ops.machine.files.write('/proc/sys/net/ipv4/conf/runspec0/forwarding', '0');
+    expect(await ops.probe(STEPS.bridge)).toEqual(drift(['forwarding', '1', '0']));
+    await ops.update(STEPS.bridge);
+    expect(ops.machine.dump()).toEqual(whole);
+  });
+
   it.each(DRIFTS)('of $title is named and mended in place', async ({ kind, netns = '', ip, found }) => {
     const ops = await up(...LINKED);
     const whole = ops.machine.dump();

@@ -13,6 +13,8 @@ export interface FakeLink {
   up: boolean;
   master: string | undefined;
   hairpin: boolean;
+  /** Of a bridge port: somebody has disabled it. */
+  isDisabled: boolean;
   addresses: string[];
   /** disable_ipv6. */
   isIpv6Off: boolean;
@@ -32,7 +34,12 @@ export function showLink(one: FakeLink): object {
     flags: one.up ? ['UP'] : [],
     master: one.master,
     linkinfo:
-      one.kind === undefined ? undefined : { info_kind: one.kind, info_slave_data: { hairpin: one.hairpin } },
+      one.kind === undefined
+        ? undefined
+        : {
+            info_kind: one.kind,
+            info_slave_data: { hairpin: one.hairpin, state: one.isDisabled ? 'disabled' : 'forwarding' },
+          },
     addr_info: one.addresses.map((address) => {
       const [local, prefix] = address.split('/');
       return { family: isIpv6(address) ? 'inet6' : 'inet', local, prefixlen: Number(prefix) };

@@ -66,6 +66,9 @@ export function createFakeMachine(): FakeMachine {
     for (const key of ['forwarding', 'route_localnet', 'accept_redirects', 'promote_secondaries']) {
       files.put(`${CONF}/${name}/${key}`, key === 'accept_redirects' ? '1\n' : '0\n', { mode: 0o644 });
     }
+    // devinet.c, inetdev_init: so is that of IPv4.
+    const forwards = files.read('/proc/sys/net/ipv4/ip_forward') ?? '0\n';
+    files.put(`${CONF}/${name}/forwarding`, forwards, { mode: 0o644 });
     makeFolders(files, `${CONF6}/${name}`);
     // addrconf_add_dev takes over what `default` has.
     const forwarding = files.read(`${CONF6}/default/forwarding`) ?? '0\n';

@@ -63,6 +63,7 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
       up: false,
       master: undefined,
       hairpin: false,
+      isDisabled: false,
       addresses: [],
       isIpv6Off: false,
       lostRoutes: [],
@@ -159,6 +160,9 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
         if (word === 'fdb_flush') continue;
         if (word === 'up' || word === 'down') {
           target.up = word === 'up';
+          // devinet.c, inetdev_event.
+          if (target.up && target.name === 'lo' && target.addresses.length === 0)
+            target.addresses.push('127.0.0.1/8');
           if (!target.up) {
             dropIpv6(netns, target);
             target.lostRoutes = [];
@@ -181,6 +185,7 @@ export function createFakeNetwork({ onLink, promotes }: LinkFiles): FakeNetwork 
             target.master = link(netns, value).name;
             recalculate(netns, value);
           } else if (word === 'hairpin') target.hairpin = value === 'on';
+          else if (word === 'state') target.isDisabled = value === '0';
           else if (word === 'type' && value === 'bridge_slave') continue;
           else throw unknown(['link', 'set', ...rest]);
         }

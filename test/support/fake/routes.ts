@@ -101,7 +101,8 @@ function formatIpv6(bytes: readonly number[]): string {
 
 /** Routes that the kernel makes with the addresses of a link, but for those that somebody has taken away. */
 function connectedRoutes(link: FakeLink): readonly string[] {
-  if (!link.up) return [];
+  // That of a loopback is in the table `local`.
+  if (!link.up || link.name === 'lo') return [];
   return [...new Set(link.addresses.map(networkOf))].filter((one) => !link.lostRoutes.includes(one));
 }
 
