@@ -81,6 +81,8 @@ function describeMissing({ destination, source, fault }: MissingMount): Differen
   switch (fault) {
     case 'unmounted':
       return { property, wanted: 'mounted', found: 'not mounted in the container' };
+    case 'writable':
+      return { property, wanted: 'read-only', found: 'writable' };
     case 'deleted': {
       const found = 'deleted or replaced on the host, and the container still has the former one';
       return { property, wanted: 'mounted', found };

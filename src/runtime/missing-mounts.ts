@@ -1,5 +1,5 @@
-// Mounts that the spec asks for and that are no longer in the container, or show what their source no longer is. Reads
-// only. Standard places (/proc, /dev…) are left out, and all mounts of a container that may mount and unmount itself.
+// Mounts that are no longer in the container, that have become writable, or that show what their source no longer is.
+// Reads only. All mounts of a container that may mount and unmount itself are left out.
 import type { FileStatus, Host } from '../host/host.ts';
 import { readMounts, type MountState } from '../host/kernel-view.ts';
 import { topMount } from '../host/mount-lookup.ts';
@@ -8,14 +8,15 @@ import type { OciMount } from '../oci/runtime-spec.ts';
 import { readConfig } from './read-config.ts';
 import { lookUp, viewOfProcess } from './root-view.ts';
 
+/** Mounts of every container; those of other types than bind and tmpfs, as /proc, are standard, too. */
 const STANDARD = new Set(['/dev', '/dev/shm']);
 
 /**
- * `unmounted`: nothing is mounted at the destination. Otherwise what the source was at the start of the process is
+ * `unmounted`: nothing is mounted at the destination. `writable`: it was mounted read-only. Otherwise what the source was at the start of the process is
  * mounted: it has been `deleted` since, as by `rm` or `mv new file`; or the source's path now leads to something else
  * (`replaced`), or to nothing (`gone`).
  */
-export type MountFault = 'unmounted' | 'deleted' | 'replaced' | 'gone';
+export type MountFault = 'unmounted' | 'writable' | 'deleted' | 'replaced' | 'gone';
 
 export interface MissingMount {
   /** The destination as in the spec. */
@@ -38,8 +39,7 @@ export async function findMissingMounts(
   if (table === undefined || table.length === 0) return [];
   const missing: MissingMount[] = [];
   for (const mount of config.mounts) {
-    const { destination, source, type } = mount;
-    if ((type !== 'bind' && type !== 'tmpfs') || STANDARD.has(destination)) continue;
+    const { destination, source } = mount;
     const fault = await findFault(host, mount, table, pid);
     if (fault !== undefined) missing.push({ destination, source, fault });
   }
@@ -48,7 +48,7 @@ export async function findMissingMounts(
 
 async function findFault(
   host: Host,
-  { destination, source, type }: OciMount,
+  { destination, source, type, options }: OciMount,
   table: readonly MountState[],
   pid: number,
 ): Promise<MountFault | undefined> {
@@ -57,9 +57,14 @@ async function findFault(
   // A file that was deleted on the host lives on in the container, where no change of its successor arrives.
   if (there.every(({ root }) => root.endsWith('//deleted')))
     return there.length > 0 ? 'deleted' : 'unmounted';
+  // What else a standard place shows is the runtime's affair.
+  if ((type !== 'bind' && type !== 'tmpfs') || STANDARD.has(destination)) return undefined;
   const top = topMount(table, path);
   // A mount under another one, such as a masked path, cannot be looked at. (A read-only path is mounted on itself.)
   const isHidden = there.some(({ device, root }) => device !== top?.device || root !== top.root);
+  // Either the mount point or its file system can be read-only.
+  const isReadOnly = [top?.options, top?.superOptions].some((words) => words?.split(',').includes('ro'));
+  if (options.includes('ro') && !isHidden && !isReadOnly) return 'writable';
   // A path in /proc may lead to something else for each process that asks.
   if (type !== 'bind' || isHidden || top?.type === 'proc') return undefined;
   return compareWithSource(host, `/proc/${pid}/root${path}`, source);

@@ -2,7 +2,7 @@
 // is what it was is never taken for another one, wherever it lies and whatever lies over it.
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { drift, identify, inside, succeed } from '../support/containers.ts';
+import { drift, find, identify, inside, succeed } from '../support/containers.ts';
 import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
 import { SPECS, WAIT, writeSpec, type SpecKeys } from '../support/specs.ts';
@@ -63,6 +63,29 @@ describe.skipIf(!requireSystem())('the source of a bind', () => {
     expect(await drift(host, name)).toEqual([]);
     await succeed(host, 'down', name);
     await sh('umount covered');
+  });
+
+  // By system calls, as the container has no mount(8): mount(2) with MS_REMOUNT | MS_BIND, umount2(2) with MNT_DETACH.
+  it.each([
+    ['that was made writable', '/fixed', 'writable, not read-only', [40, 165], '0, $at, 0, 0x1020, 0'],
+    ['of the runtime that was lost', '/dev/mqueue', 'not mounted in the container', [39, 166], '$at, 2'],
+  ] as const)('%s is seen, and a new process gets it as it was', async (_, at, found, [arm64, x64], args) => {
+    const host = getHost();
+    await sh('mkdir -p fixed');
+    const { name, file } = await start('fixed', {
+      mounts: [{ type: 'bind', source: './fixed', destination: '/fixed', readOnly: true }],
+    });
+    const before = await identify(host, name);
+    const { pid } = await find(host, name);
+    const call = process.arch === 'arm64' ? arm64 : x64;
+    const script = `my $at = "${at}"; syscall(${call}, ${args}) == 0 or die $!`;
+    await host.output(['nsenter', '--target', String(pid), '--mount', 'perl', '-e', script]);
+    expect(await drift(host, name)).toEqual(['process drifted']);
+    expect((await host.runspec('status', name)).stdout).toContain(`mount ${at}: ${found}`);
+    await succeed(host, 'apply', file);
+    expect(await identify(host, name)).not.toBe(before);
+    expect(await drift(host, name)).toEqual([]);
+    await succeed(host, 'down', name);
   });
 
   it('is seen to be gone, and is the same again once it is back', async () => {
