@@ -13,8 +13,8 @@ export interface Part {
   /** Name of the container that failed first; after that no other begins a step. */
   brokenBy(): string | undefined;
   /**
-   * Nothing is taken away yet. Resolves when all that wait for no other one have come so far, or one has failed: what can
-   * be told to fail before the first change ends nobody's process.
+   * Reports that what can be told to fail ahead was looked at, and nothing changed yet. Resolves when that is so for every
+   * container that joins no other, or when one has failed, so that its failure ends nobody's process.
    */
   ready(): Promise<void>;
   /** All steps are made. @returns whether those of every container are, so that this one may stay. */
