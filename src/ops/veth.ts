@@ -58,7 +58,7 @@ export const veth: Op<'veth'> = {
       ...compare('master', step.bridge ?? 'none', outside.master ?? 'none'),
       ...(step.bridge === undefined ? [] : compare('hairpin', hairpin(step), outside.hairpin ? 'on' : 'off')),
       ...compare('state', 'up', outside.up ? 'up' : 'down'),
-      ...compare('port', 'enabled', isCutOff(outside, peer) ? 'disabled' : 'enabled'),
+      ...compare('port', 'enabled', isCutOff(outside, peer, await view.links()) ? 'disabled' : 'enabled'),
       ...compare('mtu', String(step.mtu), String(outside.mtu)),
       ...compare(`${step.interface} mtu`, String(step.mtu), String(peer.mtu)),
       ...compare(`${step.interface} mac`, step.mac, peer.mac),
@@ -138,7 +138,7 @@ export const veth: Op<'veth'> = {
         `link set dev ${step.link} alias ${step.alias} mtu ${step.mtu} ${step.bridge === undefined ? 'nomaster' : `master ${step.bridge}`} up`,
         ...keepLines(step, links),
         ...portLines(step),
-        ...(link !== undefined && isCutOff(link, peer)
+        ...(link !== undefined && isCutOff(link, peer, links)
           ? [`link set dev ${step.link} type bridge_slave state 3`]
           : []),
         ...wanted.filter((one) => !found.includes(one)).map((one) => addAddress(one, step.link)),
@@ -193,9 +193,10 @@ async function fitBridge(
   if (bridge.mtu < IPV6_MIN_MTU) await refuseAdvertisements(host, step.bridge);
 }
 
-/** Whether somebody has disabled the port. One that is down, or whose other end is, is disabled by the kernel itself. */
-function isCutOff(port: LinkState, peer: LinkState | undefined): boolean {
-  return port.disabled && port.up && peer?.up === true;
+/** Whether somebody has disabled the port. The kernel does so itself when the port, its other end or the bridge is down. */
+function isCutOff(port: LinkState, peer: LinkState | undefined, links: readonly LinkState[]): boolean {
+  const bridge = links.find(({ name }) => name === port.master);
+  return port.disabled && port.up && peer?.up === true && bridge?.up === true;
 }
 
 /**

@@ -62,8 +62,8 @@ describe('what is to be done', () => {
 
   it('names what was changed in the spec', async () => {
     const machine = await up();
-    const changed = withSteps((step) => (step.op === 'file' ? { ...step, mode: 0o600 } : step));
-    expect(await decided(machine, changed)).toEqual(['update file:hosts: changed in the spec: mode']);
+    const changed = withSteps((step) => (step.op === 'file' ? { ...step, inPlace: false } : step));
+    expect(await decided(machine, changed)).toEqual(['update file:hosts: changed in the spec: inPlace']);
   });
 
   it('takes what stands on something made anew with it, but not what only comes after it', async () => {
