@@ -102,9 +102,17 @@ async function shadowingRoutes(
     step.op === 'bridge' ? [step.name] : step.op === 'veth' ? [step.link] : [],
   );
   const targets = [address, address6].filter((one) => one !== undefined);
-  const bridge = await view.link(steps.find((step) => step.op === 'bridge')?.name ?? '');
-  const foreign = bridge === undefined || isOwned(bridge.alias) ? undefined : bridge.name;
-  return (await Promise.all(targets.map((target) => shadowingRoute(host, links, target, foreign)))).flat();
+  const step = steps.find((one) => one.op === 'bridge');
+  const bridge = await view.link(step?.name ?? '');
+  // A route goes with its address, and a bridge that has lost that has drifted.
+  const foreign = (target: string): string | undefined => {
+    const wanted = target.includes(':') ? step?.address6 : step?.address;
+    const isThere = bridge?.addresses.some((one) => `${one.address}/${one.prefix}` === wanted);
+    return isThere === true && !isOwned(bridge?.alias) ? bridge?.name : undefined;
+  };
+  return (
+    await Promise.all(targets.map((target) => shadowingRoute(host, links, target, foreign(target))))
+  ).flat();
 }
 
 async function shadowingRoute(

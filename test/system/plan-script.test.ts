@@ -10,6 +10,9 @@ import { createTestHost, type TestHost } from '../support/test-host.ts';
 const hasNginx = requireSystem() && fs.existsSync('/usr/sbin/nginx');
 if (!hasNginx) console.warn('skipped: scripts of plans: no /usr/sbin/nginx (scripts/setup installs it)');
 
+/** Steps of what containers have together. */
+const SHARED = /\b(?:mount:|bridge:|nft-table:|nft:|sysctl:|layer:)/;
+
 describe.skipIf(!hasNginx)('the plan', () => {
   let host: TestHost;
   beforeEach(async () => {
@@ -28,11 +31,8 @@ describe.skipIf(!hasNginx)('the plan', () => {
     await runScript(web);
     const page = async () => (await getPage((argv) => host.exec(argv), '127.0.0.1', 8080))?.body;
     await expect.poll(page, { timeout: 30_000 }).toContain('<!doctype html>');
-    // All is as runspec would have made it, but for what it keeps of the process.
-    expect((await pending(host, web.file)).map((line) => line.trim().split(/\s+/)[1])).toEqual([
-      'bundle',
-      'process',
-    ]);
+    // No record tells of it: the container's own things are made anew, and what is shared is as it is to be.
+    expect((await pending(host, web.file)).filter((line) => SHARED.test(line))).toEqual([]);
     await succeed(host, 'apply', web.file);
     await expect.poll(page, { timeout: 30_000 }).toContain('<!doctype html>');
     expect(await find(host, web.name)).toMatchObject({ state: 'running' });
@@ -66,7 +66,8 @@ describe.skipIf(!hasNginx)('the plan', () => {
     const files = specs.map(({ file }) => file);
     await host.output(['sh', host.write('make.sh', await succeed(host, 'plan', '--script', ...files))]);
     const left = (await succeed(host, 'plan', ...files)).match(/(?<=^ +[-+~±] )\S+/gm);
-    expect(left).toEqual(['bundle', 'process', 'bundle', 'process']);
+    expect(left).toContain('process');
+    expect(left?.filter((line) => SHARED.test(line))).toEqual([]);
     await succeed(host, 'apply', ...files);
   });
 
