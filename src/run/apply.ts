@@ -43,8 +43,7 @@ export async function applyChanges(application: Application): Promise<void> {
     await makeAhead(application, (change, reached) => runShared(application, change, reached));
     await checkAhead(application);
   } catch (cause) {
-    const refused = refuse(cause);
-    throw context.signal.aborted ? interrupted(context, []) : refused;
+    throw refuse(context.signal.aborted ? interrupted(context, []) : cause);
   }
   await part.ready();
   if (part.brokenBy() !== undefined) {

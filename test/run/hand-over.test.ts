@@ -54,8 +54,8 @@ describe('a port that changes hands in one call', () => {
     const ports = table?.sets.get('ports') ?? [];
     return Object.fromEntries(ports.map(({ key, comment }) => [key.replace('tcp . ', ''), comment]));
   };
-  const begin = async (plans: readonly Plan[], joined: Joined = {}): Promise<Call> => {
-    const session = await open(machine);
+  const begin = async (plans: readonly Plan[], joined: Joined = {}, signal?: AbortSignal): Promise<Call> => {
+    const session = await open(machine, undefined, signal);
     const works = await Promise.all(
       plans.map(async (plan) => ({
         plan,
@@ -140,6 +140,17 @@ describe('a port that changes hands in one call', () => {
     const results = await Promise.allSettled([carryOn(call, 1, joined), carryOn(call, 0, joined)]);
     for (const result of results)
       expect(result).toMatchObject({ status: 'rejected', reason: { message: cause.message, cleanup: [] } });
+    await expectAsBefore();
+  });
+
+  it('is given back at a signal before the first change, which is what those hear who wait', async () => {
+    // Each loses something else too, which is where an update looks ahead.
+    const smaller = swapped.map((plan) => ({ ...plan, steps: plan.steps.filter(({ op }) => op !== 'file') }));
+    const call = await begin(smaller, {}, AbortSignal.abort('SIGINT'));
+    const made = call.transaction.untilMade('giver');
+    const interrupted: unknown = expect.objectContaining({ name: 'InterruptedError', cleanup: [] });
+    const results = await Promise.allSettled([carryOn(call, 0), carryOn(call, 1), made]);
+    for (const result of results) expect(result).toMatchObject({ status: 'rejected', reason: interrupted });
     await expectAsBefore();
   });
 
