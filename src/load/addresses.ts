@@ -1,6 +1,7 @@
 // IPv4, IPv6, CIDR and MAC addresses: checked, compared, in canonical spelling.
 import type { Parsed } from './describe.ts';
 import { canonicalIpv6 } from './ipv6.ts';
+import type { Spec } from './spec.ts';
 
 export interface Subnet {
   /** Network address as an unsigned 32-bit number. */
@@ -103,4 +104,9 @@ export function macOf(address: string): string {
     .split('.')
     .map((part) => Number(part).toString(16).padStart(2, '0'));
   return ['02', '42', ...bytes].join(':');
+}
+
+/** The MAC address that a spec names: one of its own, or the one made of the address that it names. */
+export function macNamedBy({ network: { mac, address } }: Pick<Spec, 'network'>): string | undefined {
+  return mac ?? (address === undefined ? undefined : macOf(address));
 }

@@ -1,7 +1,7 @@
 // What cannot be true of several specs loaded together: one name twice, one host port twice, one
 // bridge with two subnets, one address or MAC address twice, two that join each other. What is on the host already is compile's affair.
 import type { SpecPath } from '../errors.ts';
-import { macOf } from './addresses.ts';
+import { macNamedBy } from './addresses.ts';
 import { describePath } from './describe.ts';
 import { findWayTo, joinedBy } from './joined.ts';
 import type { ParsedDocument } from './parse.ts';
@@ -108,33 +108,26 @@ function findNetworkConflicts(candidate: Candidate, bridges: Map<string, Candida
   return findings;
 }
 
-/** Whoever has none given has one made from its address, if that is given. */
 function findMacConflict(candidate: Candidate, neighbours: readonly Candidate[]): readonly Finding[] {
-  const { mac, key, isGiven } = macIn(candidate.spec);
+  const mac = macNamedBy(candidate.spec);
   if (mac === undefined) return [];
-  const twin = neighbours.find(({ spec }) => {
-    const other = macIn(spec);
+  const placeIn = ({ spec }: Candidate): 'mac' | 'address' =>
+    spec.network.mac === undefined ? 'address' : 'mac';
+  const key = placeIn(candidate);
+  const twin = neighbours.find(
     // Two of one address are told of that.
-    return other.mac === mac && (isGiven || other.isGiven);
-  });
+    (one) => macNamedBy(one.spec) === mac && (key === 'mac' || placeIn(one) === 'mac'),
+  );
   if (twin === undefined) return [];
-  const other = macIn(twin.spec);
-  const here = isGiven
-    ? `network.mac ${mac}`
-    : `the MAC address ${mac} of network.address ${candidate.spec.network.address}`;
-  const there = `${describePlace(twin, ['network', other.key])}${other.isGiven ? '' : `, made from its address`}`;
+  const other = placeIn(twin);
+  const here =
+    key === 'mac'
+      ? `network.mac ${mac}`
+      : `the MAC address ${mac} of network.address ${candidate.spec.network.address}`;
+  const there = `${describePlace(twin, ['network', other])}${other === 'mac' ? '' : ', made from its address'}`;
   const message = `${here} is also that of ${there}`;
   const hint = 'give each container a MAC address of its own';
   return [{ code: 'mac-conflict', message, hint, path: ['network', key] }];
-}
-
-function macIn({ network: { mac, address } }: Spec): {
-  readonly mac: string | undefined;
-  readonly key: 'mac' | 'address';
-  readonly isGiven: boolean;
-} {
-  if (mac !== undefined) return { mac, key: 'mac', isGiven: true };
-  return { mac: address === undefined ? undefined : macOf(address), key: 'address', isGiven: false };
 }
 
 /** At the last of those that it goes through, once all of them are known. */

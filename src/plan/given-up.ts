@@ -1,5 +1,5 @@
 // Addresses that pass from one container to another within one call.
-import { macOf } from '../load/addresses.ts';
+import { macNamedBy } from '../load/addresses.ts';
 import type { Spec } from '../load/spec.ts';
 
 /**
@@ -19,11 +19,6 @@ export function givesUp(
   const { network, namespaces } = spec;
   const isNetworked =
     namespaces.network.mode === 'private' && (network.mode === 'bridge' || network.mode === 'veth');
-  const wanted = key === 'mac' ? macOfSpec(spec) : network[key];
+  const wanted = key === 'mac' ? macNamedBy(spec) : network[key];
   return !isNetworked || (wanted !== undefined && wanted !== address);
-}
-
-/** The MAC address that a spec names, itself or by an address. */
-function macOfSpec({ network }: Spec): string | undefined {
-  return network.mac ?? (network.address === undefined ? undefined : macOf(network.address));
 }
