@@ -1,4 +1,5 @@
 // The address and default route of the interface inside the container's network namespace.
+import { OperationError } from '../errors.ts';
 import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import { readNetns, type LinkState } from '../host/kernel-view.ts';
@@ -99,17 +100,17 @@ const IPV6_OFF = /IPv6 is disabled on this device|Permission denied/;
 
 /** Only a refusal tells without another program that somebody has switched IPv6 off on the interface. */
 async function runInside(host: Host, step: AddressStep, wanted: readonly string[]): Promise<void> {
-  const argv = ['ip', '-n', step.netns, '-batch', '-'];
-  const stdin = lines(wanted);
-  if (step.address6 !== undefined) {
-    const { status, stderr } = await host.run(argv, { stdin });
-    if (status === 0) return;
-    if (IPV6_OFF.test(stderr)) {
-      const enter = ['nsenter', `--net=${netnsFile(step.netns)}`, '--'];
-      await runChecked(host, [...enter, 'tee', disableIpv6(step.interface)], { stdin: '0' });
-    }
+  const add = (): Promise<unknown> =>
+    runChecked(host, ['ip', '-n', step.netns, '-batch', '-'], { stdin: lines(wanted) });
+  try {
+    await add();
+  } catch (error) {
+    const said = error instanceof OperationError ? (error.command?.stderr ?? '') : '';
+    if (step.address6 === undefined || !IPV6_OFF.test(said)) throw error;
+    const enter = ['nsenter', `--net=${netnsFile(step.netns)}`, '--'];
+    await runChecked(host, [...enter, 'tee', disableIpv6(step.interface)], { stdin: '0' });
+    await add();
   }
-  await runChecked(host, argv, { stdin });
 }
 
 async function announceAll(host: Host, step: AddressStep): Promise<void> {
