@@ -77,8 +77,8 @@ function createAll({ name, steps }: Plan): readonly Change[] {
 
 /** The container's former steps by its record; where that is lost or damaged, what apply finds on the host and removes. */
 async function findFormer(session: Session, facts: HostFacts, one: Plan): Promise<Required<Planned>> {
-  const record = await session.records.read(one.name);
-  const { faults } = await session.records.look(one.name);
+  // A record that is for another runspec to read has ended the plan when the facts were gathered.
+  const { record, faults } = await session.records.look(one.name);
   const isLost = record === undefined || faults.some(({ kind }) => kind === 'unreadable');
   return {
     context: opContext(session, one.name, () => undefined),

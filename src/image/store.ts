@@ -66,7 +66,7 @@ export function notePath(dataDir: string, key: string): string {
 export async function readLayerNote(host: Host, layer: string): Promise<LayerNote | undefined> {
   const note = await parseNote(host, layer);
   if (note !== 'damaged') return note;
-  const key = layer.slice(layer.lastIndexOf('/') + 1, -52);
+  const key = layer.slice(layer.lastIndexOf('/') + 1).slice(0, 12);
   throw new OperationError(`${layer}.json is damaged: it is not known which files below it the layer hides`, {
     hint: `take down the containers that use the layer, and have it made again: runspec image rm ${key}`,
   });
