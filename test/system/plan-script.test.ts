@@ -26,6 +26,23 @@ describe.skipIf(!hasNginx)('the plan', () => {
     await host.output(['sh', host.write('make.sh', script)]);
   };
 
+  /** All that a script makes as runspec does; the process it starts by the runtime alone, without conmon. */
+  const readKernel = async (): Promise<unknown> => {
+    const { mount, link, address, route, rule, nft, netns, sysctl } = await host.snapshot();
+    return {
+      // A namespace has another number each time, and overlayfs says `uuid=on` of an upper folder that was empty.
+      mount: mount.map((line) => line.replace(/net:\[\d+\]/, 'net').replace(/,uuid=on$/, '')),
+      // What runspecs with other data folders tell each other.
+      nft: nft.join('\n').replace(/\tset touched \{\n(?:\t\t.*\n)*\t\}\n/, ''),
+      link,
+      address,
+      route,
+      rule,
+      netns,
+      sysctl,
+    };
+  };
+
   it('as a script makes a web server that answers on its port', async () => {
     const web = copySpec(host, 'nginx.yaml');
     await runScript(web);
@@ -33,7 +50,9 @@ describe.skipIf(!hasNginx)('the plan', () => {
     await expect.poll(page, { timeout: 30_000 }).toContain('<!doctype html>');
     // No record tells of it: the container's own things are made anew, and what is shared is as it is to be.
     expect((await pending(host, web.file)).filter((line) => SHARED.test(line))).toEqual([]);
+    const made = await readKernel();
     await succeed(host, 'apply', web.file);
+    expect(await readKernel()).toEqual(made);
     await expect.poll(page, { timeout: 30_000 }).toContain('<!doctype html>');
     expect(await find(host, web.name)).toMatchObject({ state: 'running' });
   });
@@ -68,7 +87,9 @@ describe.skipIf(!hasNginx)('the plan', () => {
     const left = (await succeed(host, 'plan', ...files)).match(/(?<=^ +[-+~±] )\S+/gm);
     expect(left).toContain('process');
     expect(left?.filter((line) => SHARED.test(line))).toEqual([]);
+    const made = await readKernel();
     await succeed(host, 'apply', ...files);
+    expect(await readKernel()).toEqual(made);
   });
 
   const SPECS = {
