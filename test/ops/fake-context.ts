@@ -7,6 +7,7 @@ import type { OpKind, StepOf } from '../../src/plan/plan.ts';
 import { createFakeHost } from '../support/fake-host.ts';
 import { createGate } from '../support/fake/gate.ts';
 import { createFakeMachine, type FakeMachine } from '../support/fake/machine.ts';
+import { stepOf, type TestedKind } from './steps.ts';
 
 export interface FakeOps {
   readonly machine: FakeMachine;
@@ -58,5 +59,21 @@ export function createFakeOps(): FakeOps {
     revert: (step, before = {}, volumes = false) => opOf(step).revert(context(), step, before, { volumes }),
     addresses: async (link) => (await context().view.link(link))?.addresses.map((one) => one.address),
     ip: (netns, command) => void machine.network.run(netns, command.split(' ')),
+  };
+}
+
+/** With what these kinds of steps make, in this order. */
+export async function up(...kinds: readonly TestedKind[]): Promise<FakeOps> {
+  const ops = createFakeOps();
+  for (const kind of kinds) await ops.apply(stepOf(kind));
+  return ops;
+}
+
+/** A probe that found these differences, each a property with what was wanted and found. */
+export function drift(...differences: readonly (readonly [string, string, string])[]): object {
+  return {
+    state: 'drifted',
+    inPlace: true,
+    differences: differences.map(([property, wanted, found]) => ({ property, wanted, found })),
   };
 }

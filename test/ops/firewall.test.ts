@@ -1,19 +1,7 @@
 // The table of nftables, its chains and elements: drift is named; elements of others are let alone.
 import { describe, expect, it } from 'vitest';
-import { createFakeOps, type FakeOps } from './fake-context.ts';
-import { stepOf, STEPS, type TestedKind } from './steps.ts';
-
-async function up(...kinds: readonly TestedKind[]): Promise<FakeOps> {
-  const ops = createFakeOps();
-  for (const kind of kinds) await ops.apply(stepOf(kind));
-  return ops;
-}
-
-const drift = (...differences: readonly (readonly [string, string, string])[]): object => ({
-  state: 'drifted',
-  inPlace: true,
-  differences: differences.map(([property, wanted, found]) => ({ property, wanted, found })),
-});
+import { drift, up } from './fake-context.ts';
+import { STEPS } from './steps.ts';
 
 describe('an element of the firewall', () => {
   it('of another owner is neither taken nor removed', async () => {

@@ -1,13 +1,7 @@
 // Bridges and veth pairs: what others have set on theirs stays, and what a change leaves behind goes.
 import { describe, expect, it } from 'vitest';
-import { createFakeOps, type FakeOps } from './fake-context.ts';
-import { stepOf, STEPS, type TestedKind } from './steps.ts';
-
-async function up(...kinds: readonly TestedKind[]): Promise<FakeOps> {
-  const ops = createFakeOps();
-  for (const kind of kinds) await ops.apply(stepOf(kind));
-  return ops;
-}
+import { createFakeOps, up, type FakeOps } from './fake-context.ts';
+import { STEPS } from './steps.ts';
 
 describe('a bridge', () => {
   const foreign = async (): Promise<FakeOps> => {

@@ -1,19 +1,7 @@
 // Links, addresses and namespaces: drift is named; those of others are let alone.
 import { describe, expect, it } from 'vitest';
-import { createFakeOps, type FakeOps } from './fake-context.ts';
+import { createFakeOps, drift, up } from './fake-context.ts';
 import { stepOf, STEPS, type TestedKind } from './steps.ts';
-
-async function up(...kinds: readonly TestedKind[]): Promise<FakeOps> {
-  const ops = createFakeOps();
-  for (const kind of kinds) await ops.apply(stepOf(kind));
-  return ops;
-}
-
-const drift = (...differences: readonly (readonly [string, string, string])[]): object => ({
-  state: 'drifted',
-  inPlace: true,
-  differences: differences.map(([property, wanted, found]) => ({ property, wanted, found })),
-});
 
 const LINKED = ['netns-folder', 'netns', 'bridge', 'veth', 'address'] as const;
 
