@@ -410,7 +410,7 @@ export interface Network {
    */
   mtu?: number;
   /**
-   * Hardware address of the interface: six pairs of hex digits, not a multicast one. Quote it. Default: made from the IPv4 address.
+   * Hardware address of the interface: six pairs of hex digits, not a multicast one, and no other one on the bridge may have it. Quote it. Default: made from the IPv4 address.
    */
   mac?: string;
   /**
