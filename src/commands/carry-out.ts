@@ -7,6 +7,7 @@ import type { OpKind } from '../plan/plan.ts';
 import { type Application, findSharedUpdates, type SharedRuns } from '../run/application.ts';
 import type { Change } from '../run/changes.ts';
 import { createHandOvers } from '../run/hand-over.ts';
+import { createLooks } from '../run/looks.ts';
 import type { Reporter } from '../run/report.ts';
 import { createSeedGathering, isSeeded } from '../run/seed-gathering.ts';
 import { opContext, type Session } from '../run/session.ts';
@@ -48,6 +49,7 @@ export async function carryOutAll(
   const { report } = counted;
   const sharedRuns: SharedRuns = new Map();
   const sharedUpdates = findSharedUpdates(works.flatMap(({ changes }) => changes));
+  const looks = createLooks(context.host);
   const running: Promise<void>[] = [];
   const names = afterJoined(sources.map(({ spec }) => spec)).map(({ name }) => name);
   const inOrder = works.toSorted(
@@ -89,6 +91,7 @@ export async function carryOutAll(
         sharedRuns,
         seeds,
         sharedUpdates,
+        looks,
         part: transaction.part(name),
         whenFailed: () => {
           const waiting = waitingFor(name, inOrder, joinedOf);
@@ -101,6 +104,8 @@ export async function carryOutAll(
       return [work, application];
     }),
   );
+  if (works.length > 1 && !works.some(({ changes }) => changes.some(makesLayer)))
+    context.host.stopOptimizing();
   await handOvers.giveUp(applications.values());
   for (const [work, application] of applications) {
     const { name } = work.plan;
@@ -132,6 +137,10 @@ export async function carryOutAll(
   const [failure, ...others] = failures;
   if (failure !== undefined)
     throw joinFailures([failure, ...others], `${failures.length} of ${works.length} containers failed`);
+}
+
+function makesLayer({ step, action }: Change): boolean {
+  return step.op === 'layer' && action !== 'none';
 }
 
 /** Tells which container has changed a shared thing: one of its users does, and reports the step. */

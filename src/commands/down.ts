@@ -54,6 +54,7 @@ export async function down(
     const joiners = await findJoiners(session, known);
     // An abandoned container is taken down even if others have joined its namespaces.
     if (!options.abandoned) await refuseJoined(session, names, joiners);
+    if (names.length > 1) context.host.stopOptimizing();
     const running = new Map<string, Promise<boolean>>();
     const start = (name: string, waiting: readonly string[] = []): Promise<boolean> => {
       const known = running.get(name);

@@ -4,6 +4,7 @@ import type { Before, Op, OpContext } from '../ops/op.ts';
 import type { OpKind, Plan } from '../plan/plan.ts';
 import type { Change } from './changes.ts';
 import type { Reached } from './graph.ts';
+import type { Looks } from './looks.ts';
 import type { ContainerRecord, Records } from './records.ts';
 import type { Reporter } from './report.ts';
 import type { Reversal } from './revert.ts';
@@ -17,6 +18,7 @@ export interface Application {
   readonly shared: SharedState;
   readonly sharedRuns: SharedRuns;
   readonly sharedUpdates: SharedUpdates;
+  readonly looks: Looks;
   readonly seeds?: SeedGathering | undefined;
   readonly report: Reporter;
   readonly plan: Plan;

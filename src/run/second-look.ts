@@ -1,7 +1,7 @@
 // A second look at the shared things of a container while it is made. A `down` in another data folder, which has
 // another lock, may remove them as long as it sees no user. docs/network.md, "Two data folders", has all of it.
 import { OperationError } from '../errors.ts';
-import { createKernelView } from '../host/kernel-view.ts';
+import { createKernelView, type KernelView } from '../host/kernel-view.ts';
 import type { OpContext } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
 import type { OpKind, Step } from '../plan/plan.ts';
@@ -26,11 +26,28 @@ const LASTING: ReadonlySet<OpKind> = new Set([
 /** Performs and journals a change, with the view of the application that it is given. */
 export type Remake = (application: Application, change: Change) => Promise<void>;
 
-/** Makes again the shared things that are gone: those of the whole plan, or those that `step` stands on. */
-export async function lookAgain(application: Application, remake: Remake, step?: Step): Promise<void> {
+/** Makes again the shared things of the whole plan that are gone. */
+export function lookAgain(application: Application, remake: Remake): Promise<void> {
+  const shared = application.plan.steps.filter((one) => one.shared === true && LASTING.has(one.op));
+  return application.looks((view) => mendAll(application, remake, shared, view));
+}
+
+/** Makes again the shared things that `step` stands on, if they are gone. */
+async function mendFoundations(application: Application, remake: Remake, step: Step): Promise<void> {
+  const { context, plan } = application;
+  const foundations = predecessors(step);
+  const shared = plan.steps.filter((one) => one.shared === true && foundations.includes(one.id));
+  await mendAll(application, remake, shared, createKernelView(context.host));
+}
+
+async function mendAll(
+  application: Application,
+  remake: Remake,
+  steps: readonly Step[],
+  view: KernelView,
+): Promise<void> {
   const { context, plan, sharedRuns } = application;
-  const fresh = { ...application, context: { ...context, view: createKernelView(context.host) } };
-  const foundations = step === undefined ? undefined : predecessors(step);
+  const fresh = { ...application, context: { ...context, view } };
   const mend = async (one: Step): Promise<void> => {
     const probe = await opOf(one).probe(fresh.context, one);
     if (probe.state === 'present') return;
@@ -38,11 +55,9 @@ export async function lookAgain(application: Application, remake: Remake, step?:
     const reason = 'it was taken away meanwhile';
     const action = isThere ? 'update' : 'create';
     await remake(fresh, { container: plan.name, action, step: one, reason });
-    fresh.context.view.forget();
+    view.forget();
   };
-  for (const one of plan.steps) {
-    const isMeant = foundations === undefined ? LASTING.has(one.op) : foundations.includes(one.id);
-    if (one.shared !== true || !isMeant) continue;
+  for (const one of steps) {
     // The containers of the call take turns at a shared step.
     const running = Promise.allSettled([sharedRuns.get(one.id)])
       .then(() => mend(one))
@@ -73,12 +88,12 @@ export async function onFoundations(
   const { context } = application;
   if (remake === undefined || !STANDING.has(step.op)) return work(context);
   // `ip netns add` would make /run/netns too if it is gone, and no record would tell that it is runspec's.
-  if (step.op === 'netns') await lookAgain(application, remake, step);
+  if (step.op === 'netns') await mendFoundations(application, remake, step);
   try {
     await work(context);
   } catch (cause) {
     if (!(cause instanceof OperationError) || !GONE.test(cause.command?.stderr ?? '')) throw cause;
-    await lookAgain(application, remake, step);
+    await mendFoundations(application, remake, step);
     await work({ ...context, view: createKernelView(context.host) });
   }
 }

@@ -9,6 +9,7 @@ import { applyChanges } from '../../src/run/apply.ts';
 import { computeChanges } from '../../src/run/changes.ts';
 import { collect } from '../../src/run/collect.ts';
 import { withLock } from '../../src/run/lock.ts';
+import { createLooks } from '../../src/run/looks.ts';
 import { recordedSteps } from '../../src/run/records.ts';
 import type { Reporter } from '../../src/run/report.ts';
 import { opContext, openSession, type Session } from '../../src/run/session.ts';
@@ -72,6 +73,7 @@ export const apply =
     const transaction = createTransaction(new Map(plans.map(({ name }) => [name, []])), () =>
       sharedUpdates.clear(),
     );
+    const looks = createLooks(session.host);
     const runs = works.map(async ({ context, plan, record, changes }) => {
       const { records, shared, bootId } = session;
       const part = transaction.part(plan.name);
@@ -82,6 +84,7 @@ export const apply =
         shared,
         sharedRuns,
         sharedUpdates,
+        looks,
         bootId,
         whenFailed: () => sharedUpdates.forEach((names) => names.delete(plan.name)),
         report: silent,

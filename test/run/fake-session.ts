@@ -4,6 +4,7 @@ import type { Plan } from '../../src/plan/plan.ts';
 import type { SharedRuns } from '../../src/run/application.ts';
 import { applyChanges } from '../../src/run/apply.ts';
 import { computeChanges, type Change } from '../../src/run/changes.ts';
+import { createLooks } from '../../src/run/looks.ts';
 import { recordedSteps } from '../../src/run/records.ts';
 import type { StepReport } from '../../src/run/report.ts';
 import { revertSteps } from '../../src/run/revert.ts';
@@ -53,6 +54,7 @@ export async function apply(
     shared: session.shared,
     sharedRuns,
     sharedUpdates: new Map(),
+    looks: createLooks(session.host),
     bootId: session.bootId,
     report: {
       step: (report) => {

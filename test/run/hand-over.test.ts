@@ -4,6 +4,7 @@ import { InterruptedError, OperationError, UndoneError } from '../../src/errors.
 import type { NftElementStep, Plan, Step } from '../../src/plan/plan.ts';
 import type { Application } from '../../src/run/application.ts';
 import { createHandOvers, type HandOvers } from '../../src/run/hand-over.ts';
+import { createLooks } from '../../src/run/looks.ts';
 import { opContext } from '../../src/run/session.ts';
 import { createTransaction, type Transaction } from '../../src/run/transaction.ts';
 import { planOf } from '../crash/plans.ts';
@@ -69,6 +70,7 @@ describe('a port that changes hands in one call', () => {
       () => undefined,
     );
     const sharedRuns = new Map<string, Promise<void>>();
+    const looks = createLooks(session.host);
     const applications = works.map((work): Application => {
       const { name } = work.plan;
       return {
@@ -78,6 +80,7 @@ describe('a port that changes hands in one call', () => {
         records: session.records,
         shared: session.shared,
         sharedUpdates: new Map(),
+        looks,
         bootId: session.bootId,
         sharedRuns,
         report: { step: () => undefined, progress: () => undefined, rollback: () => undefined },

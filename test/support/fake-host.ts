@@ -130,6 +130,7 @@ export function createFakeHost(machine: FakeMachine, gate: Gate): Host {
       };
     },
     close: async () => undefined,
+    stopOptimizing: () => undefined,
     sleep: (milliseconds) => gate.read(() => void (clock += milliseconds)),
     // Set back again and again: what waited by it would not end.
     now: () => 1_700_000_000_000 - (clock += 1),
