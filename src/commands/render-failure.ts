@@ -15,6 +15,9 @@ import { quoteAll } from '../ops/shell.ts';
 import { EXIT } from './context.ts';
 import { paint } from './paint.ts';
 
+/** Names of containers that one failure shows at most. */
+const SHOWN = 5;
+
 export interface RenderedFailure {
   readonly lines: readonly string[];
   readonly status: number;
@@ -48,13 +51,11 @@ export function renderFailure(error: unknown, color: boolean): RenderedFailure {
       ],
     };
   }
-  if (error instanceof SeveralFailures) {
-    const each = error.failures.map((failure) => renderFailure(failure, color));
+  if (error instanceof SeveralFailures)
     return {
       status: EXIT.failed,
-      lines: [...each.flatMap(({ lines }) => lines), `${label} ${error.message}`],
+      lines: [...renderSeveral(error.failures, color), `${label} ${error.message}`],
     };
-  }
   if (error instanceof OperationError) {
     const place = error.place === undefined ? '' : `${error.place}: `;
     const step = error.step === undefined ? '' : `${printable(error.step)}: `;
@@ -78,6 +79,27 @@ export function renderFailure(error: unknown, color: boolean): RenderedFailure {
   // An unforeseen error: its stack is what a report needs.
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { status: EXIT.failed, lines: [`${label} ${plain(text)}`] };
+}
+
+/** What twenty containers have in common, as a folder that cannot be made, is told once and names them. */
+function renderSeveral(failures: readonly Error[], color: boolean): readonly string[] {
+  const containersOf = new Map<string, readonly string[]>();
+  for (const failure of failures) {
+    const text = renderFailure(failure, color).lines.join('\n');
+    const own = failure instanceof OperationError ? (failure.container ?? []) : [];
+    containersOf.set(text, (containersOf.get(text) ?? []).concat(own));
+  }
+  const isOfSeveral = new Set([...containersOf.values()].flat()).size > 1;
+  return [...containersOf].flatMap(([text, containers]) => {
+    const [first = '', ...others] = text.split('\n');
+    return [first, ...(isOfSeveral ? nameContainers(containers) : []), ...others];
+  });
+}
+
+function nameContainers(names: readonly string[]): readonly string[] {
+  if (names.length === 0) return [];
+  const more = names.length > SHOWN ? ` and ${names.length - SHOWN} more` : '';
+  return [`  ${names.length === 1 ? 'container' : 'containers'}: ${names.slice(0, SHOWN).join(', ')}${more}`];
 }
 
 function renderDetails(error: OperationError): readonly string[] {

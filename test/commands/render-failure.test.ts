@@ -38,3 +38,30 @@ it('a disk that takes nothing more is named with what to do, and without a stack
   });
   expect(renderFailure(new TypeError('x is not a function'), false).lines.join()).toContain('at ');
 });
+
+it('of several failures each names its containers, and one that they share is told once', () => {
+  const full = (container: string): OperationError =>
+    new OperationError('the disk is full', { container, step: 'layer:a', hint: 'make room' });
+  const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+  const other = new OperationError('no such user', { container: 'h', place: 'h.yaml:3:9' });
+  const failures = new SeveralFailures('9 of 9 failed', [...names.map(full), other, new UsageError('so')]);
+  expect(renderFailure(failures, false).lines).toEqual([
+    'error: layer:a: the disk is full',
+    '  containers: a, b, c, d, e and 2 more',
+    '  hint: make room',
+    'h.yaml:3:9: error: no such user',
+    '  container: h',
+    'error: so',
+    'error: 9 of 9 failed',
+  ]);
+});
+
+it('of several failures of one container none repeats its name', () => {
+  const failed = (step: string): OperationError => new OperationError('busy', { container: 'web', step });
+  const failures = new SeveralFailures('web: 2 steps', [failed('mount:/a'), failed('mount:/b')]);
+  expect(renderFailure(failures, false).lines).toEqual([
+    'error: mount:/a: busy',
+    'error: mount:/b: busy',
+    'error: web: 2 steps',
+  ]);
+});
