@@ -166,8 +166,8 @@ async function startMonitor(host: Host, step: ProcessStep, mounts: readonly Moun
     // conmon gets no other variables: NOTIFY_SOCKET, LISTEN_FDS and the like are runspec's own business.
     env: {
       PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-      // conmon takes only letters of its locale in its arguments.
-      LC_CTYPE: 'C.UTF-8',
+      // conmon takes only letters of its locale in its arguments. It keeps 64 KiB for another one than C.
+      ...(/\P{ASCII}/u.test(argv.join('')) ? { LC_CTYPE: 'C.UTF-8' } : {}),
       _OCI_SYNCPIPE: String(SYNC_FD),
       _OCI_STARTPIPE: String(START_FD),
       ...consoleFolder(step),
