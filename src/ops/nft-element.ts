@@ -34,24 +34,15 @@ export const nftElement: Op<'nft-element'> = {
   },
 
   async apply({ host, view }, step) {
-    await runNft(host, addScript(step) + touch(step.table));
+    await claim(host, step, undefined);
     await forgetDatagrams(host, view, step);
   },
 
-  // One transaction: no packet meets the map without the element.
   async update({ host, view }, step) {
     const found = await findElement(view, step);
-    const isOthers = found !== undefined && found.comment !== step.comment;
     // Another container of the call may have given it up since the view was read.
-    const left = isOthers ? await findElement(createKernelView(host), step) : found;
-    const owner = left?.comment ?? step.comment;
-    if (owner !== step.comment) {
-      const name = containerOfOwner(owner) ?? owner;
-      throw new OperationError(`${step.key} in the nft set ${step.set} belongs to ${owner}`, {
-        hint: `take ${name} down with the --data-dir and --state-dir that it was applied with; or: nft delete element inet ${step.table} ${step.set} '{ ${keyOf(step)} }'`,
-      });
-    }
-    await runNft(host, (left === undefined ? '' : deleteScript(step)) + addScript(step) + touch(step.table));
+    const isOthers = found !== undefined && found.comment !== step.comment;
+    await claim(host, step, isOthers ? await findElement(createKernelView(host), step) : found);
     await forgetDatagrams(host, view, step);
   },
 
@@ -69,8 +60,45 @@ export const nftElement: Op<'nft-element'> = {
     throw commandError(`cannot delete ${step.key} from ${step.set}`, result);
   },
 
-  toShell: (step) => hereDocument(['nft', '-f', '-'], addScript(step)),
+  toShell: (step) => hereDocument(['nft', '-f', '-'], makeScript('add', step)),
 };
+
+/**
+ * Makes the element in place of `found`, in one transaction: no packet meets the map without it. `create` fails where
+ * `add` would leave the element of a runspec with another data folder as it is: of two that choose one address at the
+ * same time the second must not go on.
+ */
+async function claim(host: Host, step: NftElementStep, found: NftElementState | undefined): Promise<void> {
+  refuseOthers(found, step);
+  const script =
+    (found === undefined ? '' : deleteScript(step)) + makeScript('create', step) + touch(step.table);
+  const result = await tryNft(host, script);
+  if (result.status === 0) return;
+  const now = await findElement(createKernelView(host), step);
+  refuseOthers(now, step);
+  if (now?.value === step.value && now?.comment === step.comment) return;
+  // It came or went since it was looked for, or the table did: the second try tells which.
+  await runNft(
+    host,
+    (now === undefined ? '' : deleteScript(step)) + makeScript('create', step) + touch(step.table),
+  );
+}
+
+/** @throws OperationError for an element of another container. */
+function refuseOthers(found: NftElementState | undefined, step: NftElementStep): void {
+  const owner = found?.comment ?? step.comment;
+  if (owner === step.comment) return;
+  const name = containerOfOwner(owner);
+  const down = `take ${name} down with the --data-dir and --state-dir that it was applied with`;
+  throw new OperationError(`${step.key} in the nft set ${step.set} belongs to ${owner}`, {
+    hint:
+      name === undefined
+        ? `nft delete element inet ${step.table} ${step.set} '{ ${keyOf(step)} }'`
+        : step.value === undefined
+          ? `apply again for a free address, or name one; or ${down}`
+          : `choose another host port, or ${down}`,
+  });
+}
 
 /** Forgets the port's UDP flows, after the change, so that no datagram in between begins a flow of the old kind. */
 async function forgetDatagrams(host: Host, view: KernelView, { set, key }: NftElementStep): Promise<void> {
@@ -94,9 +122,10 @@ function keyOf(step: NftElementStep): string {
     : step.key;
 }
 
-function addScript(step: NftElementStep): string {
+/** `create` for the kernel; `add` for a script, which finds what containers share as the one before has left it. */
+function makeScript(verb: 'create' | 'add', step: NftElementStep): string {
   const value = step.value === undefined ? '' : ` : ${step.value}`;
-  return `add element inet ${step.table} ${step.set} { ${keyOf(step)} comment "${step.comment}"${value} }\n`;
+  return `${verb} element inet ${step.table} ${step.set} { ${keyOf(step)} comment "${step.comment}"${value} }\n`;
 }
 
 function deleteScript(step: NftElementStep): string {

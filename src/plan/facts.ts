@@ -25,6 +25,8 @@ export interface HostFacts {
   readonly listening: readonly ListeningSocket[];
   /** Ports of containers without a record here that overlap with ports of the specs. */
   readonly portsElsewhere: readonly PortElsewhere[];
+  /** Addresses of containers without a record here; absent where no spec has a network of its own. */
+  readonly addressesElsewhere?: readonly AddressElsewhere[];
   /** Containers with a live record, by name; the one being compiled may be among them. */
   readonly containers: Readonly<Record<string, ContainerFacts>>;
   /** Layers of each spec, by container name, lowest first, the root file system included. */
@@ -103,6 +105,12 @@ export interface PortElsewhere extends Pick<PortSpec, 'protocol' | 'hostPort' | 
   readonly container: string;
   /** Data folder of the container, when it is not this one. */
   readonly where?: string;
+}
+
+/** An address, of either family, of a container without a record here. */
+export interface AddressElsewhere {
+  readonly address: string;
+  readonly container: string;
 }
 
 /** Texts of generated files. */

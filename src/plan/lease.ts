@@ -54,6 +54,7 @@ export function chooseLease(
   }
 
   const taken = new Map([
+    ...addressesElsewhere(facts),
     ...neighboursOnForeign(link, facts),
     ...addressesOfForeign(link, facts).filter(([one]) => one !== gateway),
     ...others
@@ -110,6 +111,11 @@ export function chooseLease(
       'set network.address to one that is yours to use',
     );
   return { link, subnet: showBlock(subnet), address, gateway };
+}
+
+/** Addresses, of both families, of containers that other data folders or nobody tells of: by them packets are let pass. */
+export function addressesElsewhere(facts: HostFacts): readonly (readonly [string, string])[] {
+  return (facts.addressesElsewhere ?? []).map(({ address, container }) => [address, container] as const);
 }
 
 /** Whether a foreign bridge has ports other than our containers: other machines may be behind them. */

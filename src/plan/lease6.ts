@@ -15,7 +15,7 @@ import type { Spec } from '../load/spec.ts';
 import type { HostFacts } from './facts.ts';
 import { givesUp } from './given-up.ts';
 import { parseAddress, parseBlock } from './ipv4.ts';
-import { addressesOfForeign } from './lease.ts';
+import { addressesElsewhere, addressesOfForeign } from './lease.ts';
 import { findNarrow } from './mtu.ts';
 import type { Lease } from './plan.ts';
 import type { Problems } from './problems.ts';
@@ -133,6 +133,7 @@ export function chooseAddress6(
   if (network === undefined || block === undefined || !wantsIpv6(spec, lease.link, facts, together))
     return undefined;
   const taken = new Map([
+    ...addressesElsewhere(facts),
     ...addressesOfForeign(lease.link, facts),
     [network.gateway6, `the gateway of ${lease.link}`],
     ...Object.entries(facts.containers).flatMap(([name, { lease: other }]): (readonly [string, string])[] =>

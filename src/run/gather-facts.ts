@@ -23,6 +23,7 @@ import { containerFolder } from '../plan/container-folder.ts';
 import { readContainerState } from '../runtime/container-state.ts';
 import { statusOfNamespace } from '../runtime/joined-namespaces.ts';
 import { hearPrograms } from './hear-programs.ts';
+import { findAddressesElsewhere } from './addresses-elsewhere.ts';
 import { findPortsElsewhere } from './ports-elsewhere.ts';
 import { factsOfRecord } from './record-facts.ts';
 import type { ContainerRecord, Records } from './records.ts';
@@ -53,28 +54,38 @@ export async function gatherFacts(
   const { host, view, stateDir, dataDir, bootId } = sources;
   await hearPrograms();
   const reading = readContainers(sources, specs);
-  const [cgroups, programs, network, listening, portsElsewhere, containers, layers, paths, resolver] =
-    await Promise.all([
-      readCgroups(host, view),
-      findPrograms(host),
-      readNetwork(host, view, {
-        firewall: what.foreignRules && specs.some(hasNetwork),
-        docker: async () => {
-          if (!specs.some(hasNetwork)) return false;
-          const known = Object.values(await reading);
-          return known.some((one) => one.passesDocker === true) || view.hasDocker('cheap');
-        },
-      }),
-      reading.then((known) => listeningInTheWay(sources, freshPorts(specs, known))),
-      reading.then((known) => {
-        const told = new Set([...Object.keys(known), ...specs.map(({ name }) => name)]);
-        return findPortsElsewhere(sources, freshPorts(specs, known), told);
-      }),
-      reading,
-      resolveAllLayers(sources, specs, what.mayWrite),
-      readPaths(host, specs),
-      readResolver(host),
-    ]);
+  const [
+    cgroups,
+    programs,
+    network,
+    listening,
+    portsElsewhere,
+    addressesElsewhere,
+    containers,
+    layers,
+    paths,
+    resolver,
+  ] = await Promise.all([
+    readCgroups(host, view),
+    findPrograms(host),
+    readNetwork(host, view, {
+      firewall: what.foreignRules && specs.some(hasNetwork),
+      docker: async () => {
+        if (!specs.some(hasNetwork)) return false;
+        const known = Object.values(await reading);
+        return known.some((one) => one.passesDocker === true) || view.hasDocker('cheap');
+      },
+    }),
+    reading.then((known) => listeningInTheWay(sources, freshPorts(specs, known))),
+    reading.then((known) => findPortsElsewhere(sources, freshPorts(specs, known), toldOf(specs, known))),
+    reading.then((known) =>
+      specs.some(hasNetwork) ? findAddressesElsewhere(view, toldOf(specs, known)) : undefined,
+    ),
+    reading,
+    resolveAllLayers(sources, specs, what.mayWrite),
+    readPaths(host, specs),
+    readResolver(host),
+  ]);
   return {
     bootId,
     mayRaiseLimits: await mayRaiseLimits(host),
@@ -87,6 +98,7 @@ export async function gatherFacts(
     network,
     listening,
     portsElsewhere,
+    ...(addressesElsewhere === undefined ? {} : { addressesElsewhere }),
     containers,
     layers: layers.byName,
     images: layers.images,
@@ -94,6 +106,11 @@ export async function gatherFacts(
     resolver,
     diagnostics: layers.diagnostics,
   };
+}
+
+/** Containers that the plan knows by a record or by a spec. */
+function toldOf(specs: readonly Spec[], known: HostFacts['containers']): ReadonlySet<string> {
+  return new Set([...Object.keys(known), ...specs.map(({ name }) => name)]);
 }
 
 async function readHostname(host: Host): Promise<Pick<HostFacts, 'hostname'>> {

@@ -92,9 +92,12 @@ async function takeLock(
 function asUnusable(error: unknown, dataDir: string): unknown {
   const reason = /^E[A-Z]+: ([^,]+)/.exec((error as Error).message)?.[1];
   if (reason === undefined) return error;
+  const remedy = 'choose another one with --data-dir or RUNSPEC_DATA_DIR';
   return new UsageError(
     `cannot use the data folder ${dataDir}: ${reason}`,
-    'choose another one with --data-dir or RUNSPEC_DATA_DIR',
+    (error as NodeJS.ErrnoException).code === 'ENOENT'
+      ? `make the folder above it first, or ${remedy}`
+      : remedy,
   );
 }
 

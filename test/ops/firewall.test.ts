@@ -10,12 +10,34 @@ describe('an element of the firewall', () => {
     const clean = ops.machine.dump();
     await expect(ops.update(STEPS['nft-element'])).rejects.toMatchObject({
       message: 'tcp . 8080 in the nft set ports belongs to runspec:db',
-      hint: expect.stringMatching(/^take db down with the --data-dir and --state-dir/) as string,
+      hint: expect.stringMatching(/^choose another host port, or take db down with the --data-dir/) as string,
     });
     expect(await ops.revert(STEPS['nft-element'])).toEqual({
       outcome: 'kept',
       reason: 'it belongs to runspec:db',
     });
+    expect(ops.machine.dump()).toEqual(clean);
+  });
+
+  it.each([
+    ['with a value', STEPS['nft-element'], { value: '10.209.0.9 . 80' }],
+    ['without one', { ...STEPS['nft-element'], set: 'members', key: '10.209.0.2', value: undefined }, {}],
+  ] as const)('%s that another runspec has made meanwhile is refused', async (_, step, other) => {
+    const ops = await up('nft-table');
+    const { value, ...bare } = step;
+    const own = value === undefined ? bare : { ...bare, value };
+    await ops.apply({ ...own, ...other, comment: 'runspec:db' });
+    const clean = ops.machine.dump();
+    await expect(ops.apply(own)).rejects.toMatchObject({
+      message: expect.stringMatching(/ belongs to runspec:db$/) as string,
+    });
+    expect(ops.machine.dump()).toEqual(clean);
+  });
+
+  it('that is there already as it is to be stays', async () => {
+    const ops = await up('nft-table', 'nft-element');
+    const clean = ops.machine.dump();
+    await ops.apply(STEPS['nft-element']);
     expect(ops.machine.dump()).toEqual(clean);
   });
 
