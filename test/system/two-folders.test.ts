@@ -1,6 +1,7 @@
 // Two data folders on one host: none gets what a container of the other has, whether one comes later or both at once.
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { succeed } from '../support/containers.ts';
 import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
 import { serve, writeSpec, type PlacedSpec, type SpecKeys } from '../support/specs.ts';
@@ -19,18 +20,17 @@ describe.skipIf(!requireSystem())('containers of two data folders', () => {
     (await ask((argv) => getHost().exec(argv), { address: '127.0.0.1', port, seconds: 1 }))?.split(' ')[0];
   afterEach(async () => {
     const host = getHost();
-    for (const where of [[], abroad(host)])
-      expect(await host.runspec(...where, 'down', '--all')).toMatchObject({ status: 0 });
-    // What the first of them switched on is told apart by gc.
-    for (const where of [[], abroad(host)]) await host.runspec(...where, 'gc');
+    for (const where of [[], abroad(host)]) await succeed(host, ...where, 'down', '--all');
+    // What the first of them switched on stays on while it may be the second's.
+    for (const where of [[], abroad(host)]) await succeed(host, ...where, 'gc');
   });
 
   it('that come to one bridge one after the other have addresses of their own', async () => {
     const host = getHost();
     const ours = write('ours', { bridge: 'two0', ports: ['8081:80'] });
     const theirs = write('theirs', { bridge: 'two0', ports: ['8082:80'] });
-    expect(await host.runspec('apply', ours.file)).toMatchObject({ status: 0 });
-    expect(await host.runspec(...abroad(host), 'apply', theirs.file)).toMatchObject({ status: 0 });
+    await succeed(host, 'apply', ours.file);
+    await succeed(host, ...abroad(host), 'apply', theirs.file);
     await expect.poll(() => answers(8081), SOON).toBe('ours');
     await expect.poll(() => answers(8082), SOON).toBe('theirs');
     const named = write('third', { bridge: 'two0', address: '10.209.0.2' });
@@ -57,13 +57,10 @@ describe.skipIf(!requireSystem())('containers of two data folders', () => {
         host.runspec('apply', ours.file),
         host.runspec(...abroad(host), 'apply', theirs.file),
       ]);
-      for (const [index, { status, stderr }] of results.entries()) {
+      for (const [index, { status }] of results.entries()) {
         const [port, name] = index === 0 ? [8081, 'ours'] : [8082, 'theirs'];
-        if (status === 0) await expect.poll(() => answers(port), SOON).toBe(name);
-        else {
-          expect([1, 2], stderr).toContain(status);
-          expect(await answers(port)).toBeUndefined();
-        }
+        expect([0, 1, 2]).toContain(status);
+        await expect.poll(() => answers(port), SOON).toBe(status === 0 ? name : undefined);
       }
       expect(results.some(({ status }) => status === 0)).toBe(true);
     },
