@@ -73,6 +73,8 @@ export interface OperationErrorDetails {
   /** `path` as `file:line:col`, once the text is at hand. */
   readonly place?: string | undefined;
   readonly command?: FailedCommand | undefined;
+  /** Last lines that the process of a container wrote. */
+  readonly output?: readonly string[] | undefined;
   readonly cause?: unknown;
   /** What could not be cleaned up after the failure. */
   readonly cleanup?: readonly Error[] | undefined;
@@ -88,6 +90,7 @@ export class OperationError extends Error {
   readonly destination: string | undefined;
   readonly place: string | undefined;
   readonly command: FailedCommand | undefined;
+  readonly output: readonly string[] | undefined;
   readonly cleanup: readonly Error[];
 
   constructor(message: string, details: OperationErrorDetails = {}) {
@@ -99,13 +102,14 @@ export class OperationError extends Error {
     this.destination = details.destination;
     this.place = details.place;
     this.command = details.command;
+    this.output = details.output;
     this.cleanup = details.cleanup ?? [];
   }
 
   /** The same failure, with what else is known of it. */
   with(details: OperationErrorDetails): OperationError {
-    const { hint, container, step, path, destination, place, command, cause, cleanup } = this;
-    const known = { hint, container, step, path, destination, place, command, cause, cleanup };
+    const { hint, container, step, path, destination, place, command, output, cause, cleanup } = this;
+    const known = { hint, container, step, path, destination, place, command, output, cause, cleanup };
     return new OperationError(this.message, { ...known, ...details });
   }
 }

@@ -83,7 +83,7 @@ export async function carryOutAll(
       const application: Application = {
         ...work,
         ...options,
-        context: opContext(session, name, progress),
+        context: { ...opContext(session, name, progress), together: names },
         records: session.records,
         shared: session.shared,
         bootId: session.bootId,

@@ -25,6 +25,8 @@ interface OneFailure {
   /** Place in a spec, as `file:line:column`. */
   readonly place?: string | undefined;
   readonly command?: FailedCommand | undefined;
+  /** Last lines that the process of a container wrote. */
+  readonly output?: readonly string[] | undefined;
   /** Failures of the clean-up: what is left on the host, and why. */
   readonly cleanup?: readonly OneFailure[];
 }
@@ -50,8 +52,8 @@ function flatten(error: unknown): readonly unknown[] {
 
 function describe(error: unknown): OneFailure {
   if (error instanceof OperationError) {
-    const { message, hint, container, step, place, command, cleanup } = error;
-    return { message, hint, container, step, place, command, ...describeLeft(cleanup) };
+    const { message, hint, container, step, place, command, output, cleanup } = error;
+    return { message, hint, container, step, place, command, output, ...describeLeft(cleanup) };
   }
   if (error instanceof InterruptedError) return { message: error.message, ...describeLeft(error.cleanup) };
   if (error instanceof UsageError || error instanceof BusyError)

@@ -102,9 +102,10 @@ function nameContainers(names: readonly string[]): readonly string[] {
   return [`  ${names.length === 1 ? 'container' : 'containers'}: ${names.slice(0, SHOWN).join(', ')}${more}`];
 }
 
-function renderDetails(error: OperationError): readonly string[] {
-  if (error.command === undefined) return [];
-  const { argv, status, stderr } = error.command;
+function renderDetails({ command, output = [] }: OperationError): readonly string[] {
+  const written = output.map((line) => `  | ${plain(line)}`);
+  if (command === undefined) return written;
+  const { argv, status, stderr } = command;
   const ended = status === undefined ? 'no exit status' : `exit status ${status}`;
   return [
     `  command: ${plain(quoteAll(argv))} (${ended})`,
@@ -113,6 +114,7 @@ function renderDetails(error: OperationError): readonly string[] {
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => `  | ${plain(line)}`),
+    ...written,
   ];
 }
 

@@ -36,13 +36,14 @@ export const bundle: Op<'bundle'> = {
     return { ...drifted(differences), leaves: strays.map(({ type }) => type) };
   },
 
-  async check({ host, dataDir }, step, { layers }) {
-    await completeConfig(host, step, dataDir, layers);
+  async check(context, step, { layers }) {
+    await completeConfig(context, step, layers);
   },
 
-  async apply({ host, dataDir }, step) {
+  async apply(context, step) {
+    const { host } = context;
     await host.makeDirectory(step.path, { mode: 0o700 });
-    const config = await completeConfig(host, step, dataDir);
+    const config = await completeConfig(context, step);
     const annotations = {
       ...config.annotations,
       [TEMPLATE]: await digestOfTemplate(host, step),

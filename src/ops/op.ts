@@ -51,6 +51,8 @@ export interface OpContext {
   readonly dataDir: string;
   /** Container the step belongs to. */
   readonly container: string;
+  /** Containers that the same call applies, this one among them. */
+  readonly together?: readonly string[] | undefined;
   /** Fires when the user interrupts; long work stops early by throwing. */
   readonly signal: AbortSignal;
   /** Calls `listener` for each signal that comes from now on, until the function it gives is called. */

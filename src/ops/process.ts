@@ -9,6 +9,7 @@ import { launchProcess, monitorCommand, monitorPidFile } from '../runtime/launch
 import { findMissingMounts, type MissingMount } from '../runtime/missing-mounts.ts';
 import { launchOf, readProcessFile } from '../runtime/process-file.ts';
 import { stopProcess } from '../runtime/stop.ts';
+import { nameEnded } from '../runtime/unjoinable.ts';
 import type { Difference, Op } from './op.ts';
 import { quote, quoteAll } from './shell.ts';
 
@@ -37,7 +38,8 @@ export const process: Op<'process'> = {
     return { state: 'present' };
   },
 
-  async apply({ host, view, dataDir, signal, reached }, step) {
+  async apply(context, step) {
+    const { host, view, dataDir, signal, reached } = context;
     const mounts = await view.mounts();
     // Ended by itself, or half-started before a crash: runtimes refuse a name they still know.
     await stopProcess(host, step, mounts);
@@ -52,7 +54,7 @@ export const process: Op<'process'> = {
         if (!(named instanceof OperationError) || !(second instanceof Error)) throw second;
         throw named.with({ cleanup: [...named.cleanup, second] });
       }
-      throw named;
+      throw await nameEnded(context, step.bundle, named);
     }
     await forgetEnd(host, step.records);
   },

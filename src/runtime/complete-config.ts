@@ -9,15 +9,16 @@ import type { OciConfig, OciSeccomp } from '../oci/runtime-spec.ts';
 import { checkPlaces, checkProcess } from './check-start.ts';
 import { checkRlimits } from './rlimits.ts';
 import { seccompFor } from '../oci/seccomp.ts';
+import type { Joining } from './unjoinable.ts';
 import { resolveUser } from './users.ts';
 
 /** @param layers of a root that is not mounted yet, lowest first. */
 export async function completeConfig(
-  host: Host,
+  joining: Joining,
   step: BundleStep,
-  dataDir: string,
   layers?: readonly string[],
 ): Promise<OciConfig> {
+  const { host, dataDir } = joining;
   const template = step.config as OciConfig;
   const view = await checkPlaces(host, template, dataDir, layers);
   const user = await blame(['process', 'user'], () =>
@@ -43,7 +44,7 @@ export async function completeConfig(
     capabilities: sets,
   };
   await checkProcess(host, view, { root: template.root, process });
-  const joined = await joinNamespaces(host, dataDir, step.join);
+  const joined = await joinNamespaces(joining, step.join);
   const named = await identifyNamed(host, template);
   const seccomp = await blame(['security', 'seccomp'], () => readSeccomp(host, step.seccomp, sets.bounding));
   return {

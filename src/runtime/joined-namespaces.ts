@@ -1,6 +1,5 @@
 // Namespaces that a container's process is put into. Those of another container are found by their names, or through
 // its running process; a path in the spec stands for whatever namespace is there.
-import { OperationError } from '../errors.ts';
 import type { FileStatus, Host } from '../host/host.ts';
 import { netnsOf, netnsFile } from '../names.ts';
 import type { OciConfig } from '../oci/runtime-spec.ts';
@@ -8,6 +7,7 @@ import type { BundleStep } from '../plan/plan.ts';
 import { containerFolder } from '../plan/container-folder.ts';
 import { readContainerState } from './container-state.ts';
 import { findUnnamed } from './unnamed-namespace.ts';
+import { type Joining, unjoinable } from './unjoinable.ts';
 
 /** Names of the files below /proc/PID/ns, by OCI's types. */
 export const NAMESPACE_FILES: Readonly<Record<string, string>> = {
@@ -100,22 +100,15 @@ async function idOf(host: Host, path: string): Promise<string | undefined> {
 }
 
 export async function joinNamespaces(
-  host: Host,
-  dataDir: string,
+  joining: Joining,
   join: BundleStep['join'],
 ): Promise<readonly (JoinedNamespace & { readonly type: string })[]> {
+  const { host, dataDir } = joining;
   const joined: (JoinedNamespace & { readonly type: string })[] = [];
   for (const { type, container } of join) {
     const { status } = await readContainerState(host, containerFolder(dataDir, container));
     const found = status === 'running' ? await findNamespace(host, dataDir, type, container) : undefined;
-    if (found === undefined) {
-      throw new OperationError(
-        `the ${type} namespace of ${container} cannot be joined: ${container} does not run`,
-        {
-          hint: `apply ${container} first; see: runspec ps`,
-        },
-      );
-    }
+    if (found === undefined) throw await unjoinable(joining, type, container);
     joined.push({ type, ...found });
   }
   return joined;

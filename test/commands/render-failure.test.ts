@@ -12,6 +12,7 @@ it.each<[string, unknown]>([
       hint: `it has ${rude}`,
       place: `web${rude}`,
       command: { argv: ['tar', rude], status: 2, stderr: `tar: ${rude}\ntar: end` },
+      output: [rude],
       cleanup: [new OperationError(rude, { hint: rude }), new Error(rude)],
     }),
   ],

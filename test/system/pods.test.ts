@@ -223,6 +223,28 @@ describe.skipIf(!requireSystem())('containers that share namespaces', () => {
     await succeed(host, 'down', '--all');
   });
 
+  it('are not applied when the one that they join ends at once, and its last words are told', async () => {
+    const host = getHost();
+    const join = (types: Readonly<Record<string, string>>): SpecKeys => spec({ namespaces: types });
+    const words = ['bash', '-c', 'echo fatal: no config >&2; exit 3'];
+    const main = writeSpec(host, 'crashing', { process: { args: words } });
+    // It starts after another one: by then the first one is sure to have ended.
+    const first = writeSpec(host, 'first', spec({}));
+    const slow = writeSpec(host, 'slow', join({ uts: `container:${first.name}` }));
+    const types = { pid: `container:${main.name}`, ipc: `container:${slow.name}` };
+    const late = writeSpec(host, 'late', join(types));
+    const { status, stderr } = await host.runspec('apply', main.file, first.file, slow.file, late.file);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(
+      new RegExp(
+        `^\\S+:\\d+:\\d+: error: bundle: the pid namespace of ${main.name} cannot be joined: ` +
+          `${main.name}, applied by this same call, has ended with status 3\n  [|] fatal: no config$`,
+        'm',
+      ),
+    );
+    expect(await succeed(host, 'ps', '--json')).toBe('[]\n');
+  });
+
   it('are not applied when the one that they join has failed', async () => {
     const host = getHost();
     const main = writeSpec(host, 'main', { process: { args: ['/no/such/program'] } });
