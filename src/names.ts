@@ -78,6 +78,13 @@ export function monitorCgroupBeside(cgroup: string): string {
   return `${cgroup}${MONITOR_SUFFIX}`;
 }
 
+/** @returns the container that a process is of, by the text of its /proc/PID/cgroup: cgroups(7). */
+export function containerOfProcess(cgroups: string): string | undefined {
+  // The root of what is mounted may come before. A container's process may be in a cgroup below the container's.
+  const folder = new RegExp(`^\\d+:[^:]*:.*?${CGROUP_ROOT}/([^/\n]+)`, 'm').exec(cgroups)?.[1];
+  return folder === undefined ? undefined : containerOfCgroup(folder);
+}
+
 /** @returns the container of a folder in CGROUP_ROOT. */
 export function containerOfCgroup(folder: string): string {
   return folder.endsWith(MONITOR_SUFFIX) ? folder.slice(0, -MONITOR_SUFFIX.length) : folder;

@@ -1,9 +1,10 @@
 // Sockets that would be in the way of a published port, and the processes that hold them. Reads only.
 import { endianness } from 'node:os';
 import { formatIpv6 } from '../load/ipv6.ts';
-import type { ListeningSocket } from '../plan/facts.ts';
+import { containerOfProcess } from '../names.ts';
+import type { ListeningSocket, SocketOwner } from '../plan/facts.ts';
 import type { Host } from './host.ts';
-import { listPids, readProcessName } from './proc-files.ts';
+import { listPids, readOrNothing, readProcessName } from './proc-files.ts';
 
 const LISTEN = '0A';
 const UNCONNECTED = '07';
@@ -47,11 +48,16 @@ export async function findSocketOwners(
     for (const link of await descriptorLinks(host, pid)) {
       const socket = wanted.get(link);
       if (socket === undefined || found.has(socket)) continue;
-      const command = (await readProcessName(host, pid)) ?? 'unknown';
-      found.set(socket, { ...socket, owner: { pid: Number(pid), command } });
+      found.set(socket, { ...socket, owner: await describeOwner(host, pid) });
     }
   }
   return sockets.map((socket) => found.get(socket) ?? socket);
+}
+
+async function describeOwner(host: Host, pid: string): Promise<SocketOwner> {
+  const command = (await readProcessName(host, pid)) ?? 'unknown';
+  const container = containerOfProcess((await readOrNothing(host, `/proc/${pid}/cgroup`)) ?? '');
+  return { pid: Number(pid), command, ...(container === undefined ? {} : { container }) };
 }
 
 /**

@@ -97,7 +97,14 @@ export interface ListeningSocket {
   readonly port: number;
   /** Socket inode, by which the owner is looked up when it matters. */
   readonly inode: string;
-  readonly owner?: { readonly pid: number; readonly command: string };
+  readonly owner?: SocketOwner;
+}
+
+export interface SocketOwner {
+  readonly pid: number;
+  readonly command: string;
+  /** Container by whose cgroup the process is runspec's. */
+  readonly container?: string;
 }
 
 /** A port published by a container without a record here: one of another data folder, or one whose record is lost. */

@@ -79,15 +79,13 @@ export function checkPorts(
       );
       return;
     }
-    const socket = facts.listening.find((one) => listensOn(one, port));
+    const socket = facts.listening.find((one) => listensOn(one, port) && !endsWithCall(one, spec, facts));
     if (socket !== undefined) {
-      const owner =
-        socket.owner === undefined ? 'a process' : `${socket.owner.command} (pid ${socket.owner.pid})`;
       problems.error(
         'port-taken',
         path,
-        `port ${shown} is in use: ${owner} listens on ${showSocket(socket)}`,
-        'stop it, or choose another host port',
+        `port ${shown} is in use: ${showOwner(socket, facts)} listens on ${showSocket(socket)}`,
+        hintOn(socket, facts, together),
       );
     }
   });
@@ -100,6 +98,38 @@ function listensOn(socket: ListeningSocket, port: PortSpec): boolean {
   if (socket.address === '::') return true;
   const isSameFamily = socket.address.includes(':') === port.hostIP.includes(':');
   return isSameFamily && (isWildcard(socket.address) || isWildcard(port.hostIP));
+}
+
+/** A process in the network of the host, or of another container, ends when its container gets a network of its own. */
+function endsWithCall({ owner }: ListeningSocket, { name }: Spec, { containers }: HostFacts): boolean {
+  return owner?.container === name && containers[name] !== undefined && containers[name].ownsNetwork !== true;
+}
+
+/** The container whose process listens, if it has a record here. */
+function containerOf({ owner }: ListeningSocket, { containers }: HostFacts): string | undefined {
+  const name = owner?.container;
+  return name === undefined || containers[name] === undefined ? undefined : name;
+}
+
+function showOwner(socket: ListeningSocket, facts: HostFacts): string {
+  const { owner } = socket;
+  if (owner === undefined) return 'a process';
+  const container = containerOf(socket, facts);
+  const of = container === undefined ? '' : ` of container ${container}`;
+  return `${owner.command} (pid ${owner.pid})${of}`;
+}
+
+function hintOn(socket: ListeningSocket, facts: HostFacts, together: readonly Spec[]): string {
+  const container = containerOf(socket, facts);
+  if (container === undefined) return 'stop it, or choose another host port';
+  // Within a call only published ports are handed over: nothing waits for the process of another container to end.
+  const leavesHost = together.some(
+    ({ name, network, namespaces }) =>
+      name === container && network.mode !== 'host' && namespaces.network.mode === 'private',
+  );
+  return leavesHost
+    ? `apply ${container} by itself first, or choose another host port`
+    : `choose another host port, or: runspec down ${container}`;
 }
 
 function isOwnAddress(address: string, facts: HostFacts): boolean {

@@ -13,6 +13,8 @@ describe('the sockets of a host', () => {
       ...Object.fromEntries(
         ['tcp', 'tcp6', 'udp', 'udp6'].map((name) => [`/proc/net/${name}`, fixture(`proc-net-${name}.txt`)]),
       ),
+      '/proc/77/cgroup': '4:memory:/user.slice\n0::/user.slice\n',
+      '/proc/79/cgroup': '4:memory:/\n1:name=systemd:/vm/runspec/shop/inner\n0::/\n',
       '/proc/77/comm': 'nginx\n',
       '/proc/77/cmdline': 'nginx: master process /usr/sbin/nginx\0',
       '/proc/79/comm': 'MainThread\n',
@@ -52,10 +54,14 @@ describe('the sockets of a host', () => {
     ]);
   });
 
-  it('are told with their process where it can be found', async () => {
+  it('are told with their process, and its container, where it can be found', async () => {
     const found = await findSocketOwners(host, await readListening(host));
     expect(found.find(({ port }) => port === 8080)?.owner).toEqual({ pid: 77, command: 'nginx' });
-    expect(found.find(({ port }) => port === 5353)?.owner).toEqual({ pid: 79, command: 'node' });
+    expect(found.find(({ port }) => port === 5353)?.owner).toEqual({
+      pid: 79,
+      command: 'node',
+      container: 'shop',
+    });
     expect(found.find(({ port }) => port === 9090)?.owner).toBeUndefined();
     expect(found).toHaveLength(5);
   });

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { drift, find, identify, inside, pending, succeed } from '../support/containers.ts';
 import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
-import { serve, writeSpec } from '../support/specs.ts';
+import { serve, type SpecKeys, writeSpec } from '../support/specs.ts';
 import { ask } from '../support/talk.ts';
 
 describe.skipIf(!requireSystem())('a network that is changed', () => {
@@ -34,6 +34,30 @@ describe.skipIf(!requireSystem())('a network that is changed', () => {
     expect(links).not.toContain('from0');
     expect(await pending(host, file)).toEqual([]);
     await succeed(host, 'down', name);
+  });
+
+  it('of its own publishes the ports on which the container listened in the network of the host', async () => {
+    const host = getHost();
+    const listen = { args: serve('settled', 'tcp:8087'), stopTimeout: '0s' };
+    const place = (base: string, network: SpecKeys) => writeSpec(host, base, { process: listen, network });
+    const own = { bridge: 'own0', ports: ['8087:8087'] };
+    const { file, name } = place('settled', { mode: 'host' });
+    await succeed(host, 'apply', file);
+    await expect.poll(() => answer(8087), { timeout: 15_000 }).toContain('settled');
+    const other = place('other', own);
+    const refused = await host.runspec('apply', other.file);
+    expect(refused.status).toBe(2);
+    expect(refused.stderr).toContain(`of container ${name} listens on `);
+    expect(refused.stderr).toContain(`choose another host port, or: runspec down ${name}`);
+    place('settled', { bridge: 'own0' });
+    const both = await host.runspec('apply', file, other.file);
+    expect(both.status).toBe(2);
+    expect(both.stderr).toContain(`apply ${name} by itself first`);
+    place('settled', own);
+    await succeed(host, 'apply', file);
+    await expect.poll(() => answer(8087), { timeout: 15_000 }).toContain('settled');
+    expect(await pending(host, file)).toEqual([]);
+    await succeed(host, 'down', '--all');
   });
 
   it('is not taken from neighbours who are not asked, and from all of them in one call', async () => {
