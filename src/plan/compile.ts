@@ -93,7 +93,7 @@ export function compile(spec: Spec, facts: HostFacts, together: readonly Spec[] 
       message,
       ...(hint === undefined ? {} : { hint }),
     }));
-  checkPaths(spec, facts, problems);
+  checkPaths(spec, facts, problems, together);
   checkCircles(spec, facts, problems, together);
   const settled = settleSpec(spec, facts.images[spec.name], problems);
   const runtime = chooseRuntime(spec, facts, problems);
@@ -136,7 +136,7 @@ export function compile(spec: Spec, facts: HostFacts, together: readonly Spec[] 
   return { plan, diagnostics };
 }
 
-function checkPaths(spec: Spec, facts: HostFacts, problems: Problems): void {
+function checkPaths(spec: Spec, facts: HostFacts, problems: Problems, together: readonly Spec[]): void {
   checkMounts(spec, facts, problems);
   checkHidden(spec, problems);
   checkQuotes(spec, facts, problems);
@@ -166,7 +166,7 @@ function checkPaths(spec: Spec, facts: HostFacts, problems: Problems): void {
         'list them with: lsns, ip netns list',
       );
     }
-    if (namespace.mode === 'container' && facts.containers[namespace.container] === undefined) {
+    if (namespace.mode === 'container' && !isKnown(namespace.container, facts, together)) {
       const known = Object.keys(facts.containers).filter((name) => name !== spec.name);
       const hint = known.length === 0 ? 'no container is up; apply it first' : `up are: ${known.join(', ')}`;
       problems.error(
@@ -177,6 +177,11 @@ function checkPaths(spec: Spec, facts: HostFacts, problems: Problems): void {
       );
     }
   }
+}
+
+/** What is wrong with one of the same call is told of that one. */
+function isKnown(container: string, facts: HostFacts, together: readonly Spec[]): boolean {
+  return facts.containers[container] !== undefined || together.some(({ name }) => name === container);
 }
 
 /** An empty resolv.conf is no error, but not what anyone expects either. */
