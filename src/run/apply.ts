@@ -25,12 +25,13 @@ export async function applyChanges(application: Application): Promise<void> {
   const { context, records, plan, changes, record, part } = application;
   if (!hasEffect(changes) && record?.pending === undefined && record?.applied !== undefined) {
     if (!(await part.made())) throw undone(application, []);
-    if (!isRecorded(record, plan, application.specFile)) {
-      await records.finish(plan, record.before, application.specFile);
-      await records.settle(plan.name);
-    }
-    await noteVolumes(context, plan.name, plan.steps);
-    return;
+    return tidyUp(plan.name, async () => {
+      if (!isRecorded(record, plan, application.specFile)) {
+        await records.finish(plan, record.before, application.specFile);
+        await records.settle(plan.name);
+      }
+      await noteVolumes(context, plan.name, plan.steps);
+    });
   }
   const refuse = (cause: unknown): unknown => {
     application.whenFailed?.();
@@ -60,7 +61,7 @@ export async function applyChanges(application: Application): Promise<void> {
     throw refuse(failure.with({ cleanup: left }));
   }
   const failure = await carryOut(application, before);
-  if (failure === undefined) return settle(application);
+  if (failure === undefined) return tidyUp(plan.name, () => records.settle(plan.name));
   if (application.keepOnFailure && failure !== 'undone')
     throw context.signal.aborted ? interrupted(context, [failure]) : failure;
   application.whenFailed?.();
@@ -82,12 +83,12 @@ function whyBack({ context, part }: Application, failure: OperationError | 'undo
   return failure === 'undone' || failure.step === undefined ? { failed } : { step: failure.step };
 }
 
-/** Tidies the record up. A failure undoes nothing any more: the host is as the record says. */
-async function settle({ records, plan }: Application): Promise<void> {
+/** Ends work on the record of a container that is as planned. A failure undoes nothing any more. */
+async function tidyUp(container: string, work: () => Promise<void>): Promise<void> {
   try {
-    await records.settle(plan.name);
+    await work();
   } catch (cause) {
-    throw recordFailure(plan.name, cause).with({
+    throw recordFailure(container, cause).with({
       hint: 'it is up; the next apply or down tidies its record up',
     });
   }

@@ -39,20 +39,30 @@ export function createHandOvers(works: readonly Pick<Application, 'plan' | 'chan
       // The promise is awaited below, unless an earlier failure ends this: then its rejection must not go unhandled.
       joined.catch(() => undefined);
       const given = givenBy(plan.name);
-      const wayBack = { isBegun: false };
+      const seen = { isWayBack: false, isMade: false };
       const rollback: typeof report.rollback = (...what) => {
-        wayBack.isBegun = true;
+        seen.isWayBack = true;
         report.rollback(...what);
+      };
+      const made: typeof part.made = async () => {
+        seen.isMade = await part.made();
+        return seen.isMade;
       };
       const rest = changes.filter((change) => !given.includes(change));
       try {
         const [failure] = (await goings.get(plan.name)) ?? [];
         if (failure !== undefined) throw failure;
         await joined;
-        await applyChanges({ ...application, changes: rest, report: { ...report, rollback } });
+        await applyChanges({
+          ...application,
+          changes: rest,
+          report: { ...report, rollback },
+          part: { ...part, made },
+        });
       } catch (cause) {
         part.failed(cause);
-        if (keepOnFailure || wayBack.isBegun) throw cause;
+        // Once all are made, the takers have what was given. What can still fail is the record.
+        if (keepOnFailure || seen.isWayBack || seen.isMade) throw cause;
         // Where a container whose pid namespace it joins was made anew, its process has ended.
         const hasLost = given.length > 0 || (part.joinsOthers && record?.applied !== undefined);
         throw hasLost ? withCleanup(cause, await takeBack(application, given)) : cause;
