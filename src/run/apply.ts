@@ -44,7 +44,8 @@ export async function applyChanges(application: Application): Promise<void> {
     await makeAhead(application, (change, reached) => runShared(application, change, reached));
     await checkAhead(application);
   } catch (cause) {
-    throw refuse(context.signal.aborted ? interrupted(context, []) : cause);
+    if (!context.signal.aborted) throw refuse(cause);
+    throw refuse(part.brokenBy() === undefined ? interrupted(context, []) : undone(application, []));
   }
   await part.ready();
   if (part.brokenBy() !== undefined) {
@@ -62,19 +63,23 @@ export async function applyChanges(application: Application): Promise<void> {
   }
   const failure = await carryOut(application, before);
   if (failure === undefined) return tidyUp(plan.name, () => records.settle(plan.name));
-  if (application.keepOnFailure && failure !== 'undone')
-    throw context.signal.aborted ? interrupted(context, [failure]) : failure;
+  // A signal to the whole group, as Ctrl-C is, ends programs of ours too: within this turn of the event loop it is known.
+  await context.host.sleep(0);
+  // One that comes later, while all is being undone, does not hide why.
+  const isInterrupted = context.signal.aborted;
+  const isUndone = failure === 'undone' || (isInterrupted && part.brokenBy() !== undefined);
+  if (application.keepOnFailure && !isUndone) throw isInterrupted ? interrupted(context, [failure]) : failure;
   application.whenFailed?.();
-  if (failure !== 'undone') part.failed(context.signal.aborted ? interrupted(context, []) : failure);
+  if (!isUndone) part.failed(isInterrupted ? interrupted(context, []) : failure);
   application.report.rollback(context.container, whyBack(application, failure));
   const cleanup = await rollBack(application, before, failure === 'undone' ? undefined : failure);
-  if (failure === 'undone' || context.signal.aborted) throw undone(application, cleanup);
-  throw failure.with({ cleanup });
+  if (isUndone) throw undone(application, cleanup);
+  throw isInterrupted ? interrupted(context, cleanup) : failure.with({ cleanup });
 }
 
-/** Error of a container that was undone by an interrupt, or because another container failed. */
-function undone({ context, plan }: Application, cleanup: readonly Error[]): InterruptedError | UndoneError {
-  return context.signal.aborted ? interrupted(context, cleanup) : new UndoneError(plan.name, cleanup);
+/** Error of a container that was undone because another one was broken off, which tells why. */
+function undone({ plan }: Application, cleanup: readonly Error[]): UndoneError {
+  return new UndoneError(plan.name, cleanup);
 }
 
 function whyBack({ context, part }: Application, failure: OperationError | 'undone'): RollbackCause {

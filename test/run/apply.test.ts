@@ -114,6 +114,18 @@ describe('an apply', () => {
     expect(machine.dump()).toEqual(clean);
   });
 
+  it('that fails tells why, though a signal comes while it is being rolled back', async () => {
+    const machine = createFakeMachine();
+    machine.files.put('/etc/file', '');
+    const controller = new AbortController();
+    const session = await open(machine, undefined, controller.signal);
+    const begun = apply(session, { ...web, steps: [...web.steps, broken] }, false, ({ outcome }) => {
+      if (outcome === 'removed') controller.abort('SIGINT');
+    });
+    await expect(begun).rejects.toMatchObject({ name: 'OperationError', step: 'dir:broken', cleanup: [] });
+    expect(controller.signal.aborted).toBe(true);
+  });
+
   it('that is interrupted after its last step is finished: to stop a process may take long', async () => {
     const machine = createFakeMachine();
     const { begun, plan } = await interruptedAfter(machine, last.id);

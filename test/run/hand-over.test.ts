@@ -153,7 +153,9 @@ describe('a port that changes hands in one call', () => {
     const made = call.transaction.untilMade('giver');
     const interrupted: unknown = expect.objectContaining({ name: 'InterruptedError', cleanup: [] });
     const results = await Promise.allSettled([carryOn(call, 0), carryOn(call, 1), made]);
-    for (const result of results) expect(result).toMatchObject({ status: 'rejected', reason: interrupted });
+    for (const result of [results[0], results[2]])
+      expect(result).toMatchObject({ status: 'rejected', reason: interrupted });
+    expect(results[1]).toMatchObject({ reason: { name: 'UndoneError', cleanup: [] } });
     await expectAsBefore();
   });
 
@@ -165,6 +167,23 @@ describe('a port that changes hands in one call', () => {
     expect(results).toContainEqual(
       expect.objectContaining({ reason: expect.objectContaining({ step: 'dir:broken' }) as unknown }),
     );
+    await expectAsBefore();
+  });
+
+  it('is given back when one fails, which no signal hides that comes while all is being undone', async () => {
+    const controller = new AbortController();
+    const call = await begin([breaking(swapped[0]), swapped[1]], {}, controller.signal);
+    const { report } = call.applications[0] as Application;
+    const applications = call.applications.map((application): Application => {
+      const rollback = (): void => controller.abort('SIGINT');
+      return { ...application, report: { ...report, rollback } };
+    });
+    const heard = { ...call, applications };
+    const results = await Promise.allSettled([carryOn(heard, 0), carryOn(heard, 1)]);
+    expect(results).toMatchObject([
+      { reason: { name: 'OperationError', step: 'dir:broken', cleanup: [] } },
+      { reason: { name: 'UndoneError', cleanup: [] } },
+    ]);
     await expectAsBefore();
   });
 
