@@ -18,8 +18,8 @@ import { isSeeded } from './seed-gathering.ts';
 import { isRecorded } from './settled.ts';
 
 /**
- * @throws OperationError or InterruptedError, after everything done was undone. With `keepOnFailure`, or when only the
- *   record could not be tidied up at the end, nothing is undone.
+ * @throws OperationError or InterruptedError, after everything done was undone. With `keepOnFailure`, when it must stay
+ *   by then, or when only the record could not be tidied up at the end, nothing is undone.
  */
 export async function applyChanges(application: Application): Promise<void> {
   const { context, records, plan, changes, record, part } = application;
@@ -63,6 +63,7 @@ export async function applyChanges(application: Application): Promise<void> {
   }
   const failure = await carryOut(application, before);
   if (failure === undefined) return tidyUp(plan.name, () => records.settle(plan.name));
+  if (failure !== 'undone' && part.mustStay()) throw failure.with({ hint: STAYS });
   // A signal to the whole group, as Ctrl-C is, ends programs of ours too: within this turn of the event loop it is known.
   await context.host.sleep(0);
   // One that comes later, while all is being undone, does not hide why.
@@ -87,6 +88,8 @@ function whyBack({ context, part }: Application, failure: OperationError | 'undo
   const failed = part.brokenBy() ?? context.container;
   return failure === 'undone' || failure.step === undefined ? { failed } : { step: failure.step };
 }
+
+const STAYS = 'it is up, as others have joined it; apply once more when this is mended';
 
 /** Ends work on the record of a container that is as planned. A failure undoes nothing any more. */
 async function tidyUp(container: string, work: () => Promise<void>): Promise<void> {
@@ -120,7 +123,7 @@ async function carryOut(
     return undefined;
   } catch (cause) {
     // On a failing disk the failure of the record is the one to report; the caller still rolls back.
-    await noted?.undo().catch(() => undefined);
+    if (!application.part.mustStay()) await noted?.undo().catch(() => undefined);
     return recordFailure(plan.name, cause);
   }
 }

@@ -19,6 +19,8 @@ export interface Part {
   ready(): Promise<void>;
   /** All steps are made. @returns whether those of every container are, so that this one may stay. */
   made(): Promise<boolean>;
+  /** Whether it is up for good: all are made, and another one of the call has joined its namespaces. */
+  mustStay(): boolean;
   /** Reports that a step has failed, before anything is undone. */
   failed(cause: unknown): void;
   /** Resolves when the containers that join this one's namespaces are undone and hold them no more. */
@@ -76,6 +78,7 @@ export function createTransaction(
           if (unmade.size === 0) verdict.resolve(true);
           return verdict.promise;
         },
+        mustStay: () => unmade.size === 0 && [...joined.values()].some((names) => names.includes(container)),
         failed(cause) {
           member.made.reject(cause);
           if (whenBroken === undefined || brokenBy !== undefined || unmade.size === 0) return;

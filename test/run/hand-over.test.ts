@@ -203,30 +203,34 @@ describe('a port that changes hands in one call', () => {
 
   it.each([
     ['the giver’s record is tidied up', 'settle', swapped],
+    ['a giver that the taker has joined is recorded', 'finish', swapped, { taker: ['giver'] }],
     [
       'a giver that does nothing else is recorded',
       'finish',
       [{ ...giver, specDigest: 'less', steps: giver.steps.filter((step) => !isPort(step)) }, swapped[1]],
     ],
-  ] as const)('stays with its taker when the disk fails before %s: all was made', async (_, work, plans) => {
-    const call = await begin(plans);
-    const application = call.applications[0] as Application;
-    const failing = (): Promise<void> => Promise.reject(new Error('EIO: i/o error'));
-    const records = { ...application.records, [work]: failing };
-    const results = await Promise.allSettled([
-      carryOn({ ...call, applications: [{ ...application, records }] }, 0),
-      carryOn(call, 1),
-    ]);
-    const hint = 'it is up; the next apply or down tidies its record up';
-    expect(results).toMatchObject([
-      { status: 'rejected', reason: { name: 'OperationError', hint, cleanup: [] } },
-      { status: 'fulfilled' },
-    ]);
-    expect(await owners()).toMatchObject({ 8080: 'runspec:taker' });
-    const session = await open(machine);
-    expect(await down(session, 'giver')).toEqual([]);
-    expect(await owners()).toEqual({ 8080: 'runspec:taker' });
-    expect(await down(session, 'taker')).toEqual([]);
-    expect(await owners()).toEqual({});
-  });
+  ] as const)(
+    'stays with its taker when the disk fails before %s: all was made',
+    async (_, work, plans, joined: Joined = {}) => {
+      const call = await begin(plans, joined);
+      const application = call.applications[0] as Application;
+      const failing = (): Promise<void> => Promise.reject(new Error('EIO: i/o error'));
+      const records = { ...application.records, [work]: failing };
+      const results = await Promise.allSettled([
+        carryOn({ ...call, applications: [{ ...application, records }] }, 0),
+        carryOn(call, 1, 'taker' in joined ? call.transaction.untilMade('giver') : undefined),
+      ]);
+      const hint = expect.stringContaining('it is up') as string;
+      expect(results).toMatchObject([
+        { status: 'rejected', reason: { name: 'OperationError', hint, cleanup: [] } },
+        { status: 'fulfilled' },
+      ]);
+      expect(await owners()).toMatchObject({ 8080: 'runspec:taker' });
+      const session = await open(machine);
+      expect(await down(session, 'giver')).toEqual([]);
+      expect(await owners()).toEqual({ 8080: 'runspec:taker' });
+      expect(await down(session, 'taker')).toEqual([]);
+      expect(await owners()).toEqual({});
+    },
+  );
 });
