@@ -75,6 +75,8 @@ export async function down(
     if (results.some((result) => result.status === 'fulfilled' && result.value))
       failures.push(...(await removeUnusedShared(session, report)));
     for (const owner of owners) await removeKept(context, session, owner, report, together);
+    // A killed apply may have made the folder of the records, and no more.
+    if (names.length === 0) await session.records.tidy();
     const [failure, ...others] = failures;
     if (failure === undefined) {
       if (evidence !== undefined) await proofs?.proveAll(context, session, evidence);

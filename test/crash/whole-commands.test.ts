@@ -21,6 +21,8 @@ type Command = (context: CommandContext) => Promise<number>;
 const up: Command = (context) => apply(context, ['/web.yaml'], { keepOnFailure: false });
 const away: Command = (context) =>
   down(context, ['web'], { all: false, volumes: true, prove: false, abandoned: false });
+const allAway: Command = (context) =>
+  down(context, [], { all: true, volumes: true, prove: false, abandoned: false });
 
 async function runspec({ makeHost }: Rehearsal, command: Command, breakage?: Breakage): Promise<Outcome> {
   const gate = createGate(breakage);
@@ -92,11 +94,12 @@ describe('an apply from its spec on', () => {
   });
 
   it.each([
-    ['apply', up],
-    ['down', away],
+    ['apply', 'down', up, away],
+    ['apply', 'down --all', up, allAway],
+    ['down', 'down', away, away],
   ] as const)(
-    'leaves nothing after a down when any change is the last before a kill of %s',
-    async (_, command) => {
+    'that is killed in %s leaves nothing after a %s, whichever change is the last',
+    async (_, __, command, next) => {
       const start = async (): Promise<Rehearsal> => {
         const rehearsal = createRehearsal();
         if (command === away) await runspec(rehearsal, up);
@@ -110,7 +113,7 @@ describe('an apply from its spec on', () => {
         const { end, gate: broken } = await runspec(rehearsal, command, { at, how: 'die' });
         expect(end).toBe('killed');
         const what = `killed in ${broken.changes[at - 1]}`;
-        const after = await runspec(rehearsal, away);
+        const after = await runspec(rehearsal, next);
         if (after.end !== 'done') left.push(`${what}: down: ${after.said.join(' ')}`);
         left.push(
           ...difference(clean, rehearsal.machine.dump()).map((line) => `${what}, after down: ${line}`),
