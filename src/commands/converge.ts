@@ -65,8 +65,14 @@ export async function converge(
     works.map(({ plan, changes, specFile }) => ({ name: plan.name, changes, specFile })),
   );
   await settleForegrounds(context, works, options);
-  if (options.prove === true) await keepProof(session, works);
-  await carryOutAll(context, session, loaded, works, report, { ...options, warn });
+  if (options.prove === true) await refuseUnproven(session, works);
+  try {
+    if (options.prove === true) await keepProof(session, works);
+    await carryOutAll(context, session, loaded, works, report, { ...options, warn });
+  } catch (error) {
+    if (options.prove === true) await dropProof(session, works);
+    throw error;
+  }
   // No warning when nothing was done: plan and doctor tell of foreign rules that were loaded since.
   if (!isUpToDate) await warn();
   tellOrphans(context, await findOrphans(context, facts, loaded));
@@ -142,9 +148,9 @@ async function clearRemains(session: Session, specs: readonly Spec[], report: Re
   return true;
 }
 
-/** Keeps a snapshot of the host for `down --prove`. @throws UsageError when a container is up without one. */
-async function keepProof(session: Session, works: readonly Work[]): Promise<void> {
-  const { keepSnapshot, readSnapshot } = await import('../run/proof.ts');
+/** @throws UsageError when a container is up without a snapshot for `down --prove`. */
+async function refuseUnproven(session: Session, works: readonly Work[]): Promise<void> {
+  const { readSnapshot } = await import('../run/proof.ts');
   for (const { plan, record } of works) {
     if (record === undefined || (await readSnapshot(session, plan.name)) !== undefined) continue;
     throw new UsageError(
@@ -152,6 +158,25 @@ async function keepProof(session: Session, works: readonly Work[]): Promise<void
       `take it down first, or apply it without --prove`,
     );
   }
-  const fresh = works.flatMap(({ plan, record }) => (record === undefined ? [plan.name] : []));
+}
+
+/** Keeps a snapshot of the host with each container that is not up. */
+async function keepProof(session: Session, works: readonly Work[]): Promise<void> {
+  const { keepSnapshot } = await import('../run/proof.ts');
+  const fresh = namesOfFresh(works);
   if (fresh.length > 0) await keepSnapshot(session, fresh);
+}
+
+/** Removes the snapshots of containers that were not begun, or are undone: nothing else is to tell of them. */
+async function dropProof(session: Session, works: readonly Work[]): Promise<void> {
+  const { dropSnapshot } = await import('../run/proof.ts');
+  for (const name of namesOfFresh(works)) {
+    const { record, faults } = await session.records.look(name);
+    // One that stays is replaced by the next apply, and removed by a down. What led here is the failure to tell.
+    if (record === undefined && faults.length === 0) await dropSnapshot(session, name).catch(() => undefined);
+  }
+}
+
+function namesOfFresh(works: readonly Work[]): readonly string[] {
+  return works.flatMap(({ plan, record }) => (record === undefined ? [plan.name] : []));
 }

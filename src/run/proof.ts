@@ -72,6 +72,14 @@ export async function keepSnapshot(session: Session, names: readonly string[]): 
   }
 }
 
+/** Removes the snapshot, and the container's folder when nothing else is in it. */
+export async function dropSnapshot({ host, dataDir, records }: Session, name: string): Promise<void> {
+  const folder = containerFolder(dataDir, name);
+  await host.removeFile(`${folder}/${RECORD_FILES.before}`);
+  if ((await host.list(folder))?.length === 0) await host.removeDirectory(folder);
+  await records.tidy();
+}
+
 export async function readSnapshot(
   { host, dataDir, bootId }: Pick<Session, 'host' | 'dataDir' | 'bootId'>,
   name: string,

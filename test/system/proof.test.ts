@@ -224,6 +224,18 @@ describe.skipIf(!requireSystem())('a proof', () => {
     await succeed(host, 'down', spec.name);
   });
 
+  it('is not begun, and leaves no picture, where an update beside it fails before the first change', async () => {
+    const host = getHost();
+    const [up, next] = [write('kept'), write('never')];
+    await succeed(host, 'apply', '--prove', up.file);
+    const broken = write('kept', { process: { args: ['/no/such/program'] } });
+    const before = await host.snapshot();
+    expect((await host.runspec('apply', '--prove', broken.file, next.file)).status).toBe(1);
+    expect(await host.settledDiff(before)).toEqual([]);
+    expect((await host.runspec('status', next.name)).stderr).toContain(`no container ${next.name} is up`);
+    expect((await down(up.name)).status).toBe(0);
+  });
+
   it.each(LEAKS)('of any command names a %s that is left', async (kind, leak, key, undo) => {
     const host = getHost();
     const argv = ['leakcheck', '--json', '--settle', '0ms', '--', 'sh', '-c', leak];
