@@ -41,6 +41,16 @@ export interface Application {
 export type SharedRuns = Map<string, Promise<void>>;
 
 /**
+ * Does work on a shared step once no other container of the call is at it. The work must not wait for another
+ * container, which may be waiting for its turn.
+ */
+export function takeTurn(sharedRuns: SharedRuns, id: string, work: () => Promise<void>): Promise<void> {
+  const running = Promise.allSettled([sharedRuns.get(id)]).then(work);
+  sharedRuns.set(id, running);
+  return running;
+}
+
+/**
  * For each shared step that the call updates, by its id: the containers that need the update and have not failed. While
  * there is one, the update is not rolled back.
  */

@@ -4,7 +4,7 @@ import { createKernelView } from '../host/kernel-view.ts';
 import type { Before, OpContext } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
 import type { Plan, Step } from '../plan/plan.ts';
-import { perform, reversalOf, type Application } from './application.ts';
+import { type Application, perform, reversalOf, takeTurn } from './application.ts';
 import type { Change } from './changes.ts';
 import { walk, type Reached } from './graph.ts';
 import { forgetBeginnings, notedVolumes } from './volume-notes.ts';
@@ -50,7 +50,7 @@ export async function rollBack(
   // All steps, also those that were not touched: a runtime that fails to create a container removes its cgroup.
   await walk(steps, 'forward', async (step, reached) => {
     try {
-      await restore(calm, record, step, byId.get(step.id), reached);
+      await inTurn(calm, step, (from) => restore(from, record, step, byId.get(step.id), reached));
     } catch (cause) {
       const failure = asFailure(calm.context, step, cause);
       if (!isSameRepair(failure, failed, byId.get(step.id))) failures.push(failure);
@@ -125,6 +125,23 @@ function withoutKeeping(changes: readonly Change[], step: Step, wasMadeByKilled 
       made.id === step.id && wasAbsent === true && (former?.op !== 'directory' || former.path !== step.path),
   );
   return made || wasMadeByKilled ? { ...step, removal: 'tree' } : step;
+}
+
+/**
+ * The containers of the call take turns at a shared step, and each sees what those before it have made. A step that goes
+ * with a shared one comes after it: what the two have to build on may have been made by another container.
+ */
+async function inTurn(
+  application: Application,
+  step: Step,
+  work: (from: Application) => Promise<void>,
+): Promise<void> {
+  const { context, sharedRuns } = application;
+  await Promise.allSettled((step.with ?? []).flatMap((id) => sharedRuns.get(id) ?? []));
+  if (step.shared !== true) return work(application);
+  return takeTurn(sharedRuns, step.id, () =>
+    work({ ...application, context: { ...context, view: createKernelView(context.host) } }),
+  );
 }
 
 async function restore(

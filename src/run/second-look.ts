@@ -6,7 +6,7 @@ import type { OpContext } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
 import type { OpKind, Step } from '../plan/plan.ts';
 import { predecessors } from '../plan/step-base.ts';
-import type { Application } from './application.ts';
+import { type Application, takeTurn } from './application.ts';
 import type { Change } from './changes.ts';
 import { asFailure } from './revert.ts';
 
@@ -57,14 +57,10 @@ async function mendAll(
     await remake(fresh, { container: plan.name, action, step: one, reason });
     view.forget();
   };
-  for (const one of steps) {
-    // The containers of the call take turns at a shared step.
-    const running = Promise.allSettled([sharedRuns.get(one.id)])
-      .then(() => mend(one))
-      .catch((cause: unknown) => Promise.reject(asFailure(context, one, cause)));
-    sharedRuns.set(one.id, running);
-    await running;
-  }
+  for (const one of steps)
+    await takeTurn(sharedRuns, one.id, () =>
+      mend(one).catch((cause: unknown) => Promise.reject(asFailure(context, one, cause))),
+    );
 }
 
 const STANDING: ReadonlySet<OpKind> = new Set(['netns', 'nft-element', 'veth']);

@@ -8,6 +8,11 @@ import { WAIT, writeSpec, type SpecKeys } from '../support/specs.ts';
 
 const NETWORK = { bridge: 'sev0', subnet: '10.71.0.0/24' };
 const BROKEN: SpecKeys = { process: { args: ['/no/such/program'] } };
+/** It fails only when it is started: the interpreter in its first line is not there. */
+const UNSTARTABLE: SpecKeys = {
+  layers: [{ files: { '/unstartable': { text: '#!/no/such/program\n', mode: '0755' } } }],
+  process: { args: ['/unstartable'], stopTimeout: '0s' },
+};
 
 describe.skipIf(!requireSystem())('an apply of several containers', () => {
   const getHost = shareHost({
@@ -58,6 +63,26 @@ describe.skipIf(!requireSystem())('an apply of several containers', () => {
     const rules = await host.output(['nft', 'list', 'map', 'inet', 'runspec', 'ports']);
     expect(rules).toContain('8080');
     expect(rules).not.toContain('8081');
+    await succeed(host, 'down', '--all');
+  });
+
+  it.each<readonly [string, SpecKeys]>([
+    ['another bridge', { network: { bridge: 'sev1', subnet: '10.72.0.0/24' } }],
+    ['no network', {}],
+  ])('of which one fails on the way to %s brings back the bridge that all had left', async (_, next) => {
+    const host = getHost();
+    const bases = ['web', 'db', 'queue', 'side'];
+    const process = { args: WAIT, stopTimeout: '0s' };
+    const given = bases.map((base) => writeSpec(host, base, { process, network: NETWORK }));
+    const files = given.map(({ file }) => file);
+    await succeed(host, 'apply', ...files);
+    for (const base of bases) writeSpec(host, base, { process, ...next });
+    writeSpec(host, 'side', { ...next, ...UNSTARTABLE });
+    const { status, stderr } = await host.runspec('apply', ...files);
+    expect(status).toBe(1);
+    expect(stderr).not.toMatch(/could not be undone|not cleaned up/);
+    for (const { name } of given) expect(await drift(host, name)).toEqual([]);
+    expect(await host.output(['ip', '-brief', 'link'])).not.toContain('sev1');
     await succeed(host, 'down', '--all');
   });
 
