@@ -71,7 +71,13 @@ export async function carryOutAll(
       .map(({ plan, changes }) => ({ container: plan.name, steps: volumesToMake(changes) })),
   );
   const handOvers = createHandOvers(works);
-  const giveUpAll = (): void => {
+  const letGoOf = (unbegun: readonly string[]): void => {
+    // Shared things are not kept for them.
+    for (const { plan, record } of works)
+      if (unbegun.includes(plan.name)) session.shared.fallBack(plan.name, record);
+  };
+  const giveUpAll = (unbegun: readonly string[]): void => {
+    letGoOf(unbegun);
     sharedUpdates.clear();
     names.forEach(seeds.leave);
   };
@@ -94,10 +100,9 @@ export async function carryOutAll(
         looks,
         part: transaction.part(name),
         whenFailed: () => {
-          const waiting = waitingFor(name, inOrder, joinedOf);
-          letGoOf(session, waiting);
-          for (const ids of sharedUpdates.values())
-            for (const { plan } of [work, ...waiting]) ids.delete(plan.name);
+          const waiting = waitingFor(name, inOrder, joinedOf).map(({ plan }) => plan.name);
+          if (options.keepOnFailure) letGoOf(waiting);
+          for (const ids of sharedUpdates.values()) for (const one of [name, ...waiting]) ids.delete(one);
         },
         whileCreating: warn,
       };
@@ -180,12 +185,6 @@ function tellOf(error: Error): readonly Error[] {
   return cleanup.length === 0
     ? []
     : [new OperationError(`${container} could not be undone whole`, { container, cleanup })];
-}
-
-/** Drops the claims of containers that will not be begun, so that shared things are not kept for them. */
-function letGoOf({ shared }: Session, works: readonly Work[]): void {
-  for (const { plan } of works)
-    for (const step of plan.steps) if (step.shared === true) shared.letGo(step.id, plan.name);
 }
 
 /** Error of a container that was not begun; the other container's own error says what went wrong. */

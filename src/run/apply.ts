@@ -22,7 +22,7 @@ import { isRecorded } from './settled.ts';
  *   by then, or when only the record could not be tidied up at the end, nothing is undone.
  */
 export async function applyChanges(application: Application): Promise<void> {
-  const { context, records, plan, changes, record, part } = application;
+  const { context, records, shared, plan, changes, record, part } = application;
   if (!hasEffect(changes) && record?.pending === undefined && record?.applied !== undefined) {
     if (!(await part.made())) throw undone(application, []);
     return tidyUp(plan.name, async () => {
@@ -35,6 +35,7 @@ export async function applyChanges(application: Application): Promise<void> {
   }
   const refuse = (cause: unknown): unknown => {
     application.whenFailed?.();
+    shared.fallBack(plan.name, record);
     part.failed(cause);
     return cause instanceof OperationError
       ? cause.with({ cleanup: [...cause.cleanup, ...findTaken(application)] })
@@ -48,7 +49,7 @@ export async function applyChanges(application: Application): Promise<void> {
     throw refuse(part.brokenBy() === undefined ? interrupted(context, []) : undone(application, []));
   }
   await part.ready();
-  if (part.brokenBy() !== undefined) {
+  if (!part.begin()) {
     application.whenFailed?.();
     throw undone(application, []);
   }

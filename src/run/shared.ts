@@ -5,7 +5,7 @@ import type { Host } from '../host/host.ts';
 import type { Before, Reverted } from '../ops/op.ts';
 import type { Lease, Step } from '../plan/plan.ts';
 import { isBefore } from './check-record.ts';
-import type { Records } from './records.ts';
+import type { ContainerRecord, Records } from './records.ts';
 import { recordedSteps } from './records.ts';
 import { seal, unseal } from './seal.ts';
 
@@ -16,8 +16,11 @@ export interface SharedState {
   forget(id: string): Promise<void>;
   /** Counts a container of this call as a user before its record says so. */
   hold(id: string, container: string, lease?: Lease): void;
-  /** Takes a `hold` back; a container whose record names the object stays its user. */
-  letGo(id: string, container: string): void;
+  /**
+   * Counts the container as a user of what `record` names and of nothing else, whatever it holds or its record says by
+   * now: it has changed nothing, or what it had changed is undone.
+   */
+  fallBack(container: string, record: ContainerRecord | undefined): void;
   /**
    * Ends the container's use. While others stay, the answer names them, and `reduce` may take away the parts that none
    * of them needs. With the last user `revert` is called, once even when several let go at the same time; for the others
@@ -64,6 +67,7 @@ export async function openShared(
   const known = new Map(Object.entries(file.before));
   const steps = new Map(Object.entries(file.steps));
   const held = new Map<string, Map<string, readonly Lease[]>>();
+  const fallenBack = new Map<string, Uses>();
   const released = new Set<string>();
   const reverting = new Map<string, Promise<Reverted>>();
   // Records are read once: under the lock only this call changes them, and it says so by hold and release.
@@ -71,14 +75,16 @@ export async function openShared(
   const findUsers = async (id: string): Promise<readonly string[]> => {
     recorded ??= readUsers(records, bootId);
     const { byId, anything } = await recorded;
-    return [...new Set([...(byId.get(id) ?? []), ...anything, ...(held.get(id)?.keys() ?? [])])];
+    const recordedNow = (byId.get(id) ?? []).filter((name) => !fallenBack.has(name));
+    const back = [...fallenBack].flatMap(([name, { ids }]) => (ids.has(id) ? [name] : []));
+    return [...new Set([...recordedNow, ...back, ...anything, ...(held.get(id)?.keys() ?? [])])];
   };
   const findLeases = async (id: string): Promise<ReadonlyMap<string, readonly Lease[]>> => {
     const users = (await findUsers(id)).filter((name) => !released.has(`${name} ${id}`));
     const known = await recorded;
-    return new Map(
-      users.map((name) => [name, [...(known?.leases.get(name) ?? []), ...(held.get(id)?.get(name) ?? [])]]),
-    );
+    const recordedOf = (name: string): readonly Lease[] =>
+      fallenBack.get(name)?.leases ?? known?.leases.get(name) ?? [];
+    return new Map(users.map((name) => [name, [...recordedOf(name), ...(held.get(id)?.get(name) ?? [])]]));
   };
   const storing = new Map<string, Promise<void>>();
   let writing: Promise<unknown> = Promise.resolve();
@@ -138,8 +144,9 @@ export async function openShared(
       const leases = lease === undefined ? [] : [lease];
       held.set(id, (held.get(id) ?? new Map<string, readonly Lease[]>()).set(container, leases));
     },
-    letGo(id, container) {
-      held.get(id)?.delete(container);
+    fallBack(container, record) {
+      fallenBack.set(container, usesOf(record, bootId));
+      for (const users of held.values()) users.delete(container);
     },
     async release(id, container, revert, reduce) {
       released.add(`${container} ${id}`);
@@ -152,12 +159,7 @@ export async function openShared(
         if (staying.every((leases) => leases.length > 0)) await reduce?.(staying.flat());
         return { outcome: 'kept', reason: `used by ${users.slice(0, 3).join(', ')}` };
       }
-      const earlier = reverting.get(id);
-      if (earlier !== undefined) {
-        const result = await earlier;
-        return result.outcome === 'removed' ? { outcome: 'gone' } : result;
-      }
-      const running = revert();
+      const running = reverting.get(id)?.then((earlier) => afterwards(earlier, revert)) ?? revert();
       reverting.set(id, running);
       return running;
     },
@@ -183,6 +185,30 @@ export async function openShared(
   };
 }
 
+/**
+ * For the next of the last users that let go together. What the first of them could not remove, as this one still had
+ * a part in it, this one may.
+ */
+function afterwards(earlier: Reverted, revert: () => Promise<Reverted>): Reverted | Promise<Reverted> {
+  if (earlier.outcome === 'kept' && earlier.foreign !== true) return revert();
+  return earlier.outcome === 'removed' ? { outcome: 'gone' } : earlier;
+}
+
+interface Uses {
+  /** Of the shared objects. */
+  readonly ids: ReadonlySet<string>;
+  readonly leases: readonly Lease[];
+}
+
+function usesOf(record: ContainerRecord | undefined, bootId: string): Uses {
+  if (record?.bootId !== bootId) return { ids: new Set(), leases: [] };
+  const shared = recordedSteps(record).filter((step) => step.shared === true);
+  return {
+    ids: new Set(shared.map((step) => step.id)),
+    leases: [record.applied, record.pending].flatMap((plan) => plan?.lease ?? []),
+  };
+}
+
 interface Users {
   /** Names of containers by the id of what they share. */
   readonly byId: ReadonlyMap<string, readonly string[]>;
@@ -198,13 +224,9 @@ async function readUsers(records: Records, bootId: string): Promise<Users> {
   for (const name of await records.names()) {
     const { record, faults } = await records.look(name);
     if (faults.length > 0) anything.push(name);
-    if (record === undefined || record.bootId !== bootId) continue;
-    leases.set(
-      name,
-      [record.applied, record.pending].flatMap((plan) => plan?.lease ?? []),
-    );
-    const shared = recordedSteps(record).filter((step) => step.shared === true);
-    for (const id of new Set(shared.map((step) => step.id))) byId.set(id, [...(byId.get(id) ?? []), name]);
+    const uses = usesOf(record, bootId);
+    leases.set(name, uses.leases);
+    for (const id of uses.ids) byId.set(id, [...(byId.get(id) ?? []), name]);
   }
   return { byId, anything, leases };
 }

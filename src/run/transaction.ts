@@ -17,6 +17,10 @@ export interface Part {
    * container that joins no other, or when one has failed, so that its failure ends nobody's process.
    */
   ready(): Promise<void>;
+  /**
+   * Reports that the container's first change is next. @returns false when another has failed: then it does not begin.
+   */
+  begin(): boolean;
   /** All steps are made. @returns whether those of every container are, so that this one may stay. */
   made(): Promise<boolean>;
   /** Whether it is up for good: all are made, and another one of the call has joined its namespaces. */
@@ -38,11 +42,12 @@ export interface Part {
 
 /**
  * @param joined for each container of the call, the others of the call whose namespaces it joins; without circles.
- * @param whenBroken called when the first has failed; undefined where each stands for itself.
+ * @param whenBroken called when the first has failed, with those that have not begun, and will not; undefined where
+ *   each stands for itself.
  */
 export function createTransaction(
   joined: ReadonlyMap<string, readonly string[]>,
-  whenBroken: (() => void) | undefined,
+  whenBroken: ((unbegun: readonly string[]) => void) | undefined,
 ): Transaction {
   const members = new Map([...joined.keys()].map((name) => [name, createMember()]));
   const memberOf = (name: string): Member => {
@@ -50,6 +55,7 @@ export function createTransaction(
     if (member === undefined) throw new Error(`${name} is no container of this call`);
     return member;
   };
+  const unbegun = new Set(members.keys());
   const unmade = new Set(members.keys());
   const verdict = createDeferred<boolean>();
   if (whenBroken === undefined) verdict.resolve(true);
@@ -71,6 +77,11 @@ export function createTransaction(
           tellReady(container);
           return allReady.promise;
         },
+        begin() {
+          if (brokenBy !== undefined) return false;
+          unbegun.delete(container);
+          return true;
+        },
         made() {
           tellReady(container);
           member.made.resolve();
@@ -84,7 +95,7 @@ export function createTransaction(
           if (whenBroken === undefined || brokenBy !== undefined || unmade.size === 0) return;
           brokenBy = container;
           for (const name of unmade) memberOf(name).made.reject(new UndoneError(name, []));
-          whenBroken();
+          whenBroken([...unbegun]);
           allReady.resolve();
           verdict.resolve(false);
         },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Reverted } from '../../src/ops/op.ts';
-import type { Plan } from '../../src/plan/plan.ts';
+import type { Lease, Plan, Step } from '../../src/plan/plan.ts';
 import { planOf } from '../crash/plans.ts';
 import { createFakeMachine, type FakeMachine } from '../support/fake/machine.ts';
 import { apply, DATA, down, open } from './fake-session.ts';
@@ -41,6 +41,38 @@ describe('a shared thing', () => {
     expect(await shared.release(ID, 'web', () => Promise.reject(new Error('undone')))).toMatchObject({
       reason: 'used by new',
     });
+  });
+
+  it('is no longer kept for a container of this call whose record could not be written', async () => {
+    const session = await open(createFakeMachine());
+    for (const name of ['web', 'db']) session.shared.hold(ID, name);
+    const begin = (): Promise<void> => Promise.reject(new Error('EIO: i/o error'));
+    const work = apply({ ...session, records: { ...session.records, begin } }, web);
+    await expect(work).rejects.toThrow('EIO');
+    expect(await session.shared.users(ID)).toEqual(['db']);
+  });
+
+  it('goes by what was recorded before the call, of a container that falls back to it', async () => {
+    const machine = await up(web);
+    const former = await (await open(machine)).records.read('web');
+    const { records, shared } = await open(machine);
+    const lease = { ...web.lease, gateway6: 'fd00::1', subnet6: 'fd00::/64' } as Lease;
+    const more: Step = { ...(web.steps.find(({ id }) => id === ID) as Step), id: 'sysctl:other' };
+    await records.begin({ ...web, lease, steps: [...web.steps, more] }, former, 'web.yaml');
+    for (const id of [ID, more.id]) shared.hold(id, 'web', lease);
+    expect(await shared.users(more.id)).toEqual(['web']);
+    shared.fallBack('web', former);
+    expect(await shared.users(more.id)).toEqual([]);
+    expect([...(await shared.leases(ID))]).toEqual([['web', []]]);
+  });
+
+  it('is tried again by the next of its last users when one of them could not remove it', async () => {
+    const { shared } = await open(await up(web, db));
+    const kept: Reverted = { outcome: 'kept', reason: 'it still has the ports rs00000002' };
+    const outcomes: Reverted[] = [kept, { outcome: 'removed' }];
+    const undo = (): Promise<Reverted> => Promise.resolve(outcomes.shift() ?? { outcome: 'gone' });
+    const results = await Promise.all(['web', 'db'].map((name) => shared.release(ID, name, undo)));
+    expect(results).toEqual([kept, { outcome: 'removed' }]);
   });
 
   it('that was let go of and is used again is undone a second time', async () => {

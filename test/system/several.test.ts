@@ -13,6 +13,7 @@ const UNSTARTABLE: SpecKeys = {
   layers: [{ files: { '/unstartable': { text: '#!/no/such/program\n', mode: '0755' } } }],
   process: { args: ['/unstartable'], stopTimeout: '0s' },
 };
+const STUBBORN = { args: ['bash', '-c', "trap '' TERM; while :; do sleep 1; done"], stopTimeout: '2s' };
 
 describe.skipIf(!requireSystem())('an apply of several containers', () => {
   const getHost = shareHost({
@@ -83,6 +84,39 @@ describe.skipIf(!requireSystem())('an apply of several containers', () => {
     expect(stderr).not.toMatch(/could not be undone|not cleaned up/);
     for (const { name } of given) expect(await drift(host, name)).toEqual([]);
     expect(await host.output(['ip', '-brief', 'link'])).not.toContain('sev1');
+    await succeed(host, 'down', '--all');
+  });
+
+  it('of which one fails leaves nothing for one that had not begun', async () => {
+    const host = getHost();
+    const web = writeSpec(host, 'web', { process: STUBBORN });
+    await succeed(host, 'apply', web.file);
+    // Until the former process has ended, and that takes its time, the joiner does not begin.
+    writeSpec(host, 'web', { process: { ...STUBBORN, env: { A: 'b' } } });
+    const namespaces = { pid: `container:${web.name}` };
+    const side = writeSpec(host, 'side', { namespaces, network: NETWORK });
+    const db = writeSpec(host, 'db', { network: NETWORK, ...UNSTARTABLE });
+    expect((await host.runspec('apply', web.file, side.file, db.file)).status).toBe(1);
+    expect(await host.output(['ip', '-brief', 'link'])).not.toContain('sev0');
+    expect(await host.output(['nft', 'list', 'tables'])).not.toContain('runspec');
+    expect(await drift(host, web.name)).toEqual([]);
+    await succeed(host, 'down', '--all');
+  });
+
+  it('of which one fails leaves no bridge that one of them is long in leaving', async () => {
+    const host = getHost();
+    const process = { args: WAIT, stopTimeout: '0s' };
+    const db = writeSpec(host, 'db', { process, network: { bridge: 'sev1', subnet: '10.72.0.0/24' } });
+    await succeed(host, 'apply', db.file);
+    writeSpec(host, 'db', { process, network: NETWORK });
+    const web = writeSpec(host, 'web', { process });
+    const namespaces = { pid: `container:${web.name}` };
+    const side = writeSpec(host, 'side', { process: STUBBORN, namespaces, network: NETWORK });
+    const joining = { namespaces: { network: `container:${side.name}` }, ...UNSTARTABLE };
+    const files = [db, web, side, writeSpec(host, 'queue', joining)].map(({ file }) => file);
+    expect((await host.runspec('apply', ...files)).status).toBe(1);
+    expect(await host.output(['ip', '-brief', 'link'])).not.toContain('sev0');
+    expect(await drift(host, db.name)).toEqual([]);
     await succeed(host, 'down', '--all');
   });
 
