@@ -42,6 +42,8 @@ export async function rollBack(
     return failures.length > 0 ? failures : attempt(plan.name, () => records.remove(plan.name));
   }
   failures.push(...(await undoTouched(calm, record, record.applied, before)));
+  // Its new lease is nobody's by now: what the others restore is not to be as that one needed it.
+  if (failures.length === 0) shared.fallBack(plan.name, { ...record, pending: undefined, leftover: [] });
   part.undone();
   await part.mayRestore();
   calm.context.view.forget();

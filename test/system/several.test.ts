@@ -120,6 +120,20 @@ describe.skipIf(!requireSystem())('an apply of several containers', () => {
     await succeed(host, 'down', '--all');
   });
 
+  it('of which one fails leaves no bridge the IPv6 address that another was to have', async () => {
+    const host = getHost();
+    const process = { args: WAIT, stopTimeout: '0s' };
+    const given = ['web', 'db'].map((base) => writeSpec(host, base, { process, network: NETWORK }));
+    const files = given.map(({ file }) => file);
+    await succeed(host, 'apply', ...files);
+    writeSpec(host, 'web', { process, network: { ...NETWORK, subnet6: 'fd71::/64' } });
+    writeSpec(host, 'db', { network: NETWORK, ...UNSTARTABLE });
+    expect((await host.runspec('apply', ...files)).status).toBe(1);
+    expect(await host.output(['ip', '-6', 'address', 'show', 'dev', 'sev0'])).not.toContain('fd71:');
+    for (const { name } of given) expect(await drift(host, name)).toEqual([]);
+    await succeed(host, 'down', '--all');
+  });
+
   it('ends no process when one of them can be told ahead to fail', async () => {
     const host = getHost();
     const web = writeSpec(host, 'web', { network: NETWORK });
