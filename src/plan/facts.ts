@@ -25,8 +25,10 @@ export interface HostFacts {
   readonly listening: readonly ListeningSocket[];
   /** Ports of containers without a record here that overlap with ports of the specs. */
   readonly portsElsewhere: readonly PortElsewhere[];
-  /** Addresses of containers without a record here; absent where no spec has a network of its own. */
-  readonly addressesElsewhere?: readonly AddressElsewhere[];
+  /** Addresses of containers without a record here; none when no spec has a network of its own. */
+  readonly addressesElsewhere: readonly AddressElsewhere[];
+  /** Containers without a record here on any bridge; none when no spec has a network of its own. */
+  readonly neighboursElsewhere: readonly NeighbourElsewhere[];
   /** Containers with a live record, by name; the one being compiled may be among them. */
   readonly containers: Readonly<Record<string, ContainerFacts>>;
   /** Layers of each spec, by container name, lowest first, the root file system included. */
@@ -118,6 +120,14 @@ export interface PortElsewhere extends Pick<PortSpec, 'protocol' | 'hostPort' | 
 export interface AddressElsewhere {
   readonly address: string;
   readonly container: string;
+}
+
+/** A container on a bridge without a record here: one of another data folder, or one whose record is lost. */
+export interface NeighbourElsewhere {
+  readonly container: string;
+  /** The bridge. */
+  readonly link: string;
+  readonly hasIpv6: boolean;
 }
 
 /** Texts of generated files. */

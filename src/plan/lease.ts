@@ -3,6 +3,7 @@
 import { macOf } from '../load/addresses.ts';
 import type { Spec } from '../load/spec.ts';
 import { macsOnBridge } from './check-mac.ts';
+import { CHANGE_ALL, findElsewhere, TAKE_DOWN } from './elsewhere.ts';
 import type { HostFacts } from './facts.ts';
 import { givesUp } from './given-up.ts';
 import { contains, hostRange, overlap, parseAddress, showAddress, showBlock, type Block } from './ipv4.ts';
@@ -26,16 +27,21 @@ export function chooseLease(
   if (subnet === undefined) return undefined;
   const ofForeign = network.mode === 'bridge' ? gatewaysOfForeign(link, subnet, facts) : [];
   const ofOthers = gatewayOfOthers(spec, link, subnet, facts, together);
-  const present = ofForeign.includes(network.gateway ?? '') ? ofOthers : (ofForeign[0] ?? ofOthers);
+  const elsewhere = findElsewhere(link, facts);
+  const ofElsewhere = elsewhere === undefined ? undefined : existingGateway(link, subnet, facts);
+  const present = ofForeign.includes(network.gateway ?? '')
+    ? ofOthers
+    : (ofForeign[0] ?? ofElsewhere ?? ofOthers);
   if (network.gateway !== undefined && present !== undefined && network.gateway !== present) {
+    const [whose, way] = ofElsewhere === undefined ? ['', CHANGE_ALL] : [` for ${elsewhere}`, TAKE_DOWN];
     const hint =
       ofForeign.length === 0
-        ? `use ${present}, or another network.bridge, or change all that are on it in one call`
+        ? `use ${present}, or another network.bridge, or ${way}`
         : `containers go by this host: use ${present}, or another network.bridge`;
     problems.error(
       'gateway-mismatch',
       ['network', 'gateway'],
-      `the gateway of ${link} is ${present}, not ${network.gateway}`,
+      `the gateway of ${link} is ${present}${whose}, not ${network.gateway}`,
       hint,
     );
     return undefined;
@@ -115,7 +121,7 @@ export function chooseLease(
 
 /** Addresses, of both families, of containers that other data folders or nobody tells of: by them packets are let pass. */
 export function addressesElsewhere(facts: HostFacts): readonly (readonly [string, string])[] {
-  return (facts.addressesElsewhere ?? []).map(({ address, container }) => [address, container] as const);
+  return facts.addressesElsewhere.map(({ address, container }) => [address, container] as const);
 }
 
 /** Whether a foreign bridge has ports other than our containers: other machines may be behind them. */

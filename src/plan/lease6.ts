@@ -12,6 +12,7 @@ import {
   type Block6,
 } from '../load/ipv6.ts';
 import type { Spec } from '../load/spec.ts';
+import { findElsewhere, TAKE_DOWN } from './elsewhere.ts';
 import type { HostFacts } from './facts.ts';
 import { givesUp } from './given-up.ts';
 import { parseAddress, parseBlock } from './ipv4.ts';
@@ -63,10 +64,12 @@ export function chooseNetwork6(
   const present = found !== undefined && isLeft(found, link, facts, here) ? undefined : found;
   const wanted = fixed === undefined ? present?.block : parseBlock6(fixed);
   const isBound = present?.isBinding === true;
+  const elsewhere = findElsewhere(link, facts, 'with IPv6');
+  const [whose, way] = elsewhere === undefined ? ['', ''] : [` for ${elsewhere}`, `, or ${TAKE_DOWN}`];
   if (isBound && wanted !== undefined && formatBlock6(present.block) !== formatBlock6(wanted)) {
     const shown = formatBlock6(present.block);
-    const message = `${link} already carries ${shown}, not ${fixed}`;
-    return refuse('subnet-mismatch', 'subnet6', message, `use ${shown}, or another network.bridge`);
+    const message = `${link} already carries ${shown}${whose}, not ${fixed}`;
+    return refuse('subnet-mismatch', 'subnet6', message, `use ${shown}, or another network.bridge${way}`);
   }
   const block = wanted ?? freeBlock(spec, link, facts, here);
   // A subnet that is on the link stays there, as in IPv4, even if a later route overlaps it.
@@ -90,12 +93,12 @@ export function chooseNetwork6(
   }
   const gateway = askedBy(here, 'gateway6');
   if (isBound && gateway !== undefined && gateway !== present.gateway6) {
-    const message = `the gateway of ${link} is ${present.gateway6}, not ${gateway}`;
+    const message = `the gateway of ${link} is ${present.gateway6}${whose}, not ${gateway}`;
     return refuse(
       'gateway-mismatch',
       'gateway6',
       message,
-      `use ${present.gateway6}, or another network.bridge`,
+      `use ${present.gateway6}, or another network.bridge${way}`,
     );
   }
   const own = facts.containers[spec.name]?.lease;

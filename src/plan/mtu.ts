@@ -3,6 +3,7 @@
 import { IPV6_MIN_MTU, isGlobal } from '../load/ipv6.ts';
 import type { Spec } from '../load/spec.ts';
 import { ownerOf } from '../names.ts';
+import { findElsewhere } from './elsewhere.ts';
 import type { HostFacts } from './facts.ts';
 import type { Problems } from './problems.ts';
 import { isForeignLink } from './subnets.ts';
@@ -46,7 +47,10 @@ export function findNarrow(
         ({ name, network }) => name !== spec.name && network.mode === 'bridge' && network.bridge === link,
       )
       .map((other) => ({ name: other.name, mtu: mtuOf(other, facts) })),
-    ...strangersOn(link, facts, spec, together).flatMap((name) =>
+    ...[
+      ...strangersOn(link, facts, spec, together),
+      ...facts.neighboursElsewhere.flatMap((one) => (one.link === link ? [one.container] : [])),
+    ].flatMap((name) =>
       facts.network.links.flatMap(({ alias, mtu }) => (alias === ownerOf(name) ? [{ name, mtu }] : [])),
     ),
   ];
@@ -67,14 +71,18 @@ export function checkMtu(
   const user = strangersOn(link, facts, spec, together).find(
     (name) => facts.containers[name]?.lease?.address6 !== undefined,
   );
-  const hasOwn =
-    isForeignLink(link, facts) &&
-    facts.network.addresses.some((one) => one.link === link && isGlobal(one.address));
-  if (user === undefined && !hasOwn) return;
+  const hasIpv6 = facts.network.addresses.some((one) => one.link === link && isGlobal(one.address));
+  const elsewhere = hasIpv6 ? findElsewhere(link, facts, 'with IPv6') : undefined;
+  const users = [
+    ...(user === undefined ? [] : [`${user} on ${link}`]),
+    ...(elsewhere === undefined ? [] : [`${link} and ${elsewhere}`]),
+    ...(hasIpv6 && isForeignLink(link, facts) ? [link] : []),
+  ];
+  if (users.length === 0) return;
   problems.error(
     'small-mtu',
     spec.network.mtu === undefined ? ['network'] : ['network', 'mtu'],
-    `an mtu of ${mtu} takes IPv6 from ${user === undefined ? link : `${user} on ${link}`}`,
+    `an mtu of ${mtu} takes IPv6 from ${users[0]}`,
     `set network.mtu to ${IPV6_MIN_MTU} or more, or use another network.bridge`,
   );
 }

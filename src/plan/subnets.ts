@@ -2,6 +2,7 @@
 // free; checked against the host's own routes.
 import type { Spec } from '../load/spec.ts';
 import { isOwned } from '../names.ts';
+import { CHANGE_ALL, findElsewhere, TAKE_DOWN } from './elsewhere.ts';
 import type { HostFacts } from './facts.ts';
 import { contains, overlap, parseAddress, parseBlock, showBlock, type Block } from './ipv4.ts';
 import type { Lease } from './plan.ts';
@@ -39,11 +40,11 @@ export function chooseSubnet(
       onLink !== undefined && showBlock(onLink) !== showBlock(wanted) && spec.network.mode === 'bridge';
     const isFixed = ownAddressesOf(link, facts).some(({ address }) => parseAddress(address) !== undefined);
     // Those who have brought it to a bridge may change it, all of them together.
-    if (differs && (isFixed || staying !== undefined || own?.subnet !== showBlock(onLink))) {
-      const [whose, all] =
-        isFixed || staying === undefined
-          ? ['', '']
-          : [` for ${staying.name}`, ', or change all that are on it in one call'];
+    const elsewhere = findElsewhere(link, facts);
+    const user = elsewhere ?? staying?.name;
+    if (differs && (isFixed || user !== undefined || own?.subnet !== showBlock(onLink))) {
+      const whose = isFixed || user === undefined ? '' : ` for ${user}`;
+      const all = whose === '' ? '' : `, or ${elsewhere === undefined ? CHANGE_ALL : TAKE_DOWN}`;
       problems.error(
         'subnet-mismatch',
         path,
@@ -85,7 +86,8 @@ function isLeft(
   facts: HostFacts,
   together: readonly Spec[],
 ): boolean {
-  if (around === undefined || !isOwnLink(link, facts)) return false;
+  if (around === undefined || !isOwnLink(link, facts) || findElsewhere(link, facts) !== undefined)
+    return false;
   if (contains(onLink, parseAddress(spec.network.address ?? '') ?? -1)) return false;
   const wanted = showBlock(around);
   const moving = together.filter((other) => {
@@ -184,7 +186,8 @@ export function linkLeft(link: string, facts: HostFacts, name: string): string |
   const isShared = Object.entries(facts.containers).some(
     ([other, { lease }]) => other !== name && lease?.link === former,
   );
-  return isOwnLink(former, facts) && !isShared ? former : undefined;
+  const isGone = !isShared && findElsewhere(former, facts) === undefined;
+  return isOwnLink(former, facts) && isGone ? former : undefined;
 }
 
 function poolBlocks(): readonly Block[] {

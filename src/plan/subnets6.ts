@@ -11,6 +11,7 @@ import {
 } from '../load/ipv6.ts';
 import { createHash } from '../crypto.ts';
 import type { Spec } from '../load/spec.ts';
+import { findElsewhere } from './elsewhere.ts';
 import type { HostFacts } from './facts.ts';
 import type { Lease } from './plan.ts';
 import { isForeignLink, linkLeft, ownAddressesOf } from './subnets.ts';
@@ -69,11 +70,13 @@ export function presentOn(
   const own = lease?.subnet6;
   const isForeign = isForeignLink(link, facts);
   const fixed = ownAddressesOf(link, facts);
+  const isHeld = findElsewhere(link, facts, 'with IPv6') !== undefined;
   const all = facts.network.addresses.flatMap((one): readonly Present[] => {
     const block = parseBlock6(`${one.address}/${one.prefix}`);
     // A prefix without room for a container, such as the /128 of DHCPv6, is no network to join.
     if (one.link !== link || !isGlobal(one.address) || block === undefined || block.prefix > 126) return [];
-    return [{ block, gateway6: one.address, isBinding: fixed.includes(one) || formatBlock6(block) !== own }];
+    const isBinding = isHeld || fixed.includes(one) || formatBlock6(block) !== own;
+    return [{ block, gateway6: one.address, isBinding }];
   });
   // A link may have several networks: first the one that is asked for, then the one that the container had.
   const [subnet, address] = [askedBy(here, 'subnet6'), askedBy(here, 'address6', 'gateway6')];

@@ -24,6 +24,7 @@ import { readContainerState } from '../runtime/container-state.ts';
 import { statusOfNamespace } from '../runtime/joined-namespaces.ts';
 import { hearPrograms } from './hear-programs.ts';
 import { findAddressesElsewhere } from './addresses-elsewhere.ts';
+import { findNeighboursElsewhere } from './neighbours-elsewhere.ts';
 import { findPortsElsewhere } from './ports-elsewhere.ts';
 import { factsOfRecord } from './record-facts.ts';
 import type { ContainerRecord, Records } from './records.ts';
@@ -54,38 +55,27 @@ export async function gatherFacts(
   const { host, view, stateDir, dataDir, bootId } = sources;
   await hearPrograms();
   const reading = readContainers(sources, specs);
-  const [
-    cgroups,
-    programs,
-    network,
-    listening,
-    portsElsewhere,
-    addressesElsewhere,
-    containers,
-    layers,
-    paths,
-    resolver,
-  ] = await Promise.all([
-    readCgroups(host, view),
-    findPrograms(host),
-    readNetwork(host, view, {
-      firewall: what.foreignRules && specs.some(hasNetwork),
-      docker: async () => {
-        if (!specs.some(hasNetwork)) return false;
-        const known = Object.values(await reading);
-        return known.some((one) => one.passesDocker === true) || view.hasDocker('cheap');
-      },
-    }),
-    reading.then((known) => listeningInTheWay(sources, freshPorts(specs, known))),
-    reading.then((known) => findPortsElsewhere(sources, freshPorts(specs, known), toldOf(specs, known))),
-    reading.then((known) =>
-      specs.some(hasNetwork) ? findAddressesElsewhere(view, toldOf(specs, known)) : undefined,
-    ),
-    reading,
-    resolveAllLayers(sources, specs, what.mayWrite),
-    readPaths(host, specs),
-    readResolver(host),
-  ]);
+  const [cgroups, programs, network, listening, portsElsewhere, containers, layers, paths, resolver] =
+    await Promise.all([
+      readCgroups(host, view),
+      findPrograms(host),
+      readNetwork(host, view, {
+        firewall: what.foreignRules && specs.some(hasNetwork),
+        docker: async () => {
+          if (!specs.some(hasNetwork)) return false;
+          const known = Object.values(await reading);
+          return known.some((one) => one.passesDocker === true) || view.hasDocker('cheap');
+        },
+      }),
+      reading.then((known) => listeningInTheWay(sources, freshPorts(specs, known))),
+      reading.then((known) => findPortsElsewhere(sources, freshPorts(specs, known), toldOf(specs, known))),
+      reading,
+      resolveAllLayers(sources, specs, what.mayWrite),
+      readPaths(host, specs),
+      readResolver(host),
+    ]);
+  const told = toldOf(specs, containers);
+  const areConcerned = specs.some(hasNetwork);
   return {
     bootId,
     mayRaiseLimits: await mayRaiseLimits(host),
@@ -98,7 +88,8 @@ export async function gatherFacts(
     network,
     listening,
     portsElsewhere,
-    ...(addressesElsewhere === undefined ? {} : { addressesElsewhere }),
+    addressesElsewhere: areConcerned ? await findAddressesElsewhere(view, told) : [],
+    neighboursElsewhere: areConcerned ? await findNeighboursElsewhere(view, told) : [],
     containers,
     layers: layers.byName,
     images: layers.images,
