@@ -1,8 +1,9 @@
 // An application: everything that is needed to carry out the changes of one container.
 import { UnreachedError } from '../errors.ts';
 import type { Before, Op, OpContext } from '../ops/op.ts';
-import type { OpKind, Plan } from '../plan/plan.ts';
+import type { OpKind, Plan, Step } from '../plan/plan.ts';
 import type { Change } from './changes.ts';
+import { bridgeOf, findForeignUser } from './claims.ts';
 import type { Reached } from './graph.ts';
 import type { Looks } from './looks.ts';
 import type { ContainerRecord, Records } from './records.ts';
@@ -80,8 +81,15 @@ export async function perform(
     },
   };
   if (change.action === 'update' && op.update !== undefined)
-    await op.update(waiting, step, change.former ?? step, before);
+    await op.update(waiting, step, await findFormer(context, op, change), before);
   else await op.apply(waiting, step, before);
+}
+
+/** What an update may take away parts of: nothing of a shared thing that a container of another data folder uses. */
+async function findFormer(context: OpContext, op: Op<OpKind>, { step, former }: Change): Promise<Step> {
+  if (former === undefined || op.reduce === undefined || step.shared !== true) return former ?? step;
+  const user = await findForeignUser(context, context.container, bridgeOf(step));
+  return user === undefined ? former : step;
 }
 
 export function reversalOf(application: Application, before: Readonly<Record<string, Before>>): Reversal {

@@ -57,4 +57,17 @@ describe.skipIf(!requireSystem())('a bridge of two data folders', () => {
     await succeed(getHost(), 'down', here.name);
     await collect();
   });
+
+  it('keeps its IPv6 when the container that brought it has none any more', async () => {
+    const [here, there] = [write('here'), write('abroad')];
+    await succeed(getHost(), 'apply', here.file);
+    expect((await abroad('apply', there.file)).status).toBe(0);
+    const before = await addresses();
+    await succeed(getHost(), 'apply', write('here', { ipv6: false }).file);
+    expect(await addresses()).toBe(before);
+    expect(await pending(getHost(), here.file)).toEqual([]);
+    expect((await abroad('down', '--all')).status).toBe(0);
+    await succeed(getHost(), 'down', here.name);
+    await collect();
+  });
 });
