@@ -6,11 +6,11 @@ import { commandError, runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import { readHostRoutes } from '../host/host-routes.ts';
 import { readLinks, type LinkState } from '../host/kernel-view.ts';
-import { macOf } from '../load/addresses.ts';
 import { isOwned, OURS } from '../names.ts';
 import type { BridgeStep } from '../plan/plan.ts';
 import { findMtu } from './bridge-mtu.ts';
 import { routeDifferences, routeLine, withoutRoute } from './connected-routes.ts';
+import { addressesOf, createBridge, createLines, withLinkLocal } from './create-bridge.ts';
 import { GONE } from './delete-link.ts';
 import type { Before, Difference, Op, Reverted } from './op.ts';
 import { removeAddresses } from './remove-addresses.ts';
@@ -25,7 +25,6 @@ import {
   ipv6Difference,
   lacksLinkLocal,
   lines,
-  linkLocalOf,
   refuseAdvertisements,
   refuseAdvertisementsLine,
   routeLocalnet,
@@ -70,7 +69,9 @@ export const bridge: Op<'bridge'> = {
   async apply({ host, view }, step, before) {
     // A bridge that the view does not have needs no second look: ip itself refuses to make one twice.
     const absent = (await view.link(step.name)) === undefined;
-    const links = absent ? [] : await readLinks(host);
+    const found = absent ? [] : await readLinks(host);
+    const isThere = found.some((one) => one.name === step.name);
+    const links = isThere ? found : ((await createBridge(host, step)) ?? []);
     const link = links.find((one) => one.name === step.name);
     // A kill between making the bridge and naming it leaves ours without its alias.
     const nameless = link !== undefined && link.alias === undefined && before['existed'] === false;
@@ -78,7 +79,7 @@ export const bridge: Op<'bridge'> = {
     const keep = link === undefined || nameless ? [] : await keepMacLines(host, link, links);
     const wanted =
       link === undefined
-        ? createLines(step)
+        ? []
         : [
             ...claim,
             ...keep,
@@ -187,24 +188,6 @@ function wasThere(before: Before, address: string): boolean {
   return String(before['addresses'] ?? '')
     .split(', ')
     .includes(address);
-}
-
-function addressesOf(step: BridgeStep): readonly string[] {
-  return [step.address, ...(step.address6 === undefined ? [] : [step.address6])];
-}
-
-function createLines(step: BridgeStep): readonly string[] {
-  return [
-    // A fixed MAC address: otherwise the bridge takes the lowest of its ports' and changes it as they come and go.
-    `link add ${step.name} address ${macOf(step.address)} mtu ${step.mtu} type bridge`,
-    `link set dev ${step.name} alias ${OURS}`,
-    ...withLinkLocal(step, macOf(step.address)).map((one) => addAddress(one, step.name)),
-    `link set dev ${step.name} up`,
-  ];
-}
-
-function withLinkLocal(step: BridgeStep, mac: string): readonly string[] {
-  return [step.address, ...(step.address6 === undefined ? [] : [linkLocalOf(mac), step.address6])];
 }
 
 function mendLines(

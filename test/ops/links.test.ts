@@ -1,5 +1,6 @@
 // Bridges and veth pairs: what others have set on theirs stays, and what a change leaves behind goes.
 import { describe, expect, it } from 'vitest';
+import { opOf } from '../../src/ops/index.ts';
 import { createFakeOps, up, type FakeOps } from './fake-context.ts';
 import { STEPS } from './steps.ts';
 
@@ -29,6 +30,46 @@ describe('a bridge', () => {
     await ops.update(moved, STEPS.bridge, before);
     expect(await ops.revert(moved, before)).toMatchObject({ outcome: 'kept' });
     expect(ops.machine.dump()).toEqual(clean);
+  });
+
+  /** Applies the step with a view from before the other's lines. */
+  const createAfter = async (ops: FakeOps, ...others: readonly string[]): Promise<void> => {
+    const context = ops.context();
+    await context.view.links();
+    for (const line of others) ops.ip('', line);
+    await opOf(STEPS.bridge).apply(context, STEPS.bridge, { existed: false });
+  };
+
+  it('that another runspec has made meanwhile is taken', async () => {
+    const ops = createFakeOps();
+    const alone = await up('bridge');
+    const lines = ['link add runspec0 type bridge', 'link set dev runspec0 alias runspec'];
+    await createAfter(ops, ...lines, 'addr add 10.209.0.1/24 dev runspec0', 'link set dev runspec0 up');
+    expect(await ops.probe(STEPS.bridge)).toEqual({ state: 'present' });
+    expect(await ops.addresses('runspec0')).toEqual(await alone.addresses('runspec0'));
+  });
+
+  it('that another runspec did not get to the end with is set up', async () => {
+    const ops = createFakeOps();
+    await createAfter(ops, 'link add runspec0 type bridge', 'link set dev runspec0 alias runspec');
+    expect(await ops.probe(STEPS.bridge)).toEqual({ state: 'present' });
+  });
+
+  it.each(['10.90.0.1/24', '10.209.0.254/24'])(
+    'that another runspec has made meanwhile with %s is not taken',
+    async (address) => {
+      const lines = ['link add runspec0 type bridge', 'link set dev runspec0 alias runspec'];
+      const all = [...lines, `addr add ${address} dev runspec0`, 'link set dev runspec0 up'];
+      await expect(createAfter(createFakeOps(), ...all)).rejects.toThrow(
+        `another runspec has just made runspec0 with the address ${address}, not ${STEPS.bridge.address}`,
+      );
+    },
+  );
+
+  it('that somebody else has made meanwhile is not taken', async () => {
+    const ops = createFakeOps();
+    await expect(createAfter(ops, 'link add runspec0 type bridge')).rejects.toThrow('File exists');
+    expect(await ops.addresses('runspec0')).toEqual([]);
   });
 
   it('of nobody known is not touched when nothing is known of what was before', async () => {

@@ -35,6 +35,21 @@ describe.skipIf(!requireSystem())('a bridge of two data folders', () => {
     await expect.poll(answer, SOON).toContain(base);
   };
 
+  it('is made once by two that come at the same time', async () => {
+    for (let round = 0; round < 3; round += 1) {
+      const [here, there] = [write('here'), write('abroad')];
+      const applied = await Promise.all([getHost().runspec('apply', here.file), abroad('apply', there.file)]);
+      expect(applied.filter(({ status }) => status !== 0).map(({ stderr }) => stderr)).toEqual([]);
+      await expectAnswer('here');
+      await expectAnswer('abroad');
+      expect(await pending(getHost(), here.file)).toEqual([]);
+      await succeed(getHost(), 'down', here.name);
+      await expectAnswer('abroad');
+      expect((await abroad('down', '--all')).status).toBe(0);
+      await collect();
+    }
+  });
+
   it.each([
     ['subnet', { address: undefined, subnet: '10.90.0.0/24' }, 'runspec0 already carries 10.209.0.0/24 for'],
     ['gateway', { gateway: '10.209.0.254' }, 'the gateway of runspec0 is 10.209.0.1 for'],
