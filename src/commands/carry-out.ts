@@ -4,7 +4,12 @@ import { joinedBy } from '../load/joined.ts';
 import type { LoadedSpec } from '../load/load.ts';
 import { afterJoined } from '../plan/compile.ts';
 import type { OpKind } from '../plan/plan.ts';
-import { type Application, findSharedUpdates, type SharedRuns } from '../run/application.ts';
+import {
+  type Application,
+  findNeededByOthers,
+  findSharedUpdates,
+  type SharedRuns,
+} from '../run/application.ts';
 import type { Change } from '../run/changes.ts';
 import { createHandOvers } from '../run/hand-over.ts';
 import { createLooks } from '../run/looks.ts';
@@ -71,6 +76,7 @@ export async function carryOutAll(
       .map(({ plan, changes }) => ({ container: plan.name, steps: volumesToMake(changes) })),
   );
   const handOvers = createHandOvers(works);
+  const neededByOthers = findNeededByOthers(works);
   const letGoOf = (unbegun: readonly string[]): void => {
     // Shared things are not kept for them.
     for (const { plan, record } of works)
@@ -98,6 +104,7 @@ export async function carryOutAll(
         seeds,
         sharedUpdates,
         looks,
+        neededByOthers,
         part: transaction.part(name),
         whenFailed: () => {
           const waiting = waitingFor(name, inOrder, joinedOf).map(({ plan }) => plan.name);

@@ -4,7 +4,6 @@ import type { Host } from '../host/host.ts';
 import { readMounts } from '../host/kernel-view.ts';
 import type { ProcessStep } from '../plan/plan.ts';
 import { describeEnd, readContainerState } from '../runtime/container-state.ts';
-import { forgetEnd } from '../runtime/former-end.ts';
 import { launchProcess, monitorCommand, monitorPidFile } from '../runtime/launch.ts';
 import { findMissingMounts, type MissingMount } from '../runtime/missing-mounts.ts';
 import { launchOf, readProcessFile } from '../runtime/process-file.ts';
@@ -56,7 +55,6 @@ export const process: Op<'process'> = {
       }
       throw await nameEnded(context, step.bundle, named);
     }
-    await forgetEnd(host, step.records);
   },
 
   // The way to stop the process is all that changes in place, and the new record is enough for it. Everything else is

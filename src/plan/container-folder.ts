@@ -24,7 +24,7 @@ export const RECORD_FOLDERS = {
   /** The same of an update, while it is found out whether it can be carried out. */
   trial: 'trial',
   writable: 'writable',
-  /** Records of how the former process ended, kept while a new start is tried that may fail. */
+  /** Records of how the former process ended, kept until the apply that starts it again is through. */
   ended: 'ended',
 } as const;
 

@@ -7,6 +7,7 @@ import { containerFolder, RECORD_FOLDERS } from '../plan/container-folder.ts';
 import type { Application } from './application.ts';
 import type { Change } from './changes.ts';
 import { walk, type Reached } from './graph.ts';
+import { isOutgoing } from './outgoing.ts';
 import { asFailure, attempt } from './revert.ts';
 
 /**
@@ -38,11 +39,6 @@ export async function makeAhead(
   const [failure] = failures;
   if (failure !== undefined) throw failure;
   context.signal.throwIfAborted();
-}
-
-/** Something of the former version is taken away for it. */
-export function isOutgoing({ action }: Change): boolean {
-  return action === 'delete' || action === 'replace';
 }
 
 function isMade(action: Change['action']): boolean {

@@ -30,6 +30,8 @@ export interface Application {
   readonly keepOnFailure: boolean;
   /** Kind of step that the caller carries out itself after the others: `run` starts the process in the foreground. */
   readonly leaveOut?: OpKind | undefined;
+  /** Names of the containers of the call that have to run after a rollback, see findNeededByOthers. */
+  readonly neededByOthers?: ReadonlySet<string>;
   /** Its part in the apply of all containers of the call. */
   readonly part: Part;
   /** Called when it has failed, before anything is undone. */
@@ -64,6 +66,26 @@ export function findSharedUpdates(changes: readonly Change[]): SharedUpdates {
     found.set(step.id, (found.get(step.id) ?? new Set()).add(container));
   }
   return found;
+}
+
+/**
+ * Names of the containers whose namespaces another one joins that a rollback will start again: it runs only beside a
+ * process of theirs, even if theirs had ended.
+ */
+export function findNeededByOthers(
+  works: readonly Pick<Application, 'changes' | 'record'>[],
+): ReadonlySet<string> {
+  const again = works.filter(({ changes, record }) =>
+    changes.some(
+      ({ step, action, wasAbsent }) =>
+        step.op === 'process' &&
+        action === 'replace' &&
+        (wasAbsent !== true || record?.pending !== undefined),
+    ),
+  );
+  const steps = again.flatMap(({ record }) => record?.applied?.steps ?? []);
+  const joins = steps.flatMap((step) => (step.op === 'bundle' ? step.join : []));
+  return new Set(joins.map(({ container }) => container));
 }
 
 export async function perform(

@@ -2,13 +2,14 @@
 import { InterruptedError, OperationError, UndoneError, UnreachedError } from '../errors.ts';
 import type { Before, OpContext } from '../ops/op.ts';
 import { opOf } from '../ops/index.ts';
-import { containerFolder } from '../plan/container-folder.ts';
-import { checkAhead, isOutgoing, makeAhead } from './ahead.ts';
+import { layEndAside } from '../runtime/former-end.ts';
+import { checkAhead, makeAhead } from './ahead.ts';
 import { announce } from './announce.ts';
 import { perform, reversalOf, type Application } from './application.ts';
 import { hasEffect, type Change } from './changes.ts';
 import { walk, type Reached } from './graph.ts';
 import { noteBeginning, noteVolumes } from './volume-notes.ts';
+import { goesLast, isOutgoing } from './outgoing.ts';
 import { createOutcomes, type Outcomes } from './outcomes.ts';
 import { asFailure, attempt, recordFailure, revertSteps } from './revert.ts';
 import type { RollbackCause } from './report.ts';
@@ -56,10 +57,14 @@ export async function applyChanges(application: Application): Promise<void> {
   const before: Record<string, Before> = { ...record?.before };
   try {
     await records.begin(plan, record, application.specFile);
+    await keepEnd(application);
   } catch (cause) {
     const failure = recordFailure(plan.name, cause);
     // Nothing but the record was changed so far.
-    const left = record === undefined ? await attempt(plan.name, () => records.remove(plan.name)) : [];
+    const left = await attempt(plan.name, async () => {
+      if (record === undefined) await records.remove(plan.name);
+      else if (record.pending === undefined) await records.settle(plan.name);
+    });
     throw refuse(failure.with({ cleanup: left }));
   }
   const failure = await carryOut(application, before);
@@ -129,6 +134,17 @@ async function carryOut(
   }
 }
 
+/**
+ * Keeps for the rollback how the process had ended, which its new start forgets. After a kill what is aside is left as it
+ * is: an end that is found now may be the work of the apply that was cut short.
+ */
+async function keepEnd({ context, changes, record }: Application): Promise<void> {
+  if (record?.applied === undefined || record.pending !== undefined) return;
+  const change = changes.find(({ step }) => step.op === 'process');
+  if (change?.step.op === 'process' && change.wasAbsent === true)
+    await layEndAside(context.host, change.step.records);
+}
+
 /** Adds the former state of the shared things, which another container may have changed first. */
 function withShared(
   { plan, shared }: Application,
@@ -152,9 +168,7 @@ async function carryOutChanges(
       outgoing.map((change) => change.former ?? change.step),
     );
   const outgoing = changes.filter(isOutgoing);
-  // Two kinds go when all else is done: what the container has written, which cannot be made again, and forwarding
-  // sysctls, whose other users are told by links that must have lost our addresses first.
-  const last = outgoing.filter((change) => holdsWrites(application, change) || isLostSysctl(change));
+  const last = outgoing.filter((change) => goesLast(application, change));
   const failures = [...(await takeAway(outgoing.filter((change) => !last.includes(change))))];
   const byStep = new Map(
     changes.filter((change) => change.action !== 'delete').map((change) => [change.step, change]),
@@ -219,18 +233,6 @@ async function carryOutChanges(
   if (failures[0] !== undefined) return failures[0];
   if (part.brokenBy() !== undefined) return 'undone';
   return new OperationError(`interrupted by ${String(context.signal.reason)}`);
-}
-
-function isLostSysctl({ action, step }: Change): boolean {
-  return action === 'delete' && step.op === 'sysctl';
-}
-
-/** Whether the change removes a folder of the container with its content, and the plan makes no other in its place. */
-function holdsWrites({ context }: Application, { former, step }: Change): boolean {
-  if (former?.op !== 'directory' || former.removal !== 'tree') return false;
-  const folder = containerFolder(context.dataDir, context.container);
-  if (!former.path.startsWith(`${folder}/`)) return false;
-  return former === step || step.op !== 'directory' || step.path !== former.path;
 }
 
 /** Performs a change, says how it went, and leaves the outcome for the journal. */

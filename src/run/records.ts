@@ -4,6 +4,7 @@ import { OperationError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Before } from '../ops/op.ts';
 import { PLAN_VERSION, type Plan, type Step } from '../plan/plan.ts';
+import { removeAside } from '../runtime/former-end.ts';
 import { containerFolder, RECORD_FILES, GROWING_FILES, SET_ASIDE } from '../plan/container-folder.ts';
 import { isBefore, parseStoredPlan, type RecordFault, type StoredPlan } from './check-record.ts';
 import { seal, unseal } from './seal.ts';
@@ -61,7 +62,7 @@ export interface Records {
   journal(name: string, entry: JournalEntry): Promise<void>;
   /** Stores the pending plan as the applied one. A kill right after this leaves a pending plan that says the same. */
   finish(plan: Plan, before: Readonly<Record<string, Before>>, specFile: string): Promise<void>;
-  /** Removes the pending plan and the journal. */
+  /** Removes the pending plan, the journal, and how the former process had ended. */
   settle(name: string): Promise<void>;
   /** Ends a pending plan that was rolled back to the applied one, which `former` has. */
   abandon(former: ContainerRecord): Promise<void>;
@@ -87,6 +88,8 @@ export function createRecords(host: Host, dataDir: string, bootId: string): Reco
     if (((await host.list(dataDir)) ?? ['']).length === 0) await host.removeDirectory(dataDir);
   };
   const settle = async (name: string): Promise<void> => {
+    // Before the pending plan: with none, nothing may be laid aside.
+    await removeAside(host, folderOf(name));
     await host.removeFile(`${folderOf(name)}/${RECORD_FILES.pending}`);
     await host.removeFile(`${folderOf(name)}/${GROWING_FILES.journal}`);
   };

@@ -10,7 +10,7 @@ import { walk, type Reached } from './graph.ts';
 import { forgetBeginnings, notedVolumes } from './volume-notes.ts';
 import { survivesReboot } from './reboot.ts';
 import { type ContainerRecord, recordedSteps, stepsOfNeither } from './records.ts';
-import { bringEndBack } from '../runtime/former-end.ts';
+import { bringEndBack, isEndAside } from '../runtime/former-end.ts';
 import { readAsOfNow } from './shared-ipv6.ts';
 import { asFailure, attempt, revertSteps } from './revert.ts';
 
@@ -41,7 +41,8 @@ export async function rollBack(
     failures.push(...(await undoAll(calm, before, noted)));
     return failures.length > 0 ? failures : attempt(plan.name, () => records.remove(plan.name));
   }
-  failures.push(...(await undoTouched(calm, record, record.applied, before)));
+  const ended = await staysEnded(calm, record);
+  failures.push(...(await undoTouched(calm, record, record.applied, before, ended)));
   // Its new lease is nobody's by now: what the others restore is not to be as that one needed it.
   if (failures.length === 0) shared.fallBack(plan.name, { ...record, pending: undefined, leftover: [] });
   part.undone();
@@ -52,7 +53,7 @@ export async function rollBack(
   // All steps, also those that were not touched: a runtime that fails to create a container removes its cgroup.
   await walk(steps, 'forward', async (step, reached) => {
     try {
-      await inTurn(calm, step, (from) => restore(from, record, step, byId.get(step.id), reached));
+      await inTurn(calm, step, (from) => restore(from, record, step, byId.get(step.id), reached, ended));
     } catch (cause) {
       const failure = asFailure(calm.context, step, cause);
       if (!isSameRepair(failure, failed, byId.get(step.id))) failures.push(failure);
@@ -88,17 +89,34 @@ function undoAll(
   );
 }
 
+/**
+ * Whether the process is to end as it had before the apply: it is not started again, as its work must not be done twice.
+ * After a kill only what was laid aside tells that it had ended.
+ */
+async function staysEnded(
+  { context, changes, neededByOthers }: Application,
+  { pending, name }: ContainerRecord,
+): Promise<boolean> {
+  if (neededByOthers?.has(name) === true) return false;
+  const change = changes.find(({ step }) => step.op === 'process');
+  if (change?.step.op !== 'process' || change.wasAbsent !== true) return false;
+  return pending === undefined || isEndAside(context.host, change.step.records);
+}
+
 /** Reverts what an update made, and what a plan that a kill cut short had made: soon no record will tell of it. */
 function undoTouched(
   application: Application,
   record: ContainerRecord,
   applied: Plan,
   before: Record<string, Before>,
+  ended: boolean,
 ): Promise<readonly OperationError[]> {
   const { changes, plan } = application;
   const created = changes.filter(
     ({ action, former, step }) =>
       action === 'replace' ||
+      // What this apply started ends before the limits are put back, which may be too narrow for it.
+      (step.op === 'process' && ended && action !== 'none') ||
       ((action === 'create' || action === 'update') &&
         (former === undefined || wentWithBoot(application, record, step))),
   );
@@ -152,13 +170,11 @@ async function restore(
   step: Step,
   change: Change | undefined,
   reached: Reached,
+  ended: boolean,
 ): Promise<void> {
   const { context, shared } = application;
   const isGone = wentWithBoot(application, record, step);
-  // A process that had ended is not started again, as its work must not be done twice; what tells of its end is put
-  // back. After a kill nobody knows whether it had ended, so it is started.
-  if (step.op === 'process' && (isGone || (change?.wasAbsent === true && record.pending === undefined)))
-    return bringEndBack(context.host, step.records);
+  if (step.op === 'process' && (isGone || ended)) return bringEndBack(context.host, step.records);
   if (isGone) return;
   const op = opOf(step);
   const probe = await op.probe(context, step);

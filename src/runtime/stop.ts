@@ -8,7 +8,6 @@ import type { ProcessStep } from '../plan/plan.ts';
 import { RECORD_FILES } from '../plan/container-folder.ts';
 import { awaitEnd, type Waiting } from './await-end.ts';
 import { readContainerState } from './container-state.ts';
-import { layEndAside } from './former-end.ts';
 import { findFrozen, thaw } from './freeze.ts';
 import { cgroupFolders, killProcesses, listProcesses } from './cgroup-processes.ts';
 import { monitorCgroup, removeMonitorCgroup } from './monitor-cgroup.ts';
@@ -21,7 +20,6 @@ const KILL_MS = 10_000;
 const MONITOR_MS = 2000;
 
 /**
- * How a process ended that did so by itself is laid aside, see former-end.ts.
  * @param waiting absent for one that gets no time to end.
  * @returns whether anything was there.
  */
@@ -68,8 +66,6 @@ export async function stopProcess(
     await killProcesses(host, monitors, KILL_MS);
     await killProcesses(host, container, KILL_MS);
   }
-  if (state.status === 'exited' && state.exitStatus !== undefined)
-    await unlessReadOnly(() => layEndAside(host, step.records));
   const wasKnown = await forgetProcess(host, step);
   if (monitor !== undefined) await removeMonitorCgroup(host, monitor);
   return isThere || wasKnown;

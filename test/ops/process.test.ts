@@ -6,7 +6,7 @@ import { process as op } from '../../src/ops/process.ts';
 import type { ProcessStep } from '../../src/plan/plan.ts';
 import { readContainerState } from '../../src/runtime/container-state.ts';
 import { readBootId, readIdentity } from '../../src/runtime/proc.ts';
-import { bringEndBack } from '../../src/runtime/former-end.ts';
+import { bringEndBack, layEndAside } from '../../src/runtime/former-end.ts';
 import { launchOf, type ProcessFile, writeProcessFile } from '../../src/runtime/process-file.ts';
 import { host, makeTree } from '../runtime/scratch-root.ts';
 
@@ -147,11 +147,29 @@ describe('the process', () => {
     const step = await makeRecord('tried again', { init: gone, monitor: gone });
     await host.writeAtomic(`${step.records}/exit`, '7');
     const before = await readContainerState(host, step.records);
+    await layEndAside(host, step.records);
     await expect(op.apply(withoutConmon(), step, {})).rejects.toThrow('conmon is not installed');
     expect(await readContainerState(host, step.records)).toEqual({ status: 'absent' });
     await bringEndBack(host, step.records);
     expect(await readContainerState(host, step.records)).toEqual(before);
     expect(await host.list(step.records)).toEqual(['exit', 'process.json']);
+  });
+
+  it.each([
+    [true, 1],
+    [false, 2],
+  ])('has ended as it had (out of memory: %s), whatever the kernel counts since', async (oom, kills) => {
+    const gone = { pid: process.pid, startTime: '1' };
+    const file = `${folder}/memory.events`;
+    await host.writeAtomic(file, 'oom_kill 2\n');
+    const step = await makeRecord(`counted on ${kills}`, { init: gone, monitor: gone, oom: { file, kills } });
+    await host.writeAtomic(`${step.records}/exit`, '137');
+    const before = await readContainerState(host, step.records);
+    expect(before).toMatchObject({ oom });
+    await layEndAside(host, step.records);
+    await host.writeAtomic(file, `oom_kill ${oom ? 0 : 3}\n`);
+    await bringEndBack(host, step.records);
+    expect(await readContainerState(host, step.records)).toEqual(before);
   });
 
   it('tells why it did not start, also when what was begun cannot be removed', async () => {
