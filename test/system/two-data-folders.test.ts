@@ -1,16 +1,25 @@
-// Two data folders on one host: their containers share a bridge, and no call reaches both.
+// Two data folders on one host: their containers share bridges and the table, and no call reaches both.
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import type { Executed } from '../support/execute.ts';
 import { pending, succeed } from '../support/containers.ts';
 import { requireSystem } from '../support/requirements.ts';
 import { shareHost } from '../support/shared-host.ts';
-import { serve, writeSpec, type PlacedSpec } from '../support/specs.ts';
+import { serve, writeSpec, type PlacedSpec, type SpecKeys } from '../support/specs.ts';
 import { ask } from '../support/talk.ts';
+import type { TestHost } from '../support/test-host.ts';
 
 /** A server that was just started listens within this. */
 const SOON = { timeout: 30_000 };
 const ADDRESSES = { here: '10.209.0.10', abroad: '10.209.0.20' };
+
+/** Options by which runspec has other folders. */
+function abroadOf(host: TestHost): readonly string[] {
+  return ['state', 'data'].flatMap((one) => [
+    `--${one}-dir`,
+    path.join(host.folder, 'specs', `abroad-${one}`),
+  ]);
+}
 
 describe.skipIf(!requireSystem())('a bridge of two data folders', () => {
   const getHost = shareHost();
@@ -19,10 +28,8 @@ describe.skipIf(!requireSystem())('a bridge of two data folders', () => {
       process: { args: serve(base, 'tcp:80', 'tcp6:80'), stopTimeout: '0s' },
       network: { address: ADDRESSES[base], ipv6: true, ...network },
     });
-  const abroad = (...args: readonly string[]): Promise<Executed> => {
-    const folder = (name: string): string => path.join(getHost().folder, 'specs', `abroad-${name}`);
-    return getHost().runspec('--state-dir', folder('state'), '--data-dir', folder('data'), ...args);
-  };
+  const abroad = (...args: readonly string[]): Promise<Executed> =>
+    getHost().runspec(...abroadOf(getHost()), ...args);
   /** What the first needed and the second still did goes by `gc`: README, "When things go wrong". */
   const collect = async (): Promise<void> => {
     await succeed(getHost(), 'gc');
@@ -85,4 +92,57 @@ describe.skipIf(!requireSystem())('a bridge of two data folders', () => {
     await succeed(getHost(), 'down', here.name);
     await collect();
   });
+});
+
+describe.skipIf(!requireSystem())('containers of two data folders', () => {
+  const getHost = shareHost();
+  const write = (base: string, network: SpecKeys): PlacedSpec =>
+    writeSpec(getHost(), base, { process: { args: serve(base, 'tcp:80'), stopTimeout: '0s' }, network });
+  const answers = async (port: number): Promise<string | undefined> =>
+    (await ask((argv) => getHost().exec(argv), { address: '127.0.0.1', port, seconds: 1 }))?.split(' ')[0];
+  afterEach(async () => {
+    for (const where of [[], abroadOf(getHost())]) await succeed(getHost(), ...where, 'down', '--all');
+    for (const where of [[], abroadOf(getHost())]) await succeed(getHost(), ...where, 'gc');
+  });
+
+  it('that come to one bridge one after the other have addresses of their own', async () => {
+    const host = getHost();
+    const ours = write('ours', { bridge: 'two0', ports: ['8081:80'] });
+    const theirs = write('theirs', { bridge: 'two0', ports: ['8082:80'] });
+    await succeed(host, 'apply', ours.file);
+    await succeed(host, ...abroadOf(host), 'apply', theirs.file);
+    await expect.poll(() => answers(8081), SOON).toBe('ours');
+    await expect.poll(() => answers(8082), SOON).toBe('theirs');
+    const named = write('third', { bridge: 'two0', address: '10.209.0.2' });
+    const refused = await host.runspec(...abroadOf(host), 'plan', named.file);
+    expect(refused.status).toBe(2);
+    expect(refused.stderr).toMatch(/third\.json:\d+:\d+: .*10\.209\.0\.2 is taken by \S*ours/);
+  });
+
+  it.each([
+    ['of free subnets', { bridge: 'left0' }, { bridge: 'right0' }],
+    [
+      'of one subnet',
+      { bridge: 'left0', subnet: '10.77.0.0/24' },
+      { bridge: 'right0', subnet: '10.77.0.0/24' },
+    ],
+    ['without a bridge', { mode: 'veth' }, { mode: 'veth' }],
+  ])(
+    'that come at once, with networks %s, serve what is theirs or are rolled back',
+    async (_, one, other) => {
+      const host = getHost();
+      const ours = write('ours', { ...one, ports: ['8081:80'] });
+      const theirs = write('theirs', { ...other, ports: ['8082:80'] });
+      const results = await Promise.all([
+        host.runspec('apply', ours.file),
+        host.runspec(...abroadOf(host), 'apply', theirs.file),
+      ]);
+      for (const [index, { status }] of results.entries()) {
+        const [port, name] = index === 0 ? [8081, 'ours'] : [8082, 'theirs'];
+        expect([0, 1, 2]).toContain(status);
+        await expect.poll(() => answers(port), SOON).toBe(status === 0 ? name : undefined);
+      }
+      expect(results.some(({ status }) => status === 0)).toBe(true);
+    },
+  );
 });
