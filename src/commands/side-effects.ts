@@ -24,12 +24,22 @@ export function tellSideEffects(
     const isElsewhere = former !== undefined && former !== specFile && [former, specFile].every(isFile);
     if (isElsewhere && changes.some(({ action }) => action !== 'none'))
       stderr(`${name} was applied from ${printable(former)} until now`);
-    if (!changes.some(({ step, action }) => step.op === 'process' && action === 'replace')) continue;
-    for (const [other, { joinsPidOf = [] }] of Object.entries(containers)) {
-      if (!joinsPidOf.includes(name) || called.some((one) => one.name === other)) continue;
-      stderr(`${other} is in the pid namespace of ${name}, and ends with its process: apply it as well`);
+    const endsProcess = changes.some(({ step, action }) => step.op === 'process' && action === 'replace');
+    const namesAnew = changes.some(isOfNames);
+    for (const [other, { joinsPidOf = [], joinsNetworkOf = [] }] of Object.entries(containers)) {
+      if (called.some((one) => one.name === other)) continue;
+      if (endsProcess && joinsPidOf.includes(name))
+        stderr(`${other} is in the pid namespace of ${name}, and ends with its process: apply it as well`);
+      if (namesAnew && joinsNetworkOf.includes(name))
+        stderr(`${other} is in the network of ${name}, and keeps its former names: apply it as well`);
     }
   }
+}
+
+/** Whether it gives another text to a file from which those that join the network have their own: plan/etc-files.ts. */
+function isOfNames({ step, former }: Change): boolean {
+  if (!['file:/etc/hosts', 'file:/etc/resolv.conf'].includes(step.id)) return false;
+  return step.op === 'file' && former?.op === 'file' && former.text !== step.text;
 }
 
 /** Whether the path is of a file; standard input and pipes are not. */

@@ -183,6 +183,24 @@ describe.skipIf(!requireSystem())('containers that share namespaces', () => {
     await succeed(host, 'down', '--all');
   });
 
+  it('keep the names of the network that they have joined until they are applied, and that is said', async () => {
+    const host = getHost();
+    const named = (address: string): SpecKeys => ({ dns: { hosts: { db: address } } });
+    const main = writeSpec(host, 'main', spec(named('10.9.9.1')));
+    const side = writeSpec(host, 'side', spec({ namespaces: { network: `container:${main.name}` } }));
+    await succeed(host, 'apply', main.file, side.file);
+    const names = (): Promise<string> => succeed(host, 'exec', side.name, '--', 'cat', '/etc/hosts');
+    writeSpec(host, 'main', spec(named('10.9.9.2')));
+    const said = `${side.name} is in the network of ${main.name}, and keeps its former names: apply it as well\n`;
+    expect((await host.runspec('plan', main.file, side.file)).stderr).toBe('');
+    expect((await host.runspec('apply', main.file)).stderr).toContain(said);
+    expect(await names()).toContain('10.9.9.1');
+    expect((await host.runspec('apply', side.file)).stderr).not.toContain('former names');
+    expect(await names()).toContain('10.9.9.2');
+    expect((await host.runspec('apply', main.file)).stderr).not.toContain('former names');
+    await succeed(host, 'down', '--all');
+  });
+
   it('keep the network that they have joined from being given up', async () => {
     const host = getHost();
     const join = (name: string): SpecKeys => ({ namespaces: { network: `container:${name}` } });
