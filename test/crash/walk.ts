@@ -152,9 +152,10 @@ export function walk(scenarios: readonly Scenario[], create: () => FakeMachine):
 
 /** Compares without the noise of what is equal. */
 export function difference(before: readonly string[], after: readonly string[]): readonly string[] {
+  const [had, has] = [new Set(before), new Set(after)];
   return [
-    ...before.filter((line) => !after.includes(line)).map((line) => `- ${line}`),
-    ...after.filter((line) => !before.includes(line)).map((line) => `+ ${line}`),
+    ...before.filter((line) => !has.has(line)).map((line) => `- ${line}`),
+    ...after.filter((line) => !had.has(line)).map((line) => `+ ${line}`),
   ];
 }
 

@@ -1,10 +1,10 @@
 // A fake machine with a runtime and a monitor, for whole commands: the build has the program rehearse on it, so that
 // V8 has compiled what an apply needs.
-import { PassThrough, type Duplex } from 'node:stream';
-import type { Child, Host } from '../../src/host/host.ts';
+import type { Host } from '../../src/host/host.ts';
 import { createFakeHost } from './fake-host.ts';
 import { createGate, type Gate } from './fake/gate.ts';
 import { createFakeMachine, type FakeMachine } from './fake/machine.ts';
+import { createFakeProcesses } from './fake/processes.ts';
 
 /** As the program exports it. */
 type Main = (argv: readonly string[], makeHost: () => Host) => Promise<void>;
@@ -14,9 +14,8 @@ const COMMANDS = ['apply /web.yaml', 'apply /web.yaml', 'down web --volumes'];
 const DATA = '/var/lib/runspec';
 /** Whatever the environment says. */
 const PLACES = ['--state-dir', '/run/runspec', '--data-dir', DATA];
-const LAYER = `${DATA}/images/layers/${'0'.repeat(64)}`;
-
-const ROOT = '/run/runspec/web/rootfs';
+/** The unpacked image of every container. */
+export const LAYER = `${DATA}/images/layers/${'0'.repeat(64)}`;
 
 const SPEC = `runspec: 1
 name: web
@@ -46,16 +45,21 @@ export interface Rehearsal {
   makeHost(gate?: Gate): Host;
   /** @param change of the host that the command is given. @throws Error when it fails. */
   run(main: Main, command: string, change?: (host: Host) => Host): Promise<void>;
+  /** @returns what brings all of it back to how it is now, as often as it is called. */
+  keep(): () => void;
 }
 
-export function createRehearsal(): Rehearsal {
+/** @param more files that it is to have, with what they hold. */
+export function createRehearsal(more: Readonly<Record<string, string>> = {}): Rehearsal {
   const machine = createFakeMachine();
-  for (const [file, text] of Object.entries(FILES)) {
+  const processes = createFakeProcesses(machine);
+  machine.files.makeSymlink('net:[4026531840]', '/proc/self/ns/net');
+  for (const [file, text] of Object.entries({ ...FILES, ...more })) {
     makeFolders(machine, file.slice(0, file.lastIndexOf('/')));
     machine.files.put(file, text, { mode: 0o755 });
   }
   const makeHost = (gate = createGate()): Host =>
-    withProcesses(machine, withOverlay(machine, createFakeHost(machine, gate)), gate.died);
+    processes.add(withOverlay(machine, createFakeHost(machine, gate)), gate);
   const run: Rehearsal['run'] = async (main, command, change = (host) => host) => {
     const { geteuid } = process;
     try {
@@ -66,7 +70,13 @@ export function createRehearsal(): Rehearsal {
       if (geteuid !== undefined) process.geteuid = geteuid;
     }
   };
-  return { machine, makeHost, run };
+  const keep = (): (() => void) => {
+    const parts = [machine.keep(), processes.keep()];
+    return () => {
+      for (const restore of parts) restore();
+    };
+  };
+  return { machine, makeHost, run, keep };
 }
 
 /** @throws Error when a command fails or something is left of it. */
@@ -84,10 +94,12 @@ function makeFolders(machine: FakeMachine, folder: string): void {
   machine.files.makeDirectory(folder, { mode: 0o755 });
 }
 
-/** The host with what an overlay over the layer shows. */
+/** The host with what an overlay over the layer shows in a container's root. */
 function withOverlay({ mounts }: FakeMachine, host: Host): Host {
-  const seen = (file: string): string =>
-    mounts.has(ROOT) && file.startsWith(`${ROOT}/`) ? `${LAYER}${file.slice(ROOT.length)}` : file;
+  const seen = (file: string): string => {
+    const [, root] = /^(\/run\/runspec\/[^/]+\/rootfs)\//.exec(file) ?? [];
+    return root !== undefined && mounts.has(root) ? `${LAYER}${file.slice(root.length)}` : file;
+  };
   return {
     ...host,
     readText: (file) => host.readText(seen(file)),
@@ -95,77 +107,5 @@ function withOverlay({ mounts }: FakeMachine, host: Host): Host {
     statusOfTarget: (file) => host.statusOfTarget(seen(file)),
     list: (folder) => host.list(seen(folder)),
     realPath: async (file) => ((await host.realPath(seen(file))) === undefined ? undefined : file),
-  };
-}
-
-const [MONITOR, INIT] = [201, 202];
-
-/** The host with conmon, the runtime and the process they start: below /proc, and in the cgroups. */
-function withProcesses({ files }: FakeMachine, host: Host, died: Promise<void>): Host {
-  const members = (): readonly string[] =>
-    files.below('/sys/fs/cgroup').filter((file) => /\/runspec\/web[^/]*\/cgroup\.procs$/.test(file));
-  const begin = (pid: number, name: string): void => {
-    files.makeDirectory(`/proc/${pid}`, { mode: 0o555 });
-    const stat = `${pid} (${name}) S 1 ${'0 '.repeat(17)}${pid}77 0\n`;
-    for (const [file, text] of Object.entries({ stat, comm: `${name}\n`, cmdline: '' }))
-      files.put(`/proc/${pid}/${file}`, text, { mode: 0o444 });
-  };
-  const endings = new Map<number, () => void>();
-  const end = (pid: number): void => {
-    endings.get(pid)?.();
-    files.drop(`/proc/${pid}`);
-    for (const file of members())
-      files.put(
-        file,
-        (files.read(file) ?? '')
-          .split('\n')
-          .filter((line) => line !== `${pid}`)
-          .join('\n'),
-      );
-  };
-  const kill = (pid: number): boolean => {
-    const isThere = files.find(`/proc/${pid}`) !== undefined;
-    if (isThere) end(pid);
-    // conmon ends with what it keeps.
-    if (isThere && pid === INIT) end(MONITOR);
-    return isThere;
-  };
-  return {
-    ...host,
-    async run(argv, options) {
-      if (argv[0] !== '/usr/bin/runc') return host.run(argv, options);
-      begin(INIT, 'serve');
-      return { argv, status: 0, stdout: '', stderr: '' };
-    },
-    spawn(argv) {
-      const bundle = argv[argv.indexOf('--bundle') + 1] ?? '';
-      const [stderr, reply, gate] = [new PassThrough(), new PassThrough(), new PassThrough()];
-      const exited = new Promise<Awaited<Child['exited']>>((resolve) => {
-        endings.set(MONITOR, () => resolve({ status: undefined, signal: 'SIGKILL' }));
-        gate.once('end', () => {
-          begin(INIT, 'runc:[2:INIT]');
-          for (const file of members()) if (!file.includes('.monitor/')) files.put(file, `${INIT}`);
-          files.put(`${bundle}/monitor.pid`, `${MONITOR}`);
-          reply.end(`{"data": ${INIT}}\n`);
-          resolve({ status: 0, signal: undefined });
-        });
-      });
-      gate.resume();
-      // One that waits ends with a runspec that is killed. (The real one may go on a while: that is for the system tier.)
-      void died.then(() => gate.writableEnded || end(MONITOR));
-      begin(MONITOR, 'conmon');
-      const pipes = [undefined, undefined, stderr, reply, gate];
-      return {
-        pid: MONITOR,
-        pipe: (fd) => pipes[fd] as Duplex,
-        exited,
-        kill: () => kill(MONITOR),
-        release: () => undefined,
-      };
-    },
-    kill: async (pid) => kill(pid),
-    // A turn of the event loop, which the pipes need.
-    sleep: (milliseconds) =>
-      host.sleep(milliseconds).then(() => new Promise((resolve) => setImmediate(resolve))),
   };
 }
