@@ -72,7 +72,9 @@ export async function down(
     const failures = results.flatMap((result) =>
       result.status === 'rejected' ? [result.reason as Error] : [],
     );
-    if (results.some((result) => result.status === 'fulfilled' && result.value))
+    const hadRemains = results.some((result) => result.status === 'fulfilled' && result.value);
+    // With no record left, shared things may be all that remains.
+    if (hadRemains || (options.all && known.length === 0))
       failures.push(...(await removeUnusedShared(session, report)));
     for (const owner of owners) await removeKept(context, session, owner, report, together);
     // A killed apply may have made the folder of the records, and no more.

@@ -82,7 +82,6 @@ async function tryOnce(stage: Stage, circumstances: Circumstances): Promise<read
     breakage === undefined ? `SIGINT at call ${interruptAt}` : `${breakage.how} at ${breakage.at}, ${change}`;
   const what = `${place}: ${end} ${said.join(' ')}`;
   if (end === 'hung') return [what];
-  if (end === 'failed' && FAULTY_CLEANUP.test(change)) return [];
   const wrong: string[] = [];
   if (end === 'failed' && LATE.test(change)) {
     const again = await runspec(rehearsal, up);
@@ -106,13 +105,6 @@ const LATE =
 
 /** The steps of a plan that is recorded: nobody reads them any more, and the next change begins a new one. */
 const JOURNAL = /^\/var\/lib\/runspec\/containers\/\w+\/journal\.jsonl /;
-
-/**
- * The folder in which a volume was filled, and which is removed at the end of that, be it filled or not. When it stays, so does
- * the folder of all volumes; `down --all` removes the first, but not the second as long as there is no container: the clean-up
- * itself has failed here.
- */
-const FAULTY_CLEANUP = /^remove tree .*\/volumes\/\.new\./;
 
 function tellEnd(what: string, { end, said }: Outcome): readonly string[] {
   return end === 'done' ? [] : [`${what}: ${end} ${said.join(' ')}`];
