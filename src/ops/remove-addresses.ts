@@ -1,4 +1,5 @@
 // Removes addresses from a link without the kernel removing others along with them.
+import { OperationError } from '../errors.ts';
 import { runChecked } from '../host/commands.ts';
 import type { Host } from '../host/host.ts';
 import { parseBlock, showBlock } from '../plan/ipv4.ts';
@@ -26,9 +27,23 @@ export async function removeAddresses(host: Host, { link, stale, staying, isOurs
   const former = mayBePrimary ? (await host.readText(file))?.trim() : undefined;
   if (former === '0') await host.writeInPlace(file, '1');
   try {
-    for (const one of stale) await runChecked(host, ['ip', 'addr', 'del', one, 'dev', link]);
+    for (const one of stale) await removeAddress(host, link, one);
   } finally {
     if (former === '0' && !isOurs) await host.writeInPlace(file, '0');
+  }
+}
+
+/**
+ * Words of the kernel for an address that is gone: a port that gets an mtu without room for IPv6 takes the IPv6 addresses
+ * of its bridge along, at any moment (ipv6/addrconf.c, inet6_addr_del).
+ */
+const GONE = /IPv6 is disabled on this device|Cannot assign requested address|address not found/;
+
+async function removeAddress(host: Host, link: string, address: string): Promise<void> {
+  try {
+    await runChecked(host, ['ip', 'addr', 'del', address, 'dev', link]);
+  } catch (cause) {
+    if (!(cause instanceof OperationError) || !GONE.test(cause.command?.stderr ?? '')) throw cause;
   }
 }
 
