@@ -30,7 +30,7 @@ describe.skipIf(!requireSystem())('a bridge of two data folders', () => {
     });
   const abroad = (...args: readonly string[]): Promise<Executed> =>
     getHost().runspec(...abroadOf(getHost()), ...args);
-  /** What the first needed and the second still did goes by `gc`: README, "When things go wrong". */
+  /** What the first needed and the second still did goes by `gc`: docs/failures.md. */
   const collect = async (): Promise<void> => {
     await succeed(getHost(), 'gc');
     expect((await abroad('gc')).status).toBe(0);
