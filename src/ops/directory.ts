@@ -4,6 +4,7 @@ import { topMount } from '../host/mount-lookup.ts';
 import type { DirectoryStep } from '../plan/plan.ts';
 import type { Op } from './op.ts';
 import { quote } from './shell.ts';
+import { makeUnseen } from './unseen.ts';
 import { makeVolume } from './volume-seeds.ts';
 
 export const directory: Op<'directory'> = {
@@ -79,11 +80,11 @@ export const directory: Op<'directory'> = {
  * Makes a folder that `down` keeps, and sets its mode before it gets its name. The mode is never checked again, so a
  * kill between mkdir(2) and chmod(2) must not leave a wrong one.
  */
-async function makeWhole(host: Host, { path, mode }: DirectoryStep): Promise<void> {
-  const unfinished = `${path}.new`;
-  await host.makeDirectory(unfinished, { mode });
-  await host.setMode(unfinished, mode);
-  await host.rename(unfinished, path);
+function makeWhole(host: Host, { path, mode }: DirectoryStep): Promise<void> {
+  return makeUnseen(host, path, async (folder) => {
+    await host.makeDirectory(folder, { mode });
+    await host.setMode(folder, mode);
+  });
 }
 
 function missingParents(path: string): readonly string[] {

@@ -18,6 +18,7 @@ import { UndoneError } from '../../src/errors.ts';
 import { createFakeHost } from '../support/fake-host.ts';
 import { createGate, type Breakage, type Gate } from '../support/fake/gate.ts';
 import type { FakeMachine } from '../support/fake/machine.ts';
+import { removeAllStaleWork } from '../../src/run/stale-work.ts';
 
 const silent: Reporter = { step: () => undefined, progress: () => undefined, rollback: () => undefined };
 export const dataDir = '/var/lib/runspec';
@@ -123,7 +124,9 @@ export const ps = async (session: Session): Promise<void> => {
   JSON.parse(written);
 };
 
+/** As the command does it. */
 export const gc = async (session: Session): Promise<void> => {
+  await removeAllStaleWork(session.host, session.dataDir);
   await session.shared.mend();
   const [failure] = (await collect(session, silent)).failures;
   if (failure !== undefined) throw failure;

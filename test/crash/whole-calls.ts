@@ -2,6 +2,7 @@
 import { apply } from '../../src/commands/apply.ts';
 import type { CommandContext } from '../../src/commands/context.ts';
 import { down } from '../../src/commands/down.ts';
+import { gc } from '../../src/commands/gc.ts';
 import type { Archives } from '../../src/host/archives.ts';
 import type { Host } from '../../src/host/host.ts';
 import { createGate, type Breakage, type Gate } from '../support/fake/gate.ts';
@@ -34,6 +35,8 @@ export const downOf =
   (...names: readonly string[]): Command =>
   (context) =>
     down(context, names, { all: names.length === 0, volumes: true, prove: false, abandoned: false });
+
+export const gcOf: Command = (context) => gc(context, { dryRun: false });
 
 /** What a call on the fake machine takes is a fraction of a second: nothing there waits for a clock. */
 const HANGS_AFTER_MS = 20_000;

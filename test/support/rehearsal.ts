@@ -17,7 +17,8 @@ const PLACES = ['--state-dir', '/run/runspec', '--data-dir', DATA];
 /** The unpacked image of every container. */
 export const LAYER = `${DATA}/images/layers/${'0'.repeat(64)}`;
 
-const SPEC = `runspec: 1
+/** Of `/web.yaml`. */
+export const SPEC = `runspec: 1
 name: web
 rootfs: { tarball: /image.tar.gz, sha256: "${'0'.repeat(64)}" }
 process: { args: [/bin/serve, "80"], user: daemon, env: { MODE: test }, stopTimeout: 0s }
